@@ -1,0 +1,9 @@
+//! The canonical conversation.
+
+/// A request.
+#[derive(Debug, Clone, Default)]
+pub struct ChatRequest {}
+
+/// An answer.
+#[derive(Debug, Clone, Default)]
+pub struct ChatResponse {}

@@ -1,0 +1,155 @@
+//! A wire format as a trait, and the table of all of them.
+//!
+//! Hub and spoke: each dialect reads into and writes from the canonical conversation ([`crate::chat`]) and the
+//! canonical stream ([`crate::event`]), so *n* formats need *n* codecs. Where client and provider speak the same
+//! dialect none of this runs: bytes are spliced ([`crate::envelope`]) and observed ([`StreamTap`]).
+
+use std::fmt;
+
+use crate::chat::{ChatRequest, ChatResponse};
+use crate::error::{ApiError, RequestError, ResponseError};
+use crate::event::StreamEvent;
+use crate::loss::Loss;
+use crate::provider::Quirks;
+use crate::usage::Usage;
+
+/// Names a wire format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DialectId {
+    /// OpenAI Chat Completions, `POST /v1/chat/completions`.
+    OpenAiChat,
+    /// Anthropic Messages, `POST /v1/messages`.
+    AnthropicMessages,
+}
+
+impl DialectId {
+    /// The codec of this format.
+    #[must_use]
+    pub fn codec(self) -> &'static dyn Dialect {
+        match self {
+            Self::OpenAiChat => todo!(),
+            Self::AnthropicMessages => todo!(),
+        }
+    }
+
+    /// The name in configuration, metrics and logs, such as `openai_chat`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::OpenAiChat => "openai_chat",
+            Self::AnthropicMessages => "anthropic_messages",
+        }
+    }
+}
+
+/// One wire format, both directions, plain and streamed.
+pub trait Dialect: fmt::Debug + Send + Sync {
+    /// Which one this is.
+    fn id(&self) -> DialectId;
+
+    /// Reads a client's request body.
+    ///
+    /// # Errors
+    /// Invalid JSON or a field of the wrong type, with its path (`messages[3].content`).
+    fn decode_request(&self, body: &[u8]) -> Result<ChatRequest, RequestError>;
+
+    /// Writes a request body for a provider of this dialect. `request.model` is already the provider's name for
+    /// the model. What cannot be expressed is named in `loss`.
+    ///
+    /// # Errors
+    /// The conversation cannot be expressed at all (not merely with loss).
+    fn encode_request(
+        &self,
+        request: &ChatRequest,
+        quirks: Quirks,
+        loss: &mut Loss,
+    ) -> Result<Vec<u8>, RequestError>;
+
+    /// Reads a provider's plain (non-streamed) success body.
+    ///
+    /// # Errors
+    /// Not JSON, or not an answer of this dialect.
+    fn decode_response(&self, body: &[u8]) -> Result<ChatResponse, ResponseError>;
+
+    /// Writes a plain success body for a client of this dialect.
+    fn encode_response(&self, response: &ChatResponse, loss: &mut Loss) -> Vec<u8>;
+
+    /// A decoder for one provider stream of this dialect.
+    fn stream_decoder(&self) -> Box<dyn StreamDecoder>;
+
+    /// An encoder for one stream to a client of this dialect.
+    fn stream_encoder(&self, options: StreamOptions) -> Box<dyn StreamEncoder>;
+
+    /// An observer for a stream that passes through untouched.
+    fn stream_tap(&self) -> Box<dyn StreamTap>;
+
+    /// Usage and finish reason of a plain success body that passes through untouched.
+    fn observe_response(&self, body: &[u8]) -> Observed;
+
+    /// Reads a provider's error body, of whatever shape it turns out to be (this dialect's, JSON, HTML, text,
+    /// nothing). Never fails: the worst case is the status with a generic message.
+    fn decode_error(&self, status: u16, body: &[u8]) -> ApiError;
+
+    /// Writes an error body in this dialect's own shape, so that its SDK raises its own class.
+    fn encode_error(&self, error: &ApiError) -> Vec<u8>;
+
+    /// Writes an error inside a stream whose head has already gone out (complete SSE bytes).
+    fn encode_stream_error(&self, error: &ApiError) -> Vec<u8>;
+}
+
+/// What the client asked of the stream.
+#[derive(Debug, Clone, Default)]
+pub struct StreamOptions {
+    /// The client wants a last event with usage (`stream_options.include_usage` in Chat Completions; Messages
+    /// always sends it).
+    pub include_usage: bool,
+}
+
+/// Reads a provider's stream: any chunking of the bytes gives the same events.
+pub trait StreamDecoder: Send {
+    /// Takes the next bytes of the body and appends the events that they complete. Memory is bounded: an event
+    /// over [`crate::sse::MAX_EVENT_BYTES`] is an error.
+    ///
+    /// # Errors
+    /// The bytes are not a stream of this dialect.
+    fn push(&mut self, bytes: &[u8], events: &mut Vec<StreamEvent>) -> Result<(), ResponseError>;
+
+    /// The body has ended.
+    ///
+    /// # Errors
+    /// [`ResponseError::Truncated`] if the dialect's terminal event never came.
+    fn finish(&mut self, events: &mut Vec<StreamEvent>) -> Result<(), ResponseError>;
+}
+
+/// Writes a stream to a client.
+pub trait StreamEncoder: Send {
+    /// Appends the bytes (whole SSE events) for one event.
+    fn push(&mut self, event: &StreamEvent, out: &mut Vec<u8>, loss: &mut Loss);
+
+    /// Appends what closes the stream after its last event (`data: [DONE]`).
+    fn finish(&mut self, out: &mut Vec<u8>);
+}
+
+/// Watches a stream that passes through untouched: never fails, never delays, bounded memory.
+pub trait StreamTap: Send {
+    /// The next bytes of the body.
+    fn push(&mut self, bytes: &[u8]);
+
+    /// What has been seen so far. `Observed::complete` is true once the dialect's terminal event has come.
+    fn observed(&self) -> &Observed;
+}
+
+/// Facts about an answer that went by.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Observed {
+    /// Token counts as the provider reported them.
+    pub usage: Option<Usage>,
+    /// The finish reason in the provider's own word.
+    pub finish_reason: Option<String>,
+    /// The model that the provider says has answered.
+    pub model: Option<String>,
+    /// The answer ended as its dialect ends an answer.
+    pub complete: bool,
+    /// The stream carried an error event.
+    pub error: bool,
+}

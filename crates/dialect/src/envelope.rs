@@ -1,0 +1,1 @@
+//! Borrow-peek at a request; splice a model name into its bytes.

@@ -1,0 +1,5 @@
+//! The canonical stream.
+
+/// One event.
+#[derive(Debug, Clone)]
+pub enum StreamEvent {}

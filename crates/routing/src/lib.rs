@@ -1,0 +1,8 @@
+//! Which model takes a request, and why: facts in, decision out.
+//!
+//! No I/O; clock and randomness are arguments. The same code answers live traffic, `waypost route` and the tests.
+//! Modules stand in the order in which a request meets them.
+
+#![warn(missing_docs)]
+
+pub mod preference;
