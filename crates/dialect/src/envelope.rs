@@ -1,1 +1,514 @@
-//! Borrow-peek at a request; splice a model name into its bytes.
+//! Borrow-peek at a request, and splice a model name into its bytes.
+//!
+//! Where client and provider speak the same dialect, this is all the parsing that a request gets: one validating
+//! scan that keeps references into the body, and a replacement of the model's span. Every other byte goes on as the
+//! client sent it: prompt-cache prefixes, signatures and unknown fields survive.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Range;
+
+use bytes::Bytes;
+use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::error::RequestError;
+
+/// Who spoke.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// The person.
+    User,
+    /// The model.
+    Assistant,
+}
+
+/// The text of one message by the person or the model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Turn<'a> {
+    /// Who spoke.
+    pub role: Role,
+    /// All text parts, joined by line breaks.
+    pub text: Cow<'a, str>,
+}
+
+/// What the gateway needs to know of a request: Chat Completions and Messages agree on all of it.
+#[derive(Debug)]
+pub struct Envelope<'a> {
+    /// The model as the client wrote it; `None` if omitted, null or empty.
+    pub model: Option<Cow<'a, str>>,
+    /// The client wants a stream.
+    pub stream: bool,
+    /// Where the JSON value of `model` stands in the body; `None` if the key is absent.
+    model_span: Option<Range<usize>>,
+    /// Offset just behind the opening brace: where an absent `model` is put.
+    insert_at: usize,
+    messages: Vec<MessagePeek<'a>>,
+}
+
+/// Reads the envelope of a request body.
+///
+/// # Errors
+/// Invalid JSON (anywhere in the body), a wrong type with its path (`messages[3].content`), no messages.
+pub fn peek(body: &[u8]) -> Result<Envelope<'_>, RequestError> {
+    let fields: Fields<'_> = serde_json::from_slice(body).map_err(|error| locate(body, &error))?;
+    if fields.messages.is_empty() {
+        return Err(field("messages", "expected at least one message, found an empty list"));
+    }
+    let model = match fields.model.map(|raw| (raw, raw.get().as_bytes().first())) {
+        None | Some((_, Some(b'n'))) => None,
+        Some((raw, Some(b'"'))) => Some(
+            serde_json::from_str::<JsonStr<'_>>(raw.get())
+                .map_err(|error| RequestError::Json(error.to_string()))?
+                .0,
+        ),
+        Some((raw, _)) => {
+            return Err(field("model", &format!("expected a string, found {}", kind(raw.get()))));
+        }
+    };
+    Ok(Envelope {
+        model: model.filter(|name| !name.trim().is_empty()),
+        stream: fields.stream.unwrap_or(false),
+        model_span: fields.model.and_then(|raw| span(body, raw.get())),
+        insert_at: memchr::memchr(b'{', body).map_or(0, |brace| brace + 1),
+        messages: fields.messages,
+    })
+}
+
+impl<'a> Envelope<'a> {
+    /// The conversation as routers read it: text of the person and of the model, in order. System prompts, tool
+    /// results, images and other parts are left out, and so are turns without text.
+    #[must_use]
+    pub fn turns(&self) -> Vec<Turn<'a>> {
+        self.messages.iter().filter_map(MessagePeek::turn).collect()
+    }
+
+    /// How many messages the request has.
+    #[must_use]
+    pub fn message_count(&self) -> usize {
+        self.messages.len()
+    }
+
+    /// The body with `model` in place of the model's name: up to three slices of which the first and the last are
+    /// the client's own bytes, uncopied. The whole body is returned as it is where it names that model already.
+    #[must_use]
+    pub fn splice_model(&self, body: &Bytes, model: &str) -> [Bytes; 3] {
+        if self.model.as_deref() == Some(model) {
+            return [body.clone(), Bytes::new(), Bytes::new()];
+        }
+        let quoted = serde_json::Value::from(model).to_string();
+        match &self.model_span {
+            Some(span) => [body.slice(..span.start), quoted.into(), body.slice(span.end..)],
+            None => [
+                body.slice(..self.insert_at),
+                format!("\"model\":{quoted},").into(),
+                body.slice(self.insert_at..),
+            ],
+        }
+    }
+}
+
+// === Reading ===
+
+/// The keys that matter; all others are checked as JSON and skipped. Written by hand because a derived struct would
+/// take a list for an object, and `null` for an absent key.
+#[derive(Default)]
+struct Fields<'a> {
+    model: Option<&'a RawValue>,
+    stream: Option<bool>,
+    messages: Vec<MessagePeek<'a>>,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Fields<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
+                let (mut model, mut stream, mut messages) = (None, None, None);
+                while let Some(JsonStr(key)) = map.next_key()? {
+                    match key.as_ref() {
+                        "model" => once("model", &mut model, map.next_value()?)?,
+                        "stream" => once("stream", &mut stream, map.next_value()?)?,
+                        "messages" => once("messages", &mut messages, map.next_value()?)?,
+                        _ => {
+                            map.next_value::<de::IgnoredAny>()?;
+                        }
+                    }
+                }
+                Ok(Fields {
+                    model,
+                    stream: stream.flatten(),
+                    messages: messages.ok_or_else(|| de::Error::missing_field("messages"))?,
+                })
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
+}
+
+/// Keeps the value of a key that may stand once only: with two, a provider might obey the one that we did not see.
+fn once<T, E: de::Error>(name: &'static str, slot: &mut Option<T>, value: T) -> Result<(), E> {
+    match slot.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(E::duplicate_field(name)),
+    }
+}
+
+#[derive(Debug)]
+struct MessagePeek<'a> {
+    role: Cow<'a, str>,
+    content: Option<&'a RawValue>,
+}
+
+impl<'a> MessagePeek<'a> {
+    fn turn(&self) -> Option<Turn<'a>> {
+        let role = match self.role.as_ref() {
+            "user" => Role::User,
+            "assistant" => Role::Assistant,
+            _ => return None,
+        };
+        let text = match serde_json::from_str(self.content?.get()).ok()? {
+            Content::Text(text) => text,
+            Content::Parts(mut texts) if texts.len() == 1 => texts.pop()?,
+            Content::Parts(texts) => Cow::Owned(texts.join("\n")),
+        };
+        (!text.trim().is_empty()).then_some(Turn { role, text })
+    }
+}
+
+/// Only `role` and `content` are looked at; `content` must be a string, a list, null or absent.
+impl<'de: 'a, 'a> Deserialize<'de> for MessagePeek<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = MessagePeek<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object with `role` and `content`")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<MessagePeek<'de>, A::Error> {
+                let (mut role, mut content) = (None, None);
+                while let Some(JsonStr(key)) = map.next_key()? {
+                    match key.as_ref() {
+                        "role" => once("role", &mut role, map.next_value::<JsonStr<'de>>()?.0)?,
+                        "content" => {
+                            once("content", &mut content, map.next_value::<Option<ContentSpan<'de>>>()?)?
+                        }
+                        _ => {
+                            map.next_value::<de::IgnoredAny>()?;
+                        }
+                    }
+                }
+                let role = role.ok_or_else(|| de::Error::missing_field("role"))?;
+                Ok(MessagePeek { role, content: content.flatten().map(|content| content.0) })
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
+}
+
+/// The raw bytes of `content`, checked by their first byte.
+struct ContentSpan<'a>(&'a RawValue);
+
+impl<'de: 'a, 'a> Deserialize<'de> for ContentSpan<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = <&RawValue>::deserialize(deserializer)?;
+        match raw.get().as_bytes().first() {
+            Some(b'"' | b'[') => Ok(Self(raw)),
+            _ => Err(de::Error::custom(format_args!(
+                "expected a string or a list of parts, found {}",
+                kind(raw.get())
+            ))),
+        }
+    }
+}
+
+/// A JSON string, borrowed where it has no escapes. (`Cow<str>` alone would always copy.)
+struct JsonStr<'a>(Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for JsonStr<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Str;
+        impl<'de> Visitor<'de> for Str {
+            type Value = JsonStr<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<JsonStr<'de>, E> {
+                Ok(JsonStr(Cow::Borrowed(text)))
+            }
+            fn visit_str<E>(self, text: &str) -> Result<JsonStr<'de>, E> {
+                Ok(JsonStr(Cow::Owned(text.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(Str)
+    }
+}
+
+/// The text of a message: a string, or the `text` of each part whose type is `text`.
+enum Content<'a> {
+    Text(Cow<'a, str>),
+    Parts(Vec<Cow<'a, str>>),
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Content<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TextOrParts;
+        impl<'de> Visitor<'de> for TextOrParts {
+            type Value = Content<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string or a list of parts")
+            }
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Content<'de>, E> {
+                Ok(Content::Text(Cow::Borrowed(text)))
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Content<'de>, E> {
+                Ok(Content::Text(Cow::Owned(text.to_owned())))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<Content<'de>, A::Error> {
+                let mut texts = Vec::new();
+                while let Some(PartText(text)) = parts.next_element()? {
+                    texts.extend(text.filter(|text| !text.is_empty()));
+                }
+                Ok(Content::Parts(texts))
+            }
+        }
+        deserializer.deserialize_any(TextOrParts)
+    }
+}
+
+/// The text of one part; `None` for images, tool results and whatever else a list may hold.
+struct PartText<'a>(Option<Cow<'a, str>>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for PartText<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Part;
+        impl<'de> Visitor<'de> for Part {
+            type Value = PartText<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a part")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<PartText<'de>, A::Error> {
+                let (mut is_text, mut text) = (false, None);
+                while let Some(JsonStr(key)) = map.next_key()? {
+                    match key.as_ref() {
+                        "type" => is_text = map.next_value::<&RawValue>()?.get() == "\"text\"",
+                        "text" => {
+                            let raw = map.next_value::<&'de RawValue>()?;
+                            text = serde_json::from_str::<JsonStr<'de>>(raw.get()).ok().map(|text| text.0);
+                        }
+                        _ => {
+                            map.next_value::<de::IgnoredAny>()?;
+                        }
+                    }
+                }
+                Ok(PartText(text.filter(|_| is_text)))
+            }
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<PartText<'de>, E> {
+                Ok(PartText(Some(Cow::Borrowed(text))))
+            }
+            fn visit_str<E>(self, text: &str) -> Result<PartText<'de>, E> {
+                Ok(PartText(Some(Cow::Owned(text.to_owned()))))
+            }
+            fn visit_bool<E>(self, _: bool) -> Result<PartText<'de>, E> {
+                Ok(PartText(None))
+            }
+            fn visit_f64<E>(self, _: f64) -> Result<PartText<'de>, E> {
+                Ok(PartText(None))
+            }
+            fn visit_i64<E>(self, _: i64) -> Result<PartText<'de>, E> {
+                Ok(PartText(None))
+            }
+            fn visit_u64<E>(self, _: u64) -> Result<PartText<'de>, E> {
+                Ok(PartText(None))
+            }
+            fn visit_unit<E>(self) -> Result<PartText<'de>, E> {
+                Ok(PartText(None))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<PartText<'de>, A::Error> {
+                while list.next_element::<de::IgnoredAny>()?.is_some() {}
+                Ok(PartText(None))
+            }
+        }
+        deserializer.deserialize_any(Part)
+    }
+}
+
+// === Errors (the cold path may parse twice) ===
+
+/// Turns a parse error into one that names the field: parses once more, keeping track of the path.
+fn locate(body: &[u8], error: &serde_json::Error) -> RequestError {
+    if body.is_empty() {
+        return RequestError::Json("the body is empty".into());
+    }
+    if !error.is_data() {
+        return RequestError::Json(error.to_string());
+    }
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    match serde_path_to_error::deserialize::<_, Fields<'_>>(&mut deserializer) {
+        Err(located) => {
+            let path = match located.path().to_string() {
+                // The path ends at the object that lacks the field or holds it twice: name the field.
+                path if path == "." => missing_field(located.inner()).unwrap_or_else(|| "(body)".to_owned()),
+                path => match missing_field(located.inner()) {
+                    Some(name) => format!("{path}.{name}"),
+                    None => path,
+                },
+            };
+            RequestError::Field { path, message: plain(located.inner()) }
+        }
+        Ok(_) => RequestError::Json(error.to_string()),
+    }
+}
+
+/// The name in serde's "missing field `x`" and "duplicate field `x`".
+fn missing_field(error: &serde_json::Error) -> Option<String> {
+    let text = error.to_string();
+    let rest = text.strip_prefix("missing field `").or_else(|| text.strip_prefix("duplicate field `"))?;
+    rest.split('`').next().map(str::to_owned)
+}
+
+/// The message without serde_json's trailing position.
+fn plain(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.rsplit_once(" at line ")
+        .map_or(text.as_str(), |(message, _)| message)
+        .replace("invalid type: ", "wrong type: ")
+}
+
+fn field(path: &str, message: &str) -> RequestError {
+    RequestError::Field { path: path.to_owned(), message: message.to_owned() }
+}
+
+/// What a JSON value is, for error messages, by its first byte.
+fn kind(json: &str) -> &'static str {
+    match json.as_bytes().first() {
+        Some(b'"') => "a string",
+        Some(b'{') => "an object",
+        Some(b'[') => "a list",
+        Some(b't' | b'f') => "a boolean",
+        Some(b'n') => "null",
+        _ => "a number",
+    }
+}
+
+/// Where `part` stands in `whole`; `None` if it is no slice of it.
+fn span(whole: &[u8], part: &str) -> Option<Range<usize>> {
+    let start = (part.as_ptr() as usize).checked_sub(whole.as_ptr() as usize)?;
+    let end = start.checked_add(part.len())?;
+    (end <= whole.len()).then_some(start..end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    fn joined(parts: &[Bytes]) -> String {
+        parts.iter().map(|part| String::from_utf8_lossy(part)).collect()
+    }
+
+    #[test]
+    fn only_the_model_changes() {
+        for (before, after) in [
+            (
+                r#" { "x":1e2,"model" : "a" ,"messages":[{"role":"user","content":"hi"}] }"#,
+                r#" { "x":1e2,"model" : "gpt \"q\"" ,"messages":[{"role":"user","content":"hi"}] }"#,
+            ),
+            (
+                r#"{"model":null,"messages":[{"role":"user"}]}"#,
+                r#"{"model":"gpt \"q\"","messages":[{"role":"user"}]}"#,
+            ),
+            (r#"{"messages":[{"role":"user"}]}"#, r#"{"model":"gpt \"q\"","messages":[{"role":"user"}]}"#),
+            (
+                r#"{"\u006dodel":"a\u0062","messages":[{"role":"user"}]}"#,
+                r#"{"\u006dodel":"gpt \"q\"","messages":[{"role":"user"}]}"#,
+            ),
+        ] {
+            let body = Bytes::from(before.to_owned());
+            let spliced = peek(&body).unwrap().splice_model(&body, "gpt \"q\"");
+            assert_eq!(joined(&spliced), after);
+        }
+    }
+
+    #[test]
+    fn a_body_that_names_the_model_goes_through_whole() {
+        let body = Bytes::from_static(br#"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#);
+        let spliced = peek(&body).unwrap().splice_model(&body, "m");
+        assert_eq!(spliced[0].as_ptr(), body.as_ptr());
+        assert_eq!(spliced[0].len(), body.len());
+    }
+
+    #[test]
+    fn wrong_bodies_name_the_field() {
+        for (body, expected) in [
+            ("", "the request body is not valid JSON: the body is empty"),
+            ("{", "the request body is not valid JSON: EOF while parsing an object at line 1 column 1"),
+            ("[]", "(body): wrong type: list, expected an object"),
+            (r#"{"model":"m"}"#, "messages: missing field `messages`"),
+            (
+                r#"{"model":"m","messages":[]}"#,
+                "messages: expected at least one message, found an empty list",
+            ),
+            (r#"{"model":"m","messages":{}}"#, "messages: wrong type: object, expected a list"),
+            (r#"{"model":7,"messages":[{"role":"user"}]}"#, "model: expected a string, found a number"),
+            (r#"{"model":"a","model":"b","messages":[{"role":"user"}]}"#, "model: duplicate field `model`"),
+            (
+                r#"{"stream":"yes","messages":[{"role":"user"}]}"#,
+                "stream: wrong type: string \"yes\", expected a boolean",
+            ),
+            (
+                r#"{"messages":["hi"]}"#,
+                "messages[0]: wrong type: string \"hi\", expected an object with `role` and `content`",
+            ),
+            (r#"{"messages":[{"role":"user"},{"content":"x"}]}"#, "messages[1].role: missing field `role`"),
+            (r#"{"messages":[{"role":3}]}"#, "messages[0].role: wrong type: integer `3`, expected a string"),
+            (
+                r#"{"messages":[{"role":"user","content":42}]}"#,
+                "messages[0].content: expected a string or a list of parts, found a number",
+            ),
+        ] {
+            assert_eq!(peek(body.as_bytes()).unwrap_err().to_string(), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn turns_hold_text_of_people_and_models_only() {
+        let body = json!({"messages": [
+            {"role": "system", "content": "be brief"},
+            {"role": "user", "content": [{"type": "text", "text": "one"}, {"type": "image_url", "image_url": {"url": "x"}}, {"text": "two", "type": "text"}]},
+            {"role": "assistant", "content": null, "tool_calls": []},
+            {"role": "tool", "content": "42"},
+            {"role": "user", "content": [{"type": "tool_result", "content": "secret"}]},
+            {"role": "assistant", "content": "line\nbreak"},
+            {"role": "user", "content": "  "},
+        ]})
+        .to_string();
+        let turns = peek(body.as_bytes()).unwrap().turns();
+        let seen: Vec<_> = turns.iter().map(|turn| (turn.role, turn.text.as_ref())).collect();
+        assert_eq!(seen, [(Role::User, "one\ntwo"), (Role::Assistant, "line\nbreak")]);
+    }
+
+    proptest! {
+        /// Whatever else the body holds, splicing replaces the model and keeps every other byte.
+        #[test]
+        fn splice_keeps_all_other_bytes(before in ".{0,40}", model in ".{1,20}", text in ".{0,40}", to in "[a-z/.:-]{1,20}") {
+            let quote = |s: &str| Value::from(s).to_string();
+            let (head, tail) = (format!("{{\"x\":{}, \"model\": ", quote(&before)), format!(" ,\"messages\":[{{\"role\":\"user\",\"content\":{}}}]}}", quote(&text)));
+            let body = Bytes::from(format!("{head}{}{tail}", quote(&model)));
+            let spliced = peek(&body).unwrap().splice_model(&body, &to);
+            prop_assert_eq!(joined(&spliced), format!("{head}{}{tail}", quote(&to)));
+        }
+
+        #[test]
+        fn never_panics(body in proptest::collection::vec(any::<u8>(), 0..200)) {
+            if let Ok(envelope) = peek(&body) {
+                drop(envelope.turns());
+            }
+        }
+    }
+}

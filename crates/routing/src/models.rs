@@ -1,0 +1,198 @@
+//! Every name that a client may ask for, looked up rather than searched.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// One entry of the configuration's model list, as routing needs it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The provider's prefix, such as `openai`, and the other prefixes that mean the same.
+    pub provider: Vec<String>,
+    /// What the provider serves under this entry.
+    pub model: Served,
+    /// The operator's own name for the entry, if any; valid beside `provider/model`.
+    pub name: Option<String>,
+}
+
+/// What an entry serves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Served {
+    /// One model, by the provider's own name for it.
+    Model(String),
+    /// Any model of the provider (`provider/*`).
+    Any,
+}
+
+/// Who can take a request: an entry of the configuration and the model's name there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// Index of the entry.
+    pub entry: usize,
+    /// The provider's own name for the model.
+    pub model: Arc<str>,
+}
+
+/// A semantic name and the models that it stands for, first one preferred.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alias {
+    /// The name.
+    pub name: String,
+    /// Names of models.
+    pub models: Vec<String>,
+}
+
+/// How a name was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// `provider/model`, a bare model name, the entry's own name or a wildcard.
+    Model,
+    /// An alias.
+    Alias,
+}
+
+/// All names of a configuration.
+#[derive(Debug, Default)]
+pub struct Models {
+    names: HashMap<String, (Found, Vec<Target>)>,
+    /// Provider prefix to the entries with `provider/*`.
+    wildcards: HashMap<String, Vec<usize>>,
+}
+
+impl Models {
+    /// Builds the table. A name that several entries share is a pool: all of them, in declared order. An alias whose
+    /// models are all unknown is left out (the configuration has refused it before).
+    #[must_use]
+    pub fn new(entries: &[Entry], aliases: &[Alias]) -> Self {
+        let mut models = Self::default();
+        for (index, entry) in entries.iter().enumerate() {
+            match &entry.model {
+                Served::Any => {
+                    for provider in &entry.provider {
+                        models.wildcards.entry(provider.clone()).or_default().push(index);
+                    }
+                }
+                Served::Model(model) => {
+                    let target = Target { entry: index, model: model.as_str().into() };
+                    for name in entry.names(model) {
+                        let pool = &mut models.names.entry(name).or_insert((Found::Model, Vec::new())).1;
+                        if !pool.contains(&target) {
+                            pool.push(target.clone());
+                        }
+                    }
+                }
+            }
+        }
+        for alias in aliases {
+            let targets: Vec<Target> = alias
+                .models
+                .iter()
+                .filter_map(|name| models.find(name))
+                .flat_map(|(_, found)| found.into_owned())
+                .collect();
+            if !targets.is_empty() {
+                models.names.insert(alias.name.clone(), (Found::Alias, targets));
+            }
+        }
+        models
+    }
+
+    /// Who serves this name. `provider/model` never reaches another provider: there is no fall back from a full name
+    /// to the bare one.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<(Found, Cow<'_, [Target]>)> {
+        if let Some((found, targets)) = self.names.get(name) {
+            return Some((*found, Cow::Borrowed(targets)));
+        }
+        let (provider, model) = name.split_once('/')?;
+        let entries = self.wildcards.get(provider).filter(|_| !model.is_empty() && model != "*")?;
+        let model: Arc<str> = model.into();
+        Some((
+            Found::Model,
+            entries.iter().map(|&entry| Target { entry, model: Arc::clone(&model) }).collect(),
+        ))
+    }
+
+    /// The known names nearest to one that was not found: at most three, nearest first, only those that are near.
+    #[must_use]
+    pub fn nearest(&self, name: &str) -> Vec<&str> {
+        // A client may send a name of any length: the distance is quadratic, so only a name's length is compared.
+        let asked: String = name.chars().take(100).flat_map(char::to_lowercase).collect();
+        let mut near: Vec<(f64, &str)> = self
+            .names
+            .keys()
+            .map(|known| (strsim::jaro_winkler(&asked, &known.to_lowercase()), known.as_str()))
+            .filter(|(likeness, _)| *likeness >= 0.8)
+            .collect();
+        near.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(b.1)));
+        near.into_iter().take(3).map(|(_, known)| known).collect()
+    }
+}
+
+impl Entry {
+    /// Every name under which a client can ask for this entry's one model.
+    fn names(&self, model: &str) -> impl Iterator<Item = String> {
+        let full = self.provider.iter().map(move |provider| format!("{provider}/{model}"));
+        std::iter::once(model.to_owned()).chain(full).chain(self.name.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(provider: &str, model: &str) -> Entry {
+        let model = if model == "*" { Served::Any } else { Served::Model(model.to_owned()) };
+        Entry { provider: vec![provider.to_owned()], model, name: None }
+    }
+
+    fn found(models: &Models, name: &str) -> Option<Vec<(usize, String)>> {
+        let (_, targets) = models.find(name)?;
+        Some(targets.iter().map(|target| (target.entry, target.model.to_string())).collect())
+    }
+
+    #[test]
+    fn names_lead_to_targets() {
+        let entries = [
+            entry("openai", "gpt-4o"),
+            entry("azure", "gpt-4o"),
+            entry("openrouter", "meta-llama/llama-3"),
+            entry("anthropic", "*"),
+            Entry { name: Some("house".into()), ..entry("local", "qwen") },
+        ];
+        let aliases = [
+            Alias { name: "fast".into(), models: vec!["gpt-4o".into()] },
+            Alias { name: "wp.v1".into(), models: vec!["anthropic/claude-x".into(), "openai/gpt-4o".into()] },
+        ];
+        let models = Models::new(&entries, &aliases);
+        let target = |entry: usize, model: &str| (entry, model.to_owned());
+        for (name, expected) in [
+            ("openai/gpt-4o", Some(vec![target(0, "gpt-4o")])),
+            ("gpt-4o", Some(vec![target(0, "gpt-4o"), target(1, "gpt-4o")])),
+            ("anthropic/gpt-4o", Some(vec![target(3, "gpt-4o")])),
+            ("mistral/gpt-4o", None),
+            ("openrouter/meta-llama/llama-3", Some(vec![target(2, "meta-llama/llama-3")])),
+            ("meta-llama/llama-3", Some(vec![target(2, "meta-llama/llama-3")])),
+            ("anthropic/claude-y", Some(vec![target(3, "claude-y")])),
+            ("anthropic/*", None),
+            ("anthropic/", None),
+            ("claude-y", None),
+            ("house", Some(vec![target(4, "qwen")])),
+            ("local/qwen", Some(vec![target(4, "qwen")])),
+            ("fast", Some(vec![target(0, "gpt-4o"), target(1, "gpt-4o")])),
+            ("wp.v1", Some(vec![target(3, "claude-x"), target(0, "gpt-4o")])),
+            ("", None),
+        ] {
+            assert_eq!(found(&models, name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn near_names_are_offered() {
+        let models = Models::new(&[entry("openai", "gpt-5.2"), entry("anthropic", "claude-sonnet-4-5")], &[]);
+        assert_eq!(models.nearest("gpt5.2"), ["gpt-5.2"]);
+        assert_eq!(models.nearest("anthropic/claude-sonnet-4.5")[0], "anthropic/claude-sonnet-4-5");
+        assert!(models.nearest("zzz").is_empty());
+        assert!(models.nearest(&"x".repeat(1_000_000)).is_empty());
+    }
+}
