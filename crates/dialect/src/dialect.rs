@@ -84,7 +84,10 @@ pub trait Dialect: fmt::Debug + Send + Sync {
     fn stream_tap(&self) -> Box<dyn StreamTap>;
 
     /// Usage and finish reason of a plain success body that passes through untouched.
-    fn observe_response(&self, body: &[u8]) -> Observed;
+    ///
+    /// # Errors
+    /// Not a JSON object.
+    fn observe_response(&self, body: &[u8]) -> Result<Observed, ResponseError>;
 
     /// Reads a provider's error body, of whatever shape it turns out to be (this dialect's, JSON, HTML, text,
     /// nothing). Never fails: the worst case is the status with a generic message.
@@ -113,6 +116,9 @@ pub trait StreamDecoder: Send {
     /// # Errors
     /// The bytes are not a stream of this dialect.
     fn push(&mut self, bytes: &[u8], events: &mut Vec<StreamEvent>) -> Result<(), ResponseError>;
+
+    /// What has been seen so far.
+    fn observed(&self) -> &Observed;
 
     /// The body has ended.
     ///

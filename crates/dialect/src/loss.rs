@@ -16,6 +16,13 @@ impl Loss {
         }
     }
 
+    /// Takes in what another translation of the same request lost.
+    pub fn merge(&mut self, other: &Self) {
+        for field in &other.0 {
+            self.add(field.as_str());
+        }
+    }
+
     /// True if everything was carried.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -1,1 +1,17 @@
-//! The gateway: everything that touches the world.
+//! The gateway: everything that touches the world. Modules stand in the order in which a process and then a request
+//! meets them.
+
+pub mod cli;
+pub mod config;
+pub mod runtime;
+pub mod serve;
+pub mod worker;
+
+pub mod server;
+
+pub mod proxy;
+pub mod upstream;
+
+pub mod telemetry;
+
+pub mod echo;

@@ -7,3 +7,4 @@
 
 pub mod models;
 pub mod preference;
+pub mod router;

@@ -7,6 +7,8 @@ use std::sync::Arc;
 /// One entry of the configuration's model list, as routing needs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
+    /// Its index in the configuration.
+    pub index: usize,
     /// The provider's prefix, such as `openai`, and the other prefixes that mean the same.
     pub provider: Vec<String>,
     /// What the provider serves under this entry.
@@ -65,15 +67,15 @@ impl Models {
     #[must_use]
     pub fn new(entries: &[Entry], aliases: &[Alias]) -> Self {
         let mut models = Self::default();
-        for (index, entry) in entries.iter().enumerate() {
+        for entry in entries {
             match &entry.model {
                 Served::Any => {
                     for provider in &entry.provider {
-                        models.wildcards.entry(provider.clone()).or_default().push(index);
+                        models.wildcards.entry(provider.clone()).or_default().push(entry.index);
                     }
                 }
                 Served::Model(model) => {
-                    let target = Target { entry: index, model: model.as_str().into() };
+                    let target = Target { entry: entry.index, model: model.as_str().into() };
                     for name in entry.names(model) {
                         let pool = &mut models.names.entry(name).or_insert((Found::Model, Vec::new())).1;
                         if !pool.contains(&target) {
@@ -141,9 +143,9 @@ impl Entry {
 mod tests {
     use super::*;
 
-    fn entry(provider: &str, model: &str) -> Entry {
+    fn entry(index: usize, provider: &str, model: &str) -> Entry {
         let model = if model == "*" { Served::Any } else { Served::Model(model.to_owned()) };
-        Entry { provider: vec![provider.to_owned()], model, name: None }
+        Entry { index, provider: vec![provider.to_owned()], model, name: None }
     }
 
     fn found(models: &Models, name: &str) -> Option<Vec<(usize, String)>> {
@@ -154,11 +156,11 @@ mod tests {
     #[test]
     fn names_lead_to_targets() {
         let entries = [
-            entry("openai", "gpt-4o"),
-            entry("azure", "gpt-4o"),
-            entry("openrouter", "meta-llama/llama-3"),
-            entry("anthropic", "*"),
-            Entry { name: Some("house".into()), ..entry("local", "qwen") },
+            entry(0, "openai", "gpt-4o"),
+            entry(1, "azure", "gpt-4o"),
+            entry(2, "openrouter", "meta-llama/llama-3"),
+            entry(3, "anthropic", "*"),
+            Entry { name: Some("house".into()), ..entry(4, "local", "qwen") },
         ];
         let aliases = [
             Alias { name: "fast".into(), models: vec!["gpt-4o".into()] },
@@ -189,7 +191,8 @@ mod tests {
 
     #[test]
     fn near_names_are_offered() {
-        let models = Models::new(&[entry("openai", "gpt-5.2"), entry("anthropic", "claude-sonnet-4-5")], &[]);
+        let models =
+            Models::new(&[entry(0, "openai", "gpt-5.2"), entry(1, "anthropic", "claude-sonnet-4-5")], &[]);
         assert_eq!(models.nearest("gpt5.2"), ["gpt-5.2"]);
         assert_eq!(models.nearest("anthropic/claude-sonnet-4.5")[0], "anthropic/claude-sonnet-4-5");
         assert!(models.nearest("zzz").is_empty());

@@ -1,0 +1,139 @@
+//! The command line: one file a command.
+//!
+//! Data goes to standard output, everything else to standard error. Exit codes: 0 done, 1 failed, 2 the arguments or
+//! the configuration are wrong.
+
+mod check;
+mod demo;
+mod echo;
+mod route;
+mod schema;
+mod table;
+mod up;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{self, Environment, Loaded};
+
+/// An LLM router in one binary: requests find their model by name, by alias or by preference.
+#[derive(Debug, Parser)]
+#[command(name = "waypost", version, propagate_version = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    /// What to log besides requests, such as `debug` or `waypost=debug,hyper=info`
+    #[arg(long, global = true, env = "WAYPOST_LOG", default_value = "info", value_name = "FILTER")]
+    log: String,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the gateway
+    Up(up::Options),
+    /// See requests routed, with no key and no network
+    Demo(demo::Options),
+    /// Validate a configuration without starting
+    Check(check::Options),
+    /// Say where a prompt would go, and why, without calling any model
+    Route(route::Options),
+    /// Run the built-in fake provider alone, as a mock for tests
+    Echo(echo::Options),
+    /// Print the JSON Schema of the configuration
+    Schema,
+}
+
+/// How request lines look.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum LogFormat {
+    /// Text for a terminal, JSON otherwise
+    Auto,
+    /// `key=value`
+    Text,
+    /// One JSON object a line
+    Json,
+    /// No request lines
+    Off,
+}
+
+/// Why a command ended early.
+#[derive(Debug)]
+enum Stop {
+    /// The configuration or the arguments are wrong; what is wrong has been printed.
+    Usage,
+    /// Something failed on the way.
+    Failed(anyhow::Error),
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Stop {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// Runs the program.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    start_log(&arguments.log);
+    let outcome = match arguments.command {
+        Command::Up(options) => up::run(&options),
+        Command::Demo(options) => demo::run(&options),
+        Command::Check(options) => check::run(&options),
+        Command::Route(options) => route::run(&options),
+        Command::Echo(options) => echo::run(&options),
+        Command::Schema => schema::run(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Stop::Usage) => ExitCode::from(2),
+        Err(Stop::Failed(error)) => {
+            anstream::eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start_log(filter: &str) {
+    let filter = EnvFilter::try_new(filter).unwrap_or_else(|error| {
+        anstream::eprintln!("warning: --log {filter}: {error}; using `info`");
+        EnvFilter::new("info")
+    });
+    // Fails only if a log has been set up before, as a test may do.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+}
+
+/// Loads the named configuration, or the first usual name in this folder; prints warnings, and problems.
+fn load(named: Option<&Path>) -> Result<(Option<PathBuf>, Loaded), Stop> {
+    let Some(path) = named.map(Path::to_owned).or_else(|| config::find(Path::new("."))) else {
+        let environment = Environment::of_process(Path::new("."));
+        return match config::detect(&environment) {
+            Some(loaded) => Ok((None, loaded)),
+            None => {
+                anstream::eprintln!(
+                    "error: no configuration: there is no `waypost.yaml`, `plano_config.yaml`, `arch_config.yaml` or \
+                     `config.yaml` in this folder, and no provider's key in the environment (`OPENAI_API_KEY`, \
+                     `ANTHROPIC_API_KEY`, …)\nhint: `waypost demo` shows routing with no key at all"
+                );
+                Err(Stop::Usage)
+            }
+        };
+    };
+    let folder =
+        path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    match config::load(&path, &Environment::of_process(folder)) {
+        Ok(loaded) => {
+            for warning in &loaded.warnings {
+                anstream::eprintln!("{warning}");
+            }
+            Ok((Some(path), loaded))
+        }
+        Err(problems) => {
+            anstream::eprintln!("{problems}");
+            Err(Stop::Usage)
+        }
+    }
+}

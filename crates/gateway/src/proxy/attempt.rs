@@ -1,0 +1,277 @@
+//! One call of one provider: the request in its dialect, the head of its answer, and all that can be wrong with it.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, Request, Response};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use waypost_dialect::DialectId;
+use waypost_dialect::error::{ApiError, ErrorKind};
+use waypost_dialect::loss::Loss;
+
+use super::forward::{Answer, AnswerBody, Asked, Failure, StreamWish};
+use crate::telemetry::record::Record;
+use crate::upstream::client::{Segments, failed_to_connect};
+use crate::upstream::endpoint::Upstream;
+use crate::worker::Worker;
+
+/// Largest plain answer that is held, in bytes.
+const MAX_ANSWER: usize = 64 * 1024 * 1024;
+/// Largest error body that is read, in bytes.
+const MAX_ERROR: usize = 1024 * 1024;
+
+/// Calls one provider and reads its answer as far as needed to know that it can be passed on: the whole of a plain
+/// answer, the head of a stream.
+pub(super) async fn attempt(
+    worker: &Worker,
+    asked: &Asked<'_>,
+    upstream: &Upstream,
+    model: &str,
+    record: &mut Record,
+) -> Result<Answer, Failure> {
+    let Some((dialect, address)) = upstream.route(asked.client) else {
+        return Err(own_fault(format!(
+            "provider `{}` speaks no dialect that is known here",
+            upstream.provider
+        )));
+    };
+    let (body, wish) = outgoing(asked, *dialect, upstream, model, record)?;
+    let mut request = Request::new(body);
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = address.clone();
+    *request.headers_mut() = upstream.headers(asked.headers, asked.client, *dialect);
+
+    let limit = upstream.first_byte_timeout.unwrap_or(worker.listener.first_byte_timeout);
+    let response = match tokio::time::timeout(limit, worker.client.send(request)).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(error)) => return Err(unreachable(upstream, &error)),
+        Err(_elapsed) => return Err(too_slow(upstream, "did not begin to answer", limit)),
+    };
+    record.first_byte = Some(record.elapsed());
+    let reader =
+        Reader { upstream, dialect: *dialect, client: asked.client, idle: worker.listener.idle_timeout };
+    if asked.envelope.stream && response.status().is_success() {
+        return reader.stream(response, wish);
+    }
+    reader.plain(response, record).await
+}
+
+/// The body for the provider: the client's own bytes with the model's name spliced in, or a translation.
+fn outgoing(
+    asked: &Asked<'_>,
+    dialect: DialectId,
+    upstream: &Upstream,
+    model: &str,
+    record: &mut Record,
+) -> Result<(Segments, StreamWish), Failure> {
+    if dialect == asked.client {
+        return Ok((Segments::new(asked.envelope.splice_model(asked.body, model)), StreamWish::default()));
+    }
+    let refused = |error: waypost_dialect::error::RequestError| Failure { error: error.into(), go_on: false };
+    let mut request = asked.client.codec().decode_request(asked.body).map_err(refused)?;
+    model.clone_into(&mut request.model);
+    let wish = StreamWish { include_usage: request.include_usage };
+    let mut loss = Loss::default();
+    let body = dialect.codec().encode_request(&request, upstream.quirks, &mut loss).map_err(refused)?;
+    record.lost(&loss);
+    Ok((Segments::whole(body), wish))
+}
+
+/// What is needed to read an answer.
+struct Reader<'a> {
+    upstream: &'a Upstream,
+    dialect: DialectId,
+    client: DialectId,
+    idle: Duration,
+}
+
+impl Reader<'_> {
+    /// A stream is passed on from its head; what comes is read in [`super::stream`].
+    fn stream(&self, response: Response<Incoming>, wish: StreamWish) -> Result<Answer, Failure> {
+        let (head, body) = response.into_parts();
+        let content_type =
+            head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("nothing");
+        if !content_type.starts_with("text/event-stream") {
+            return Err(self.garbage(&format!("content type {content_type} where a stream was asked for")));
+        }
+        let headers = passed_on(&head.headers, self.client == self.dialect);
+        Ok(Answer {
+            status: head.status,
+            headers,
+            dialect: self.dialect,
+            body: AnswerBody::Events(body, wish),
+        })
+    }
+
+    /// A plain answer or an error is read whole, checked, and put into the client's dialect.
+    async fn plain(&self, response: Response<Incoming>, record: &mut Record) -> Result<Answer, Failure> {
+        let (head, body) = response.into_parts();
+        let same = self.client == self.dialect;
+        let limit = if head.status.is_success() { MAX_ANSWER } else { MAX_ERROR };
+        let bytes = self.whole(body, limit).await?;
+        let json = is_json(&head.headers);
+        let encoded = head.headers.contains_key(CONTENT_ENCODING);
+        let mut headers = passed_on(&head.headers, same);
+        let body = match head.status {
+            // What we cannot read we do not judge.
+            _ if encoded && same => bytes,
+            status if status.is_success() && !json => {
+                let found =
+                    head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("none");
+                return Err(
+                    self.garbage(&format!("content type {found} where application/json was expected"))
+                );
+            }
+            status if status.is_success() => self.success(bytes, same, record)?,
+            status if status.is_client_error() || status.is_server_error() => {
+                let error = self.dialect.codec().decode_error(status.as_u16(), &bytes);
+                record.failed(format!("{}: {}", self.upstream.name, error.message));
+                // An error body of the client's own dialect goes through as it came; HTML and the like do not.
+                if same && json && is_object(&bytes) {
+                    bytes
+                } else {
+                    self.client.codec().encode_error(&error).into()
+                }
+            }
+            status => return Err(self.garbage(&format!("status {status}"))),
+        };
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+        if !encoded {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        Ok(Answer { status: head.status, headers, dialect: self.dialect, body: AnswerBody::Whole(body) })
+    }
+
+    fn success(&self, bytes: Bytes, same: bool, record: &mut Record) -> Result<Bytes, Failure> {
+        if same {
+            let observed = self
+                .dialect
+                .codec()
+                .observe_response(&bytes)
+                .map_err(|error| self.garbage(&error.to_string()))?;
+            record.saw(&observed);
+            return Ok(bytes);
+        }
+        let response =
+            self.dialect.codec().decode_response(&bytes).map_err(|error| self.garbage(&error.to_string()))?;
+        record.usage = response.usage;
+        record.finish_reason = response.finish_reason_word();
+        let mut loss = Loss::default();
+        let body = self.client.codec().encode_response(&response, &mut loss);
+        record.lost(&loss);
+        Ok(body.into())
+    }
+
+    async fn whole(&self, mut body: Incoming, limit: usize) -> Result<Bytes, Failure> {
+        let mut first = Bytes::new();
+        let mut joined = BytesMut::new();
+        loop {
+            let frame = match tokio::time::timeout(self.idle, body.frame()).await {
+                Err(_elapsed) => {
+                    return Err(too_slow(self.upstream, "stopped in the middle of its answer", self.idle));
+                }
+                Ok(None) => break,
+                Ok(Some(Err(_))) => {
+                    return Err(self.garbage("half an answer: the connection closed before its end"));
+                }
+                Ok(Some(Ok(frame))) => frame,
+            };
+            let Ok(data) = frame.into_data() else { continue };
+            if first.len() + joined.len() + data.len() > limit {
+                return Err(self.garbage(&format!("more than {limit} bytes")));
+            }
+            if first.is_empty() && joined.is_empty() {
+                first = data;
+                continue;
+            }
+            if joined.is_empty() {
+                joined.extend_from_slice(&std::mem::take(&mut first));
+            }
+            joined.extend_from_slice(&data);
+        }
+        Ok(if joined.is_empty() { first } else { joined.freeze() })
+    }
+
+    /// The provider answered something that no client can use.
+    fn garbage(&self, what: &str) -> Failure {
+        let message = format!("provider `{}` answered with {what}", self.upstream.provider);
+        Failure {
+            error: ApiError::new(ErrorKind::BadGateway, message).with_code("bad_upstream_answer"),
+            go_on: true,
+        }
+    }
+}
+
+fn own_fault(message: String) -> Failure {
+    Failure { error: ApiError::new(ErrorKind::Internal, message), go_on: true }
+}
+
+fn too_slow(upstream: &Upstream, what: &str, limit: Duration) -> Failure {
+    let message = format!("provider `{}` {what} within {} seconds", upstream.provider, limit.as_secs_f64());
+    Failure {
+        error: ApiError::new(ErrorKind::GatewayTimeout, message).with_code("upstream_timeout"),
+        go_on: true,
+    }
+}
+
+fn unreachable(upstream: &Upstream, error: &hyper_util::client::legacy::Error) -> Failure {
+    // The chain of causes says more than the outermost error; none of it holds a header or a key.
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    let what = if failed_to_connect(error) { "cannot be reached" } else { "closed the connection" };
+    let message = format!("provider `{}` {what}: {cause}", upstream.provider);
+    Failure {
+        error: ApiError::new(ErrorKind::BadGateway, message).with_code("upstream_unreachable"),
+        go_on: true,
+    }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(content_type) = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else {
+        return false;
+    };
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("application/json") || essence.to_ascii_lowercase().ends_with("+json")
+}
+
+fn is_object(bytes: &[u8]) -> bool {
+    bytes.trim_ascii_start().first() == Some(&b'{')
+        && serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok()
+}
+
+/// The headers of an answer that its client gets: no hop-by-hop ones (RFC 9110 section 7.6.1), no cookies (they belong
+/// to the operator's account), and after a translation none that describe the provider's own body.
+fn passed_on(headers: &HeaderMap, same_dialect: bool) -> HeaderMap {
+    let mut kept = HeaderMap::with_capacity(headers.len() + 8);
+    for (name, value) in headers {
+        if is_passed_on(name, same_dialect) {
+            kept.append(name, value.clone());
+        }
+    }
+    kept
+}
+
+fn is_passed_on(name: &HeaderName, same_dialect: bool) -> bool {
+    match name.as_str() {
+        "connection"
+        | "keep-alive"
+        | "proxy-authenticate"
+        | "proxy-connection"
+        | "te"
+        | "trailer"
+        | "transfer-encoding"
+        | "upgrade"
+        | "content-length"
+        | "set-cookie"
+        | "alt-svc"
+        | "strict-transport-security"
+        | "date"
+        | "server" => false,
+        "content-type" | "content-encoding" | "content-md5" | "digest" | "etag" => same_dialect,
+        _ => true,
+    }
+}

@@ -1,0 +1,105 @@
+//! Sending a request on: the decision's targets in order, until one gives an answer that can be passed on.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use hyper::body::Incoming;
+use waypost_dialect::DialectId;
+use waypost_dialect::envelope::Envelope;
+use waypost_dialect::error::{ApiError, ErrorKind};
+use waypost_routing::models::Target;
+
+use super::attempt;
+use crate::telemetry::record::Record;
+use crate::worker::Worker;
+
+/// A request as it came in.
+#[derive(Debug)]
+pub struct Asked<'a> {
+    /// The client's dialect.
+    pub client: DialectId,
+    /// The client's headers.
+    pub headers: &'a HeaderMap,
+    /// The client's bytes.
+    pub body: &'a Bytes,
+    /// What was peeked from them.
+    pub envelope: &'a Envelope<'a>,
+}
+
+/// A provider's answer, not yet passed on.
+#[derive(Debug)]
+pub struct Answer {
+    /// Its status.
+    pub status: StatusCode,
+    /// Those of its headers that the client gets.
+    pub headers: HeaderMap,
+    /// The dialect that the provider speaks.
+    pub dialect: DialectId,
+    /// What follows.
+    pub body: AnswerBody,
+}
+
+/// The body of an answer.
+#[derive(Debug)]
+pub enum AnswerBody {
+    /// Read to its end and ready for the client, in the client's dialect.
+    Whole(Bytes),
+    /// Events that are still to come, in the provider's dialect.
+    Events(Incoming, StreamWish),
+}
+
+/// What the client wants of a translated stream.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct StreamWish {
+    /// A last event with usage.
+    pub include_usage: bool,
+}
+
+/// Why an attempt gave no answer that the client can have.
+#[derive(Debug)]
+pub(super) struct Failure {
+    /// What the client is told if no other target answers.
+    pub(super) error: ApiError,
+    /// Another target may do better: the fault is this target's, not the request's.
+    pub(super) go_on: bool,
+}
+
+/// Tries the targets in order.
+///
+/// # Errors
+/// No target answered: the last failure, as the client should see it.
+pub async fn send(
+    worker: &Worker,
+    asked: &Asked<'_>,
+    targets: &[Target],
+    record: &mut Record,
+) -> Result<Answer, ApiError> {
+    let mut last = ApiError::new(ErrorKind::Internal, "the decision names no model");
+    for (position, target) in targets.iter().enumerate() {
+        let Some(upstream) = worker.runtime.upstreams.get(target.entry) else { continue };
+        record.attempts += 1;
+        record.provider = Some(Arc::clone(&upstream.provider));
+        record.entry = Some(Arc::clone(&upstream.name));
+        record.model = Some(Arc::clone(&target.model));
+        let is_last = position + 1 == targets.len();
+        match attempt::attempt(worker, asked, upstream, &target.model, record).await {
+            Ok(answer) if is_last || !is_targets_fault(answer.status) => return Ok(answer),
+            Ok(answer) => {
+                tracing::debug!(request = %record.id, model = %target.model, status = %answer.status, "trying the next model")
+            }
+            Err(failure) if failure.go_on && !is_last => {
+                tracing::debug!(request = %record.id, model = %target.model, error = %failure.error, "trying the next model");
+                last = failure.error;
+            }
+            Err(failure) => return Err(failure.error),
+        }
+    }
+    Err(last)
+}
+
+/// An answer that another target may better: no credit or permission here, overloaded, broken. What is wrong with the
+/// request itself is wrong everywhere.
+fn is_targets_fault(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 401..=403 | 408 | 425 | 429 | 500..)
+}

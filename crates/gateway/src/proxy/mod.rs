@@ -1,0 +1,103 @@
+//! The life of a request, on one screen.
+
+pub mod decide;
+pub mod forward;
+pub mod ingress;
+pub mod stream;
+
+mod attempt;
+
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use waypost_dialect::envelope;
+use waypost_dialect::error::ApiError;
+
+use crate::proxy::stream::ResponseBody;
+use crate::server::{Endpoint, Operation, respond};
+use crate::telemetry::Open;
+use crate::telemetry::record::Record;
+use crate::worker::Worker;
+
+/// Answers one request of a model endpoint: an answer, a decision, or an error in the caller's own dialect.
+pub async fn handle(
+    worker: &Worker,
+    endpoint: &Endpoint,
+    request: Request<Incoming>,
+) -> Response<ResponseBody> {
+    let mut record = Open::new(&worker.telemetry, endpoint.path);
+    let outcome = serve(worker, endpoint, request, &mut record).await;
+    let explanation = explain(&record);
+    let mut response = match outcome {
+        Ok(Outcome::Answer(answer)) => stream::respond(worker, endpoint.dialect, answer, record),
+        Ok(Outcome::Decision(page)) => {
+            record.settle(200);
+            respond::json(StatusCode::OK, page)
+        }
+        Err(error) => {
+            record.failed(error.message.as_str());
+            record.settle(error.status);
+            respond::error(endpoint.dialect, &error)
+        }
+    };
+    response.headers_mut().extend(explanation);
+    response
+}
+
+enum Outcome {
+    Answer(forward::Answer),
+    Decision(String),
+}
+
+async fn serve(
+    worker: &Worker,
+    endpoint: &Endpoint,
+    request: Request<Incoming>,
+    record: &mut Open,
+) -> Result<Outcome, ApiError> {
+    let (head, body) = request.into_parts();
+    // Read: the body's bytes, and a validating peek that borrows from them.
+    let body = ingress::read(&head.headers, body, &worker.listener).await?;
+    let envelope = envelope::peek(&body)?;
+    record.asked(envelope.model.as_deref(), envelope.stream);
+    // Decide: by name, by alias or by preference; the reason goes into the record.
+    let decision = decide::decide(worker, &envelope, record).await?;
+    if endpoint.operation == Operation::Decide {
+        return Ok(Outcome::Decision(decide::page(&worker.runtime, &decision, record)));
+    }
+    // Attempt: the decision's targets in order, until one answers.
+    let asked =
+        forward::Asked { client: endpoint.dialect, headers: &head.headers, body: &body, envelope: &envelope };
+    forward::send(worker, &asked, &decision.targets, record).await.map(Outcome::Answer)
+    // The answer goes to the client in `stream::respond`: bytes as they come where the dialects agree, else translated.
+}
+
+/// The headers that say what was decided and why.
+fn explain(record: &Record) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(8);
+    let mut put = |name: &'static str, value: Option<HeaderValue>| {
+        headers.extend(value.map(|value| (HeaderName::from_static(name), value)));
+    };
+    put("x-waypost-request-id", HeaderValue::try_from(record.id.to_string()).ok());
+    if let (Some(provider), Some(model)) = (&record.provider, &record.model) {
+        put("x-waypost-model", visible(&format!("{provider}/{model}")));
+    }
+    put("x-waypost-route", record.route.as_deref().and_then(visible));
+    put("x-waypost-decision", record.method.and_then(|_| visible(&record.decision_text())));
+    put("x-waypost-loss", (!record.loss.is_empty()).then(|| visible(&record.loss.to_string())).flatten());
+    headers
+}
+
+/// A header value of visible ASCII; all else is percent-encoded (RFC 3986), so that a name in any script survives.
+fn visible(text: &str) -> Option<HeaderValue> {
+    if let Ok(value) = HeaderValue::from_str(text) {
+        return Some(value);
+    }
+    let mut encoded = String::with_capacity(text.len() * 3);
+    for byte in text.bytes() {
+        match byte {
+            b' '..=b'~' if byte != b'%' => encoded.push(char::from(byte)),
+            _ => encoded.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    HeaderValue::try_from(encoded).ok()
+}

@@ -1,0 +1,113 @@
+//! The immutable snapshot of the configuration that a request holds from start to end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderValue;
+use waypost_routing::models::{Alias, Entry, Models, Served, Target};
+use waypost_routing::preference::Route;
+use waypost_routing::preference::cascade::Cascade;
+use waypost_routing::router::Router;
+
+use crate::config::{Config, ModelEntry, ModelPattern};
+use crate::server::models;
+use crate::upstream::endpoint::{Settings, Upstream};
+
+/// A configuration made ready: every address, name and route vector computed.
+#[derive(Debug)]
+pub struct Runtime {
+    /// The routing methods.
+    pub router: Router,
+    /// Where each entry of the configuration leads, by its index.
+    pub upstreams: Vec<Upstream>,
+    /// Names of the routes, by their index.
+    pub route_names: Vec<Arc<str>>,
+    /// The entry that serves the router model, if one is configured.
+    pub arch_router: Option<usize>,
+    /// Longest wait for the router model.
+    pub router_deadline: Duration,
+    /// The body of `GET /v1/models`.
+    pub models_page: String,
+}
+
+impl Runtime {
+    /// Computes everything that does not depend on a request.
+    ///
+    /// # Errors
+    /// A base URL, key or header of the configuration cannot be used.
+    pub fn new(config: &Config) -> Result<Self, String> {
+        let arch_router = config.routing.arch_router.as_ref();
+        let upstreams = config.entries.iter().map(upstream).collect::<Result<Vec<_>, _>>()?;
+        // The router model is for the router only: no client can name it.
+        let visible = config
+            .entries
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| arch_router.is_none_or(|router| router.entry != *index));
+        let entries: Vec<Entry> = visible.map(|(index, entry)| named(index, entry)).collect();
+        let aliases: Vec<Alias> = config
+            .aliases
+            .iter()
+            .map(|alias| Alias { name: alias.name.clone(), models: alias.models.clone() })
+            .collect();
+        let models = Models::new(&entries, &aliases);
+        let default = config.default_entry.and_then(|index| {
+            let ModelPattern::Exact(model) = &config.entries.get(index)?.model else { return None };
+            Some(Target { entry: index, model: model.as_str().into() })
+        });
+        let routes: Vec<Route> = config.routes.iter().map(|entry| entry.route.clone()).collect();
+        let route_models: Vec<Vec<String>> = config.routes.iter().map(|entry| entry.models.clone()).collect();
+        let route_names = routes.iter().map(|route| route.name.as_str().into()).collect();
+        let cascade = Cascade::new(routes, arch_router.map(|router| router.model.clone()));
+        Ok(Self {
+            router: Router::new(
+                models,
+                default.into_iter().collect(),
+                &route_models,
+                cascade,
+                config.routing.mode,
+            ),
+            upstreams,
+            route_names,
+            arch_router: arch_router.map(|router| router.entry),
+            router_deadline: config.routing.deadline,
+            models_page: models::page(config),
+        })
+    }
+
+    /// `provider/model` of each target.
+    #[must_use]
+    pub fn target_names(&self, targets: &[Target]) -> Vec<String> {
+        let name = |target: &Target| {
+            let upstream = self.upstreams.get(target.entry)?;
+            Some(format!("{}/{}", upstream.provider, target.model))
+        };
+        targets.iter().filter_map(name).collect()
+    }
+}
+
+fn upstream(entry: &ModelEntry) -> Result<Upstream, String> {
+    let host = entry.host.as_deref().map(HeaderValue::from_str).transpose();
+    Upstream::new(Settings {
+        provider: &entry.provider,
+        name: entry.name.clone(),
+        key: entry.key.as_ref(),
+        passthrough_auth: entry.passthrough_auth,
+        headers: entry.headers.clone(),
+        host: host.map_err(|error| format!("`http_host` of `{}`: {error}", entry.name))?,
+        first_byte_timeout: None,
+    })
+}
+
+fn named(index: usize, entry: &ModelEntry) -> Entry {
+    let aliases = entry.provider.aliases.iter().map(|alias| (*alias).to_owned());
+    Entry {
+        index,
+        provider: std::iter::once(entry.provider.id.to_string()).chain(aliases).collect(),
+        model: match &entry.model {
+            ModelPattern::Exact(model) => Served::Model(model.clone()),
+            ModelPattern::Any => Served::Any,
+        },
+        name: Some(entry.name.clone()),
+    }
+}

@@ -1,0 +1,103 @@
+//! Toward clients: which endpoints exist, and what each one does.
+
+pub mod listener;
+pub mod models;
+pub mod respond;
+
+use http::{Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use waypost_dialect::DialectId;
+use waypost_dialect::error::{ApiError, ErrorKind};
+
+use crate::proxy;
+use crate::proxy::stream::ResponseBody;
+use crate::worker::Worker;
+
+/// What an endpoint does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operation {
+    /// Choose a model and pass the request on.
+    Proxy,
+    /// Choose a model and say which.
+    Decide,
+    /// List the names that clients can ask for.
+    Models,
+    /// Is the process alive?
+    Health,
+    /// Does it take requests?
+    Ready,
+    /// Prometheus.
+    Metrics,
+}
+
+/// A client-facing path.
+#[derive(Debug)]
+pub struct Endpoint {
+    /// Exact path.
+    pub path: &'static str,
+    /// The method that it takes.
+    pub method: Method,
+    /// What it does.
+    pub operation: Operation,
+    /// The dialect of its requests, answers and errors.
+    pub dialect: DialectId,
+}
+
+/// Every endpoint.
+pub const ENDPOINTS: &[Endpoint] = &[
+    endpoint("/v1/chat/completions", Method::POST, Operation::Proxy, DialectId::OpenAiChat),
+    endpoint("/v1/messages", Method::POST, Operation::Proxy, DialectId::AnthropicMessages),
+    endpoint("/routing/v1/chat/completions", Method::POST, Operation::Decide, DialectId::OpenAiChat),
+    endpoint("/routing/v1/messages", Method::POST, Operation::Decide, DialectId::AnthropicMessages),
+    endpoint("/v1/models", Method::GET, Operation::Models, DialectId::OpenAiChat),
+    endpoint("/healthz", Method::GET, Operation::Health, DialectId::OpenAiChat),
+    endpoint("/readyz", Method::GET, Operation::Ready, DialectId::OpenAiChat),
+    endpoint("/metrics", Method::GET, Operation::Metrics, DialectId::OpenAiChat),
+];
+
+const fn endpoint(path: &'static str, method: Method, operation: Operation, dialect: DialectId) -> Endpoint {
+    Endpoint { path, method, operation, dialect }
+}
+
+/// Answers one request; never fails.
+pub async fn dispatch(worker: &Worker, request: Request<Incoming>) -> Response<ResponseBody> {
+    let endpoint = match find(request.method(), request.uri().path()) {
+        Ok(endpoint) => endpoint,
+        Err((dialect, error)) => return respond::error(dialect, &error),
+    };
+    match endpoint.operation {
+        Operation::Proxy | Operation::Decide => proxy::handle(worker, endpoint, request).await,
+        Operation::Models => respond::json(StatusCode::OK, worker.runtime.models_page.clone()),
+        Operation::Health => respond::text("text/plain; charset=utf-8", "ok\n"),
+        Operation::Ready if worker.is_draining() => {
+            let error = ApiError::new(ErrorKind::Overloaded, "draining: this instance is shutting down");
+            respond::error(endpoint.dialect, &error)
+        }
+        Operation::Ready => respond::text("text/plain; charset=utf-8", "ready\n"),
+        Operation::Metrics => respond::text(
+            "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            worker.telemetry.metrics.page(),
+        ),
+    }
+}
+
+fn find(method: &Method, path: &str) -> Result<&'static Endpoint, (DialectId, ApiError)> {
+    let mut allowed = None;
+    for endpoint in ENDPOINTS {
+        if endpoint.path == path {
+            if endpoint.method == *method || (*method == Method::HEAD && endpoint.method == Method::GET) {
+                return Ok(endpoint);
+            }
+            allowed = Some(endpoint);
+        }
+    }
+    if let Some(endpoint) = allowed {
+        let message = format!("`{path}` takes {}, not {method}", endpoint.method);
+        return Err((endpoint.dialect, ApiError::new(ErrorKind::MethodNotAllowed, message)));
+    }
+    let dialect =
+        if path.contains("/messages") { DialectId::AnthropicMessages } else { DialectId::OpenAiChat };
+    let known: Vec<&str> = ENDPOINTS.iter().map(|endpoint| endpoint.path).collect();
+    let message = format!("there is no `{method} {path}`; the endpoints are {}", known.join(", "));
+    Err((dialect, ApiError::new(ErrorKind::NotFound, message).with_code("unknown_url")))
+}

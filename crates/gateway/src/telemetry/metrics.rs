@@ -1,0 +1,183 @@
+//! Counters and histograms in the Prometheus text format. Label values come from the configuration, never from
+//! clients, so their number is bounded.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+use super::record::Record;
+
+/// Labels of a request.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    endpoint: &'static str,
+    method: &'static str,
+    route: Arc<str>,
+    model: Arc<str>,
+    status: u16,
+}
+
+/// Labels of what an entry of the configuration did.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ModelLabels {
+    model: Arc<str>,
+}
+
+/// Labels of a token count.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TokenLabels {
+    model: Arc<str>,
+    kind: &'static str,
+}
+
+/// Labels of a decision.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DecisionLabels {
+    method: &'static str,
+    scorer: &'static str,
+}
+
+type Histograms<Labels> = Family<Labels, Histogram, fn() -> Histogram>;
+
+/// All metrics of the process.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    requests: Family<RequestLabels, Counter>,
+    duration: Histograms<ModelLabels>,
+    first_byte: Histograms<ModelLabels>,
+    decision: Histograms<DecisionLabels>,
+    tokens: Family<TokenLabels, Counter>,
+    attempts: Family<ModelLabels, Counter>,
+    lossy: Family<ModelLabels, Counter>,
+    /// Requests being worked on.
+    pub in_flight: Gauge<i64, std::sync::atomic::AtomicI64>,
+    /// Lines that the request log had no room for.
+    pub log_dropped: Counter<u64, AtomicU64>,
+}
+
+/// Upper bounds in seconds: from a loopback answer to a long stream.
+const SECONDS: [f64; 14] =
+    [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0];
+/// Upper bounds in seconds: from a table look-up to a call of a router model.
+const DECISION_SECONDS: [f64; 12] =
+    [0.000_01, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.05, 0.2, 1.0];
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("waypost"),
+            requests: Family::default(),
+            duration: Family::new_with_constructor(|| Histogram::new(SECONDS)),
+            first_byte: Family::new_with_constructor(|| Histogram::new(SECONDS)),
+            decision: Family::new_with_constructor(|| Histogram::new(DECISION_SECONDS)),
+            tokens: Family::default(),
+            attempts: Family::default(),
+            lossy: Family::default(),
+            in_flight: Gauge::default(),
+            log_dropped: Counter::default(),
+        };
+        metrics.register();
+        metrics
+    }
+}
+
+impl Metrics {
+    fn register(&mut self) {
+        let registry = &mut self.registry;
+        registry.register(
+            "requests",
+            "Requests answered, by what was chosen and how it ended",
+            self.requests.clone(),
+        );
+        registry.register_with_unit(
+            "request_duration",
+            "From the request's head to the end of its answer",
+            Unit::Seconds,
+            self.duration.clone(),
+        );
+        registry.register_with_unit(
+            "time_to_first_byte",
+            "From the request's head to the head of the provider's answer",
+            Unit::Seconds,
+            self.first_byte.clone(),
+        );
+        registry.register_with_unit(
+            "decision_duration",
+            "Time taken to choose a model",
+            Unit::Seconds,
+            self.decision.clone(),
+        );
+        registry.register("tokens", "Tokens as providers reported them", self.tokens.clone());
+        registry.register("upstream_attempts", "Calls to providers", self.attempts.clone());
+        registry.register(
+            "lossy_translations",
+            "Requests of which a field could not be carried",
+            self.lossy.clone(),
+        );
+        registry.register("requests_in_flight", "Requests being worked on", self.in_flight.clone());
+        registry.register(
+            "log_dropped",
+            "Request-log lines dropped because the queue was full",
+            self.log_dropped.clone(),
+        );
+    }
+
+    /// Counts a finished request.
+    pub fn observe(&self, record: &Record) {
+        let none = || Arc::<str>::from("");
+        let model = record.entry.clone().unwrap_or_else(none);
+        let labels = RequestLabels {
+            endpoint: record.endpoint,
+            method: record.method.map_or("", |method| method.name()),
+            route: record.route.clone().unwrap_or_else(none),
+            model: Arc::clone(&model),
+            status: record.status,
+        };
+        self.requests.get_or_create(&labels).inc();
+        if let Some(method) = record.method {
+            let labels = DecisionLabels { method: method.name(), scorer: record.scorer.unwrap_or("") };
+            self.decision.get_or_create(&labels).observe(record.decision.as_secs_f64());
+        }
+        if record.entry.is_none() {
+            return;
+        }
+        let by_model = ModelLabels { model: Arc::clone(&model) };
+        self.duration.get_or_create(&by_model).observe(record.elapsed().as_secs_f64());
+        self.attempts.get_or_create(&by_model).inc_by(u64::from(record.attempts));
+        if let Some(first_byte) = record.first_byte {
+            self.first_byte.get_or_create(&by_model).observe(first_byte.as_secs_f64());
+        }
+        if !record.loss.is_empty() {
+            self.lossy.get_or_create(&by_model).inc();
+        }
+        if let Some(usage) = record.usage {
+            for (kind, count) in [
+                ("input", usage.input),
+                ("cache_read", usage.cache_read),
+                ("cache_write", usage.cache_write),
+                ("output", usage.output),
+                ("reasoning", usage.reasoning),
+            ] {
+                if count > 0 {
+                    self.tokens.get_or_create(&TokenLabels { model: Arc::clone(&model), kind }).inc_by(count);
+                }
+            }
+        }
+    }
+
+    /// The page for Prometheus.
+    #[must_use]
+    pub fn page(&self) -> String {
+        let mut page = String::new();
+        // Writing into a string cannot fail.
+        let _ = prometheus_client::encoding::text::encode(&mut page, &self.registry);
+        page
+    }
+}

@@ -1,0 +1,162 @@
+//! The facts of one request, gathered while it runs and written once, at its end.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::time::Instant;
+use uuid::Uuid;
+use waypost_dialect::dialect::Observed;
+use waypost_dialect::loss::Loss;
+use waypost_dialect::usage::Usage;
+use waypost_routing::router::{Decision, Method};
+
+/// The facts of one request. Holds no content and no secret.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// Sorts by time; goes to the client as `x-waypost-request-id`.
+    pub id: Uuid,
+    /// When the request's head had been read.
+    pub at: SystemTime,
+    started: Instant,
+    /// The endpoint's path.
+    pub endpoint: &'static str,
+    /// The model as the client wrote it, shortened to 200 bytes; empty if it named none.
+    pub requested: String,
+    /// The client asked for a stream.
+    pub stream: bool,
+    /// How the model was chosen.
+    pub method: Option<Method>,
+    /// The route that was chosen.
+    pub route: Option<Arc<str>>,
+    /// The scorer that chose it.
+    pub scorer: Option<&'static str>,
+    /// Its probability.
+    pub confidence: Option<f32>,
+    /// How long the choice took, calls to a router model included.
+    pub decision: Duration,
+    /// The provider that answered last.
+    pub provider: Option<Arc<str>>,
+    /// The configured entry that answered (a bounded set, unlike `model`).
+    pub entry: Option<Arc<str>>,
+    /// The model that answered, by its provider's name for it.
+    pub model: Option<Arc<str>>,
+    /// Upstream calls made.
+    pub attempts: u32,
+    /// Status sent to the client; 0 while there is none.
+    pub status: u16,
+    /// From the start to the head of the provider's answer.
+    pub first_byte: Option<Duration>,
+    /// Tokens as the provider reported them.
+    pub usage: Option<Usage>,
+    /// The provider's word for why the answer ended.
+    pub finish_reason: Option<String>,
+    /// Fields that the translation could not carry.
+    pub loss: Loss,
+    /// What went wrong, for operators.
+    pub error: Option<String>,
+    /// From the start to the end of the answer.
+    pub total: Duration,
+}
+
+impl Record {
+    /// A record of a request that starts now.
+    #[must_use]
+    pub fn open(endpoint: &'static str) -> Self {
+        let at = SystemTime::now();
+        Self {
+            id: request_id(at),
+            at,
+            started: Instant::now(),
+            endpoint,
+            requested: String::new(),
+            stream: false,
+            method: None,
+            route: None,
+            scorer: None,
+            confidence: None,
+            decision: Duration::ZERO,
+            provider: None,
+            entry: None,
+            model: None,
+            attempts: 0,
+            status: 0,
+            first_byte: None,
+            usage: None,
+            finish_reason: None,
+            loss: Loss::default(),
+            error: None,
+            total: Duration::ZERO,
+        }
+    }
+
+    /// Notes what the client asked for.
+    pub fn asked(&mut self, model: Option<&str>, stream: bool) {
+        let model = model.unwrap_or_default();
+        let end = model.floor_char_boundary(200);
+        self.requested = model.get(..end).unwrap_or_default().to_owned();
+        self.stream = stream;
+    }
+
+    /// Notes the decision.
+    pub fn decided(&mut self, decision: &Decision, route_names: &[Arc<str>]) {
+        self.method = Some(decision.method);
+        if let Some(verdict) = &decision.verdict {
+            self.scorer = Some(verdict.scorer.name());
+            self.confidence = Some(verdict.confidence);
+            self.route = decision.route.and_then(|route| route_names.get(route)).cloned();
+        }
+    }
+
+    /// Time since the request's head had been read.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Notes what was seen of the answer.
+    pub fn saw(&mut self, observed: &Observed) {
+        self.usage = observed.usage;
+        self.finish_reason.clone_from(&observed.finish_reason);
+    }
+
+    /// Notes the fields that a translation could not carry.
+    pub fn lost(&mut self, loss: &Loss) {
+        self.loss.merge(loss);
+    }
+
+    /// Notes what went wrong; the first cause stays.
+    pub fn failed(&mut self, error: impl Into<String>) {
+        self.error.get_or_insert_with(|| error.into());
+    }
+
+    /// The decision in one line, as the header `x-waypost-decision` says it.
+    #[must_use]
+    pub fn decision_text(&self) -> String {
+        use std::fmt::Write;
+        let mut text = format!("method={}", self.method.map_or("none", |method| method.name()));
+        if let Some(scorer) = self.scorer {
+            // Writing into a string cannot fail.
+            let _ = write!(text, "; scorer={scorer}");
+        }
+        if let Some(confidence) = self.confidence {
+            let _ = write!(text, "; confidence={confidence:.2}");
+        }
+        let _ = write!(text, "; ms={:.3}", self.decision.as_secs_f64() * 1e3);
+        text
+    }
+
+    /// Stops the clock.
+    #[must_use]
+    pub fn closed(mut self) -> Self {
+        self.total = self.started.elapsed();
+        self
+    }
+}
+
+/// A version-7 UUID (RFC 9562). Random bits from a fast generator: an id has to be unique, not secret.
+fn request_id(at: SystemTime) -> Uuid {
+    let millis = at.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_millis());
+    let mut random = [0; 10];
+    fastrand::fill(&mut random);
+    uuid::Builder::from_unix_timestamp_millis(u64::try_from(millis).unwrap_or(u64::MAX), &random).into_uuid()
+}

@@ -1,0 +1,181 @@
+//! One structured line a request, written by a thread of its own from a bounded queue.
+
+use std::io::Write;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::record::Record;
+
+/// How many lines may wait.
+const QUEUE: usize = 8192;
+/// How many bytes are gathered before they are written.
+const BATCH_BYTES: usize = 64 * 1024;
+
+/// How a line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// `key=value`, for eyes.
+    Text,
+    /// One JSON object.
+    Json,
+}
+
+/// The sending side of the log. Cheap to clone; the writer ends when the last one is dropped.
+#[derive(Debug, Clone)]
+pub struct RequestLog(Option<SyncSender<Record>>);
+
+impl RequestLog {
+    /// Starts the writer.
+    ///
+    /// # Errors
+    /// The thread cannot be started.
+    pub fn start(
+        format: Format,
+        output: impl Write + Send + 'static,
+    ) -> std::io::Result<(Self, JoinHandle<()>)> {
+        let (sender, receiver) = sync_channel(QUEUE);
+        let writer = std::thread::Builder::new()
+            .name("request-log".to_owned())
+            .spawn(move || write_all(&receiver, format, output))?;
+        Ok((Self(Some(sender)), writer))
+    }
+
+    /// A log that keeps nothing.
+    #[must_use]
+    pub fn off() -> Self {
+        Self(None)
+    }
+
+    /// Queues a line. False if the queue was full and the line is lost.
+    #[must_use]
+    pub fn write(&self, record: &Record) -> bool {
+        self.0.as_ref().is_none_or(|sender| sender.try_send(record.clone().closed()).is_ok())
+    }
+}
+
+fn write_all(receiver: &Receiver<Record>, format: Format, mut output: impl Write) {
+    let mut batch = Vec::with_capacity(BATCH_BYTES);
+    while let Ok(record) = receiver.recv() {
+        append(&mut batch, &record, format);
+        while batch.len() < BATCH_BYTES
+            && let Ok(record) = receiver.try_recv()
+        {
+            append(&mut batch, &record, format);
+        }
+        // A closed pipe must not end the gateway: the lines are lost, the requests are not.
+        let _ = output.write_all(&batch).and_then(|()| output.flush());
+        batch.clear();
+    }
+}
+
+/// A line as JSON; a field that does not apply is left out.
+#[derive(Serialize)]
+struct Line<'a> {
+    time: String,
+    request_id: String,
+    endpoint: &'a str,
+    status: u16,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    requested: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    method: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    route: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scorer: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    confidence: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provider: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<&'a str>,
+    #[serde(skip_serializing_if = "is_zero")]
+    attempts: u32,
+    stream: bool,
+    decision_ms: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_byte_ms: Option<f64>,
+    total_ms: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    input_tokens: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cached_tokens: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output_tokens: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    finish_reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    loss: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a str>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
+
+fn append(batch: &mut Vec<u8>, record: &Record, format: Format) {
+    let line = Line {
+        time: humantime::format_rfc3339_millis(record.at).to_string(),
+        request_id: record.id.to_string(),
+        endpoint: record.endpoint,
+        status: record.status,
+        requested: &record.requested,
+        method: record.method.map(|method| method.name()),
+        route: record.route.as_deref(),
+        scorer: record.scorer,
+        confidence: record.confidence.map(|confidence| (f64::from(confidence) * 1000.0).round() / 1000.0),
+        provider: record.provider.as_deref(),
+        model: record.model.as_deref(),
+        attempts: record.attempts,
+        stream: record.stream,
+        decision_ms: millis(record.decision),
+        first_byte_ms: record.first_byte.map(millis),
+        total_ms: millis(record.total),
+        input_tokens: record.usage.map(|usage| usage.input),
+        cached_tokens: record.usage.map(|usage| usage.cache_read).filter(|tokens| *tokens > 0),
+        output_tokens: record.usage.map(|usage| usage.output),
+        finish_reason: record.finish_reason.as_deref(),
+        loss: (!record.loss.is_empty()).then(|| record.loss.to_string()),
+        error: record.error.as_deref(),
+    };
+    match format {
+        Format::Json => {
+            let _ = serde_json::to_writer(&mut *batch, &line);
+        }
+        Format::Text => append_text(batch, &line),
+    }
+    batch.push(b'\n');
+}
+
+/// `key=value` in the order of the fields; values that are not one plain word are quoted as JSON strings.
+fn append_text(batch: &mut Vec<u8>, line: &Line<'_>) {
+    let Ok(serde_json::Value::Object(fields)) = serde_json::to_value(line) else { return };
+    let first = ["time", "status", "endpoint", "method", "route", "confidence", "provider", "model"];
+    let rest = fields.keys().map(String::as_str).filter(|key| !first.contains(key));
+    for (position, key) in first.into_iter().chain(rest).enumerate() {
+        let Some(value) = fields.get(key) else { continue };
+        if position > 0 {
+            batch.push(b' ');
+        }
+        let written = match value {
+            serde_json::Value::String(word) if is_plain(word) => write!(batch, "{key}={word}"),
+            other => write!(batch, "{key}={other}"),
+        };
+        let _ = written;
+    }
+}
+
+fn is_plain(word: &str) -> bool {
+    !word.is_empty()
+        && word.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'=' | b'\\'))
+}
+
+/// Milliseconds with three decimals.
+fn millis(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e6).round() / 1e3
+}

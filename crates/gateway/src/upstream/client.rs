@@ -1,0 +1,212 @@
+//! The HTTP client toward providers: the only file that names its library.
+//!
+//! One client per worker thread, so that its pool is never contended. HTTP/1.1 only: over one HTTP/2 connection all
+//! streams of a provider would share one flow-control window and one fate (`docs/decisions/0002-http-stack.md`).
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response, Uri};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::proxy::Tunnel;
+use hyper_util::client::legacy::{Client as PooledClient, Error};
+use hyper_util::client::proxy::matcher::Matcher;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::net::TcpStream;
+use tower_service::Service;
+
+/// How long an unused connection to a provider is kept.
+const POOL_IDLE: Duration = Duration::from_secs(90);
+/// How many unused connections to one provider a worker keeps.
+const POOL_MAX_IDLE: usize = 512;
+
+/// What all workers' clients share: the TLS configuration (root certificates are read once) and the proxy settings.
+#[derive(Debug, Clone)]
+pub struct ClientSettings {
+    tls: Arc<rustls::ClientConfig>,
+    proxy: Arc<Matcher>,
+    connect_timeout: Duration,
+}
+
+impl ClientSettings {
+    /// Reads the platform's root certificates (`SSL_CERT_FILE` is honoured) and the usual proxy variables
+    /// (`HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`).
+    ///
+    /// # Errors
+    /// The platform's certificate verifier cannot be set up.
+    pub fn from_platform(connect_timeout: Duration) -> Result<Self, rustls::Error> {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let tls = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .try_with_platform_verifier()?
+            .with_no_client_auth();
+        Ok(Self { tls: Arc::new(tls), proxy: Arc::new(Matcher::from_env()), connect_timeout })
+    }
+}
+
+/// One worker's client with its pool of connections.
+#[derive(Debug, Clone)]
+pub struct Client(PooledClient<HttpsConnector<Dial>, Segments>);
+
+impl Client {
+    /// A client with an empty pool. Must be made on the worker's own runtime.
+    #[must_use]
+    pub fn new(settings: &ClientSettings) -> Self {
+        let mut http = HttpConnector::new();
+        http.set_nodelay(true);
+        http.enforce_http(false);
+        http.set_connect_timeout(Some(settings.connect_timeout));
+        http.set_keepalive(Some(Duration::from_secs(60)));
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config((*settings.tls).clone())
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(Dial { http, proxy: Arc::clone(&settings.proxy) });
+        let pooled = PooledClient::builder(TokioExecutor::new())
+            .pool_idle_timeout(POOL_IDLE)
+            .pool_max_idle_per_host(POOL_MAX_IDLE)
+            .pool_timer(TokioTimer::new())
+            .build(connector);
+        Self(pooled)
+    }
+
+    /// Sends one request and waits for the response's head. A pooled connection that turns out to be closed before
+    /// anything was written is replaced without notice; nothing else is ever sent twice.
+    ///
+    /// # Errors
+    /// DNS, connection, TLS or HTTP failure before the head was complete.
+    pub async fn send(&self, request: Request<Segments>) -> Result<Response<Incoming>, Error> {
+        self.0.request(request).await
+    }
+}
+
+/// True if the failure came before a connection stood: nothing has reached the provider.
+#[must_use]
+pub fn failed_to_connect(error: &Error) -> bool {
+    error.is_connect()
+}
+
+/// A request body in up to three pieces, sent without joining them: the client's bytes around a spliced model name.
+#[derive(Debug, Clone)]
+pub struct Segments {
+    pieces: [Bytes; 3],
+    next: usize,
+}
+
+impl Segments {
+    /// Bodies up to this size are joined: one small copy is cheaper than three writes.
+    const JOIN_UP_TO: usize = 16 * 1024;
+
+    /// The pieces in order; empty ones are skipped.
+    #[must_use]
+    pub fn new(pieces: [Bytes; 3]) -> Self {
+        let length: usize = pieces.iter().map(Bytes::len).sum();
+        if pieces[0].len() == length || length > Self::JOIN_UP_TO {
+            return Self { pieces, next: 0 };
+        }
+        Self { pieces: [pieces.concat().into(), Bytes::new(), Bytes::new()], next: 0 }
+    }
+
+    /// One piece.
+    #[must_use]
+    pub fn whole(body: impl Into<Bytes>) -> Self {
+        Self { pieces: [body.into(), Bytes::new(), Bytes::new()], next: 0 }
+    }
+
+    fn rest(&self) -> &[Bytes] {
+        self.pieces.get(self.next..).unwrap_or_default()
+    }
+}
+
+impl Body for Segments {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let next = self.next;
+        let Some(step) = self.rest().iter().position(|piece| !piece.is_empty()) else {
+            return Poll::Ready(None);
+        };
+        self.next = next + step + 1;
+        Poll::Ready(self.pieces.get_mut(next + step).map(|piece| Ok(Frame::data(std::mem::take(piece)))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest().iter().all(Bytes::is_empty)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.rest().iter().map(|piece| piece.len() as u64).sum())
+    }
+}
+
+/// Opens connections: directly, or through the HTTP proxy that the environment names for `https` destinations.
+#[derive(Debug, Clone)]
+pub struct Dial {
+    http: HttpConnector,
+    proxy: Arc<Matcher>,
+}
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+impl Service<Uri> for Dial {
+    type Response = TokioIo<TcpStream>;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.http.poll_ready(context).map_err(Into::into)
+    }
+
+    fn call(&mut self, destination: Uri) -> Self::Future {
+        let intercept = match destination.scheme_str() {
+            Some("https") => self.proxy.intercept(&destination),
+            _ => None,
+        };
+        let mut http = self.http.clone();
+        Box::pin(async move {
+            match intercept {
+                None => Ok(http.call(destination).await?),
+                Some(intercept) => {
+                    let mut tunnel = Tunnel::new(intercept.uri().clone(), http);
+                    if let Some(auth) = intercept.basic_auth() {
+                        tunnel = tunnel.with_auth(auth.clone());
+                    }
+                    Ok(tunnel.call(destination).await?)
+                }
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body_util::BodyExt;
+
+    #[tokio::test]
+    async fn segments_come_out_whole() {
+        let big = Bytes::from(vec![b'x'; Segments::JOIN_UP_TO]);
+        for pieces in [
+            [Bytes::from_static(b"a"), Bytes::from_static(b"b"), Bytes::from_static(b"c")],
+            [Bytes::new(), Bytes::from_static(b"b"), big.clone()],
+            [big.clone(), Bytes::new(), Bytes::from_static(b"c")],
+            [big, Bytes::new(), Bytes::new()],
+        ] {
+            let segments = Segments::new(pieces.clone());
+            let expected = pieces.concat();
+            assert_eq!(segments.size_hint().exact(), Some(expected.len() as u64));
+            assert_eq!(segments.collect().await.unwrap().to_bytes(), expected);
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! Where one entry of the configuration leads: address, dialects, credentials. Everything that can be computed before
+//! the first request is computed here.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST};
+use http::uri::{PathAndQuery, Scheme};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use secrecy::{ExposeSecret, SecretString};
+use waypost_dialect::DialectId;
+use waypost_dialect::provider::{AuthScheme, Provider, Quirks};
+
+/// Anthropic's API wants a version with every request; a client of that API sends its own.
+const ANTHROPIC_VERSION: (HeaderName, HeaderValue) =
+    (HeaderName::from_static("anthropic-version"), HeaderValue::from_static("2023-06-01"));
+
+/// One entry of the configuration, ready to be sent to.
+#[derive(Debug)]
+pub struct Upstream {
+    /// The provider's id, such as `openai`.
+    pub provider: Arc<str>,
+    /// The entry's name as metrics and pages show it: `openai/gpt-5.2`, or `openai/*`. Bounded by the configuration.
+    pub name: Arc<str>,
+    /// The dialects that the provider speaks, best first, and where.
+    routes: Vec<(DialectId, Uri)>,
+    /// How the provider wants a key.
+    auth: AuthScheme,
+    /// The key in its header; `None` for keyless providers and where the client's own key is passed on.
+    key: Option<(HeaderName, HeaderValue)>,
+    /// The client's own key is passed on.
+    passthrough_auth: bool,
+    /// The operator's own headers, `host` included; they win over everything else.
+    headers: Vec<(HeaderName, HeaderValue)>,
+    /// Departures from the dialect.
+    pub quirks: Quirks,
+    /// Longest wait for the response's head; `None`: the listener's own limit holds.
+    pub first_byte_timeout: Option<Duration>,
+}
+
+/// What the configuration says about an entry's address and credentials.
+#[derive(Debug)]
+pub struct Settings<'a> {
+    /// The provider with the operator's base URL in place.
+    pub provider: &'a Provider,
+    /// The entry's name.
+    pub name: String,
+    /// The provider's key.
+    pub key: Option<&'a SecretString>,
+    /// Pass the client's own key on.
+    pub passthrough_auth: bool,
+    /// The operator's own headers.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// The operator's `http_host`.
+    pub host: Option<HeaderValue>,
+    /// The operator's own limit for this entry.
+    pub first_byte_timeout: Option<Duration>,
+}
+
+impl Upstream {
+    /// Resolves the addresses and headers of an entry.
+    ///
+    /// # Errors
+    /// The base URL does not parse, or the key holds characters that no header can carry (named, never shown).
+    pub fn new(settings: Settings<'_>) -> Result<Self, String> {
+        let Settings { provider, name, key, passthrough_auth, mut headers, host, first_byte_timeout } =
+            settings;
+        let routes = provider
+            .dialects
+            .iter()
+            .map(|&dialect| Ok((dialect, address(provider, dialect)?)))
+            .collect::<Result<Vec<_>, String>>()?;
+        let key = match key {
+            Some(key) if !passthrough_auth => {
+                Some(key_header(provider.auth, key.expose_secret()).ok_or_else(|| {
+                    format!("the key of `{name}` holds characters that an HTTP header cannot carry")
+                })?)
+            }
+            _ => None,
+        };
+        headers.extend(host.map(|host| (HOST, host)));
+        Ok(Self {
+            provider: provider.id.as_ref().into(),
+            name: name.into(),
+            routes,
+            auth: provider.auth,
+            key,
+            passthrough_auth,
+            headers,
+            quirks: provider.quirks,
+            first_byte_timeout,
+        })
+    }
+
+    /// The dialect to speak for a client of `client`, and its address: the client's own where the provider has it.
+    #[must_use]
+    pub fn route(&self, client: DialectId) -> Option<&(DialectId, Uri)> {
+        self.routes.iter().find(|(dialect, _)| *dialect == client).or_else(|| self.routes.first())
+    }
+
+    /// The headers of a request to this provider, from the client's.
+    #[must_use]
+    pub fn headers(&self, client: &HeaderMap, client_dialect: DialectId, dialect: DialectId) -> HeaderMap {
+        let mut headers = HeaderMap::with_capacity(client.len() + 4);
+        for (name, value) in client {
+            if is_forwarded(name, client_dialect == dialect) {
+                headers.append(name, value.clone());
+            }
+        }
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if dialect != client_dialect {
+            headers.remove(ACCEPT);
+        }
+        if dialect == DialectId::AnthropicMessages {
+            headers.entry(ANTHROPIC_VERSION.0).or_insert(ANTHROPIC_VERSION.1);
+        }
+        if self.passthrough_auth
+            && let Some(key) = client_key(client)
+            && let Some((name, value)) = key_header(self.auth, key)
+        {
+            headers.insert(name, value);
+        }
+        if let Some((name, value)) = &self.key {
+            headers.insert(name, value.clone());
+        }
+        for (name, value) in &self.headers {
+            headers.insert(name, value.clone());
+        }
+        headers
+    }
+}
+
+/// `scheme://authority/prefix/path of the dialect`.
+fn address(provider: &Provider, dialect: DialectId) -> Result<Uri, String> {
+    let base: Uri = provider
+        .base_url
+        .parse()
+        .map_err(|error| format!("the base URL of `{}` is not a URL: {error}", provider.id))?;
+    let path = match dialect {
+        DialectId::OpenAiChat => "/chat/completions",
+        DialectId::AnthropicMessages => "/messages",
+    };
+    let invalid =
+        |error: http::uri::InvalidUri| format!("the path of `{}` is not valid: {error}", provider.id);
+    let mut parts = http::uri::Parts::default();
+    parts.scheme = Some(base.scheme().cloned().unwrap_or(Scheme::HTTPS));
+    let host =
+        base.authority().cloned().ok_or_else(|| format!("the base URL of `{}` has no host", provider.id))?;
+    parts.authority = Some(host);
+    parts.path_and_query = Some(
+        PathAndQuery::try_from(format!("{}{path}", provider.path_prefix.trim_end_matches('/')))
+            .map_err(invalid)?,
+    );
+    Uri::from_parts(parts).map_err(|error| format!("the address of `{}` is not valid: {error}", provider.id))
+}
+
+fn key_header(scheme: AuthScheme, key: &str) -> Option<(HeaderName, HeaderValue)> {
+    let (name, mut value) = match scheme {
+        AuthScheme::Bearer | AuthScheme::Optional => {
+            (AUTHORIZATION, HeaderValue::try_from(format!("Bearer {key}")).ok()?)
+        }
+        AuthScheme::XApiKey => (HeaderName::from_static("x-api-key"), HeaderValue::try_from(key).ok()?),
+    };
+    value.set_sensitive(true);
+    Some((name, value))
+}
+
+/// The key that a client sent, in either of the usual headers.
+fn client_key(headers: &HeaderMap) -> Option<&str> {
+    let bearer = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let bearer = bearer.map(|value| value.strip_prefix("Bearer ").unwrap_or(value).trim());
+    bearer.or_else(|| headers.get("x-api-key")?.to_str().ok())
+}
+
+/// Which of a client's headers go to the provider. Never: hop-by-hop headers (RFC 9110 section 7.6.1), the client's
+/// credentials, cookies, addresses and this gateway's own. To a provider of another dialect only what means the same
+/// there.
+fn is_forwarded(name: &HeaderName, same_dialect: bool) -> bool {
+    let name = name.as_str();
+    match name {
+        "user-agent" | "traceparent" | "tracestate" | "baggage" | "idempotency-key" => return true,
+        "connection"
+        | "keep-alive"
+        | "proxy-authenticate"
+        | "proxy-authorization"
+        | "proxy-connection"
+        | "te"
+        | "trailer"
+        | "transfer-encoding"
+        | "upgrade"
+        | "host"
+        | "content-length"
+        | "content-encoding"
+        | "accept-encoding"
+        | "expect"
+        | "authorization"
+        | "x-api-key"
+        | "api-key"
+        | "x-goog-api-key"
+        | "cookie"
+        | "forwarded"
+        | "via"
+        | "x-real-ip"
+        | "x-model-affinity"
+        | "origin"
+        | "referer" => return false,
+        _ => {}
+    }
+    let own = ["x-waypost-", "x-plano-", "x-arch-", "x-forwarded-", "x-envoy-", "sec-"];
+    same_dialect && !own.iter().any(|prefix| name.starts_with(prefix))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PROVIDER: Provider = Provider {
+        id: std::borrow::Cow::Borrowed("openai"),
+        aliases: &[],
+        name: std::borrow::Cow::Borrowed("OpenAI"),
+        docs: "",
+        base_url: std::borrow::Cow::Borrowed("https://api.openai.com"),
+        path_prefix: std::borrow::Cow::Borrowed("/v1"),
+        dialects: &[DialectId::OpenAiChat],
+        auth: AuthScheme::Bearer,
+        key_variables: &[],
+        quirks: Quirks { max_completion_tokens: false, no_stream_options: false, no_developer_role: false },
+        base_url_required: false,
+    };
+
+    fn upstream(passthrough_auth: bool) -> Upstream {
+        Upstream::new(Settings {
+            provider: &PROVIDER,
+            name: "openai/m".into(),
+            key: Some(&"sk-secret".into()),
+            passthrough_auth,
+            headers: vec![(HeaderName::from_static("x-team"), HeaderValue::from_static("blue"))],
+            host: None,
+            first_byte_timeout: None,
+        })
+        .unwrap()
+    }
+
+    fn client() -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("authorization", "Bearer client-key"),
+            ("x-api-key", "client-key"),
+            ("cookie", "session=1"),
+            ("connection", "keep-alive"),
+            ("accept-encoding", "gzip"),
+            ("x-forwarded-for", "10.0.0.1"),
+            ("x-waypost-anything", "1"),
+            ("openai-beta", "assistants=v2"),
+            ("user-agent", "sdk/1"),
+            ("x-team", "red"),
+        ] {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    #[test]
+    fn a_clients_credentials_stay_here() {
+        let headers = upstream(false).headers(&client(), DialectId::OpenAiChat, DialectId::OpenAiChat);
+        let mut seen: Vec<_> =
+            headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
+        seen.sort_unstable();
+        assert_eq!(
+            seen,
+            [
+                ("authorization", "Bearer sk-secret"),
+                ("content-type", "application/json"),
+                ("openai-beta", "assistants=v2"),
+                ("user-agent", "sdk/1"),
+                ("x-team", "blue"),
+            ]
+        );
+    }
+
+    #[test]
+    fn with_passthrough_the_clients_key_goes_on_and_ours_does_not() {
+        let headers = upstream(true).headers(&client(), DialectId::AnthropicMessages, DialectId::OpenAiChat);
+        assert_eq!(headers["authorization"], "Bearer client-key");
+        assert!(headers.get("openai-beta").is_none());
+    }
+
+    #[test]
+    fn the_address_is_prefix_and_path() {
+        assert_eq!(
+            upstream(false).route(DialectId::AnthropicMessages).unwrap().1,
+            "https://api.openai.com/v1/chat/completions"
+        );
+    }
+
+    #[test]
+    fn a_key_is_never_printed() {
+        assert!(!format!("{:?}", upstream(false)).contains("sk-secret"));
+    }
+}

@@ -1,0 +1,210 @@
+//! A gateway in front of the echo provider, both in this process on free ports, and a client that sees every byte.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use waypost::config::{self, Environment};
+use waypost::echo::{self, EchoOptions};
+use waypost::serve::Server;
+use waypost::server::listener;
+use waypost::telemetry::Telemetry;
+use waypost::telemetry::metrics::Metrics;
+use waypost::telemetry::request_log::{Format, RequestLog};
+
+/// Keys that must never be seen outside the header that they belong in.
+pub(crate) const KEYS: [(&str, &str); 2] =
+    [("OPENAI_API_KEY", "sk-it-openai-secret"), ("ANTHROPIC_API_KEY", "sk-it-anthropic-secret")];
+
+/// Both upstream dialects and all three ways to a model; `@ECHO@` is the echo provider.
+pub(crate) const CONFIG: &str = "
+listeners:
+  egress_traffic: {address: 127.0.0.1, port: 12000, message_format: openai, timeout: 2s}
+llm_providers:
+  - model: openai/gpt-5.2
+    access_key: $OPENAI_API_KEY
+    base_url: http://@ECHO@
+    default: true
+  - model: openai/gpt-5
+    access_key: $OPENAI_API_KEY
+    base_url: http://@ECHO@
+    routing_preferences:
+      - name: code understanding
+        description: understand and explain existing code snippets, functions, or libraries
+  - model: anthropic/claude-sonnet-4-5
+    access_key: $ANTHROPIC_API_KEY
+    base_url: http://@ECHO@
+    routing_preferences:
+      - name: creative writing
+        description: creative content generation, storytelling, and writing assistance
+model_aliases:
+  fast-model: {target: gpt-5.2}
+  creative-model: {target: claude-sonnet-4-5}
+";
+
+/// A running gateway with its own echo provider.
+#[derive(Debug)]
+pub(crate) struct Gateway {
+    pub(crate) address: SocketAddr,
+    pub(crate) echo: SocketAddr,
+    pub(crate) metrics: Arc<Metrics>,
+    log: Log,
+    writer: JoinHandle<()>,
+    server: Server,
+}
+
+impl Gateway {
+    pub(crate) fn start() -> Self {
+        Self::with(CONFIG)
+    }
+
+    /// Starts with another configuration; its first listener is moved to a free port.
+    pub(crate) fn with(config: &str) -> Self {
+        let echo = start_echo();
+        let text = config.replace("@ECHO@", &echo.to_string());
+        let loaded = config::parse("test.yaml", &text, &Environment::of(KEYS)).unwrap_or_else(|e| panic!("{e}"));
+        let mut config = loaded.config;
+        config.listeners[0].port = 0;
+        let log = Log::default();
+        let (requests, writer) = RequestLog::start(Format::Json, log.clone()).unwrap();
+        let metrics = Arc::new(Metrics::default());
+        let telemetry = Telemetry::new(Arc::clone(&metrics), requests);
+        let server = Server::start(&config, &telemetry, 2).unwrap();
+        Self { address: server.addresses[0], echo, metrics, log, writer, server }
+    }
+
+    pub(crate) fn post(&self, path: &str, body: &str) -> Reply {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\ncontent-length: {}\r\nauthorization: Bearer client-key\r\nx-trace: abc\r\n\r\n",
+            body.len()
+        );
+        send(self.address, &[head.as_bytes(), body.as_bytes()])
+    }
+
+    pub(crate) fn chat(&self, model: &str, text: &str) -> Reply {
+        self.post("/v1/chat/completions", &json!({"model": model, "messages": [{"role": "user", "content": text}]}).to_string())
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Reply {
+        send(self.address, &[format!("GET {path} HTTP/1.1\r\nhost: test\r\n\r\n").as_bytes()])
+    }
+
+    /// The last request that reached the provider, as `/_echo/requests` tells it.
+    pub(crate) fn last_upstream(&self) -> Value {
+        let seen = send(self.echo, &[b"GET /_echo/requests HTTP/1.1\r\nhost: test\r\n\r\n"]).json();
+        let requests = seen.as_array().or_else(|| seen["requests"].as_array()).cloned().unwrap_or_default();
+        requests.last().cloned().unwrap_or_default()
+    }
+
+    /// Stops, and returns the request log.
+    pub(crate) fn stop(self) -> String {
+        self.server.stop();
+        self.writer.join().unwrap();
+        self.log.text()
+    }
+}
+
+fn start_echo() -> SocketAddr {
+    let socket = listener::bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    let address = socket.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::from_std(socket).unwrap();
+            echo::serve(listener, EchoOptions::default(), std::future::pending()).await
+        })
+    });
+    address
+}
+
+/// An answer, byte for byte.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Reply {
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&self.body)))
+    }
+}
+
+/// Sends raw pieces and reads one whole answer.
+pub(crate) fn send(address: SocketAddr, pieces: &[&[u8]]) -> Reply {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    for piece in pieces {
+        stream.write_all(piece).unwrap();
+    }
+    read_reply(stream)
+}
+
+pub(crate) fn read_reply(stream: TcpStream) -> Reply {
+    let mut reader = BufReader::new(stream);
+    let mut line = || {
+        let mut line = String::new();
+        reader.read_line(&mut line).unwrap();
+        line.trim_end().to_owned()
+    };
+    let status = line();
+    let status = status.split(' ').nth(1).unwrap_or_else(|| panic!("no answer: {status:?}")).parse().unwrap();
+    let mut headers = Vec::new();
+    loop {
+        let line = line();
+        let Some((name, value)) = line.split_once(": ") else { break };
+        headers.push((name.to_ascii_lowercase(), value.to_owned()));
+    }
+    let mut reply = Reply { status, headers, body: Vec::new() };
+    if reply.header("transfer-encoding") == "chunked" {
+        loop {
+            let mut size = String::new();
+            reader.read_line(&mut size).unwrap();
+            let size = usize::from_str_radix(size.trim(), 16).unwrap_or_else(|_| panic!("a chunk size, found {size:?}"));
+            let mut chunk = vec![0; size + 2];
+            reader.read_exact(&mut chunk).unwrap();
+            reply.body.extend_from_slice(&chunk[..size]);
+            if size == 0 {
+                break;
+            }
+        }
+    } else {
+        let length = reply.header("content-length").parse().unwrap_or(0);
+        reply.body.resize(length, 0);
+        reader.read_exact(&mut reply.body).unwrap();
+    }
+    reply
+}
+
+/// What the request log wrote.
+#[derive(Debug, Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
