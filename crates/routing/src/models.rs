@@ -167,7 +167,7 @@ mod tests {
         let entries = [
             entry(0, "openai", "gpt-4o"),
             entry(1, "azure", "gpt-4o"),
-            entry(2, "openrouter", "meta-llama/llama-3"),
+            entry(2, "reseller", "meta-llama/llama-3"),
             entry(3, "anthropic", "*"),
             Entry { name: Some("house".into()), ..entry(4, "local", "qwen") },
         ];
@@ -184,7 +184,7 @@ mod tests {
             ("gpt-4o", Some(vec![target(0, "gpt-4o"), target(1, "gpt-4o")])),
             ("anthropic/gpt-4o", Some(vec![target(3, "gpt-4o")])),
             ("elsewhere/gpt-4o", None),
-            ("openrouter/meta-llama/llama-3", Some(vec![target(2, "meta-llama/llama-3")])),
+            ("reseller/meta-llama/llama-3", Some(vec![target(2, "meta-llama/llama-3")])),
             ("meta-llama/llama-3", Some(vec![target(2, "meta-llama/llama-3")])),
             ("anthropic/claude-y", Some(vec![target(3, "claude-y")])),
             ("anthropic/*", None),

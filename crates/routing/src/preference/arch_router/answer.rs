@@ -78,15 +78,25 @@ fn route_in(names: &Names, text: &str) -> Result<Answer, Nonsense> {
         return Ok(answer);
     }
     // The spelled-out line break is looked at last: a route's name might hold a backslash.
-    let unspelled = text.replace("\\n", " ");
+    let unspelled = text.replace("\\n", "\n");
     in_object(names, &unspelled)
         .or_else(|| in_words(names, &unspelled))
         .ok_or_else(|| Nonsense(format!("it names no route: `{}`", shown(text))))
 }
 
-/// The value of `route` in the outermost braces, quoted as JSON does or as Python does.
+/// The value of `route` in an object, quoted as JSON does or as Python does: in the outermost braces or, where the
+/// model goes on behind its answer or thinks before it, in the first or the last that can be read.
 fn in_object(names: &Names, text: &str) -> Option<Answer> {
-    let object = text.get(text.find('{')?..=text.rfind('}')?)?;
+    let (first, last) = (text.find('{')?, text.rfind('}')?);
+    let spans = [
+        Some(first..=last),
+        text.find('}').map(|end| first..=end),
+        text.rfind('{').map(|start| start..=last),
+    ];
+    spans.into_iter().flatten().filter_map(|span| text.get(span)).find_map(|object| in_fields(names, object))
+}
+
+fn in_fields(names: &Names, object: &str) -> Option<Answer> {
     let fields: serde_json::Map<String, Value> =
         serde_json::from_str(object).or_else(|_| serde_json::from_str(&requoted(object))).ok()?;
     let route = match fields.get("route") {
@@ -103,7 +113,7 @@ fn in_object(names: &Names, text: &str) -> Option<Answer> {
 
 /// A text that is a name and nothing else, or `route: name`.
 fn in_words(names: &Names, text: &str) -> Option<Answer> {
-    let text = text.strip_prefix("```").map_or(text, |fenced| fenced.trim_end_matches('`').trim());
+    let text = text.strip_prefix("```").map_or(text, unfenced);
     let quotes = ['"', '\'', '`', '*'];
     let bare = |text: &str| {
         let inner = text.trim().trim_matches(quotes).trim_end_matches('.').trim_matches(quotes);
@@ -116,6 +126,12 @@ fn in_words(names: &Names, text: &str) -> Option<Answer> {
     let is_label = label.trim().trim_matches(quotes).eq_ignore_ascii_case("route");
     // A sentence behind the label is no name, so what is unknown here is nonsense rather than an unknown route.
     if is_label { bare(name) } else { None }
+}
+
+/// What stands in a code fence, without the language behind the opening ticks.
+fn unfenced(fenced: &str) -> &str {
+    let text = fenced.trim_end_matches('`').trim_end();
+    text.split_once('\n').map_or(text, |(_, behind)| behind).trim()
 }
 
 fn named(names: &Names, name: &str) -> Option<Answer> {
@@ -143,6 +159,10 @@ fn requoted(text: &str) -> String {
                 quote = Some(letter);
                 json.push('"');
             }
+            (None, 'N') if text.get(at..).is_some_and(|rest| rest.starts_with("None")) => {
+                json.push_str("null");
+                rest.nth("one".len() - 1);
+            }
             (None, _) => json.push(letter),
             (Some(_), '\\') => match rest.next() {
                 Some((_, '\'')) => json.push('\''),
@@ -162,7 +182,7 @@ fn requoted(text: &str) -> String {
             (Some(_), _) => json.push(letter),
         }
     }
-    json.replace(": None", ": null")
+    json
 }
 
 fn ends_string(rest: &str) -> bool {
@@ -188,7 +208,7 @@ mod tests {
     use crate::preference::Route;
 
     const ROUTES: [&str; 7] =
-        ["code generation", "bob's things", "Other", "dup e", "DUPE", "say \"hi\", now", "route: odd"];
+        ["code generation", "bob's things", "Other", "dup e", "DUPE", "say \"hi\", now", "route: None"];
 
     fn names(of: &[&str]) -> Names {
         let route = |name: &&str| Route {
@@ -226,12 +246,18 @@ mod tests {
             r#"The best route is {"route": "code generation"}."#,
             "<think>code, then</think>\n{\"route\": \"code generation\"}",
             r#"{"reason": "it's code", "route": "code generation"}"#,
+            "{\"route\": \"code generation\"}\n{\"route\": \"DUPE\"}\n{",
+            "<think>a {set} of {x}</think>{'route': 'code generation'}",
+            "{'route': 'code generation'} because {code}",
             "code generation",
             "Code Generation.",
             "\"code generation\"",
             "'code generation'",
             "**code generation**",
             "```code generation```",
+            "```text\ncode generation\n```",
+            r"```json\ncode generation\n```",
+            "{'why': None, 'route': 'code generation'}",
             r"code generation\n",
             "route: code generation",
             "Route : `code generation`",
@@ -255,8 +281,8 @@ mod tests {
             (r#"{"route": "say \"hi\", now"}"#, 5),
             (r#"{'route': 'say "hi", now'}"#, 5),
             (r#"say "hi", now"#, 5),
-            ("route: odd", 6),
-            ("{'route': 'route: odd'}", 6),
+            ("route: None", 6),
+            ("{'route': 'route: None'}", 6),
         ] {
             assert_eq!(said(&text.into()), Ok(Answer::Route(route)), "{text}");
         }
@@ -270,6 +296,8 @@ mod tests {
             r#"{"route": ""}"#,
             r#"{"route": null}"#,
             "{'route': None}",
+            "{'route':None}",
+            "{'route': [None]}",
             r#"{"route": []}"#,
             r#"{"route": [null]}"#,
             "{}",
@@ -343,8 +371,8 @@ mod tests {
 
         /// Whatever a route is called, the forms that keep a name whole find it.
         #[test]
-        fn any_name_is_found(name in r#"[ -~é]{0,20}[a-z][ -~é]{0,20}"#) {
-            prop_assume!(name.trim() == name && !name.eq_ignore_ascii_case("other"));
+        fn any_name_is_found(name in "[!-~é][ -~é]{0,30}[!-~é]") {
+            prop_assume!(!name.eq_ignore_ascii_case(OTHER));
             let names = names(&[&name]);
             for text in [json!({"route": name}).to_string(), json!({"route": [name]}).to_string()] {
                 prop_assert_eq!(route_in(&names, &text), Ok(Answer::Route(0)), "{}", text);
@@ -353,8 +381,8 @@ mod tests {
 
         /// Apostrophes are safe in single quotes, escaped or not.
         #[test]
-        fn apostrophes_are_safe_in_single_quotes(name in "[a-zA-Z' ]{0,12}[a-z][a-zA-Z' ]{0,12}") {
-            prop_assume!(name.trim() == name && !name.eq_ignore_ascii_case("other"));
+        fn apostrophes_are_safe_in_single_quotes(name in "[a-zA-Z'][a-zA-Z' ]{0,20}[a-zA-Z']") {
+            prop_assume!(!name.eq_ignore_ascii_case(OTHER));
             let names = names(&[&name]);
             for text in [format!("{{'route': '{name}'}}"), format!("{{'route': '{}'}}", name.replace('\'', "\\'"))] {
                 prop_assert_eq!(route_in(&names, &text), Ok(Answer::Route(0)), "{}", text);

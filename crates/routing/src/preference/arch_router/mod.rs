@@ -1,4 +1,4 @@
-//! Arch-Router over any OpenAI-compatible endpoint: what it is asked, as bytes, and (in [`answer`]) what it says.
+//! Arch-Router over any OpenAI-compatible endpoint: what it is asked, to the byte, and (in `answer.rs`) what it says.
 //!
 //! The prompt is a wire format. The model was trained on this text, with its grammar as it is, its line break at the
 //! start and its double space, so every byte counts; the reference is `router_model_v1.rs` of Plano 0.4. Two things
@@ -95,7 +95,7 @@ struct Body<'a> {
 }
 
 impl ArchRouter {
-    /// Prepares the part of the prompt that every request shares.
+    /// Prepares the part of the prompt that every request shares. The format has no place for a route's examples.
     #[must_use]
     pub fn new(model: String, routes: &[Route]) -> Self {
         let texts: Vec<RouteText<'_>> = routes
