@@ -1,6 +1,656 @@
 //! One row a company: the only file that names one.
+//!
+//! `docs` is the company's own page, `base_url` what it publishes, `key_variables` the usual names of its key. Messages
+//! are listed as native only where they are served from the same prefix as Chat Completions, and for every model
+//! there: a client that speaks Messages is then passed through instead of translated.
 
-use crate::provider::Provider;
+use std::borrow::Cow::Borrowed;
+
+use crate::dialect::DialectId;
+use crate::provider::{AuthScheme, Provider, Quirks};
+
+/// The provider of this id or alias.
+#[must_use]
+pub fn find(id_or_alias: &str) -> Option<&'static Provider> {
+    PROVIDERS.iter().find(|provider| provider.id == id_or_alias || provider.aliases.contains(&id_or_alias))
+}
+
+/// OpenAI's own models: newer ones refuse `max_tokens`.
+const OPENAI_MODELS: Quirks =
+    Quirks { max_completion_tokens: true, no_stream_options: false, no_developer_role: false };
+
+/// Everybody else's: all of them know `system`, many refuse `developer`.
+const OTHER_MODELS: Quirks =
+    Quirks { max_completion_tokens: false, no_stream_options: false, no_developer_role: true };
+
+const NO_STREAM_OPTIONS: Quirks = Quirks { no_stream_options: true, ..OTHER_MODELS };
+
+/// A company that speaks Chat Completions at `/v1` and takes its key as a bearer token.
+const OPENAI_COMPATIBLE: Provider = Provider {
+    id: Borrowed(""),
+    aliases: &[],
+    name: Borrowed(""),
+    docs: "",
+    base_url: Borrowed(""),
+    path_prefix: Borrowed("/v1"),
+    dialects: &[DialectId::OpenAiChat],
+    auth: AuthScheme::Bearer,
+    key_variables: &[],
+    quirks: OTHER_MODELS,
+    base_url_required: false,
+};
+
+/// A server on one's own machine, at the port that it takes by default.
+const OWN_MACHINE: Provider = Provider {
+    dialects: &[DialectId::OpenAiChat, DialectId::AnthropicMessages],
+    auth: AuthScheme::Optional,
+    ..OPENAI_COMPATIBLE
+};
 
 /// Every known provider, in alphabetical order of its id.
-pub const PROVIDERS: &[Provider] = &[];
+pub const PROVIDERS: &[Provider] = &[
+    // `https://bedrock-runtime.REGION.amazonaws.com`. Takes a Bedrock API key; requests are not signed.
+    Provider {
+        id: Borrowed("amazon_bedrock"),
+        aliases: &["amazon", "bedrock"],
+        name: Borrowed("Amazon Bedrock"),
+        docs: "https://docs.aws.amazon.com/bedrock/latest/userguide/apis.html",
+        path_prefix: Borrowed("/openai/v1"),
+        key_variables: &["AWS_BEARER_TOKEN_BEDROCK"],
+        base_url_required: true,
+        ..OPENAI_COMPATIBLE
+    },
+    Provider {
+        id: Borrowed("anthropic"),
+        name: Borrowed("Anthropic"),
+        docs: "https://platform.claude.com/docs/en/api/messages",
+        base_url: Borrowed("https://api.anthropic.com"),
+        dialects: &[DialectId::AnthropicMessages],
+        auth: AuthScheme::XApiKey,
+        key_variables: &["ANTHROPIC_API_KEY"],
+        ..OPENAI_COMPATIBLE
+    },
+    // `https://RESOURCE.openai.azure.com`; the model's name is the deployment's.
+    Provider {
+        id: Borrowed("azure_openai"),
+        aliases: &["azure"],
+        name: Borrowed("Azure OpenAI"),
+        docs: "https://learn.microsoft.com/azure/foundry/openai/api-version-lifecycle",
+        path_prefix: Borrowed("/openai/v1"),
+        key_variables: &["AZURE_OPENAI_API_KEY"],
+        quirks: OPENAI_MODELS,
+        base_url_required: true,
+        ..OPENAI_COMPATIBLE
+    },
+    Provider {
+        id: Borrowed("baseten"),
+        name: Borrowed("Baseten"),
+        docs: "https://docs.baseten.co/inference/model-apis/overview",
+        base_url: Borrowed("https://inference.baseten.co"),
+        key_variables: &["BASETEN_API_KEY"],
+        ..OPENAI_COMPATIBLE
+    },
+    Provider {
+        id: Borrowed("cerebras"),
+        name: Borrowed("Cerebras"),
+        docs: "https://inference-docs.cerebras.ai",
+        base_url: Borrowed("https://api.cerebras.ai"),
+        key_variables: &["CEREBRAS_API_KEY"],
+        ..OPENAI_COMPATIBLE
+    },
+    Provider {
+        id: Borrowed("chutes"),
+        name: Borrowed("Chutes"),
+        docs: "https://chutes.ai/docs",
+        base_url: Borrowed("https://llm.chutes.ai"),
+        key_variables: &["CHUTES_API_KEY"],
+        ..OPENAI_COMPATIBLE
+    },
+    // `https://api.cloudflare.com/client/v4/accounts/ACCOUNT/ai/v1`: the path holds the account, so it has no default.
+    Provider {
+        id: Borrowed("cloudflare"),
+        name: Borrowed("Cloudflare Workers AI"),
+        docs: "https://developers.cloudflare.com/workers-ai/configuration/open-ai-compatibility/",
+        path_prefix: Borrowed(""),
+        key_variables: &["CLOUDFLARE_API_TOKEN"],
+        base_url_required: true,
+        ..OPENAI_COMPATIBLE
+    },
+    Provider {
+        id: Borrowed("cohere"),
+        name: Borrowed("Cohere"),
+        docs: "https://docs.cohere.com/docs/compatibility-api",
+        base_url: Borrowed("https://api.cohere.ai"),
+        path_prefix: Borrowed("/compatibility/v1"),
+        key_variables: &["COHERE_API_KEY", "CO_API_KEY"],
+        quirks: NO_STREAM_OPTIONS,
+        ..OPENAI_COMPATIBLE
+    },
+    Provider {
+        id: Borrowed("crusoe"),
+        name: Borrowed("Crusoe"),
+        docs: "https://docs.crusoecloud.com/quickstart/getting-started-with-serverless-inference",
+        base_url: Borrowed("https://api.inference.crusoecloud.com"),
+        key_variables: &["CRUSOE_API_KEY"],
+        ..OPENAI_COMPATIBLE
+    },
+    // The workspace's address; the model's name is the serving endpoint's.
+    Provider {
+        id: Borrowed("databricks"),
+        name: Borrowed("Databricks"),
+        docs: "https://docs.databricks.com/aws/en/machine-learning/model-serving/score-foundation-models",
+        path_prefix: Borrowed("/serving-endpoints"),
+        key_variables: &["DATABRICKS_TOKEN"],
+        base_url_required: true,
+        ..OPENAI_COMPATIBLE
+    },
+    Provider {
+        id: Borrowed("deepinfra"),
+        name: Borrowed("DeepInfra"),
+        docs: "https://deepinfra.com/docs/openai_api",
+        base_url: Borrowed("https://api.deepinfra.com"),
+        path_prefix: Borrowed("/v1/openai"),
+        key_variables: &["DEEPINFRA_API_KEY", "DEEPINFRA_TOKEN"],
+        ..OPENAI_COMPATIBLE
+    },
+    Provider {
+        id: Borrowed("deepseek"),
+        name: Borrowed("DeepSeek"),
+        docs: "https://api-docs.deepseek.com",
+        base_url: Borrowed("https://api.deepseek.com"),
+        path_prefix: Borrowed(""),
+        key_variables: &["DEEPSEEK_API_KEY"],
+        ..OPENAI_COMPATIBLE
+    },
+    // Has Messages too, but for some of its models only.
+    Provider {
+        id: Borrowed("digitalocean"),
+        aliases: &["do", "do_ai"],
+        name: Borrowed("DigitalOcean"),
+        docs: "https://docs.digitalocean.com/products/inference/how-to/use-serverless-inference/",
+        base_url: Borrowed("https://inference.do-ai.run"),
+        key_variables: &["DO_API_KEY", "GRADIENT_MODEL_ACCESS_KEY", "DIGITALOCEAN_ACCESS_TOKEN"],
+        ..OPENAI_COMPATIBLE
+    },
+    Provider {
+        id: Borrowed("edenai"),
+        name: Borrowed("Eden AI"),
+        docs: "https://www.edenai.co/docs/v3/integrations/openai-sdk-python",
+        base_url: Borrowed("https://api.edenai.run"),
+        path_prefix: Borrowed("/v3"),
+        key_variables: &["EDENAI_API_KEY"],
+        ..OPENAI_COMPATIBLE
+    },
+    Provider {
+        id: Borrowed("fireworks_ai"),
+        aliases: &["fireworks"],
+        name: Borrowed("Fireworks AI"),
+        docs: "https://docs.fireworks.ai/tools-sdks/openai-compatibility",
+        base_url: Borrowed("https://api.fireworks.ai"),
+        path_prefix: Borrowed("/inference/v1"),
+        dialects: &[DialectId::OpenAiChat, DialectId::AnthropicMessages],
+        key_variables: &["FIREWORKS_API_KEY"],
+        ..OPENAI_COMPATIBLE
+    },
+    Provider {
+        id: Borrowed("friendli"),
+        name: Borrowed("FriendliAI"),
+        docs: "https://friendli.ai/docs/guides/serverless_endpoints/introduction",
+        base_url: Borrowed("https://api.friendli.ai"),
+        path_prefix: Borrowed("/serverless/v1"),
+        key_variables: &["FRIENDLI_TOKEN"],
+        ..OPENAI_COMPATIBLE
+    },
+    Provider {
+        id: Borrowed("gemini"),
+        aliases: &["google"],
+        name: Borrowed("Google Gemini"),
+        docs: "https://ai.google.dev/gemini-api/docs/openai",
+        base_url: Borrowed("https://generativelanguage.googleapis.com"),
+        path_prefix: Borrowed("/v1beta/openai"),
+        key_variables: &["GEMINI_API_KEY", "GOOGLE_API_KEY"],
+        ..OPENAI_COMPATIBLE
+    },
+    Provider {
+        id: Borrowed("gmi_cloud"),
+        name: Borrowed("GMI Cloud"),
+        docs: "https://docs.gmicloud.ai/inference-engine/api-reference/llm-api-reference",
+        base_url: Borrowed("https://api.gmi-serving.com"),
+        key_variables: &["GMICLOUD_API_KEY"],
+        ..OPENAI_COMPATIBLE
+    },
+    Provider {
+        id: Borrowed("groq"),
+        name: Borrowed("Groq"),
+        docs: "https://console.groq.com/docs/openai",
+        base_url: Borrowed("https://api.groq.com"),
+        path_prefix: Borrowed("/openai/v1"),
+        key_variables: &["GROQ_API_KEY"],
+        ..OPENAI_COMPATIBLE
+    },
+    Provider {
+        id: Borrowed("huggingface"),
+        name: Borrowed("Hugging Face"),
+        docs: "https://huggingface.co/docs/inference-providers",
+        base_url: Borrowed("https://router.huggingface.co"),
+        key_variables: &["HF_TOKEN"],
+        ..OPENAI_COMPATIBLE
+    },
+    Provider {
+        id: Borrowed("inception"),
+        name: Borrowed("Inception"),
+        docs: "https://platform.inceptionlabs.ai/docs",
+        base_url: Borrowed("https://api.inceptionlabs.ai"),
+        key_variables: &["INCEPTION_API_KEY"],
+        ..OPENAI_COMPATIBLE
+    },
+    Provider {
+        id: Borrowed("io_net"),
+        name: Borrowed("io.net"),
+        docs: "https://io.net/docs/guides/intelligence/io-intelligence",
+        base_url: Borrowed("https://api.intelligence.io.solutions"),
+        path_prefix: Borrowed("/api/v1"),
+        key_variables: &["IOINTELLIGENCE_API_KEY"],
+        ..OPENAI_COMPATIBLE
+    },
+    Provider {
+        id: Borrowed("llama_cpp"),
+        name: Borrowed("llama.cpp"),
+        docs: "https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md",
+        base_url: Borrowed("http://127.0.0.1:8080"),
+        ..OWN_MACHINE
+    },
+    Provider {
+        id: Borrowed("lm_studio"),
+        aliases: &["lmstudio"],
+        name: Borrowed("LM Studio"),
+        docs: "https://lmstudio.ai/docs/developer",
+        base_url: Borrowed("http://127.0.0.1:1234"),
+        ..OWN_MACHINE
+    },
+    // Its own pages say `MODEL_API_KEY`: too common a name to send to one company unasked.
+    Provider {
+        id: Borrowed("meta"),
+        name: Borrowed("Meta"),
+        docs: "https://dev.meta.ai/docs/quickstart",
+        base_url: Borrowed("https://api.meta.ai"),
+        key_variables: &["META_MODEL_API_KEY"],
+        ..OPENAI_COMPATIBLE
+    },
+    Provider {
+        id: Borrowed("minimax"),
+        name: Borrowed("MiniMax"),
+        docs: "https://platform.minimax.io/docs/api-reference/text-openai-api",
+        base_url: Borrowed("https://api.minimax.io"),
+        key_variables: &["MINIMAX_API_KEY"],
+        ..OPENAI_COMPATIBLE
+    },
+    // Answers 422 to fields that it does not know; its streams end with usage anyway.
+    Provider {
+        id: Borrowed("mistral"),
+        name: Borrowed("Mistral AI"),
+        docs: "https://docs.mistral.ai/api",
+        base_url: Borrowed("https://api.mistral.ai"),
+        key_variables: &["MISTRAL_API_KEY"],
+        quirks: NO_STREAM_OPTIONS,
+        ..OPENAI_COMPATIBLE
+    },
+    Provider {
+        id: Borrowed("moonshotai"),
+        aliases: &["moonshot"],
+        name: Borrowed("Moonshot AI"),
+        docs: "https://platform.moonshot.ai/docs/api/chat",
+        base_url: Borrowed("https://api.moonshot.ai"),
+        key_variables: &["MOONSHOT_API_KEY"],
+        ..OPENAI_COMPATIBLE
+    },
+    Provider {
+        id: Borrowed("nebius"),
+        name: Borrowed("Nebius Token Factory"),
+        docs: "https://docs.tokenfactory.nebius.com",
+        base_url: Borrowed("https://api.tokenfactory.nebius.com"),
+        key_variables: &["NEBIUS_API_KEY"],
+        ..OPENAI_COMPATIBLE
+    },
+    Provider {
+        id: Borrowed("novita"),
+        name: Borrowed("Novita AI"),
+        docs: "https://novita.ai/docs/guides/llm-api",
+        base_url: Borrowed("https://api.novita.ai"),
+        path_prefix: Borrowed("/openai/v1"),
+        key_variables: &["NOVITA_API_KEY"],
+        ..OPENAI_COMPATIBLE
+    },
+    Provider {
+        id: Borrowed("nscale"),
+        name: Borrowed("Nscale"),
+        docs: "https://docs.nscale.com/docs/inference/serverless-models/overview",
+        base_url: Borrowed("https://inference.api.nscale.com"),
+        key_variables: &["NSCALE_API_KEY"],
+        ..OPENAI_COMPATIBLE
+    },
+    Provider {
+        id: Borrowed("nvidia"),
+        aliases: &["nvidia_nim"],
+        name: Borrowed("NVIDIA"),
+        docs: "https://docs.api.nvidia.com/nim/",
+        base_url: Borrowed("https://integrate.api.nvidia.com"),
+        key_variables: &["NVIDIA_API_KEY"],
+        ..OPENAI_COMPATIBLE
+    },
+    Provider {
+        id: Borrowed("ollama"),
+        name: Borrowed("Ollama"),
+        docs: "https://docs.ollama.com/api/openai-compatibility",
+        base_url: Borrowed("http://127.0.0.1:11434"),
+        ..OWN_MACHINE
+    },
+    Provider {
+        id: Borrowed("openai"),
+        name: Borrowed("OpenAI"),
+        docs: "https://platform.openai.com/docs/api-reference/chat",
+        base_url: Borrowed("https://api.openai.com"),
+        key_variables: &["OPENAI_API_KEY"],
+        quirks: OPENAI_MODELS,
+        ..OPENAI_COMPATIBLE
+    },
+    Provider {
+        id: Borrowed("openrouter"),
+        name: Borrowed("OpenRouter"),
+        docs: "https://openrouter.ai/docs/quickstart",
+        base_url: Borrowed("https://openrouter.ai"),
+        path_prefix: Borrowed("/api/v1"),
+        dialects: &[DialectId::OpenAiChat, DialectId::AnthropicMessages],
+        key_variables: &["OPENROUTER_API_KEY"],
+        ..OPENAI_COMPATIBLE
+    },
+    Provider {
+        id: Borrowed("ovhcloud"),
+        name: Borrowed("OVHcloud AI Endpoints"),
+        docs: "https://www.ovhcloud.com/en/public-cloud/ai-endpoints/catalog/",
+        base_url: Borrowed("https://oai.endpoints.kepler.ai.cloud.ovh.net"),
+        auth: AuthScheme::Optional,
+        key_variables: &["OVHCLOUD_API_KEY", "OVH_AI_ENDPOINTS_ACCESS_TOKEN"],
+        ..OPENAI_COMPATIBLE
+    },
+    Provider {
+        id: Borrowed("parasail"),
+        name: Borrowed("Parasail"),
+        docs: "https://docs.parasail.io",
+        base_url: Borrowed("https://api.parasail.io"),
+        key_variables: &["PARASAIL_API_KEY"],
+        ..OPENAI_COMPATIBLE
+    },
+    Provider {
+        id: Borrowed("perplexity"),
+        name: Borrowed("Perplexity"),
+        docs: "https://docs.perplexity.ai",
+        base_url: Borrowed("https://api.perplexity.ai"),
+        path_prefix: Borrowed(""),
+        key_variables: &["PERPLEXITY_API_KEY", "PPLX_API_KEY"],
+        ..OPENAI_COMPATIBLE
+    },
+    Provider {
+        id: Borrowed("plano"),
+        aliases: &["arch"],
+        name: Borrowed("Plano"),
+        docs: "https://docs.planoai.dev",
+        auth: AuthScheme::Optional,
+        base_url_required: true,
+        ..OPENAI_COMPATIBLE
+    },
+    // Has Messages too, but for Claude only.
+    Provider {
+        id: Borrowed("poe"),
+        name: Borrowed("Poe"),
+        docs: "https://creator.poe.com/docs/external-applications/openai-compatible-api",
+        base_url: Borrowed("https://api.poe.com"),
+        key_variables: &["POE_API_KEY"],
+        ..OPENAI_COMPATIBLE
+    },
+    // The international region; keys are bound to a region.
+    Provider {
+        id: Borrowed("qwen"),
+        aliases: &["alibaba", "dashscope"],
+        name: Borrowed("Alibaba Cloud Model Studio"),
+        docs: "https://www.alibabacloud.com/help/en/model-studio/compatibility-of-openai-with-dashscope",
+        base_url: Borrowed("https://dashscope-intl.aliyuncs.com"),
+        path_prefix: Borrowed("/compatible-mode/v1"),
+        key_variables: &["DASHSCOPE_API_KEY"],
+        ..OPENAI_COMPATIBLE
+    },
+    Provider {
+        id: Borrowed("requesty"),
+        name: Borrowed("Requesty"),
+        docs: "https://docs.requesty.ai",
+        base_url: Borrowed("https://router.requesty.ai"),
+        key_variables: &["REQUESTY_API_KEY"],
+        ..OPENAI_COMPATIBLE
+    },
+    Provider {
+        id: Borrowed("sambanova"),
+        name: Borrowed("SambaNova"),
+        docs: "https://docs.sambanova.ai/docs/en/features/openai-compatibility",
+        base_url: Borrowed("https://api.sambanova.ai"),
+        dialects: &[DialectId::OpenAiChat, DialectId::AnthropicMessages],
+        key_variables: &["SAMBANOVA_API_KEY"],
+        ..OPENAI_COMPATIBLE
+    },
+    Provider {
+        id: Borrowed("scaleway"),
+        name: Borrowed("Scaleway"),
+        docs: "https://www.scaleway.com/en/docs/generative-apis/",
+        base_url: Borrowed("https://api.scaleway.ai"),
+        key_variables: &["SCW_SECRET_KEY", "SCALEWAY_API_KEY"],
+        ..OPENAI_COMPATIBLE
+    },
+    Provider {
+        id: Borrowed("sglang"),
+        name: Borrowed("SGLang"),
+        docs: "https://docs.sglang.io",
+        base_url: Borrowed("http://127.0.0.1:30000"),
+        ..OWN_MACHINE
+    },
+    Provider {
+        id: Borrowed("siliconflow"),
+        name: Borrowed("SiliconFlow"),
+        docs: "https://docs.siliconflow.com/en/api-reference/chat-completions/chat-completions",
+        base_url: Borrowed("https://api.siliconflow.com"),
+        key_variables: &["SILICONFLOW_API_KEY"],
+        ..OPENAI_COMPATIBLE
+    },
+    Provider {
+        id: Borrowed("stepfun"),
+        name: Borrowed("StepFun"),
+        docs: "https://platform.stepfun.com/docs/zh/overview/concept",
+        base_url: Borrowed("https://api.stepfun.com"),
+        key_variables: &["STEPFUN_API_KEY"],
+        ..OPENAI_COMPATIBLE
+    },
+    Provider {
+        id: Borrowed("together_ai"),
+        aliases: &["together"],
+        name: Borrowed("Together AI"),
+        docs: "https://docs.together.ai/docs/openai-api-compatibility",
+        base_url: Borrowed("https://api.together.xyz"),
+        key_variables: &["TOGETHER_API_KEY"],
+        ..OPENAI_COMPATIBLE
+    },
+    Provider {
+        id: Borrowed("upstage"),
+        name: Borrowed("Upstage"),
+        docs: "https://console.upstage.ai/docs/getting-started/overview",
+        base_url: Borrowed("https://api.upstage.ai"),
+        key_variables: &["UPSTAGE_API_KEY"],
+        ..OPENAI_COMPATIBLE
+    },
+    Provider {
+        id: Borrowed("venice"),
+        name: Borrowed("Venice"),
+        docs: "https://docs.venice.ai",
+        base_url: Borrowed("https://api.venice.ai"),
+        path_prefix: Borrowed("/api/v1"),
+        key_variables: &["VENICE_API_KEY"],
+        ..OPENAI_COMPATIBLE
+    },
+    Provider {
+        id: Borrowed("vercel"),
+        aliases: &["vercel_ai_gateway"],
+        name: Borrowed("Vercel AI Gateway"),
+        docs: "https://vercel.com/docs/ai-gateway/sdks-and-apis",
+        base_url: Borrowed("https://ai-gateway.vercel.sh"),
+        dialects: &[DialectId::OpenAiChat, DialectId::AnthropicMessages],
+        key_variables: &["AI_GATEWAY_API_KEY"],
+        ..OPENAI_COMPATIBLE
+    },
+    Provider {
+        id: Borrowed("vllm"),
+        aliases: &["hosted_vllm"],
+        name: Borrowed("vLLM"),
+        docs: "https://docs.vllm.ai/en/stable/serving/online_serving.html",
+        base_url: Borrowed("http://127.0.0.1:8000"),
+        ..OWN_MACHINE
+    },
+    Provider {
+        id: Borrowed("volcengine"),
+        name: Borrowed("Volcengine Ark"),
+        docs: "https://www.volcengine.com/docs/82379/1330310",
+        base_url: Borrowed("https://ark.cn-beijing.volces.com"),
+        path_prefix: Borrowed("/api/v3"),
+        key_variables: &["ARK_API_KEY"],
+        ..OPENAI_COMPATIBLE
+    },
+    Provider {
+        id: Borrowed("xai"),
+        name: Borrowed("xAI"),
+        docs: "https://docs.x.ai",
+        base_url: Borrowed("https://api.x.ai"),
+        key_variables: &["XAI_API_KEY"],
+        ..OPENAI_COMPATIBLE
+    },
+    Provider {
+        id: Borrowed("xiaomi"),
+        name: Borrowed("Xiaomi MiMo"),
+        docs: "https://platform.xiaomimimo.com/#/docs",
+        base_url: Borrowed("https://api.xiaomimimo.com"),
+        key_variables: &["XIAOMI_API_KEY"],
+        ..OPENAI_COMPATIBLE
+    },
+    Provider {
+        id: Borrowed("zai"),
+        name: Borrowed("Z.AI"),
+        docs: "https://docs.z.ai",
+        base_url: Borrowed("https://api.z.ai"),
+        path_prefix: Borrowed("/api/paas/v4"),
+        key_variables: &["ZAI_API_KEY"],
+        ..OPENAI_COMPATIBLE
+    },
+    Provider {
+        id: Borrowed("zhipu"),
+        aliases: &["zhipuai"],
+        name: Borrowed("Zhipu AI"),
+        docs: "https://docs.bigmodel.cn",
+        base_url: Borrowed("https://open.bigmodel.cn"),
+        path_prefix: Borrowed("/api/paas/v4"),
+        key_variables: &["ZHIPU_API_KEY", "ZHIPUAI_API_KEY"],
+        ..OPENAI_COMPATIBLE
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    /// Fails with the names of the rows that `holds` is false for.
+    #[track_caller]
+    fn check(holds: impl Fn(&Provider) -> bool) {
+        let wrong: Vec<_> = PROVIDERS.iter().filter(|row| !holds(row)).map(|row| &row.id).collect();
+        assert!(wrong.is_empty(), "{wrong:?}");
+    }
+
+    fn is_https_url(url: &str) -> bool {
+        url.strip_prefix("https://")
+            .is_some_and(|rest| rest.contains('.') && !rest.contains(char::is_whitespace))
+    }
+
+    #[test]
+    fn rows_are_in_order_and_names_are_unique() {
+        assert!(PROVIDERS.is_sorted_by(|a, b| a.id < b.id));
+        let mut seen = HashSet::new();
+        for name in PROVIDERS.iter().flat_map(|row| row.aliases.iter().copied().chain([row.id.as_ref()])) {
+            assert!(seen.insert(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn ids_and_aliases_are_prefixes_of_model_names() {
+        let is_prefix = |name: &str| {
+            !name.is_empty()
+                && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+        };
+        check(|row| is_prefix(&row.id) && row.aliases.iter().all(|alias| is_prefix(alias)));
+        check(|row| row.aliases.is_sorted());
+    }
+
+    #[test]
+    fn rows_are_complete() {
+        check(|row| !row.name.is_empty() && is_https_url(row.docs) && !row.dialects.is_empty());
+        check(|row| row.base_url.is_empty() == row.base_url_required);
+        check(|row| !row.key_variables.is_empty() || row.auth == AuthScheme::Optional);
+    }
+
+    #[test]
+    fn a_base_url_is_scheme_and_host() {
+        check(|row| match row.base_url.split_once("://") {
+            Some(("https", host)) => host.contains('.') && !host.contains(['/', '?', '#', '@', ' ']),
+            Some(("http", host)) => {
+                host.strip_prefix("127.0.0.1:").is_some_and(|port| port.parse::<u16>().is_ok())
+            }
+            Some(_) => false,
+            None => row.base_url.is_empty(),
+        });
+    }
+
+    #[test]
+    fn a_path_prefix_can_be_put_before_a_path() {
+        check(|row| {
+            let path = &row.path_prefix;
+            path.is_empty()
+                || path.starts_with('/') && !path.ends_with('/') && !path.contains(['?', '#', ' '])
+        });
+    }
+
+    #[test]
+    fn key_variables_are_upper_case() {
+        let is_variable =
+            |name: &&str| name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
+        check(|row| row.key_variables.iter().all(is_variable));
+        let mut seen = HashSet::new();
+        for name in PROVIDERS.iter().flat_map(|row| row.key_variables) {
+            assert!(seen.insert(name), "{name} would be sent to two companies");
+        }
+    }
+
+    #[test]
+    fn only_servers_on_this_machine_are_plain_http_and_keyless_by_default() {
+        check(|row| !row.base_url.starts_with("http:") || row.auth == AuthScheme::Optional);
+    }
+
+    #[test]
+    fn a_provider_is_found_by_id_and_by_alias() {
+        for (name, id) in [
+            ("openai", "openai"),
+            ("google", "gemini"),
+            ("together", "together_ai"),
+            ("amazon", "amazon_bedrock"),
+            ("do", "digitalocean"),
+            ("do_ai", "digitalocean"),
+        ] {
+            assert_eq!(find(name).map(|row| row.id.as_ref()), Some(id), "{name}");
+        }
+        assert_eq!(find("OpenAI"), None);
+        assert_eq!(find(""), None);
+    }
+}
