@@ -210,7 +210,9 @@ impl Relay {
 
     fn finish(&mut self) -> Result<Bytes, ResponseError> {
         match self {
-            Self::Pass(tap, boundary) if tap.observed().complete || tap.observed().error => Ok(boundary.finish()),
+            Self::Pass(tap, boundary) if tap.observed().complete || tap.observed().error => {
+                Ok(boundary.finish())
+            }
             Self::Pass(..) => Err(ResponseError::Truncated),
             Self::Translate(translation) => {
                 translation.decoder.finish(&mut translation.events)?;

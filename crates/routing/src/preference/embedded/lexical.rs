@@ -11,10 +11,10 @@ const STEM_CHARS: usize = 5;
 
 /// Words that say nothing about a request's subject.
 const STOP_WORDS: &[&str] = &[
-    "a", "an", "the", "of", "to", "and", "or", "in", "on", "for", "with", "by", "from", "at", "is", "are", "was",
-    "be", "as", "it", "its", "this", "that", "these", "those", "i", "me", "my", "you", "your", "we", "our", "do",
-    "does", "did", "can", "could", "would", "should", "will", "what", "which", "who", "how", "when", "where", "why",
-    "please", "s", "t",
+    "a", "an", "the", "of", "to", "and", "or", "in", "on", "for", "with", "by", "from", "at", "is", "are",
+    "was", "be", "as", "it", "its", "this", "that", "these", "those", "i", "me", "my", "you", "your", "we",
+    "our", "do", "does", "did", "can", "could", "would", "should", "will", "what", "which", "who", "how",
+    "when", "where", "why", "please", "s", "t",
 ];
 
 /// The index of one set of routes.
@@ -91,7 +91,8 @@ mod tests {
 
     #[test]
     fn rare_words_weigh_more_and_inflections_match() {
-        let texts = ["code generation: writing code", "code understanding: explain code", "poems and stories"];
+        let texts =
+            ["code generation: writing code", "code understanding: explain code", "poems and stories"];
         let index = Lexical::new(texts.into_iter());
         let mut scores = [0.0; 3];
         index.score("Please EXPLAINING the code, the Code!", &mut scores);

@@ -1,10 +1,9 @@
-//! The embedded scorer: in-process, offline, deterministic, the same whatever the order of routes.
+//! The embedded scorer: in-process, offline, deterministic.
 //!
-//! Three sources of evidence, each computed in microseconds: the cosine between the text's and the route's vectors in
-//! two static embedding tables (one distilled from a sentence encoder, one trained to match requests to route texts),
-//! and BM25 over the words of the route texts. Earlier turns of the person carry over, the more so the less the latest
-//! turn says by itself. A softmax over the routes and "none fits" makes probabilities of it. The figures and where
-//! they come from are in `model/README.md`.
+//! A turn's evidence for each route comes from three sources, each computed in microseconds: the cosine between the
+//! text's and the route's vectors in two static embedding tables (one distilled from a sentence encoder, one trained to
+//! match requests to route texts), and BM25 over the words of the route texts. A Bayes filter joins the turns of the
+//! conversation and gives probabilities over the routes and "none fits". `model/README.md` has figures and origins.
 
 mod lexical;
 mod table;
@@ -28,18 +27,20 @@ const MAX_TURNS: usize = 8;
 /// behind what was pasted.
 const MAX_TURN_BYTES: usize = 4096;
 
-/// What was fitted (`model/README.md`); scores are in logits.
+/// What was fitted (`training/fit.py`; `model/README.md` says on what). Evidence is in logits.
 mod fitted {
     /// Weight of the mean cosine of both tables.
-    pub(super) const COSINE: f32 = 21.834;
-    /// Weight of BM25, and the BM25 score that gives half of it.
-    pub(super) const LEXICAL: f32 = 3.227;
+    pub(super) const COSINE: f32 = 17.82;
+    /// Weight of BM25.
+    pub(super) const LEXICAL: f32 = 2.94;
+    /// The BM25 score that gives half of that weight.
     pub(super) const LEXICAL_HALF: f32 = 4.0;
-    /// Log weight of what was said before, and how it shrinks with the latest turn's own lead and length.
-    pub(super) const CARRY: [f32; 3] = [8.019, 0.355, 2.621];
-    /// Logit of "none fits": constant, mean score, log number of routes, log number of tokens, the latest turn's own
-    /// best score, the lead of the best over the mean.
-    pub(super) const NONE: [f32; 6] = [2.739, 0.573, 1.274, -1.189, 0.059, 0.116];
+    /// How evidence grows with the log number of tokens.
+    pub(super) const LENGTH: f32 = 0.15;
+    /// Logit that the subject stays, turn to turn: constant, log number of tokens, lead of the best route.
+    pub(super) const STAY: [f32; 3] = [14.25, -4.32, -0.35];
+    /// Evidence for "none fits": constant, mean over the routes, log number of routes, log number of tokens, lead.
+    pub(super) const NONE: [f32; 5] = [3.75, -0.33, -0.09, -0.84, 0.12];
 }
 
 /// What a scorer found: probabilities that sum to one.
@@ -93,104 +94,93 @@ static MODEL: LazyLock<Model> =
 /// The embedded scorer with its route vectors.
 #[derive(Debug)]
 pub struct Embedded {
-    /// Position in the configuration of each route below. The routes stand in the order of their texts, so that sums
-    /// come out the same to the last bit however the configuration orders them.
-    order: Vec<usize>,
     /// One vector a route: a dot product with a text's vector is the mean cosine over tables and wordings.
     vectors: Vec<Vec<f32>>,
     lexical: Lexical,
 }
 
 /// What one turn says by itself.
-struct Said {
-    /// Evidence for each route, in logits.
-    scores: Vec<f32>,
-    tokens: usize,
+struct Evidence {
+    /// For each route, then for "none fits".
+    logits: Vec<f32>,
+    /// Log of its number of tokens, plus one.
+    length: f32,
+    /// How far the best route leads the mean.
+    lead: f32,
 }
 
 impl Embedded {
     /// Reads the route texts; done once, at load.
     #[must_use]
     pub fn new(routes: &[Route]) -> Self {
-        let mut order: Vec<usize> = (0..routes.len()).collect();
-        order.sort_by_key(|&index| routes.get(index).map(|route| (&route.name, &route.description)));
-        let sorted: Vec<&Route> = order.iter().filter_map(|&index| routes.get(index)).collect();
-        let texts: Vec<String> = sorted.iter().map(|route| wordings(route)[0].clone()).collect();
+        let texts: Vec<String> = routes.iter().map(|route| wordings(route)[0].clone()).collect();
         Self {
-            order,
-            vectors: sorted.iter().map(|route| vector(&MODEL, route)).collect(),
+            vectors: routes.iter().map(|route| vector(&MODEL, route)).collect(),
             lexical: Lexical::new(texts.iter().map(String::as_str)),
         }
     }
 
     /// Scores a conversation. Without text of the person, or without routes, nothing fits.
+    ///
+    /// A Bayes filter over the person's turns: the subject of the conversation (a route, or none of them) stays or
+    /// changes from turn to turn, and each turn is evidence for it. A short turn that points nowhere ("now add type
+    /// hints") leaves the subject where it was; a clear new one moves it.
     #[must_use]
     pub fn score(&self, turns: &[Turn<'_>]) -> Scores {
-        let asks = turns.iter().filter(|turn| turn.role == Role::User).rev().take(MAX_TURNS);
-        let asks: Vec<&str> = asks.map(|turn| turn.text.as_ref()).collect();
-        let nothing = || Scores { routes: vec![0.0; self.order.len()], none: 1.0 };
-        if self.order.is_empty() {
-            return nothing();
-        }
-        let mut carried: Option<(Vec<f32>, Said)> = None;
-        for ask in asks.into_iter().rev() {
-            let said = self.said(ask);
-            carried = Some(match carried {
-                None => (said.scores.clone(), said),
-                Some((before, _)) => (carry(&before, &said), said),
-            });
-        }
-        carried.map_or_else(nothing, |(scores, latest)| self.probabilities(&scores, &latest))
-    }
-
-    fn said(&self, text: &str) -> Said {
-        let text = head_and_tail(text);
-        let mut scores = vec![0.0; self.order.len()];
-        self.lexical.score(&text, &mut scores);
-        let (vector, tokens) = MODEL.embed(&text);
-        for (score, route) in scores.iter_mut().zip(&self.vectors) {
-            let cosine: f32 = vector.iter().zip(route).map(|(a, b)| a * b).sum();
-            let lexical = *score / (*score + fitted::LEXICAL_HALF);
-            *score = fitted::COSINE * cosine + fitted::LEXICAL * lexical;
-        }
-        Said { scores, tokens }
-    }
-
-    /// A softmax over the routes and "none fits".
-    fn probabilities(&self, scores: &[f32], latest: &Said) -> Scores {
-        let best = max(scores);
-        let average = mean(scores);
-        let features = [
-            1.0,
-            average,
-            log(scores.len()),
-            log(latest.tokens + 1),
-            max(&latest.scores),
-            best - average,
-        ];
-        let none: f32 = features.iter().zip(fitted::NONE).map(|(feature, weight)| feature * weight).sum();
-        let highest = best.max(none);
-        let weights: Vec<f32> = scores.iter().map(|score| (score - highest).exp()).collect();
-        let none = (none - highest).exp();
-        let total = weights.iter().sum::<f32>() + none;
-        let mut routes = vec![0.0; weights.len()];
-        for (&index, weight) in self.order.iter().zip(weights) {
-            if let Some(probability) = routes.get_mut(index) {
-                *probability = weight / total;
+        let asks = turns.iter().filter(|turn| turn.role == Role::User);
+        let skipped = asks.clone().count().saturating_sub(MAX_TURNS);
+        let mut belief: Option<Vec<f32>> = None;
+        if !self.vectors.is_empty() {
+            for ask in asks.skip(skipped) {
+                let evidence = self.evidence(&ask.text);
+                belief = Some(update(belief.as_deref(), &evidence));
             }
         }
-        Scores { routes, none: none / total }
+        match belief.map(|mut belief| (belief.pop(), belief)) {
+            Some((Some(none), routes)) => Scores { routes, none },
+            _ => Scores { routes: vec![0.0; self.vectors.len()], none: 1.0 },
+        }
+    }
+
+    fn evidence(&self, text: &str) -> Evidence {
+        let text = head_and_tail(text);
+        let mut logits = vec![0.0; self.vectors.len()];
+        self.lexical.score(&text, &mut logits);
+        let (vector, tokens) = MODEL.embed(&text);
+        for (logit, route) in logits.iter_mut().zip(&self.vectors) {
+            let cosine: f32 = vector.iter().zip(route).map(|(a, b)| a * b).sum();
+            let lexical = *logit / (*logit + fitted::LEXICAL_HALF);
+            *logit = fitted::COSINE * cosine + fitted::LEXICAL * lexical;
+        }
+        let average = logits.iter().sum::<f32>() / count(logits.len());
+        let lead = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max) - average;
+        let length = (count(tokens) + 1.0).ln();
+        let growth = (fitted::LENGTH * (length.min(4.0) - 2.5)).exp();
+        for logit in &mut logits {
+            *logit = (*logit - average) * growth;
+        }
+        let features = [1.0, average, count(self.vectors.len()).ln(), length, lead];
+        logits.push(features.iter().zip(fitted::NONE).map(|(feature, weight)| feature * weight).sum());
+        Evidence { logits, length, lead }
     }
 }
 
-/// What was said before lives on, the more so the less the latest turn says by itself: "now add type hints" is short
-/// and points nowhere, a new subject leads clearly.
-fn carry(before: &[f32], latest: &Said) -> Vec<f32> {
-    let [constant, lead, length] = fitted::CARRY;
-    let own_lead = max(&latest.scores) - mean(&latest.scores);
-    let weight = (constant - lead * own_lead - length * log(latest.tokens + 1)).clamp(-8.0, 3.0).exp();
-    let joined = latest.scores.iter().zip(before).map(|(now, before)| (now + weight * before) / (1.0 + weight));
-    joined.collect()
+/// The belief after a turn: what was believed before, moved by the turn's evidence. Sums to one.
+fn update(before: Option<&[f32]>, evidence: &Evidence) -> Vec<f32> {
+    let mut belief = evidence.logits.clone();
+    if let Some(before) = before {
+        let [constant, length, lead] = fitted::STAY;
+        let stay = 1.0 / (1.0 + (-(constant + length * evidence.length + lead * evidence.lead)).exp());
+        let anew = (1.0 - stay) / count(before.len());
+        for (logit, before) in belief.iter_mut().zip(before) {
+            *logit += (anew + stay * before + 1e-12).ln();
+        }
+    }
+    let highest = belief.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    belief.iter_mut().for_each(|logit| *logit = (*logit - highest).exp());
+    let total: f32 = belief.iter().sum();
+    belief.iter_mut().for_each(|weight| *weight /= total);
+    belief
 }
 
 /// The wordings of a route that are looked at: both texts, the name, the description. Names are often identifiers.
@@ -223,18 +213,9 @@ fn head_and_tail(text: &str) -> std::borrow::Cow<'_, str> {
     format!("{head} {tail}").into()
 }
 
-fn max(scores: &[f32]) -> f32 {
-    scores.iter().copied().fold(f32::NEG_INFINITY, f32::max)
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a number of routes")]
-fn mean(scores: &[f32]) -> f32 {
-    scores.iter().sum::<f32>() / scores.len().max(1) as f32
-}
-
 #[expect(clippy::cast_precision_loss, reason = "a number of routes or tokens")]
-fn log(count: usize) -> f32 {
-    (count as f32).ln()
+fn count(number: usize) -> f32 {
+    number as f32
 }
 
 #[cfg(test)]
@@ -302,17 +283,12 @@ mod tests {
     }
 
     proptest! {
-        /// The order of the routes is no evidence, to the last bit.
         #[test]
-        fn order_does_not_matter(text in ".{0,200}", shift in 0usize..4) {
-            let plain = Embedded::new(&routes(&GUIDE)).score(&[user(&text)]);
-            let mut turned = GUIDE;
-            turned.rotate_left(shift);
-            let mut scores = Embedded::new(&routes(&turned)).score(&[user(&text)]);
-            scores.routes.rotate_right(shift);
-            prop_assert_eq!(&scores, &plain);
-            let total: f32 = plain.routes.iter().sum::<f32>() + plain.none;
-            prop_assert!((total - 1.0).abs() < 1e-4);
+        fn probabilities_sum_to_one(turns in proptest::collection::vec(".{0,80}", 1..4)) {
+            let turns: Vec<_> = turns.iter().map(|text| user(text)).collect();
+            let scores = Embedded::new(&routes(&GUIDE)).score(&turns);
+            let total: f32 = scores.routes.iter().sum::<f32>() + scores.none;
+            prop_assert!((total - 1.0).abs() < 1e-4, "{scores:?}");
         }
 
         /// White space between words says nothing.

@@ -30,7 +30,8 @@ impl WordPiece {
     pub(super) fn new(vocabulary: &'static str) -> Result<Self, String> {
         let (mut heads, mut tails, mut longest) = (HashMap::new(), HashMap::new(), 0);
         for (number, piece) in vocabulary.lines().enumerate() {
-            let number = u32::try_from(number).map_err(|error| format!("the vocabulary is too long: {error}"))?;
+            let number =
+                u32::try_from(number).map_err(|error| format!("the vocabulary is too long: {error}"))?;
             longest = longest.max(piece.len());
             match piece.strip_prefix("##") {
                 Some(tail) if !tail.is_empty() => tails.insert(tail, number),
@@ -177,7 +178,9 @@ mod tests {
     #[test]
     fn long_and_strange_text_is_survived() {
         let pieces = WordPiece::new(super::super::VOCABULARY).unwrap();
-        for text in ["x".repeat(10_000), "\u{301}".repeat(1000), "🦀".repeat(500), "\u{0}\u{fffd}\u{200b}".into()] {
+        for text in
+            ["x".repeat(10_000), "\u{301}".repeat(1000), "🦀".repeat(500), "\u{0}\u{fffd}\u{200b}".into()]
+        {
             let mut count = 0;
             pieces.tokenize(&text, |_| count += 1);
             assert!(count <= text.chars().count(), "{count}");
