@@ -27,8 +27,8 @@ impl DialectId {
     #[must_use]
     pub fn codec(self) -> &'static dyn Dialect {
         match self {
-            Self::OpenAiChat => todo!(),
-            Self::AnthropicMessages => todo!(),
+            Self::OpenAiChat => &crate::openai_chat::OpenAiChat,
+            Self::AnthropicMessages => &crate::anthropic_messages::AnthropicMessages,
         }
     }
 

@@ -5,14 +5,25 @@
 
 #![warn(missing_docs)]
 
-pub mod chat;
 pub mod dialect;
+
 pub mod envelope;
-pub mod error;
+
+pub mod chat;
 pub mod event;
+pub mod sse;
+
+pub mod anthropic_messages;
+pub mod openai_chat;
+
+pub mod error;
 pub mod loss;
+pub mod usage;
+
 pub mod provider;
 pub mod providers;
-pub mod usage;
+
+mod error_body;
+mod json;
 
 pub use dialect::{Dialect, DialectId};

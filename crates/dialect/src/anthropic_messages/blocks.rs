@@ -1,0 +1,290 @@
+//! Content blocks, both ways: they are the same in requests, in answers and inside the results of tools.
+
+use std::borrow::Cow;
+
+use crate::chat::{Content, Extra, Json, Part, Source, ToolCall};
+use crate::json::{Fault, Fields, Node, Path, Writer};
+use crate::loss::Loss;
+
+/// The API takes documents in base64 of this type only.
+const PDF: &str = "application/pdf";
+
+/// Reads `content` or `system`: a string or a list of blocks.
+pub(super) fn decode(node: Node<'_, '_>, path: &Path<'_>) -> Result<Vec<Part>, Fault> {
+    list(node, path, false)
+}
+
+fn list(node: Node<'_, '_>, path: &Path<'_>, inside_result: bool) -> Result<Vec<Part>, Fault> {
+    match node.first_byte() {
+        b'"' => Ok(vec![Part::text(node.string()?)]),
+        b'[' => {
+            let mut parts = Vec::new();
+            for (position, raw) in node.list()?.into_iter().enumerate() {
+                let path = path.index(position);
+                parts.push(block(Node::new(raw, &path), &path, inside_result)?);
+            }
+            Ok(parts)
+        }
+        _ => Err(node.expected("a string or a list of content blocks")),
+    }
+}
+
+fn block(node: Node<'_, '_>, path: &Path<'_>, inside_result: bool) -> Result<Part, Fault> {
+    let fields = node.fields()?;
+    let kind = fields.string("type", path)?;
+    let other = |kind| Ok(Content::Other { kind, json: node.json() }.into());
+    // The fields that make up the content; all others are a cache marker or ride along.
+    let (content, known): (Content, &[&str]) = match kind.as_str() {
+        "text" => (Content::Text(fields.string("text", path)?), &["text"]),
+        "image" => match source(&fields, path)? {
+            Some(source) => (Content::Image { source, detail: None }, &["source"]),
+            None => return other(kind),
+        },
+        "document" => match source(&fields, path)? {
+            Some(source) => (Content::File { source, name: fields.text("title") }, &["source", "title"]),
+            None => return other(kind),
+        },
+        "tool_use" => {
+            let input = fields.get("input").map_or("", |raw| raw.get());
+            let (id, name) = (fields.string("id", path)?, fields.string("name", path)?);
+            (Content::ToolCall(ToolCall::new(id, name, input.to_owned())), &["id", "name", "input"])
+        }
+        // A result inside a result is not a thing; without this, depth would be the sender's choice.
+        "tool_result" if !inside_result => {
+            (tool_result(&fields, path)?, &["tool_use_id", "content", "is_error"])
+        }
+        "thinking" => {
+            let signature = fields.text("signature").filter(|signature| !signature.is_empty());
+            (
+                Content::Thinking { text: fields.string("thinking", path)?, signature },
+                &["thinking", "signature"],
+            )
+        }
+        "redacted_thinking" => (Content::RedactedThinking(fields.string("data", path)?), &["data"]),
+        _ => return other(kind),
+    };
+    let mut part = Part::from(content);
+    for (key, raw) in fields.0 {
+        match key.as_ref() {
+            "type" => {}
+            "cache_control" => part.cache_control = Node::new(raw, path).optional(|node| Ok(node.json()))?,
+            key if known.contains(&key) => {}
+            _ if raw.get() == "null" => {}
+            _ => part.extra.keep(&key, Node::new(raw, path).json()),
+        }
+    }
+    Ok(part)
+}
+
+fn tool_result(fields: &Fields<'_>, path: &Path<'_>) -> Result<Content, Fault> {
+    let content_path = path.key("content");
+    let parts = match fields.get("content") {
+        Some(raw) => list(Node::new(raw, &content_path), &content_path, true)?,
+        None => Vec::new(),
+    };
+    let is_error = match fields.get("is_error") {
+        Some(raw) => Node::new(raw, &path.key("is_error")).boolean()?,
+        None => false,
+    };
+    Ok(Content::ToolResult { call_id: fields.string("tool_use_id", path)?, parts, is_error })
+}
+
+/// `None` for a kind of source that is not known.
+fn source(fields: &Fields<'_>, path: &Path<'_>) -> Result<Option<Source>, Fault> {
+    let path = path.key("source");
+    let raw = fields.get("source").ok_or_else(|| path.fault("missing field `source`"))?;
+    let fields = Node::new(raw, &path).fields()?;
+    Ok(Some(match fields.string("type", &path)?.as_str() {
+        "base64" => Source::Base64 {
+            media_type: fields.string("media_type", &path)?,
+            data: fields.string("data", &path)?,
+        },
+        "url" => Source::Url(fields.string("url", &path)?),
+        "file" => Source::FileId(fields.string("file_id", &path)?),
+        "text" => Source::Text(fields.string("data", &path)?),
+        _ => return Ok(None),
+    }))
+}
+
+// === Writing ===
+
+/// How blocks are written.
+#[derive(Debug)]
+pub(super) struct BlockWriter<'l> {
+    /// They were read from this dialect: everything goes back as it was.
+    pub(super) same: bool,
+    pub(super) loss: &'l mut Loss,
+    /// Where the client wrote them, such as `messages[].content[]`.
+    pub(super) under: &'static str,
+}
+
+impl BlockWriter<'_> {
+    /// The part becomes a block; if not, its loss has been named.
+    pub(super) fn keeps(&mut self, part: &Part) -> bool {
+        if self.same {
+            return true;
+        }
+        let lost = match &part.content {
+            // The API refuses empty text, and nothing is lost with it.
+            Content::Text(text) | Content::Refusal(text) if text.is_empty() => return false,
+            // It refuses thinking that it did not sign itself.
+            Content::Thinking { .. } | Content::RedactedThinking(_) => "reasoning_content",
+            Content::Image { source: Source::FileId(_) | Source::Text(_), .. } => "image_url",
+            Content::Image { source: Source::Url(url), .. } if !is_web(url) => "image_url",
+            Content::File { source: Source::FileId(_), .. } => "file.file_id",
+            Content::File { source: Source::Base64 { media_type, .. }, .. } if media_type != PDF => {
+                "file.file_data"
+            }
+            Content::File { source: Source::Url(url), .. } if !is_web(url) => "file.file_data",
+            Content::Other { kind, .. } => kind,
+            _ => return true,
+        };
+        self.loss.add(format!("{}.{lost}", self.under));
+        false
+    }
+
+    /// Writes `content`: a string where that says it all, else a list of blocks.
+    pub(super) fn content(&mut self, name: &str, parts: &[&Part], out: &mut Writer<'_>) {
+        match parts {
+            [only] if only.plain_text().is_some() => {
+                out.text_field(name, only.plain_text().unwrap_or_default());
+            }
+            _ => out.key(name).list(|out| parts.iter().for_each(|part| self.block(part, out))),
+        }
+    }
+
+    pub(super) fn block(&mut self, part: &Part, out: &mut Writer<'_>) {
+        if let Content::Other { json, .. } = &part.content {
+            return out.raw(json.get());
+        }
+        out.object(|out| {
+            self.content_of(part, out);
+            if let Some(marker) = &part.cache_control {
+                out.json_field("cache_control", marker);
+            }
+            if self.same {
+                part.extra.0.iter().for_each(|(name, value)| out.json_field(name, value));
+            } else {
+                part.extra.lose(&format!("{}.", self.under), self.loss);
+            }
+        });
+    }
+
+    fn content_of(&mut self, part: &Part, out: &mut Writer<'_>) {
+        match &part.content {
+            Content::Text(text) => {
+                out.text_field("type", "text");
+                out.text_field("text", text);
+            }
+            Content::Refusal(text) => {
+                self.loss.add(format!("{}.refusal", self.under));
+                out.text_field("type", "text");
+                out.text_field("text", text);
+            }
+            Content::Thinking { text, signature } => {
+                out.text_field("type", "thinking");
+                out.text_field("thinking", text);
+                out.text_field("signature", signature.as_deref().unwrap_or_default());
+            }
+            Content::RedactedThinking(data) => {
+                out.text_field("type", "redacted_thinking");
+                out.text_field("data", data);
+            }
+            Content::Image { source, detail } => {
+                if detail.as_deref().is_some_and(|detail| detail != "auto") {
+                    self.loss.add(format!("{}.image_url.detail", self.under));
+                }
+                out.text_field("type", "image");
+                write_source(source, out);
+            }
+            Content::File { source, name } => {
+                out.text_field("type", "document");
+                write_source(source, out);
+                if let Some(name) = name {
+                    out.text_field("title", name);
+                }
+            }
+            Content::ToolCall(call) => {
+                out.text_field("type", "tool_use");
+                out.text_field("id", &tool_id(&call.id, self.same));
+                out.text_field("name", &call.name);
+                out.key("input");
+                self.input(&call.arguments, out);
+            }
+            Content::ToolResult { call_id, parts, is_error } => {
+                out.text_field("type", "tool_result");
+                out.text_field("tool_use_id", &tool_id(call_id, self.same));
+                let kept: Vec<&Part> = parts.iter().filter(|part| self.keeps(part)).collect();
+                if !kept.is_empty() {
+                    self.content("content", &kept, out);
+                }
+                if *is_error {
+                    out.key("is_error").boolean(true);
+                }
+            }
+            Content::Other { .. } => {}
+        }
+    }
+
+    /// The API takes an object only. What the model wrote is kept as text where it is none.
+    fn input(&mut self, arguments: &str, out: &mut Writer<'_>) {
+        let trimmed = arguments.trim();
+        match Json::parse(trimmed) {
+            _ if trimmed.is_empty() => out.raw("{}"),
+            Some(json) if trimmed.starts_with('{') || self.same => out.raw(json.get()),
+            _ => {
+                self.loss.add(format!("{}.tool_calls[].function.arguments", self.under));
+                out.object(|out| out.text_field("arguments", arguments));
+            }
+        }
+    }
+}
+
+fn is_web(url: &str) -> bool {
+    url.starts_with("https://") || url.starts_with("http://")
+}
+
+fn write_source(source: &Source, out: &mut Writer<'_>) {
+    out.key("source").object(|out| match source {
+        Source::Url(url) => {
+            out.text_field("type", "url");
+            out.text_field("url", url);
+        }
+        Source::Base64 { media_type, data } => {
+            out.text_field("type", "base64");
+            // A common slip that the API refuses.
+            out.text_field("media_type", if media_type == "image/jpg" { "image/jpeg" } else { media_type });
+            out.text_field("data", data);
+        }
+        Source::Text(text) => {
+            out.text_field("type", "text");
+            out.text_field("media_type", "text/plain");
+            out.text_field("data", text);
+        }
+        Source::FileId(id) => {
+            out.text_field("type", "file");
+            out.text_field("file_id", id);
+        }
+    });
+}
+
+/// The API takes letters, digits, `_` and `-` in ids; others' servers make ids with dots and colons.
+fn tool_id(id: &str, same: bool) -> Cow<'_, str> {
+    let is_taken = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    match id {
+        "" => Cow::Borrowed("call_0"),
+        id if same || id.chars().all(is_taken) => Cow::Borrowed(id),
+        id => Cow::Owned(id.chars().map(|c| if is_taken(c) { c } else { '_' }).collect()),
+    }
+}
+
+/// A block's own fields, for those who read streams.
+pub(super) fn extra_of(fields: &Fields<'_>, known: &[&str]) -> Extra {
+    let mut extra = Extra::default();
+    for (key, raw) in &fields.0 {
+        if !known.contains(&key.as_ref()) && raw.get() != "null" {
+            extra.keep(key, Node::new(raw, &Path::Root).json());
+        }
+    }
+    extra
+}

@@ -1,0 +1,108 @@
+//! A plain answer, both ways, and a look at one: <https://platform.claude.com/docs/en/api/messages/create>.
+
+use super::blocks::{self, BlockWriter};
+use super::{Tally, read_finish, word_for_client, write_usage};
+use crate::chat::{ChatResponse, Choice, Content, FinishReason, Part};
+use crate::dialect::{DialectId, Observed};
+use crate::json::{Fault, Fields, Node, Path, Writer};
+use crate::loss::Loss;
+use crate::usage::Usage;
+
+/// Stands for an id where the provider gave none: the SDKs declare the field as always there.
+pub(super) const NO_ID: &str = "msg_unknown";
+
+pub(super) fn decode(body: &[u8]) -> Result<ChatResponse, Fault> {
+    let root = Path::Root;
+    let mut response = ChatResponse { source: Some(DialectId::AnthropicMessages), ..ChatResponse::default() };
+    let mut choice = Choice::default();
+    let fields = Fields::of_body(body)?;
+    if fields.get("content").is_none() && fields.get("error").is_some() {
+        let error = crate::error_body::read_without_status(&fields);
+        return Err(root.key("error").fault(error.message));
+    }
+    let mut has_content = false;
+    let word = fields.text("stop_reason").filter(|word| !word.is_empty());
+    choice.finish = word.map(|word| read_finish(word, fields.text("stop_sequence")));
+    for (key, raw) in fields.0 {
+        let path = root.key(&key);
+        let node = Node::new(raw, &path);
+        match key.as_ref() {
+            "id" => response.id = node.optional(Node::string)?.unwrap_or_default(),
+            "model" => response.model = node.optional(Node::string)?.unwrap_or_default(),
+            "type" | "role" | "stop_reason" | "stop_sequence" => {}
+            "content" => {
+                has_content = true;
+                choice.parts = blocks::decode(node, &path)?;
+            }
+            "usage" => response.usage = node.fields().ok().map(|fields| tallied(&fields)),
+            _ => response.extra.keep(&key, node.json()),
+        }
+    }
+    if !has_content {
+        return Err(root.missing("content"));
+    }
+    choice.parts.retain(|part| part.plain_text() != Some(""));
+    response.choices.push(choice);
+    Ok(response)
+}
+
+pub(super) fn tallied(fields: &Fields<'_>) -> Usage {
+    let mut tally = Tally::default();
+    tally.add(fields);
+    tally.usage()
+}
+
+/// Looks at an answer that passes through: only the object itself and its usage are opened.
+pub(super) fn observe(body: &[u8]) -> Result<Observed, Fault> {
+    let fields = Fields::of_body(body)?;
+    Ok(Observed {
+        usage: fields.object("usage").map(|usage| tallied(&usage)),
+        finish_reason: fields.text("stop_reason"),
+        model: fields.text("model"),
+        complete: true,
+        error: fields.get("error").is_some(),
+    })
+}
+
+pub(super) fn encode(response: &ChatResponse, loss: &mut Loss) -> Vec<u8> {
+    let same = response.source == Some(DialectId::AnthropicMessages);
+    let nothing = Choice::default();
+    let choice = response.choices.first().unwrap_or(&nothing);
+    if response.choices.len() > 1 {
+        loss.add("choices");
+    }
+    if !same {
+        response.extra.lose("", loss);
+        choice.extra.lose("choices[].", loss);
+    }
+    let is_refusal = |part: &Part| matches!(part.content, Content::Refusal(_));
+    let mut word = match &choice.finish {
+        Some(FinishReason::Stop) if choice.parts.iter().any(is_refusal) => "refusal".to_owned(),
+        Some(reason) => word_for_client(reason, response.source, loss),
+        None => "end_turn".to_owned(),
+    };
+    if choice.finish.is_none() && choice.parts.iter().any(|part| matches!(part.content, Content::ToolCall(_)))
+    {
+        "tool_use".clone_into(&mut word);
+    }
+    let mut writer = BlockWriter { same, loss, under: "choices[].message" };
+    let parts: Vec<&Part> = choice.parts.iter().filter(|part| writer.keeps(part)).collect();
+    let mut body = Vec::with_capacity(1024);
+    Writer::new(&mut body).object(|out| {
+        out.text_field("id", if response.id.is_empty() { NO_ID } else { &response.id });
+        out.text_field("type", "message");
+        out.text_field("role", "assistant");
+        out.text_field("model", &response.model);
+        out.key("content").list(|out| parts.iter().for_each(|part| writer.block(part, out)));
+        out.text_field("stop_reason", &word);
+        match &choice.finish {
+            Some(FinishReason::StopSequence(Some(text))) => out.text_field("stop_sequence", text),
+            _ => out.key("stop_sequence").null(),
+        }
+        write_usage(&response.usage.unwrap_or_default(), out);
+        if same {
+            response.extra.0.iter().for_each(|(name, value)| out.json_field(name, value));
+        }
+    });
+    body
+}

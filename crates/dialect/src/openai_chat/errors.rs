@@ -1,0 +1,59 @@
+//! Errors: <https://platform.openai.com/docs/guides/error-codes/api-errors>.
+
+use crate::error::{ApiError, ErrorKind};
+use crate::json::Writer;
+
+pub(super) fn encode(error: &ApiError) -> Vec<u8> {
+    let mut body = Vec::with_capacity(256);
+    Writer::new(&mut body).object(|out| write(error, out));
+    body
+}
+
+/// The blank lines end an event that the provider may have left half-written.
+pub(super) fn encode_in_stream(error: &ApiError) -> Vec<u8> {
+    let mut event = b"\n\n".to_vec();
+    crate::sse::write_event(&mut event, None, |out| write(error, out));
+    event
+}
+
+pub(super) fn write(error: &ApiError, out: &mut Writer<'_>) {
+    out.key("error").object(|out| {
+        out.text_field("message", &error.message);
+        out.text_field("type", type_word(error.kind));
+        match &error.param {
+            Some(param) => out.text_field("param", param),
+            None => out.key("param").null(),
+        }
+        match error.code.as_deref().or(usual_code(error.kind)) {
+            Some(code) => out.text_field("code", code),
+            None => out.key("code").null(),
+        }
+    });
+}
+
+fn type_word(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::InvalidRequest
+        | ErrorKind::NotFound
+        | ErrorKind::MethodNotAllowed
+        | ErrorKind::TooLarge
+        | ErrorKind::Unprocessable => "invalid_request_error",
+        ErrorKind::Authentication => "authentication_error",
+        ErrorKind::Billing => "insufficient_quota",
+        ErrorKind::Permission => "permission_error",
+        ErrorKind::RateLimit => "rate_limit_error",
+        ErrorKind::RequestTimeout | ErrorKind::GatewayTimeout => "timeout_error",
+        ErrorKind::Internal | ErrorKind::BadGateway | ErrorKind::Overloaded => "server_error",
+    }
+}
+
+/// The code that clients look for where nobody gave a better one.
+fn usual_code(kind: ErrorKind) -> Option<&'static str> {
+    match kind {
+        ErrorKind::Authentication => Some("invalid_api_key"),
+        ErrorKind::Billing => Some("insufficient_quota"),
+        ErrorKind::RateLimit => Some("rate_limit_exceeded"),
+        ErrorKind::Overloaded => Some("overloaded"),
+        _ => None,
+    }
+}

@@ -1,0 +1,155 @@
+//! OpenAI Chat Completions (`POST /v1/chat/completions`), as its API reference describes it and as the many servers
+//! that imitate it speak it.
+//!
+//! One extension is read and written that the reference does not have: `reasoning_content`, the text of visible
+//! thinking, which most of those servers know.
+
+mod encode;
+mod errors;
+mod request;
+mod response;
+mod stream;
+mod tap;
+mod write;
+
+use crate::chat::{ChatRequest, ChatResponse, FinishReason};
+use crate::dialect::{Dialect, DialectId, Observed, StreamDecoder, StreamEncoder, StreamOptions, StreamTap};
+use crate::error::{ApiError, RequestError, ResponseError};
+use crate::json::Fields;
+use crate::loss::Loss;
+use crate::provider::Quirks;
+use crate::usage::Usage;
+
+/// The name in error messages.
+const NAME: &str = "Chat Completions";
+
+/// The codec.
+#[derive(Debug, Clone, Copy)]
+pub struct OpenAiChat;
+
+impl Dialect for OpenAiChat {
+    fn id(&self) -> DialectId {
+        DialectId::OpenAiChat
+    }
+
+    fn decode_request(&self, body: &[u8]) -> Result<ChatRequest, RequestError> {
+        Ok(request::decode(body)?)
+    }
+
+    fn encode_request(
+        &self,
+        request: &ChatRequest,
+        quirks: Quirks,
+        loss: &mut Loss,
+    ) -> Result<Vec<u8>, RequestError> {
+        Ok(encode::encode(request, quirks, loss))
+    }
+
+    fn decode_response(&self, body: &[u8]) -> Result<ChatResponse, ResponseError> {
+        response::decode(body).map_err(|fault| fault.of_answer(NAME))
+    }
+
+    fn encode_response(&self, response: &ChatResponse, loss: &mut Loss) -> Vec<u8> {
+        response::encode(response, loss)
+    }
+
+    fn stream_decoder(&self) -> Box<dyn StreamDecoder> {
+        Box::new(stream::Decoder::default())
+    }
+
+    fn stream_encoder(&self, options: StreamOptions) -> Box<dyn StreamEncoder> {
+        Box::new(write::Encoder::new(options))
+    }
+
+    fn stream_tap(&self) -> Box<dyn StreamTap> {
+        Box::new(tap::Tap::default())
+    }
+
+    fn observe_response(&self, body: &[u8]) -> Result<Observed, ResponseError> {
+        response::observe(body).map_err(|fault| fault.of_answer(NAME))
+    }
+
+    fn decode_error(&self, status: u16, body: &[u8]) -> ApiError {
+        crate::error_body::read(status, body)
+    }
+
+    fn encode_error(&self, error: &ApiError) -> Vec<u8> {
+        errors::encode(error)
+    }
+
+    fn encode_stream_error(&self, error: &ApiError) -> Vec<u8> {
+        errors::encode_in_stream(error)
+    }
+}
+
+/// This dialect's word for a reason; `None` if it has none.
+pub(crate) fn finish_word(reason: &FinishReason) -> Option<&str> {
+    match reason {
+        FinishReason::Stop | FinishReason::StopSequence(_) => Some("stop"),
+        FinishReason::Length | FinishReason::ContextWindow => Some("length"),
+        FinishReason::ToolCalls => Some("tool_calls"),
+        FinishReason::ContentFilter | FinishReason::Refusal => Some("content_filter"),
+        FinishReason::PauseTurn => None,
+        FinishReason::Other(word) => Some(word),
+    }
+}
+
+/// The word for a client of this dialect, whose SDKs know a closed set of them.
+fn word_for_client(reason: &FinishReason, source: Option<DialectId>, loss: &mut Loss) -> String {
+    match reason {
+        FinishReason::Other(word) if source != Some(DialectId::OpenAiChat) => {
+            loss.add(format!("stop_reason.{word}"));
+            "stop".to_owned()
+        }
+        FinishReason::PauseTurn => {
+            loss.add("stop_reason.pause_turn");
+            "stop".to_owned()
+        }
+        known => finish_word(known).unwrap_or("stop").to_owned(),
+    }
+}
+
+fn read_finish(word: String) -> FinishReason {
+    match word.as_str() {
+        "stop" => FinishReason::Stop,
+        "length" => FinishReason::Length,
+        "tool_calls" | "function_call" => FinishReason::ToolCalls,
+        "content_filter" => FinishReason::ContentFilter,
+        _ => FinishReason::Other(word),
+    }
+}
+
+/// Reads `usage`. Counts that are missing or of the wrong type are 0: a bill is no reason to lose an answer.
+fn read_usage(fields: &Fields<'_>) -> Usage {
+    let input = fields.object("prompt_tokens_details").unwrap_or_default();
+    let output = fields.object("completion_tokens_details").unwrap_or_default();
+    let count = |fields: &Fields<'_>, name: &str| fields.count(name).unwrap_or(0);
+    Usage {
+        input: count(fields, "prompt_tokens"),
+        cache_read: count(&input, "cached_tokens"),
+        cache_write: count(&input, "cache_write_tokens"),
+        output: count(fields, "completion_tokens"),
+        reasoning: count(&output, "reasoning_tokens"),
+        input_audio: count(&input, "audio_tokens"),
+        output_audio: count(&output, "audio_tokens"),
+    }
+}
+
+fn write_usage(usage: &Usage, out: &mut crate::json::Writer<'_>) {
+    out.key("usage").object(|out| {
+        out.key("prompt_tokens").count(usage.input);
+        out.key("completion_tokens").count(usage.output);
+        out.key("total_tokens").count(usage.total());
+        out.key("prompt_tokens_details").object(|out| {
+            out.key("cached_tokens").count(usage.cache_read);
+            if usage.cache_write > 0 {
+                out.key("cache_write_tokens").count(usage.cache_write);
+            }
+            out.key("audio_tokens").count(usage.input_audio);
+        });
+        out.key("completion_tokens_details").object(|out| {
+            out.key("reasoning_tokens").count(usage.reasoning);
+            out.key("audio_tokens").count(usage.output_audio);
+        });
+    });
+}
