@@ -1,10 +1,12 @@
 //! The echo provider over raw TCP: what it answers, refuses and breaks, byte for byte.
+#![expect(clippy::unwrap_used, reason = "a test's own functions fail the test")]
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::time::Instant;
 use waypost::echo::{self, EchoOptions, directive};
 
 const CHAT: &str = "/v1/chat/completions";
