@@ -170,14 +170,15 @@ fn tool(path: &str, name: &str) -> Value {
 /// The text of a plain answer.
 fn text(reply: &Reply) -> String {
     let body = reply.json();
-    let text = body["choices"][0]["message"]["content"].as_str().or(body["content"][0]["text"].as_str());
+    let text =
+        body["choices"][0]["message"]["content"].as_str().or_else(|| body["content"][0]["text"].as_str());
     text.unwrap_or_else(|| panic!("no text in {body}")).to_owned()
 }
 
 /// The text of a streamed answer.
 fn streamed_text(events: &[Value]) -> String {
     let pieces = events.iter().filter_map(|event| {
-        event["choices"][0]["delta"]["content"].as_str().or(event["delta"]["text"].as_str())
+        event["choices"][0]["delta"]["content"].as_str().or_else(|| event["delta"]["text"].as_str())
     });
     pieces.collect()
 }
