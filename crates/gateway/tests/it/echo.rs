@@ -400,14 +400,19 @@ fn a_loop_of_tools_ends_and_tells_what_reached_it() {
 fn keys_are_required() {
     let address = start();
     let body = ask(CHAT, "Hi", false).to_string();
-    let send =
-        |path, headers| exchange(address, &request("POST", path, headers, &body), Duration::from_secs(5));
+    let send = |path: &str, headers: &str| {
+        exchange(address, &request("POST", path, headers, &body), Duration::from_secs(5))
+    };
     let chat = send(CHAT, "x-api-key: k\r\n");
     assert_eq!((chat.status, chat.json()["error"]["type"].as_str()), (401, Some("invalid_request_error")));
-    let messages = send(MESSAGES, "authorization: Bearer k\r\nanthropic-version: 2023-06-01\r\n");
+    let messages = send(MESSAGES, "anthropic-version: 2023-06-01\r\n");
     assert_eq!(messages.status, 401);
     assert_eq!(messages.json()["error"]["type"], "authentication_error");
     assert_eq!(messages.json()["type"], "error");
+    // anthropic-python 2.13 sends its key as a bearer token.
+    for key in ["authorization: Bearer k", "x-api-key: k"] {
+        assert_eq!(send(MESSAGES, &format!("{key}\r\nanthropic-version: 2023-06-01\r\n")).status, 200);
+    }
     let version = send(MESSAGES, "x-api-key: k\r\n");
     assert_eq!(
         (version.status, version.message()),
