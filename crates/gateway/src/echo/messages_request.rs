@@ -27,12 +27,12 @@ const FOREIGN: &[&str] = &[
     "user",
 ];
 
-/// A key in `x-api-key`, or an OAuth token; and the version of the API.
+/// A key, and the version of the API. The key comes in `x-api-key`, or as a bearer token: anthropic-python 2.13 sends
+/// it so.
 pub(super) fn authorize(headers: &HeaderMap) -> Result<(), Refusal> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    // A key is not a token: only these are taken as bearers.
-    let is_token = text("authorization").strip_prefix("Bearer ").is_some_and(|t| t.starts_with("sk-ant-oat"));
-    if text("x-api-key").is_empty() && !is_token {
+    let bearer = text("authorization").strip_prefix("Bearer ").unwrap_or_default();
+    if text("x-api-key").is_empty() && bearer.trim().is_empty() {
         return Err(Refusal::new(401, "x-api-key header is required"));
     }
     if text("anthropic-version").is_empty() {

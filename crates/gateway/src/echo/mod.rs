@@ -116,11 +116,10 @@ async fn answer(state: &State, request: Request<Incoming>) -> Result<Response<Sc
     if let Some(page) = path.strip_prefix("/_echo/") {
         return Ok(inspect(state, &head.method, page));
     }
-    let api = if path.ends_with("/messages") || head.headers.contains_key("anthropic-version") {
-        Api::Messages
-    } else {
-        Api::ChatCompletions
-    };
+    // Only a path that both APIs have is told apart by its headers.
+    let is_messages = path.ends_with("/messages")
+        || (!path.ends_with("/chat/completions") && head.headers.contains_key("anthropic-version"));
+    let api = if is_messages { Api::Messages } else { Api::ChatCompletions };
     let body = match Limited::new(body, MOST_BYTES).collect().await {
         Ok(body) => body.to_bytes(),
         Err(error) if error.is::<http_body_util::LengthLimitError>() => {

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 /// Schemas may refer to themselves: below this depth only what is required is made up, below twice this nothing is.
-const DEPTH: usize = 4;
+const DEPTH: usize = 8;
 /// A schema may branch at every level; so many values and no more.
 const BUDGET: usize = 1000;
 

@@ -1,10 +1,12 @@
 //! The echo provider over raw TCP: what it answers, refuses and breaks, byte for byte.
+#![expect(clippy::unwrap_used, reason = "a test's own functions fail the test")]
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::time::Instant;
 use waypost::echo::{self, EchoOptions, directive};
 
 const CHAT: &str = "/v1/chat/completions";
@@ -168,14 +170,15 @@ fn tool(path: &str, name: &str) -> Value {
 /// The text of a plain answer.
 fn text(reply: &Reply) -> String {
     let body = reply.json();
-    let text = body["choices"][0]["message"]["content"].as_str().or(body["content"][0]["text"].as_str());
+    let text =
+        body["choices"][0]["message"]["content"].as_str().or_else(|| body["content"][0]["text"].as_str());
     text.unwrap_or_else(|| panic!("no text in {body}")).to_owned()
 }
 
 /// The text of a streamed answer.
 fn streamed_text(events: &[Value]) -> String {
     let pieces = events.iter().filter_map(|event| {
-        event["choices"][0]["delta"]["content"].as_str().or(event["delta"]["text"].as_str())
+        event["choices"][0]["delta"]["content"].as_str().or_else(|| event["delta"]["text"].as_str())
     });
     pieces.collect()
 }
@@ -397,14 +400,19 @@ fn a_loop_of_tools_ends_and_tells_what_reached_it() {
 fn keys_are_required() {
     let address = start();
     let body = ask(CHAT, "Hi", false).to_string();
-    let send =
-        |path, headers| exchange(address, &request("POST", path, headers, &body), Duration::from_secs(5));
+    let send = |path: &str, headers: &str| {
+        exchange(address, &request("POST", path, headers, &body), Duration::from_secs(5))
+    };
     let chat = send(CHAT, "x-api-key: k\r\n");
     assert_eq!((chat.status, chat.json()["error"]["type"].as_str()), (401, Some("invalid_request_error")));
-    let messages = send(MESSAGES, "authorization: Bearer k\r\nanthropic-version: 2023-06-01\r\n");
+    let messages = send(MESSAGES, "anthropic-version: 2023-06-01\r\n");
     assert_eq!(messages.status, 401);
     assert_eq!(messages.json()["error"]["type"], "authentication_error");
     assert_eq!(messages.json()["type"], "error");
+    // anthropic-python 2.13 sends its key as a bearer token.
+    for key in ["authorization: Bearer k", "x-api-key: k"] {
+        assert_eq!(send(MESSAGES, &format!("{key}\r\nanthropic-version: 2023-06-01\r\n")).status, 200);
+    }
     let version = send(MESSAGES, "x-api-key: k\r\n");
     assert_eq!(
         (version.status, version.message()),
