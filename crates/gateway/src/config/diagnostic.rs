@@ -20,26 +20,19 @@ const SHOWN: usize = 40;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Problem {
     warning: bool,
-    message: String,
-    label: Option<String>,
+    message: Box<str>,
+    label: Option<Box<str>>,
     place: Option<Place>,
-    related: Option<(Place, String)>,
-    hint: Option<String>,
+    related: Option<Box<(Place, String)>>,
+    hint: Option<Box<str>>,
 }
 
 impl Problem {
-    pub(super) fn error(message: impl Into<String>) -> Self {
-        Self {
-            warning: false,
-            message: message.into(),
-            label: None,
-            place: None,
-            related: None,
-            hint: None,
-        }
+    pub(super) fn error(message: impl Into<Box<str>>) -> Self {
+        Self { warning: false, message: message.into(), label: None, place: None, related: None, hint: None }
     }
 
-    pub(super) fn warning(message: impl Into<String>) -> Self {
+    pub(super) fn warning(message: impl Into<Box<str>>) -> Self {
         Self { warning: true, ..Self::error(message) }
     }
 
@@ -50,25 +43,25 @@ impl Problem {
     }
 
     /// A few words beside the caret.
-    pub(super) fn label(mut self, label: impl Into<String>) -> Self {
+    pub(super) fn label(mut self, label: impl Into<Box<str>>) -> Self {
         self.label = Some(label.into());
         self
     }
 
     /// Another place that has to do with it.
     pub(super) fn related(mut self, place: &Place, label: impl Into<String>) -> Self {
-        self.related = Some((place.clone(), label.into()));
+        self.related = Some(Box::new((place.clone(), label.into())));
         self
     }
 
     /// What to do.
-    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub(super) fn hint(mut self, hint: impl Into<Box<str>>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
     /// "Did you mean", if something is near; `otherwise` if nothing is.
-    pub(super) fn did_you_mean(self, near: Option<&str>, otherwise: impl Into<String>) -> Self {
+    pub(super) fn did_you_mean(self, near: Option<&str>, otherwise: impl Into<Box<str>>) -> Self {
         match near {
             Some(near) => self.hint(format!("did you mean `{near}`?")),
             None => self.hint(otherwise),
@@ -126,7 +119,7 @@ pub(super) struct Source<'a> {
 impl<'a> Source<'a> {
     /// `secrets` are the places of keys; what looks like one is masked besides.
     pub(super) fn new(name: &'a str, text: &str, secrets: &[Place]) -> Self {
-        Self { name, masked: super::mask::mask(text, secrets) }
+        Self { name, masked: super::mask::source(text, secrets) }
     }
 
     /// One problem, for a list of warnings.
@@ -158,7 +151,7 @@ impl<'a> Source<'a> {
     }
 
     fn show(&self, renderer: &Renderer, problem: &Problem) -> String {
-        let clean = |text: &str| normalize_untrusted_str(&super::mask::mask(text, &[]));
+        let clean = |text: &str| normalize_untrusted_str(&super::mask::message(text));
         let level = if problem.warning { Level::WARNING } else { Level::ERROR };
         let mut group = Group::with_title(level.primary_title(clean(&problem.message)));
         match &problem.place {
@@ -168,10 +161,9 @@ impl<'a> Source<'a> {
                         .span(self.within(place))
                         .label(problem.label.as_deref().map(clean)),
                 );
-                if let Some((place, label)) = &problem.related {
-                    snippet = snippet.annotation(
-                        AnnotationKind::Context.span(self.within(place)).label(clean(label)),
-                    );
+                if let Some((place, label)) = problem.related.as_deref() {
+                    snippet = snippet
+                        .annotation(AnnotationKind::Context.span(self.within(place)).label(clean(label)));
                 }
                 group = group.element(snippet);
             }

@@ -10,6 +10,7 @@ mod read;
 mod resolve;
 mod schema;
 mod secret;
+mod setting;
 mod tree;
 
 use std::net::IpAddr;
@@ -154,7 +155,10 @@ pub fn load(path: &Path, environment: &Environment) -> Result<Loaded, Rendered> 
     let refuse = |problem: Problem| Source::new(&name, "", &[]).render(&problem);
     let bytes = read_file(path).map_err(refuse)?;
     let text = String::from_utf8(bytes).map_err(|error| {
-        let valid = String::from_utf8_lossy(error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default()).into_owned();
+        let valid = String::from_utf8_lossy(
+            error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default(),
+        )
+        .into_owned();
         let problem = Problem::error("the file is not UTF-8").at(&(valid.len()..valid.len()));
         Source::new(&name, &valid, &[]).render(&problem.hint("save it as UTF-8"))
     })?;
@@ -185,7 +189,8 @@ fn read_file(path: &Path) -> Result<Vec<u8>, Problem> {
 }
 
 fn too_large() -> Problem {
-    Problem::error(format!("the file is larger than {} KiB", LARGEST_FILE >> 10)).hint("is it a configuration?")
+    Problem::error(format!("the file is larger than {} KiB", LARGEST_FILE >> 10))
+        .hint("is it a configuration?")
 }
 
 /// Reads a configuration from `text`; `name` is the file's name for diagnostics.

@@ -1,13 +1,11 @@
 //! Reads the schema's types from the tree without stopping at the first problem.
 //!
-//! A [`Setting`] swallows what is wrong with its value: the problem is kept with its place, the setting is `Broken`,
-//! and reading goes on. Keys that a type does not have, and keys that come twice, are kept the same way.
+//! What is wrong with the value of a [`Setting`] is kept with its place, and so are keys that a type does not have
+//! and keys that come twice.
 
 use std::collections::HashMap;
 use std::fmt;
-use std::marker::PhantomData;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::value::StrDeserializer;
 use serde::de::{
     self, Deserialize, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess, SeqAccess,
@@ -16,181 +14,19 @@ use serde::de::{
 use serde::forward_to_deserialize_any;
 
 use super::diagnostic::{Place, Problem, Problems, listed, nearest};
+use super::setting::{LIST_OR_MAPPING, Placed, SETTING, Setting};
 use super::tree::{Kind, Node};
 
-/// The value of a key as it is written.
-#[derive(Debug, Clone, Default)]
-pub(super) enum Setting<T> {
-    /// The key is not there, or has no value.
-    #[default]
-    Absent,
-    /// Something is written that cannot be read; the problem has been kept.
-    Broken,
-    Given(Placed<T>),
-}
-
-/// A value and where it is written.
-#[derive(Debug, Clone)]
-pub(super) struct Placed<T> {
-    pub(super) value: T,
-    pub(super) place: Place,
-}
-
-/// A mapping with free keys, in written order.
-#[derive(Debug, Clone)]
-pub(super) struct Named<T>(pub(super) Vec<(Setting<String>, Setting<T>)>);
-
-/// A value of any shape, which is not read.
-#[derive(Debug, Clone)]
-pub(super) struct Ignored;
-
-impl<T> Setting<T> {
-    pub(super) fn given(&self) -> Option<&Placed<T>> {
-        match self {
-            Self::Given(placed) => Some(placed),
-            Self::Absent | Self::Broken => None,
-        }
-    }
-
-    pub(super) fn value(&self) -> Option<&T> {
-        self.given().map(|placed| &placed.value)
-    }
-
-    pub(super) fn is_absent(&self) -> bool {
-        matches!(self, Self::Absent)
-    }
-
-    pub(super) fn is_broken(&self) -> bool {
-        matches!(self, Self::Broken)
-    }
-}
-
-impl<T> Setting<Vec<Setting<T>>> {
-    /// The items that could be read.
-    pub(super) fn items(&self) -> impl Iterator<Item = &Placed<T>> {
-        self.value().into_iter().flatten().filter_map(Setting::given)
-    }
-}
-
-impl<T> Setting<Named<T>> {
-    /// The pairs of which both sides could be read.
-    pub(super) fn pairs(&self) -> impl Iterator<Item = (&Placed<String>, &Placed<T>)> {
-        let pairs = self.value().map(|named| named.0.as_slice()).unwrap_or_default();
-        pairs.iter().filter_map(|(key, value)| Some((key.given()?, value.given()?)))
-    }
-}
-
 /// Reads a whole tree.
-pub(super) fn read<'n, T: Deserialize<'n> + Default>(node: &'n Node, source: &'n str, problems: &Problems) -> T {
-    let reader = Reader { node, key: "the configuration", source, problems };
+pub(super) fn read<'n, T: Deserialize<'n> + Default>(
+    node: &'n Node,
+    source: &'n str,
+    problems: &Problems,
+) -> T {
+    let reader = Reader { node, key: Key::Root, source, problems };
     match Setting::deserialize(reader) {
         Ok(Setting::Given(Placed { value, .. })) => value,
         _ => T::default(),
-    }
-}
-
-/// The name under which a [`Setting`] asks for the place along with the value.
-const SETTING: &str = "$setting";
-/// The variants of a type that is written as a list or as a mapping.
-pub(super) const LIST_OR_MAPPING: [&str; 2] = ["$list", "$mapping"];
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Setting<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct SettingVisitor<T>(PhantomData<T>);
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for SettingVisitor<T> {
-            type Value = Setting<T>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a setting")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<Setting<T>, A::Error> {
-                let start = parts.next_element()?.unwrap_or_default();
-                let end = parts.next_element()?.unwrap_or_default();
-                Ok(match parts.next_element::<T>() {
-                    Ok(Some(value)) => Setting::Given(Placed { value, place: start..end }),
-                    Ok(None) => Setting::Absent,
-                    // The reader has kept the problem before it handed the error on.
-                    Err(_) => Setting::Broken,
-                })
-            }
-        }
-        deserializer.deserialize_newtype_struct(SETTING, SettingVisitor(PhantomData))
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Named<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct NamedVisitor<T>(PhantomData<T>);
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for NamedVisitor<T> {
-            type Value = Named<T>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a mapping")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut pairs: A) -> Result<Named<T>, A::Error> {
-                let mut named = Vec::new();
-                while let Some(pair) = pairs.next_entry()? {
-                    named.push(pair);
-                }
-                Ok(Named(named))
-            }
-        }
-        deserializer.deserialize_map(NamedVisitor(PhantomData))
-    }
-}
-
-impl<'de> Deserialize<'de> for Ignored {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        de::IgnoredAny::deserialize(deserializer).map(|_| Self)
-    }
-}
-
-impl<T: JsonSchema> JsonSchema for Setting<T> {
-    fn inline_schema() -> bool {
-        T::inline_schema()
-    }
-
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        T::schema_name()
-    }
-
-    fn schema_id() -> std::borrow::Cow<'static, str> {
-        T::schema_id()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        T::json_schema(generator)
-    }
-}
-
-impl<T: JsonSchema> JsonSchema for Named<T> {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        format!("Named{}", T::schema_name()).into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let item = generator.subschema_for::<T>();
-        schemars::json_schema!({"type": "object", "additionalProperties": item})
-    }
-}
-
-impl JsonSchema for Ignored {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Ignored".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        schemars::json_schema!({})
     }
 }
 
@@ -212,7 +48,8 @@ impl de::Error for Refused {
     }
 
     fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
-        let problem = Problem::error(format!("`{variant}` is not one of {}", listed(expected.iter().copied())));
+        let problem =
+            Problem::error(format!("`{variant}` is not one of {}", listed(expected.iter().copied())));
         Self(match nearest(variant, expected.iter().copied()) {
             Some(near) => problem.hint(format!("did you mean `{near}`?")),
             None => problem,
@@ -223,26 +60,48 @@ impl de::Error for Refused {
 #[derive(Debug, Clone, Copy)]
 struct Reader<'n, 'p> {
     node: &'n Node,
-    /// The key whose value this is, for messages.
-    key: &'n str,
+    key: Key<'n>,
     source: &'n str,
     problems: &'p Problems,
 }
 
+/// Whose value a node is, for messages.
+#[derive(Debug, Clone, Copy)]
+enum Key<'n> {
+    Root,
+    Of(&'n str),
+    /// An item of the list under this key.
+    Item(&'n str),
+    /// A key itself.
+    Itself,
+}
+
+impl fmt::Display for Key<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Root => f.write_str("the configuration"),
+            Self::Of(key) => write!(f, "`{key}`"),
+            Self::Item(key) => write!(f, "an item of `{key}`"),
+            Self::Itself => f.write_str("a key"),
+        }
+    }
+}
+
 impl<'n> Reader<'n, '_> {
-    fn under(self, node: &'n Node, key: &'n str) -> Self {
+    fn under(self, node: &'n Node, key: Key<'n>) -> Self {
         Self { node, key, ..self }
     }
 
     fn wants(self, what: &str) -> Refused {
         let found = self.node.describe();
-        let problem = Problem::error(format!("`{}` wants {what}, found {found}", self.key));
+        let problem = Problem::error(format!("{} wants {what}, found {found}", self.key));
         Refused(match (&self.node.kind, what) {
             (Kind::Text(text), "a whole number") if text.trim().parse::<i64>().is_ok() => {
                 problem.hint("remove the quotes")
             }
             (Kind::Map(_), "a list") => problem.hint("begin each item of a list with `- `"),
             (Kind::List(_), "a mapping") => problem.hint("remove the `- `"),
+            (Kind::Text(_), "a mapping") => problem.hint("write it as `key: value`"),
             _ => problem,
         })
     }
@@ -264,9 +123,8 @@ impl<'n> Reader<'n, '_> {
             };
             if let Some(first) = seen.insert(name, &key.place) {
                 let problem = Problem::error(format!("the key `{name}` is there twice"));
-                self.problems.add(
-                    problem.at(&key.place).related(first, "first here").hint("keep one of them"),
-                );
+                self.problems
+                    .add(problem.at(&key.place).related(first, "first here").hint("keep one of them"));
                 continue;
             }
             match fields {
@@ -412,11 +270,15 @@ impl<'n> SeqAccess<'n> for Items<'n, '_> {
 
     fn next_element_seed<T: DeserializeSeed<'n>>(&mut self, seed: T) -> Result<Option<T::Value>, Refused> {
         let Some(item) = self.items.next() else { return Ok(None) };
+        let key = match self.reader.key {
+            Key::Of(key) | Key::Item(key) => Key::Item(key),
+            other => other,
+        };
         if matches!(item.kind, Kind::Null) {
-            let problem = Problem::error(format!("an item of `{}` is empty", self.reader.key));
+            let problem = Problem::error(format!("{key} is empty"));
             self.reader.problems.add(problem.at(&item.place).hint("write it, or remove the `-`"));
         }
-        seed.deserialize(self.reader.under(item, self.reader.key)).map(Some)
+        seed.deserialize(self.reader.under(item, key)).map(Some)
     }
 }
 
@@ -432,13 +294,13 @@ impl<'n> MapAccess<'n> for Pairs<'n, '_> {
     fn next_key_seed<K: DeserializeSeed<'n>>(&mut self, seed: K) -> Result<Option<K::Value>, Refused> {
         self.current = self.pairs.next();
         let Some((key, _)) = self.current else { return Ok(None) };
-        seed.deserialize(self.reader.under(key, "a key")).map(Some)
+        seed.deserialize(self.reader.under(key, Key::Itself)).map(Some)
     }
 
     fn next_value_seed<T: DeserializeSeed<'n>>(&mut self, seed: T) -> Result<T::Value, Refused> {
         let (key, value) = self.current.take().ok_or_else(|| de::Error::custom("a value without a key"))?;
         let name = key.text(self.reader.source).unwrap_or_default();
-        seed.deserialize(self.reader.under(value, name))
+        seed.deserialize(self.reader.under(value, Key::Of(name)))
     }
 }
 

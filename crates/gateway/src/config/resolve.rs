@@ -5,14 +5,15 @@ mod entries;
 mod listeners;
 mod names;
 mod provider;
+mod routes;
 mod values;
 
 use waypost_routing::router::Mode;
 
 use super::diagnostic::{Place, Problem, Problems};
-use super::read::{Ignored, Setting};
 use super::schema::{File, Overrides, Routing as WrittenRouting, RoutingMode};
 use super::secret::Environment;
+use super::setting::{Ignored, Setting};
 use super::{Config, Listener, Routing};
 
 /// What holds where nothing is written. The JSON Schema shows the same constants.
@@ -102,7 +103,11 @@ fn routing(
     context.ignored("routing.session_max_entries", &written.session_max_entries, sessions);
     context.ignored("routing.session_cache", &written.session_cache, sessions);
     context.ignored("routing.routing_budget", &written.routing_budget, "Waypost does not count costs");
-    context.ignored("routing.route_on_user_only", &written.route_on_user_only, "each request is decided by itself");
+    context.ignored(
+        "routing.route_on_user_only",
+        &written.route_on_user_only,
+        "each request is decided by itself",
+    );
     Routing {
         mode: match written.mode.value() {
             Some(RoutingMode::Always) => Mode::Always,
@@ -132,9 +137,13 @@ fn router_model(context: Context<'_>, file: &File) -> Option<RouterModel> {
     }
     if let Some(routing) = file.routing.value() {
         if let Some(name) = routing.arch_router.given() {
-            named.push(RouterModel { entry: Some(name.value.clone()), model: None, place: name.place.clone() });
+            named.push(RouterModel {
+                entry: Some(name.value.clone()),
+                model: None,
+                place: name.place.clone(),
+            });
         }
-        if let Some(first) = routing.llm_provider.given().or(routing.model.given()) {
+        if let Some(first) = routing.llm_provider.given().or_else(|| routing.model.given()) {
             named.push(RouterModel {
                 entry: routing.llm_provider.value().cloned(),
                 model: routing.model.value().cloned(),
@@ -190,7 +199,11 @@ fn ignored_sections(context: Context<'_>, file: &File) {
     for (key, setting, why) in [
         ("agent_orchestration_model", agent_orchestration_model, agents),
         ("use_agent_orchestrator", use_agent_orchestrator, agents),
-        ("orchestrator_model_context_length", orchestrator_model_context_length, "the router trims by itself"),
+        (
+            "orchestrator_model_context_length",
+            orchestrator_model_context_length,
+            "the router trims by itself",
+        ),
         ("upstream_connect_timeout", upstream_connect_timeout, "a listener's `timeout` bounds the wait"),
         ("upstream_tls_ca_path", upstream_tls_ca_path, "the system's certificates are used"),
         ("disable_signals", disable_signals, "Waypost computes none"),

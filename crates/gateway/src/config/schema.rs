@@ -5,8 +5,8 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde::Deserialize;
 
-use super::read::{Ignored, Named, Setting};
 use super::resolve::defaults;
+use super::setting::{Ignored, Named, Setting};
 
 /// The JSON Schema, for editors.
 pub(super) fn json_schema() -> String {
@@ -68,7 +68,7 @@ pub(super) enum Listeners {
     #[serde(rename = "$list")]
     List(Vec<Setting<Listener>>),
     #[serde(rename = "$mapping")]
-    Mapping(ListenerMap),
+    Mapping(Box<ListenerMap>),
 }
 
 /// Listeners by their direction, as in Plano's routing guide.

@@ -104,7 +104,8 @@ pub(super) fn expand(text: &str, environment: &Environment) -> Expanded {
             Some(parts) => parts,
             None => after.split_at(after.find(|c| !is_in_name(c)).unwrap_or(after.len())),
         };
-        let valid = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && name.chars().all(is_in_name);
+        let valid =
+            name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && name.chars().all(is_in_name);
         if valid {
             match environment.find(name) {
                 Some((value, origin)) => {
@@ -157,7 +158,11 @@ mod tests {
     #[test]
     fn the_process_wins_over_dotenv_and_no_line_of_it_is_quoted() {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join(".env"), "PATH=hidden\nWAYPOST_TEST_ONLY='from file'\nbroken sk-x\n").unwrap();
+        std::fs::write(
+            folder.path().join(".env"),
+            "PATH=hidden\nWAYPOST_TEST_ONLY='from file'\nbroken sk-x\n",
+        )
+        .unwrap();
         let environment = Environment::of_process(folder.path());
         assert_eq!(environment.find("WAYPOST_TEST_ONLY"), Some(("from file".to_owned(), ".env")));
         assert_eq!(environment.find("PATH").unwrap().1, "environment");

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::options::{DuplicateKeyPolicy, NonFiniteFloatPolicy};
-use serde_saphyr::{DefaultMessageFormatter, Location, MessageFormatter, Spanned};
+use serde_saphyr::{Location, MessageFormatter, Spanned, UserMessageFormatter};
 
 use super::diagnostic::{Place, Problem};
 
@@ -47,7 +47,9 @@ impl Node {
     pub(super) fn text<'a>(&'a self, source: &'a str) -> Option<&'a str> {
         match &self.kind {
             Kind::Text(text) => Some(text),
-            Kind::Bool(_) | Kind::Integer(_) | Kind::Fraction => source.get(self.place.clone()).map(str::trim),
+            Kind::Bool(_) | Kind::Integer(_) | Kind::Fraction => {
+                source.get(self.place.clone()).map(str::trim)
+            }
             Kind::Null | Kind::List(_) | Kind::Map(_) => None,
         }
     }
@@ -58,7 +60,9 @@ impl Node {
             Kind::List(items) => items.iter().for_each(|item| item.scalars(places)),
             Kind::Map(pairs) => pairs.iter().for_each(|(_, value)| value.scalars(places)),
             Kind::Null => {}
-            Kind::Bool(_) | Kind::Integer(_) | Kind::Fraction | Kind::Text(_) => places.push(self.place.clone()),
+            Kind::Bool(_) | Kind::Integer(_) | Kind::Fraction | Kind::Text(_) => {
+                places.push(self.place.clone())
+            }
         }
     }
 }
@@ -90,7 +94,7 @@ pub(super) fn parse(text: &str) -> Result<Node, Problem> {
         Ok(raw) => Ok(node(raw)),
         Err(error) => {
             let error = error.without_snippet();
-            let message = DefaultMessageFormatter.format_message(error);
+            let message = UserMessageFormatter.format_message(error);
             let message = message.lines().next().unwrap_or_default().trim_end_matches('.').to_owned();
             let problem = Problem::error(format!("not valid YAML: {message}"));
             Err(match error.location() {
@@ -116,8 +120,7 @@ fn place_in(text: &str, location: Location) -> Place {
     let line = usize::try_from(location.line()).unwrap_or_default().saturating_sub(1);
     let column = usize::try_from(location.column()).unwrap_or_default().saturating_sub(1);
     let start: usize = text.split_inclusive('\n').take(line).map(str::len).sum();
-    let within: usize =
-        text.get(start..).unwrap_or_default().chars().take(column).map(char::len_utf8).sum();
+    let within: usize = text.get(start..).unwrap_or_default().chars().take(column).map(char::len_utf8).sum();
     start + within..start + within
 }
 
@@ -130,7 +133,9 @@ fn node(raw: Spanned<Raw>) -> Node {
         Raw::Fraction => Kind::Fraction,
         Raw::Text(text) => Kind::Text(text),
         Raw::List(items) => Kind::List(items.into_iter().map(node).collect()),
-        Raw::Map(pairs) => Kind::Map(pairs.into_iter().map(|(key, value)| (node(key), node(value))).collect()),
+        Raw::Map(pairs) => {
+            Kind::Map(pairs.into_iter().map(|(key, value)| (node(key), node(value))).collect())
+        }
     };
     Node { kind, place }
 }

@@ -1,12 +1,15 @@
 //! Configurations. A new case is a new file in `tests/fixtures/config/good` or `bad`, no code. `UPDATE=1` rewrites
 //! what is generated; `INSTA_UPDATE=always` rewrites snapshots.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use waypost::config::{self, Config, Environment, Loaded, ModelPattern, Rendered};
+use waypost::runtime::Runtime;
 
 /// What fixtures refer to. Literal keys in fixtures contain `LEAK`.
 const VARIABLES: [(&str, &str); 4] = [
@@ -58,6 +61,7 @@ fn no_leak(file: &str, text: &str) {
 fn good_configurations_resolve() {
     snapshots("good", |loaded| {
         let loaded = loaded.unwrap_or_else(|problems| panic!("{problems}"));
+        Runtime::new(&loaded.config).unwrap();
         let mut facts = describe(&loaded.config);
         for warning in &loaded.warnings {
             write!(facts, "\n{warning}\n").unwrap();
@@ -112,7 +116,10 @@ fn describe(config: &Config) -> String {
             entry.key_source
         )
         .unwrap();
-        assert_eq!(entry.key.is_some(), entry.key_source.contains('$') || entry.key_source.contains("literal"));
+        assert_eq!(
+            entry.key.is_some(),
+            entry.key_source.contains('$') || entry.key_source.contains("literal")
+        );
         for (name, value) in &entry.headers {
             assert!(value.is_sensitive());
             write!(facts, " +{name}").unwrap();
@@ -130,8 +137,15 @@ fn describe(config: &Config) -> String {
     }
     for route in &config.routes {
         let words = &route.route;
-        writeln!(facts, "route {} → {} “{}” {:?}", words.name, route.models.join(", "), words.description, words.examples)
-            .unwrap();
+        writeln!(
+            facts,
+            "route {} → {} “{}” {:?}",
+            words.name,
+            route.models.join(", "),
+            words.description,
+            words.examples
+        )
+        .unwrap();
     }
     let routing = &config.routing;
     writeln!(facts, "routing {:?} {:?} {:?}", routing.mode, routing.deadline, routing.arch_router).unwrap();
@@ -195,9 +209,16 @@ fn depth_and_anchors_are_bounded() {
     }
     let chain: String = (0..2_000).map(|link| format!("  a{link}: {{target: a{}}}\n", link + 1)).collect();
     let fan: String = (0..60)
-        .map(|link| format!("  b{link}: {{targets: [b{0}, b{0}, c{0}]}}\n  c{link}: {{targets: [b{0}, c{0}]}}\n", link + 1))
+        .map(|link| {
+            format!(
+                "  b{link}: {{targets: [b{0}, b{0}, c{0}]}}\n  c{link}: {{targets: [b{0}, c{0}]}}\n",
+                link + 1
+            )
+        })
         .collect();
-    let chains = format!("model_providers: [{{model: openai/a, access_key: $OPENAI_API_KEY}}]\nmodel_aliases:\n{chain}{fan}");
+    let chains = format!(
+        "model_providers: [{{model: openai/a, access_key: $OPENAI_API_KEY}}]\nmodel_aliases:\n{chain}{fan}"
+    );
     let many = format!("model_providers:\n{}", "  - {modl: x}\n".repeat(2_000));
     for text in [deep, deeper, bomb, chains, many] {
         let shown = config::parse("x.yaml", &text, &environment()).map(|_| ()).unwrap_err().to_string();
@@ -225,7 +246,9 @@ fn examples_load_and_name_the_schema() {
         let loaded = loaded.unwrap_or_else(|problems| panic!("{problems}"));
         assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
         let first = text.lines().next().unwrap();
-        let schema = first.strip_prefix("# yaml-language-server: $schema=").unwrap_or_else(|| panic!("{}: {first}", path.display()));
+        let schema = first
+            .strip_prefix("# yaml-language-server: $schema=")
+            .unwrap_or_else(|| panic!("{}: {first}", path.display()));
         assert!(path.parent().unwrap().join(schema).is_file(), "{schema}");
     }
 }
@@ -282,9 +305,14 @@ fn reference(schema: &Value) -> String {
 fn section(page: &mut String, heading: &str, schema: &Value) {
     let line = |text: &Value| text.as_str().unwrap_or_default().replace('\n', " ");
     let properties = schema["properties"].as_object().unwrap_or_else(|| panic!("{heading}: {schema}"));
-    write!(page, "\n## {heading}\n\n{}\n\n| key | type | default | meaning |\n| --- | --- | --- | --- |\n", line(&schema["description"]))
-        .unwrap();
-    let required: Vec<&str> = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    write!(
+        page,
+        "\n## {heading}\n\n{}\n\n| key | type | default | meaning |\n| --- | --- | --- | --- |\n",
+        line(&schema["description"])
+    )
+    .unwrap();
+    let required: Vec<&str> =
+        schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let mut ignored = Vec::new();
     for (key, property) in properties {
         let description = line(&property["description"]);
@@ -302,7 +330,12 @@ fn section(page: &mut String, heading: &str, schema: &Value) {
         writeln!(page, "| `{key}` | {} | {default} | {description} |", kind(property)).unwrap();
     }
     if !ignored.is_empty() {
-        write!(page, "\nKeys of Plano that are accepted and ignored, with a warning: {}.\n", ignored.join(", ")).unwrap();
+        write!(
+            page,
+            "\nKeys of Plano that are accepted and ignored, with a warning: {}.\n",
+            ignored.join(", ")
+        )
+        .unwrap();
     }
 }
 
@@ -315,7 +348,11 @@ fn kind(property: &Value) -> String {
         };
     }
     if let Some(values) = property["enum"].as_array() {
-        return values.iter().map(|value| format!("`{}`", value.as_str().unwrap())).collect::<Vec<_>>().join(", ");
+        return values
+            .iter()
+            .map(|value| format!("`{}`", value.as_str().unwrap()))
+            .collect::<Vec<_>>()
+            .join(", ");
     }
     let name = |kind: &Value| match kind.as_str().unwrap_or_default() {
         "string" => "text".to_owned(),

@@ -6,8 +6,8 @@ use waypost_dialect::provider::AuthScheme;
 use waypost_routing::router::AUTO;
 
 use super::super::diagnostic::{Place, Problem};
-use super::super::read::{Placed, Setting};
 use super::super::schema::{Entry, File, Preference};
+use super::super::setting::{Placed, Setting};
 use super::super::{ModelEntry, ModelPattern};
 use super::{Context, RouterModel, provider, values};
 
@@ -65,7 +65,8 @@ pub(super) fn resolve<'f>(
     }
     if written.is_empty() && !entries.incomplete {
         let problem = Problem::error("there are no models");
-        let place = file.model_providers.given().or(file.llm_providers.given()).map(|list| &list.place);
+        let place =
+            file.model_providers.given().or_else(|| file.llm_providers.given()).map(|list| &list.place);
         let problem = match place {
             Some(place) => problem.at(place),
             None => problem,
@@ -103,13 +104,14 @@ impl<'f> Entries<'f> {
         let full = format!("{id}/{name}");
         let routes = router_model.is_some_and(|router| {
             let named = router.entry.as_deref();
-            named == Some(full.as_str()) || (named.is_some() && named == entry.name.value().map(String::as_str))
+            named == Some(full.as_str())
+                || (named.is_some() && named == entry.name.value().map(String::as_str))
         });
-        let mut provider = provider::resolve(context, id, entry, &model.place, routes);
+        let provider = provider::resolve(context, id, entry, &model.place, routes);
         let key = read_key(context, entry);
         let passthrough_auth = entry.passthrough_auth.value().copied().unwrap_or(false);
         if key.is_none() && !passthrough_auth && entry.access_key.is_absent() {
-            self.without_key(context, entry, &mut provider.auth, &model.place, id);
+            without_key(context, entry, provider.auth, &model.place, id);
         }
         let canonical = format!("{}/{name}", provider.id);
         let key_source = match &key {
@@ -132,20 +134,6 @@ impl<'f> Entries<'f> {
             passthrough_auth,
         });
         self.places.push(model.place.clone());
-    }
-
-    /// No key is fine for a server of one's own, and a mistake at a provider's usual address.
-    fn without_key(&self, context: Context<'_>, entry: &Entry, auth: &mut AuthScheme, place: &Place, id: &str) {
-        let has_header = entry.headers.pairs().any(|(name, _)| {
-            ["authorization", "x-api-key", "api-key"].contains(&name.value.to_ascii_lowercase().as_str())
-        });
-        if entry.base_url.is_absent() && *auth != AuthScheme::Optional && !has_header {
-            context.add(
-                Problem::warning(format!("no `access_key`: `{id}` will refuse each request"))
-                    .at(place)
-                    .hint("add `access_key: $VARIABLE`, or `passthrough_auth: true` if clients bring their own"),
-            );
-        }
     }
 
     fn mark_default(&mut self, context: Context<'_>, entry: &Entry, index: usize, model: &str) {
@@ -175,9 +163,11 @@ impl<'f> Entries<'f> {
     ) {
         if model == "*" && entry.routing_preferences.items().next().is_some() {
             context.add(
-                Problem::error("a wildcard cannot have `routing_preferences`: a route leads to particular models")
-                    .at(place)
-                    .hint("put them under an entry with a model's name"),
+                Problem::error(
+                    "a wildcard cannot have `routing_preferences`: a route leads to particular models",
+                )
+                .at(place)
+                .hint("put them under an entry with a model's name"),
             );
             return;
         }
@@ -194,6 +184,20 @@ impl<'f> Entries<'f> {
             context.add(problem.at(place).hint("mark another entry"));
         }
         Some(*index)
+    }
+}
+
+/// No key is fine for a server of one's own, and a mistake at a provider's usual address.
+fn without_key(context: Context<'_>, entry: &Entry, auth: AuthScheme, place: &Place, id: &str) {
+    let has_header = entry.headers.pairs().any(|(name, _)| {
+        ["authorization", "x-api-key", "api-key"].contains(&name.value.to_ascii_lowercase().as_str())
+    });
+    if entry.base_url.is_absent() && auth != AuthScheme::Optional && !has_header {
+        context.add(
+            Problem::warning(format!("no `access_key`: `{id}` will refuse each request"))
+                .at(place)
+                .hint("add `access_key: $VARIABLE`, or `passthrough_auth: true` if clients bring their own"),
+        );
     }
 }
 
@@ -217,12 +221,14 @@ fn read_key(context: Context<'_>, entry: &Entry) -> Option<(secrecy::SecretStrin
 fn split<'m>(context: Context<'_>, model: &'m Placed<String>) -> Option<(&'m str, &'m str)> {
     let text = model.value.trim();
     let problem = match text.split_once('/') {
-        None => Problem::error(format!("a model without its provider: `{}`", values::shorten(text)))
-            .hint("write `provider/name`, such as `openai/gpt-5.2`, or `provider/*` for all models of a provider"),
+        None => Problem::error(format!("a model without its provider: `{}`", values::shorten(text))).hint(
+            "write `provider/name`, such as `openai/gpt-5.2`, or `provider/*` for all models of a provider",
+        ),
         Some(("", _) | (_, "")) => Problem::error(format!("half a model name: `{}`", values::shorten(text)))
             .hint("write `provider/name`, such as `openai/gpt-5.2`"),
         Some(_) if text.contains(char::is_whitespace) || text.contains(char::is_control) => {
-            Problem::error("a model name with a space in it").hint("write `provider/name`, such as `openai/gpt-5.2`")
+            Problem::error("a model name with a space in it")
+                .hint("write `provider/name`, such as `openai/gpt-5.2`")
         }
         Some((_, name)) if name != "*" && name.contains('*') => {
             Problem::error(format!("`{}`: `*` stands for a whole name", values::shorten(text)))
@@ -254,7 +260,8 @@ fn names_twice(context: Context<'_>, entries: &Entries<'_>, written: &[&Setting<
             let reserved = Problem::error(format!("`{AUTO}` is reserved: it lets the router choose"));
             problem = Some(reserved.hint("choose another name"));
         } else if let Some(first) = own.insert(text, &name.place) {
-            let twice = Problem::error(format!("the name `{text}` is there twice")).related(first, "first here");
+            let twice =
+                Problem::error(format!("the name `{text}` is there twice")).related(first, "first here");
             problem = Some(twice.hint("choose another name"));
         } else if let Some((index, place)) = taken.get(text)
             && entry.value.model.given().map(|model| &model.place) != Some(*place)

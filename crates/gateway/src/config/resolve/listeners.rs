@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use super::super::Listener;
 use super::super::diagnostic::{Place, Problem};
-use super::super::read::{Placed, Setting};
 use super::super::schema::{Listener as Written, ListenerType, Listeners};
+use super::super::setting::{Placed, Setting};
 use super::{Context, defaults, values};
 
 pub(super) fn default_listener() -> Listener {
@@ -53,7 +53,8 @@ fn is_for_models(context: Context<'_>, listener: &Placed<Written>) -> bool {
         ListenerType::Prompt => "prompt",
         ListenerType::Agent => "agent",
     };
-    let problem = Problem::warning(format!("a listener of type `{name}` is ignored: Waypost serves models only"));
+    let problem =
+        Problem::warning(format!("a listener of type `{name}` is ignored: Waypost serves models only"));
     context.add(problem.at(&kind.place));
     false
 }
@@ -108,9 +109,8 @@ fn port(context: Context<'_>, setting: &Setting<i64>, default: u16) -> u16 {
     let Some(written) = setting.given() else { return default };
     match u16::try_from(written.value) {
         Ok(port) if port > 0 => return port,
-        _ => context.add(
-            Problem::error("`port` is not a port").at(&written.place).hint("a number from 1 to 65535"),
-        ),
+        _ => context
+            .add(Problem::error("`port` is not a port").at(&written.place).hint("a number from 1 to 65535")),
     }
     default
 }

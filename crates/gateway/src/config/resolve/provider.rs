@@ -4,24 +4,27 @@ use std::borrow::Cow;
 
 use waypost_dialect::DialectId;
 use waypost_dialect::provider::{AuthScheme, Provider, Quirks};
-use waypost_dialect::providers::PROVIDERS;
+use waypost_dialect::providers::{PROVIDERS, find};
 
 use super::super::diagnostic::{Place, Problem, listed, nearest};
 use super::super::schema::Entry;
 use super::{Context, values};
 
-/// The row of the table with this id or alias.
-pub(super) fn find(id: &str) -> Option<&'static Provider> {
-    PROVIDERS.iter().find(|provider| provider.id == id || provider.aliases.contains(&id))
-}
-
 /// Resolves the provider `id` of an entry. `place` is the entry's model.
-pub(super) fn resolve(context: Context<'_>, id: &str, entry: &Entry, place: &Place, routes: bool) -> Provider {
+pub(super) fn resolve(
+    context: Context<'_>,
+    id: &str,
+    entry: &Entry,
+    place: &Place,
+    routes: bool,
+) -> Provider {
     let interface = interface(context, entry);
     let known = find(id);
     let mut provider = match (known, &interface) {
         (Some(row), None) => row.clone(),
-        (Some(row), Some(interface)) => Provider { dialects: interface.dialects, auth: interface.auth, ..row.clone() },
+        (Some(row), Some(interface)) => {
+            Provider { dialects: interface.dialects, auth: interface.auth, ..row.clone() }
+        }
         (None, Some(interface)) => custom(id, interface),
         (None, None) => custom(id, &openai_compatible()),
     };
@@ -89,7 +92,10 @@ fn interface(context: Context<'_>, entry: &Entry) -> Option<Provider> {
     context.add(
         Problem::error(format!("unknown `provider_interface`: `{}`", values::shorten(name)))
             .at(&written.place)
-            .did_you_mean(nearest(name, ids()), "`openai` for most providers, `anthropic` for the Messages API"),
+            .did_you_mean(
+                nearest(name, ids()),
+                "`openai` for most providers, `anthropic` for the Messages API",
+            ),
     );
     None
 }

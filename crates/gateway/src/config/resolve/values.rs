@@ -6,10 +6,10 @@ use http::uri::{Authority, Uri};
 use http::{HeaderName, HeaderValue};
 use secrecy::SecretString;
 
-use super::Context;
 use super::super::diagnostic::Problem;
-use super::super::read::{Named, Placed, Setting};
 use super::super::secret;
+use super::super::setting::{Named, Placed, Setting};
+use super::Context;
 
 /// Longer waits are mistakes.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
@@ -26,7 +26,8 @@ pub(super) fn duration(
     let text = written.value.trim();
     let problem = match humantime::parse_duration(text) {
         Ok(time) if time.is_zero() => {
-            Problem::error(format!("`{key}` is zero: nothing could be done in this time")).hint("remove the key for the default")
+            Problem::error(format!("`{key}` is zero: nothing could be done in this time"))
+                .hint("remove the key for the default")
         }
         Ok(time) if time > LONGEST => Problem::error(format!("`{key}` is longer than a day")),
         Ok(time) => return time,
@@ -98,7 +99,9 @@ pub(super) fn base_url(context: Context<'_>, written: &Placed<String>) -> Option
         );
     };
     let Some(authority) = uri.authority().filter(|authority| !authority.host().is_empty()) else {
-        return wrong(Problem::error("`base_url` has no host").hint("write it as `https://api.example.com/v1`"));
+        return wrong(
+            Problem::error("`base_url` has no host").hint("write it as `https://api.example.com/v1`"),
+        );
     };
     if authority.as_str().contains('@') {
         return wrong(
@@ -106,7 +109,10 @@ pub(super) fn base_url(context: Context<'_>, written: &Placed<String>) -> Option
                 .hint("put the key under `access_key`, or a header under `headers`"),
         );
     }
-    if authority.as_str().rsplit(':').next() != Some(authority.host()) && authority.port_u16().is_none_or(|port| port == 0) && !authority.host().ends_with(']') {
+    if authority.as_str().rsplit(':').next() != Some(authority.host())
+        && authority.port_u16().is_none_or(|port| port == 0)
+        && !authority.host().ends_with(']')
+    {
         return wrong(Problem::error("the port of `base_url` is not a port"));
     }
     if uri.query().is_some() || text.contains('#') {
@@ -151,17 +157,18 @@ fn header(
     };
     let reserved = match header.as_str() {
         "host" => Some("use `http_host`"),
-        "content-length" | "transfer-encoding" | "connection" | "upgrade" | "te" | "trailer" | "keep-alive" => {
-            Some("remove it: Waypost sets it for each request")
-        }
+        "content-length" | "transfer-encoding" | "connection" | "upgrade" | "te" | "trailer"
+        | "keep-alive" => Some("remove it: Waypost sets it for each request"),
         _ => None,
     };
     if let Some(hint) = reserved {
-        context.add(Problem::error(format!("the header `{header}` cannot be set")).at(&name.place).hint(hint));
+        context
+            .add(Problem::error(format!("the header `{header}` cannot be set")).at(&name.place).hint(hint));
         return None;
     }
     let Ok(mut value_of_header) = HeaderValue::try_from(expanded.text) else {
-        let problem = Problem::error(format!("the value of `{header}` holds characters that a header cannot carry"));
+        let problem =
+            Problem::error(format!("the value of `{header}` holds characters that a header cannot carry"));
         context.add(problem.at(&value.place).hint("write it on one line, without control characters"));
         return None;
     };
