@@ -27,7 +27,7 @@ pub(super) fn encode(request: &ChatRequest, quirks: Quirks, loss: &mut Loss) -> 
         });
         target.tools(request, out);
         target.sampling(request, out);
-        target.format(request, out);
+        Target::format(request, out);
         target.stream(request, out);
         if let Some(effort) = target.effort(request) {
             out.text_field("reasoning_effort", effort);
@@ -117,7 +117,7 @@ impl Target<'_> {
         }
     }
 
-    fn format(&mut self, request: &ChatRequest, out: &mut Writer<'_>) {
+    fn format(request: &ChatRequest, out: &mut Writer<'_>) {
         let Some(format) = &request.response_format else { return };
         out.key("response_format").object(|out| match format {
             ResponseFormat::Text => out.text_field("type", "text"),
