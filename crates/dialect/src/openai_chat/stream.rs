@@ -39,9 +39,13 @@ impl StreamDecoder for Decoder {
 
     fn finish(&mut self, events: &mut Vec<StreamEvent>) -> Result<(), ResponseError> {
         let Self { reader, state } = self;
-        reader.finish(&mut |found| state.take(&found, events));
         if let Some(error) = &state.failed {
             return Err(error.clone());
+        }
+        reader.finish(&mut |found| state.take(&found, events));
+        if state.failed.is_some() {
+            // Half an event: the connection was cut in the middle of it.
+            return Err(ResponseError::Truncated);
         }
         if state.observed.complete || state.observed.error {
             return Ok(());
@@ -174,7 +178,8 @@ impl State {
         }
         if let Some(word) = fields.text("finish_reason").filter(|word| !word.is_empty()) {
             state.finish(&word, events);
-            self.observed.finish_reason = Some(word);
+            // As of a plain answer, the first choice's.
+            self.observed.finish_reason.get_or_insert(word);
         }
         Ok(())
     }
