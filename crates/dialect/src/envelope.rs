@@ -377,6 +377,10 @@ fn plain(error: &serde_json::Error) -> String {
     text.rsplit_once(" at line ")
         .map_or(text.as_str(), |(message, _)| message)
         .replace("invalid type: ", "wrong type: ")
+        // JSON's words for serde's.
+        .replace("type: sequence", "type: list")
+        .replace("type: map", "type: object")
+        .replace("expected a sequence", "expected a list")
 }
 
 fn field(path: &str, message: &str) -> RequestError {

@@ -101,7 +101,8 @@ fn detail(fields: &Fields<'_>) -> Option<String> {
 /// A body that is plain text, if it is short enough to be a message; pages of HTML are not.
 fn text(body: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(body.get(..MAX_MESSAGE).unwrap_or(body)).ok()?.trim();
-    let is_message = !text.is_empty() && text.len() <= 300 && !text.starts_with(['<', '{', '[']);
+    let is_json = serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok();
+    let is_message = !text.is_empty() && text.len() <= 300 && !text.starts_with(['<', '{', '[']) && !is_json;
     is_message.then(|| format!("the provider answered: {text}"))
 }
 

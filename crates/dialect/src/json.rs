@@ -165,7 +165,7 @@ impl<'p, 'a> Node<'p, 'a> {
     }
 
     pub(crate) fn boolean(self) -> Result<bool, Fault> {
-        serde_json::from_str(self.raw.get()).or_else(|_| Err(self.expected("true or false")))
+        serde_json::from_str(self.raw.get()).map_err(|_bad| self.expected("true or false"))
     }
 
     /// A whole number; `7.0` counts as one, as it does in JSON Schema.
@@ -181,11 +181,11 @@ impl<'p, 'a> Node<'p, 'a> {
     }
 
     pub(crate) fn integer(self) -> Result<i64, Fault> {
-        serde_json::from_str(self.raw.get()).or_else(|_| Err(self.expected("a whole number")))
+        serde_json::from_str(self.raw.get()).map_err(|_bad| self.expected("a whole number"))
     }
 
     pub(crate) fn number(self) -> Result<f64, Fault> {
-        serde_json::from_str(self.raw.get()).or_else(|_| Err(self.expected("a number")))
+        serde_json::from_str(self.raw.get()).map_err(|_bad| self.expected("a number"))
     }
 
     /// The value as it stands.

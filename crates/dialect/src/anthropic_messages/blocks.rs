@@ -114,8 +114,8 @@ pub(super) struct BlockWriter<'l> {
     /// They were read from this dialect: everything goes back as it was.
     pub(super) same: bool,
     pub(super) loss: &'l mut Loss,
-    /// Where the client wrote them, such as `messages[].content[]`.
-    pub(super) under: &'static str,
+    /// Where the other side wrote their message: `messages[]` or `choices[].message`.
+    pub(super) message: &'static str,
 }
 
 impl BlockWriter<'_> {
@@ -128,7 +128,10 @@ impl BlockWriter<'_> {
             // The API refuses empty text, and nothing is lost with it.
             Content::Text(text) | Content::Refusal(text) if text.is_empty() => return false,
             // It refuses thinking that it did not sign itself.
-            Content::Thinking { .. } | Content::RedactedThinking(_) => "reasoning_content",
+            Content::Thinking { .. } | Content::RedactedThinking(_) => {
+                self.loss.add(format!("{}.reasoning_content", self.message));
+                return false;
+            }
             Content::Image { source: Source::FileId(_) | Source::Text(_), .. } => "image_url",
             Content::Image { source: Source::Url(url), .. } if !is_web(url) => "image_url",
             Content::File { source: Source::FileId(_), .. } => "file.file_id",
@@ -139,7 +142,7 @@ impl BlockWriter<'_> {
             Content::Other { kind, .. } => kind,
             _ => return true,
         };
-        self.loss.add(format!("{}.{lost}", self.under));
+        self.loss.add(format!("{}.content[].{lost}", self.message));
         false
     }
 
@@ -165,7 +168,7 @@ impl BlockWriter<'_> {
             if self.same {
                 part.extra.0.iter().for_each(|(name, value)| out.json_field(name, value));
             } else {
-                part.extra.lose(&format!("{}.", self.under), self.loss);
+                part.extra.lose(&format!("{}.content[].", self.message), self.loss);
             }
         });
     }
@@ -177,7 +180,7 @@ impl BlockWriter<'_> {
                 out.text_field("text", text);
             }
             Content::Refusal(text) => {
-                self.loss.add(format!("{}.refusal", self.under));
+                self.loss.add(format!("{}.refusal", self.message));
                 out.text_field("type", "text");
                 out.text_field("text", text);
             }
@@ -192,7 +195,7 @@ impl BlockWriter<'_> {
             }
             Content::Image { source, detail } => {
                 if detail.as_deref().is_some_and(|detail| detail != "auto") {
-                    self.loss.add(format!("{}.image_url.detail", self.under));
+                    self.loss.add(format!("{}.content[].image_url.detail", self.message));
                 }
                 out.text_field("type", "image");
                 write_source(source, out);
@@ -233,7 +236,7 @@ impl BlockWriter<'_> {
             _ if trimmed.is_empty() => out.raw("{}"),
             Some(json) if trimmed.starts_with('{') || self.same => out.raw(json.get()),
             _ => {
-                self.loss.add(format!("{}.tool_calls[].function.arguments", self.under));
+                self.loss.add(format!("{}.tool_calls[].function.arguments", self.message));
                 out.object(|out| out.text_field("arguments", arguments));
             }
         }

@@ -1,14 +1,14 @@
 //! Anthropic Messages (`POST /v1/messages`), as its API reference describes it.
 
 mod blocks;
-mod encode;
 mod errors;
 mod request;
+mod request_out;
 mod response;
 mod stream;
+mod stream_out;
 mod tap;
 mod turns;
-mod write;
 
 use crate::chat::{ChatRequest, ChatResponse, FinishReason};
 use crate::dialect::{Dialect, DialectId, Observed, StreamDecoder, StreamEncoder, StreamOptions, StreamTap};
@@ -18,7 +18,7 @@ use crate::loss::Loss;
 use crate::provider::Quirks;
 use crate::usage::Usage;
 
-pub use encode::DEFAULT_MAX_TOKENS;
+pub use request_out::DEFAULT_MAX_TOKENS;
 
 /// The name in error messages.
 const NAME: &str = "Messages";
@@ -42,7 +42,7 @@ impl Dialect for AnthropicMessages {
         _quirks: Quirks,
         loss: &mut Loss,
     ) -> Result<Vec<u8>, RequestError> {
-        encode::encode(request, loss)
+        request_out::encode(request, loss)
     }
 
     fn decode_response(&self, body: &[u8]) -> Result<ChatResponse, ResponseError> {
@@ -58,7 +58,7 @@ impl Dialect for AnthropicMessages {
     }
 
     fn stream_encoder(&self, _options: StreamOptions) -> Box<dyn StreamEncoder> {
-        Box::new(write::Encoder::default())
+        Box::new(stream_out::Encoder::default())
     }
 
     fn stream_tap(&self) -> Box<dyn StreamTap> {

@@ -85,7 +85,7 @@ pub(super) fn encode(response: &ChatResponse, loss: &mut Loss) -> Vec<u8> {
     {
         "tool_use".clone_into(&mut word);
     }
-    let mut writer = BlockWriter { same, loss, under: "choices[].message" };
+    let mut writer = BlockWriter { same, loss, message: "choices[].message" };
     let parts: Vec<&Part> = choice.parts.iter().filter(|part| writer.keeps(part)).collect();
     let mut body = Vec::with_capacity(1024);
     Writer::new(&mut body).object(|out| {

@@ -32,9 +32,13 @@ impl StreamDecoder for Decoder {
 
     fn finish(&mut self, events: &mut Vec<StreamEvent>) -> Result<(), ResponseError> {
         let Self { reader, state } = self;
+        if let Some(error) = &state.failed {
+            return Err(error.clone());
+        }
         reader.finish(&mut |found| state.take(&found, events));
         match &state.failed {
-            Some(error) => Err(error.clone()),
+            // Half an event: the connection was cut in the middle of it.
+            Some(_) => Err(ResponseError::Truncated),
             None if state.observed.complete || state.observed.error => Ok(()),
             None => Err(ResponseError::Truncated),
         }

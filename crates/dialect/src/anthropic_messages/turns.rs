@@ -97,11 +97,11 @@ impl<'r> Conversation<'r> {
     /// The model is in the middle of using tools and its turn does not begin with thinking that it can recognise. The
     /// API refuses to think then.
     pub(super) fn is_amid_unsigned_tool_use(&self) -> bool {
-        let is_person = |part: &&Part| !matches!(part.content, Content::ToolResult { .. });
+        let is_person = |part: &Part| !matches!(part.content, Content::ToolResult { .. });
         self.turns
             .iter()
             .rev()
-            .take_while(|turn| turn.role == "assistant" || !turn.parts.iter().all(|part| is_person(&part)))
+            .take_while(|turn| turn.role == "assistant" || !turn.parts.iter().all(|part| is_person(part)))
             .filter(|turn| turn.role == "assistant")
             .any(|turn| {
                 let calls = turn.parts.iter().any(|part| matches!(part.content, Content::ToolCall(_)));

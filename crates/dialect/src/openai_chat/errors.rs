@@ -24,7 +24,7 @@ pub(super) fn write(error: &ApiError, out: &mut Writer<'_>) {
             Some(param) => out.text_field("param", param),
             None => out.key("param").null(),
         }
-        match error.code.as_deref().or(usual_code(error.kind)) {
+        match error.code.as_deref().or_else(|| usual_code(error.kind)) {
             Some(code) => out.text_field("code", code),
             None => out.key("code").null(),
         }

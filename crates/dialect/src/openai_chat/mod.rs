@@ -4,13 +4,14 @@
 //! One extension is read and written that the reference does not have: `reasoning_content`, the text of visible
 //! thinking, which most of those servers know.
 
-mod encode;
 mod errors;
+mod message_out;
 mod request;
+mod request_out;
 mod response;
 mod stream;
+mod stream_out;
 mod tap;
-mod write;
 
 use crate::chat::{ChatRequest, ChatResponse, FinishReason};
 use crate::dialect::{Dialect, DialectId, Observed, StreamDecoder, StreamEncoder, StreamOptions, StreamTap};
@@ -42,7 +43,7 @@ impl Dialect for OpenAiChat {
         quirks: Quirks,
         loss: &mut Loss,
     ) -> Result<Vec<u8>, RequestError> {
-        Ok(encode::encode(request, quirks, loss))
+        Ok(request_out::encode(request, quirks, loss))
     }
 
     fn decode_response(&self, body: &[u8]) -> Result<ChatResponse, ResponseError> {
@@ -58,7 +59,7 @@ impl Dialect for OpenAiChat {
     }
 
     fn stream_encoder(&self, options: StreamOptions) -> Box<dyn StreamEncoder> {
-        Box::new(write::Encoder::new(options))
+        Box::new(stream_out::Encoder::new(options))
     }
 
     fn stream_tap(&self) -> Box<dyn StreamTap> {

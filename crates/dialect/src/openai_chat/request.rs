@@ -111,7 +111,7 @@ fn tools(node: Node<'_, '_>, path: &Path<'_>) -> Result<Vec<Tool>, Fault> {
         let fields = node.fields()?;
         let kind = fields
             .get("type")
-            .map_or(Ok("function".to_owned()), |raw| Node::new(raw, &path.key("type")).string())?;
+            .map_or_else(|| Ok("function".to_owned()), |raw| Node::new(raw, &path.key("type")).string())?;
         if kind == "function" {
             tools.push(Tool::Function(function(fields, &path)?));
         } else {

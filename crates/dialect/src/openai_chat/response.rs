@@ -1,6 +1,6 @@
 //! A plain answer, both ways, and a look at one: <https://platform.openai.com/docs/api-reference/chat/object>.
 
-use super::{encode, read_finish, read_usage, request, word_for_client, write_usage};
+use super::{message_out, read_finish, read_usage, request, request_out, word_for_client, write_usage};
 use crate::chat::{ChatResponse, Choice, Content, FinishReason, Part};
 use crate::dialect::{DialectId, Observed};
 use crate::json::{Fault, Fields, Node, Path, Writer};
@@ -125,7 +125,7 @@ pub(super) fn encode(response: &ChatResponse, loss: &mut Loss) -> Vec<u8> {
             write_usage(usage, out);
         }
         if same {
-            encode::extras(&response.extra, "", out);
+            request_out::extras(&response.extra, "", out);
         } else {
             response.extra.lose("", loss);
         }
@@ -140,10 +140,11 @@ fn write_choice(choice: &Choice, source: Option<DialectId>, out: &mut Writer<'_>
         out.key("message").object(|out| write_message(choice, same, out, loss));
         match &choice.finish {
             Some(reason) => out.text_field("finish_reason", &word_for_client(reason, source, loss)),
+            None if same => out.key("finish_reason").null(),
             None => out.text_field("finish_reason", "stop"),
         }
         if same {
-            encode::extras(&choice.extra, "message.", out);
+            request_out::extras(&choice.extra, "message.", out);
         } else {
             out.key("logprobs").null();
             choice.extra.lose("", loss);
@@ -191,7 +192,7 @@ fn write_message(choice: &Choice, same: bool, out: &mut Writer<'_>, loss: &mut L
     }
     if !calls.is_empty() {
         out.key("tool_calls").list(|out| {
-            calls.into_iter().for_each(|(call, extra)| encode::tool_call(call, extra, out));
+            calls.into_iter().for_each(|(call, extra)| message_out::tool_call(call, extra, out));
         });
     }
     if same {

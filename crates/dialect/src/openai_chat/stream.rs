@@ -39,9 +39,13 @@ impl StreamDecoder for Decoder {
 
     fn finish(&mut self, events: &mut Vec<StreamEvent>) -> Result<(), ResponseError> {
         let Self { reader, state } = self;
-        reader.finish(&mut |found| state.take(&found, events));
         if let Some(error) = &state.failed {
             return Err(error.clone());
+        }
+        reader.finish(&mut |found| state.take(&found, events));
+        if state.failed.is_some() {
+            // Half an event: the connection was cut in the middle of it.
+            return Err(ResponseError::Truncated);
         }
         if state.observed.complete || state.observed.error {
             return Ok(());
@@ -174,7 +178,8 @@ impl State {
         }
         if let Some(word) = fields.text("finish_reason").filter(|word| !word.is_empty()) {
             state.finish(&word, events);
-            self.observed.finish_reason = Some(word);
+            // As of a plain answer, the first choice's.
+            self.observed.finish_reason.get_or_insert(word);
         }
         Ok(())
     }
@@ -201,13 +206,13 @@ impl ChoiceState {
     ) -> Result<(), Fault> {
         // A chunk may carry several kinds at once; thinking comes before what it led to, and calls come last.
         let thinking = fields.text("reasoning_content").or_else(|| fields.text("reasoning"));
-        self.text(BlockKind::Thinking, thinking, events);
+        self.text(&BlockKind::Thinking, thinking, events);
         for (key, raw) in &fields.0 {
             let path = path.key(key);
             let node = Node::new(raw, &path);
             match key.as_ref() {
-                "content" => self.text(BlockKind::Text, node.optional(content)?, events),
-                "refusal" => self.text(BlockKind::Refusal, node.optional(Node::string)?, events),
+                "content" => self.text(&BlockKind::Text, node.optional(content)?, events),
+                "refusal" => self.text(&BlockKind::Refusal, node.optional(Node::string)?, events),
                 "role" | "tool_calls" | "reasoning_content" | "reasoning" => {}
                 _ if node.json().is_void() => {}
                 _ => events.push(StreamEvent::Lost(format!("choices[].delta.{key}"))),
@@ -222,10 +227,10 @@ impl ChoiceState {
         Ok(())
     }
 
-    fn text(&mut self, kind: BlockKind, text: Option<String>, events: &mut Vec<StreamEvent>) {
+    fn text(&mut self, kind: &BlockKind, text: Option<String>, events: &mut Vec<StreamEvent>) {
         let Some(text) = text.filter(|text| !text.is_empty()) else { return };
         let block = match &self.open {
-            Some((open, block)) if *open == kind => *block,
+            Some((open, block)) if open == kind => *block,
             _ => {
                 self.close_text(events);
                 self.close_calls(false, events);
@@ -234,7 +239,7 @@ impl ChoiceState {
                 block
             }
         };
-        let delta = if kind == BlockKind::Thinking { Delta::Thinking(text) } else { Delta::Text(text) };
+        let delta = if *kind == BlockKind::Thinking { Delta::Thinking(text) } else { Delta::Text(text) };
         events.push(StreamEvent::Delta { choice: self.index, block, delta });
     }
 

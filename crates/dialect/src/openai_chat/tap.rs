@@ -80,9 +80,9 @@ impl Watch {
             self.observed.error = true;
         }
         let choices = fields.get("choices").and_then(|raw| Node::new(raw, &Path::Root).objects().ok());
-        let words = choices.iter().flatten().filter_map(|choice| choice.text("finish_reason"));
-        if let Some(word) = words.filter(|word| !word.is_empty()).last() {
-            self.observed.finish_reason = Some(word);
+        let mut words = choices.iter().flatten().filter_map(|choice| choice.text("finish_reason"));
+        if let Some(word) = words.find(|word| !word.is_empty()) {
+            self.observed.finish_reason.get_or_insert(word);
             // Some servers end here, without `[DONE]`; one that is cut off later has still answered in full.
             self.observed.complete = true;
         }

@@ -16,7 +16,7 @@ const MIN_BUDGET: u64 = 1024;
 
 pub(super) fn encode(request: &ChatRequest, loss: &mut Loss) -> Result<Vec<u8>, RequestError> {
     let same = request.source == Some(DialectId::AnthropicMessages);
-    let mut writer = BlockWriter { same, loss, under: "messages[].content[]" };
+    let mut writer = BlockWriter { same, loss, message: "messages[]" };
     let conversation = if same { turns::unchanged(request) } else { turns::arranged(request, &mut writer) };
     if conversation.turns.is_empty() && !same {
         return Err(RequestError::Field {

@@ -1,0 +1,141 @@
+//! Golden translations: every fixture is read and written in every other dialect. A new case is a new folder under
+//! `tests/fixtures/DIALECT/`, with any of these files:
+//!
+//! * `request.json`: what a client of the dialect sends;
+//! * `response.json`: what a provider of the dialect answers;
+//! * `stream.sse`: the same as a stream;
+//! * `error.json`: an error body, whose status is the last word of the folder's name (`rate_limit_429`).
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use waypost_dialect::DialectId;
+use waypost_dialect::dialect::StreamOptions;
+use waypost_dialect::loss::Loss;
+use waypost_dialect::provider::Quirks;
+
+pub(crate) const DIALECTS: [DialectId; 2] = [DialectId::OpenAiChat, DialectId::AnthropicMessages];
+
+/// Every case of every dialect: its dialect and its folder.
+pub(crate) fn cases() -> Vec<(DialectId, PathBuf)> {
+    let mut cases = Vec::new();
+    for dialect in DIALECTS {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(dialect.name());
+        let mut found: Vec<PathBuf> = fs::read_dir(&folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.is_dir())
+            .collect();
+        found.sort();
+        cases.extend(found.into_iter().map(|path| (dialect, path)));
+    }
+    assert!(cases.len() > 20, "the fixtures are gone");
+    cases
+}
+
+pub(crate) fn file(case: &Path, name: &str) -> Option<Vec<u8>> {
+    fs::read(case.join(name)).ok()
+}
+
+fn snapshot(case: &Path, name: &str, text: &str) {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path(case);
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!(name, text));
+}
+
+fn pretty(body: &[u8]) -> String {
+    let value: Value = serde_json::from_slice(body).expect("a codec writes JSON");
+    serde_json::to_string_pretty(&value).unwrap()
+}
+
+fn lost(loss: &Loss) -> String {
+    if loss.is_empty() { "nothing lost".to_owned() } else { format!("lost: {loss}") }
+}
+
+#[test]
+fn requests() {
+    for (from, case) in cases() {
+        let Some(body) = file(&case, "request.json") else { continue };
+        for to in DIALECTS.into_iter().filter(|to| *to != from) {
+            let mut loss = Loss::default();
+            let text = match from.codec().decode_request(&body) {
+                Err(error) => format!("refused: {error}"),
+                Ok(request) => match to.codec().encode_request(&request, Quirks::default(), &mut loss) {
+                    Ok(body) => format!("{}\n\n{}", lost(&loss), pretty(&body)),
+                    Err(error) => format!("refused: {error}"),
+                },
+            };
+            snapshot(&case, &format!("request_to_{}", to.name()), &text);
+        }
+    }
+}
+
+#[test]
+fn responses() {
+    for (from, case) in cases() {
+        let Some(body) = file(&case, "response.json") else { continue };
+        let observed = from.codec().observe_response(&body).unwrap();
+        for to in DIALECTS.into_iter().filter(|to| *to != from) {
+            let text = match from.codec().decode_response(&body) {
+                Err(error) => format!("refused: {error}"),
+                Ok(response) => {
+                    let mut loss = Loss::default();
+                    let encoded = to.codec().encode_response(&response, &mut loss);
+                    assert_eq!(response.usage, observed.usage, "{}", case.display());
+                    assert_eq!(
+                        response.finish_reason_word().is_some(),
+                        observed.finish_reason.is_some(),
+                        "{}",
+                        case.display()
+                    );
+                    format!("{}\n{observed:?}\n\n{}", lost(&loss), pretty(&encoded))
+                }
+            };
+            snapshot(&case, &format!("response_to_{}", to.name()), &text);
+        }
+    }
+}
+
+#[test]
+fn streams() {
+    for (from, case) in cases() {
+        let Some(body) = file(&case, "stream.sse") else { continue };
+        for to in DIALECTS.into_iter().filter(|to| *to != from) {
+            let (mut events, mut out, mut loss) = (Vec::new(), Vec::new(), Loss::default());
+            let mut decoder = from.codec().stream_decoder();
+            let mut encoder = to.codec().stream_encoder(StreamOptions { include_usage: true });
+            let ended = decoder.push(&body, &mut events).and_then(|()| decoder.finish(&mut events));
+            for event in &events {
+                encoder.push(event, &mut out, &mut loss);
+            }
+            let mut text = lost(&loss);
+            match ended {
+                Ok(()) => encoder.finish(&mut out),
+                Err(error) => write!(text, "\nbroken: {error}").unwrap(),
+            }
+            write!(text, "\n{:?}\n\n{}", decoder.observed(), String::from_utf8(out).unwrap()).unwrap();
+            snapshot(&case, &format!("stream_to_{}", to.name()), &text);
+        }
+    }
+}
+
+#[test]
+fn errors() {
+    for (from, case) in cases() {
+        let Some(body) = file(&case, "error.json") else { continue };
+        let name = case.file_name().unwrap().to_string_lossy().into_owned();
+        let status = name.rsplit('_').next().and_then(|word| word.parse().ok()).unwrap();
+        let error = from.codec().decode_error(status, &body);
+        assert_eq!(error.status, status);
+        for to in DIALECTS.into_iter().filter(|to| *to != from) {
+            let plain = pretty(&to.codec().encode_error(&error));
+            let in_stream = String::from_utf8(to.codec().encode_stream_error(&error)).unwrap();
+            let text = format!("{error:?}\n\n{plain}\n\nin a stream:{in_stream}");
+            snapshot(&case, &format!("error_to_{}", to.name()), &text);
+        }
+    }
+}

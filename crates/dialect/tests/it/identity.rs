@@ -1,0 +1,187 @@
+//! Within one dialect nothing is lost: what is written is read back as it was.
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use waypost_dialect::DialectId;
+use waypost_dialect::DialectId::{AnthropicMessages, OpenAiChat};
+use waypost_dialect::chat::{ChatRequest, Content, Message};
+use waypost_dialect::loss::Loss;
+use waypost_dialect::provider::Quirks;
+
+use super::golden::{DIALECTS, cases, file};
+
+fn again(dialect: DialectId, request: &ChatRequest) -> ChatRequest {
+    let mut loss = Loss::default();
+    let quirks = Quirks { max_completion_tokens: true, ..Quirks::default() };
+    let body = dialect.codec().encode_request(request, quirks, &mut loss).unwrap();
+    dialect.codec().decode_request(&body).unwrap()
+}
+
+/// Without what need not come back: the order of unknown fields, and text that is empty.
+fn sorted(mut request: ChatRequest) -> ChatRequest {
+    request.extra.0.sort_by(|a, b| a.0.cmp(&b.0));
+    for message in &mut request.messages {
+        message.extra.0.sort_by(|a, b| a.0.cmp(&b.0));
+        message.parts.retain(|part| part.content != Content::Text(String::new()));
+    }
+    request
+}
+
+#[test]
+fn fixtures_come_back() {
+    for (dialect, case) in cases() {
+        let codec = dialect.codec();
+        if let Some(Ok(request)) = file(&case, "request.json").map(|body| codec.decode_request(&body)) {
+            assert_eq!(sorted(again(dialect, &request)), sorted(request), "{}", case.display());
+        }
+        if let Some(Ok(response)) = file(&case, "response.json").map(|body| codec.decode_response(&body)) {
+            if response.id.is_empty() {
+                // A client gets an id all the same.
+                continue;
+            }
+            let body = codec.encode_response(&response, &mut Loss::default());
+            assert_eq!(codec.decode_response(&body).unwrap(), response, "{}", case.display());
+        }
+    }
+}
+
+#[test]
+fn quirks_are_obeyed() {
+    let body = json!({"model": "m", "max_tokens": 5, "stream": true, "stream_options": {"include_usage": true}, "messages": [{"role": "developer", "content": "d"}]});
+    let request = OpenAiChat.codec().decode_request(body.to_string().as_bytes()).unwrap();
+    let write = |quirks| {
+        let body = OpenAiChat.codec().encode_request(&request, quirks, &mut Loss::default()).unwrap();
+        serde_json::from_slice::<Value>(&body).unwrap()
+    };
+    let plain = write(Quirks::default());
+    assert_eq!(plain["max_tokens"], 5);
+    assert_eq!(plain["messages"][0]["role"], "developer");
+    assert_eq!(plain["stream_options"]["include_usage"], true);
+    let quirky =
+        write(Quirks { max_completion_tokens: true, no_stream_options: true, no_developer_role: true });
+    assert_eq!(quirky["max_completion_tokens"], 5);
+    assert_eq!(quirky["messages"][0]["role"], "system");
+    assert!(quirky.get("max_tokens").is_none() && quirky.get("stream_options").is_none());
+}
+
+#[test]
+fn a_streamed_request_of_messages_asks_chat_for_usage() {
+    let body = br#"{"model":"m","max_tokens":5,"stream":true,"messages":[{"role":"user","content":"x"}]}"#;
+    let request = AnthropicMessages.codec().decode_request(body).unwrap();
+    let body = OpenAiChat.codec().encode_request(&request, Quirks::default(), &mut Loss::default()).unwrap();
+    assert_eq!(serde_json::from_slice::<Value>(&body).unwrap()["stream_options"]["include_usage"], true);
+}
+
+/// A text without surprises, a text with all of them.
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof!["[a-z ]{1,12}", "\\PC{1,12}", Just("\u{2028}\"\\\n\u{0}".to_owned())]
+}
+
+fn chat_message() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        text().prop_map(|text| json!({"role": "system", "content": text})),
+        text().prop_map(|text| json!({"role": "user", "content": text, "name": "n"})),
+        (text(), text()).prop_map(|(a, b)| json!({"role": "user", "content": [
+            {"type": "text", "text": a},
+            {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA", "detail": "low"}},
+            {"type": "input_audio", "input_audio": {"data": b, "format": "wav"}},
+        ]})),
+        (text(), text()).prop_map(|(text, id)| json!({"role": "assistant", "content": null, "reasoning_content": text, "tool_calls": [
+            {"id": id, "type": "function", "function": {"name": "f", "arguments": text}}
+        ]})),
+        (text(), text()).prop_map(|(text, id)| json!({"role": "tool", "tool_call_id": id, "content": text})),
+        text().prop_map(|text| json!({"role": "assistant", "content": text, "custom": [1, {"a": null}]})),
+    ]
+}
+
+fn block() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        text().prop_map(|text| json!({"type": "text", "text": text, "cache_control": {"type": "ephemeral"}})),
+        text().prop_map(|text| json!({"type": "thinking", "thinking": text, "signature": text})),
+        text().prop_map(|text| json!({"type": "redacted_thinking", "data": text})),
+        text().prop_map(|text| json!({"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": text}})),
+        text().prop_map(|text| json!({"type": "document", "title": text, "source": {"type": "text", "media_type": "text/plain", "data": text}, "citations": {"enabled": true}})),
+        text().prop_map(|text| json!({"type": "tool_use", "id": text, "name": "f", "input": {"a": text}})),
+        (text(), any::<bool>()).prop_map(|(text, is_error)| json!({"type": "tool_result", "tool_use_id": text, "is_error": is_error, "content": [{"type": "text", "text": text}]})),
+        text().prop_map(|text| json!({"type": "server_tool_use", "id": text, "name": "web_search", "input": {}})),
+    ]
+}
+
+fn messages_message() -> impl Strategy<Value = Value> {
+    let role = prop_oneof![Just("user"), Just("assistant")];
+    prop_oneof![
+        (role.clone(), text()).prop_map(|(role, text)| json!({"role": role, "content": text})),
+        (role, proptest::collection::vec(block(), 1..5))
+            .prop_map(|(role, blocks)| json!({"role": role, "content": blocks})),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn chat_requests_come_back(messages in proptest::collection::vec(chat_message(), 1..6), temperature in 0.0f64..2.0, parallel in any::<bool>(), stop in proptest::collection::vec(text(), 0..6)) {
+        let body = json!({"model": "m", "messages": messages, "temperature": temperature, "stop": stop, "parallel_tool_calls": parallel, "tools": [{"type": "function", "function": {"name": "f"}}], "logit_bias": {"1": 2}});
+        let request = OpenAiChat.codec().decode_request(body.to_string().as_bytes()).unwrap();
+        prop_assert_eq!(again(OpenAiChat, &request), request);
+    }
+
+    #[test]
+    fn messages_requests_come_back(messages in proptest::collection::vec(messages_message(), 1..6), budget in 1024u64..9999, parallel in any::<bool>()) {
+        let body = json!({"model": "m", "max_tokens": 10, "system": "s", "messages": messages, "thinking": {"type": "enabled", "budget_tokens": budget, "display": "omitted"}, "tool_choice": {"type": "any", "disable_parallel_tool_use": parallel}, "tools": [{"name": "f", "input_schema": {"type": "object"}}], "metadata": {"user_id": "u", "x": 1}, "output_config": {"effort": "max"}, "container": "c"});
+        let request = AnthropicMessages.codec().decode_request(body.to_string().as_bytes()).unwrap();
+        prop_assert_eq!(sorted(again(AnthropicMessages, &request)), sorted(request));
+    }
+
+    /// Through the other dialect and back, the words that were said are still there, in order.
+    #[test]
+    fn words_survive_translation(texts in proptest::collection::vec("[a-z]{1,8}", 1..6)) {
+        let messages: Vec<Value> = texts.iter().enumerate().map(|(n, text)| json!({"role": if n % 2 == 0 {"user"} else {"assistant"}, "content": text})).collect();
+        let body = json!({"model": "m", "max_tokens": 9, "messages": messages}).to_string();
+        for (from, to) in [(OpenAiChat, AnthropicMessages), (AnthropicMessages, OpenAiChat)] {
+            let request = from.codec().decode_request(body.as_bytes()).unwrap();
+            let mut loss = Loss::default();
+            let there = to.codec().encode_request(&request, Quirks::default(), &mut loss).unwrap();
+            prop_assert!(loss.is_empty(), "{}", loss);
+            let back: Vec<Message> = to.codec().decode_request(&there).unwrap().messages;
+            prop_assert_eq!(back, request.messages);
+        }
+    }
+
+    #[test]
+    fn decoders_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        for dialect in DIALECTS {
+            let codec = dialect.codec();
+            let _ = codec.decode_request(&bytes);
+            let _ = codec.decode_response(&bytes);
+            let _ = codec.observe_response(&bytes);
+            codec.decode_error(500, &bytes);
+        }
+    }
+
+    /// JSON of the right shape with wrong things in it: each value of a real request replaced by nonsense.
+    #[test]
+    fn mutated_fixtures_never_panic(at in any::<prop::sample::Index>(), byte in any::<u8>(), case in any::<prop::sample::Index>()) {
+        let cases = cases();
+        let (dialect, case) = case.get(&cases);
+        for name in ["request.json", "response.json", "stream.sse", "error.json"] {
+            let Some(mut body) = file(case, name).filter(|body| !body.is_empty()) else { continue };
+            let position = at.index(body.len());
+            body[position] = byte;
+            let codec = dialect.codec();
+            if let Ok(request) = codec.decode_request(&body) {
+                for to in DIALECTS {
+                    let _ = to.codec().encode_request(&request, Quirks::default(), &mut Loss::default());
+                }
+            }
+            if let Ok(response) = codec.decode_response(&body) {
+                for to in DIALECTS {
+                    to.codec().encode_response(&response, &mut Loss::default());
+                }
+            }
+            let _ = codec.observe_response(&body);
+            codec.decode_error(500, &body);
+            let mut events = Vec::new();
+            let _ = codec.stream_decoder().push(&body, &mut events);
+            codec.stream_tap().push(&body);
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! The crate from outside: bytes in, bytes out.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should say where")]
+
+mod errors;
+mod golden;
+mod identity;
+mod speed;
+mod streams;
