@@ -20,6 +20,37 @@ pub(super) fn source(text: &str, secrets: &[Place]) -> String {
     stars(text, &hidden)
 }
 
+/// Places of keys in a text that is not YAML, so that only its lines say what belongs together: everything in and below
+/// `access_key` and `headers`, save names.
+pub(super) fn without_a_tree(text: &str) -> Vec<Place> {
+    let mut found = Vec::new();
+    let mut offset = 0;
+    let mut block: Option<usize> = None;
+    for line in text.split_inclusive('\n') {
+        let indent = line.len() - line.trim_start_matches([' ', '-', '\t']).len();
+        let opens = ["access_key", "headers"].iter().find_map(|key| Some(line.find(key)? + key.len()));
+        if block.is_some_and(|depth| indent <= depth) && !line.trim().is_empty() {
+            block = None;
+        }
+        let from = match (opens, block) {
+            (Some(end), _) => {
+                let colon = line.get(end..).and_then(|rest| rest.find(':'));
+                Some(colon.map_or(end, |colon| end + colon + 1))
+            }
+            (None, Some(_)) => Some(line.find(':').map_or(indent, |colon| colon + 1)),
+            (None, None) => None,
+        };
+        if opens.is_some() && block.is_none() {
+            block = Some(indent);
+        }
+        if let Some(from) = from {
+            found.push(offset + from..offset + line.len());
+        }
+        offset += line.len();
+    }
+    found
+}
+
 /// A message as it may be shown: it quotes values, not keys with their names.
 pub(super) fn message(text: &str) -> String {
     stars(text, &begins_like_a_key(text))
@@ -126,6 +157,11 @@ mod tests {
             assert_eq!(source(text, &[]).len(), text.len());
         }
         assert_eq!(source("a: one\nb: two\n", std::slice::from_ref(&(10..13))), "a: one\nb: ***\n");
+        let broken =
+            "- access_key: |\n    one\n  headers:\n    x-a: two\n    x-b: [three\n  base_url: four\n";
+        let masked =
+            "- access_key: *\n    ***\n  headers:\n    x-a: ***\n    x-b: ******\n  base_url: four\n";
+        assert_eq!(source(broken, &without_a_tree(broken)), masked);
         assert_eq!(message("`export A_KEY=…` for `sk-abcdefgh`"), "`export A_KEY=…` for `sk-********`");
     }
 }

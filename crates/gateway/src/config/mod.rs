@@ -63,7 +63,7 @@ pub struct Listener {
     pub first_byte_timeout: Duration,
     /// Longest wait between two pieces of it.
     pub idle_timeout: Duration,
-    /// Longest wait for the body of a client's request.
+    /// Longest wait for the next piece of a client's request body.
     pub body_timeout: Duration,
     /// Largest body of a client's request.
     pub max_body_bytes: usize,
@@ -201,7 +201,8 @@ pub fn parse(name: &str, text: &str, environment: &Environment) -> Result<Loaded
     if text.len() > LARGEST_FILE {
         return Err(Source::new(name, "", &[]).render(&too_large()));
     }
-    let root = tree::parse(text).map_err(|problem| Source::new(name, text, &[]).render_errors(&[problem]))?;
+    let root = tree::parse(text)
+        .map_err(|problem| Source::new(name, text, &mask::without_a_tree(text)).render_errors(&[problem]))?;
     let source = Source::new(name, text, &secrets(&root, text));
     let problems = Problems::default();
     if matches!(root.kind, Kind::Null) {

@@ -106,7 +106,7 @@ pub(super) struct Listener {
     /// Longest wait between two pieces of a provider's answer.
     #[schemars(extend("default" = defaults::shown(defaults::IDLE_TIMEOUT)))]
     pub(super) idle_timeout: Setting<String>,
-    /// Longest wait for the whole body of a client's request.
+    /// Longest wait for the next piece of a client's request body.
     #[schemars(extend("default" = defaults::shown(defaults::BODY_TIMEOUT)))]
     pub(super) body_timeout: Setting<String>,
     /// Largest body of a client's request, in bytes or as `32MiB` or `10MB`.

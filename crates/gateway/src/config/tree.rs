@@ -36,7 +36,7 @@ impl Node {
             Kind::Null => "nothing".to_owned(),
             Kind::Bool(value) => format!("`{value}`"),
             Kind::Integer(value) => format!("the number `{value}`"),
-            Kind::Fraction => "a fraction".to_owned(),
+            Kind::Fraction => "a number that is not whole".to_owned(),
             Kind::Text(_) => "text".to_owned(),
             Kind::List(_) => "a list".to_owned(),
             Kind::Map(_) => "a mapping".to_owned(),
@@ -95,14 +95,21 @@ pub(super) fn parse(text: &str) -> Result<Node, Problem> {
         Err(error) => {
             let error = error.without_snippet();
             let message = UserMessageFormatter.format_message(error);
-            let message = message.lines().next().unwrap_or_default().trim_end_matches('.').to_owned();
-            let problem = Problem::error(format!("not valid YAML: {message}"));
+            let problem = Problem::error(format!("not valid YAML: {}", in_our_style(&message)));
             Err(match error.location() {
                 Some(location) => problem.at(&place_in(text, location)),
                 None => problem,
             })
         }
     }
+}
+
+/// One line, in lower case, without a full stop.
+fn in_our_style(message: &str) -> String {
+    let line = message.lines().next().unwrap_or_default().trim_end_matches('.');
+    let mut characters = line.chars();
+    let first = characters.next().map(|first| first.to_ascii_lowercase());
+    first.into_iter().chain(characters).collect()
 }
 
 fn place(location: Location) -> Place {

@@ -1,7 +1,7 @@
 //! Configurations. A new case is a new file in `tests/fixtures/config/good` or `bad`, no code. `UPDATE=1` rewrites
 //! what is generated; `INSTA_UPDATE=always` rewrites snapshots.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fmt::Write as _;
 use std::fs;
@@ -205,7 +205,7 @@ fn depth_and_anchors_are_bounded() {
     let mut bomb = "a: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
     for level in 1..12 {
         let previous = format!("*a{}", level - 1);
-        writeln!(bomb, "a{level}: &a{level} [{}]", vec![previous.as_str(); 10].join(", ")).unwrap();
+        writeln!(bomb, "a{level}: &a{level} [{}]", [previous.as_str(); 10].join(", ")).unwrap();
     }
     let chain: String = (0..2_000).map(|link| format!("  a{link}: {{target: a{}}}\n", link + 1)).collect();
     let fan: String = (0..60)
@@ -223,6 +223,22 @@ fn depth_and_anchors_are_bounded() {
     for text in [deep, deeper, bomb, chains, many] {
         let shown = config::parse("x.yaml", &text, &environment()).map(|_| ()).unwrap_err().to_string();
         assert!(shown.contains("x.yaml") && shown.len() < 50_000, "{}", &shown[..2_000.min(shown.len())]);
+    }
+}
+
+/// Half-written files: cut anywhere, or with a line less. Nothing panics, and no key is shown.
+#[test]
+fn damaged_files_are_refused_quietly() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/config");
+    for path in ["good", "bad"].iter().flat_map(|folder| yaml_files(&fixtures.join(folder))) {
+        let text = fs::read_to_string(&path).unwrap();
+        let cuts = text.char_indices().step_by(7).map(|(at, _)| text[..at].to_owned());
+        let lines: Vec<&str> = text.split_inclusive('\n').collect();
+        let without = (0..lines.len()).map(|line| [&lines[..line], &lines[line + 1..]].concat().concat());
+        for damaged in cuts.chain(without) {
+            let loaded = config::parse("damaged.yaml", &damaged, &environment());
+            no_leak(&path.display().to_string(), &format!("{loaded:?}"));
+        }
     }
 }
 

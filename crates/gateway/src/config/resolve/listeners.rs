@@ -1,7 +1,7 @@
 //! Where clients connect.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::super::Listener;
 use super::super::diagnostic::{Place, Problem};
@@ -22,26 +22,38 @@ pub(super) fn default_listener() -> Listener {
 }
 
 pub(super) fn resolve(context: Context<'_>, written: &Setting<Listeners>) -> Vec<Listener> {
-    let mut listeners = match written.value() {
+    let mut listeners: Vec<Listener> = match written.value() {
         None => Vec::new(),
         Some(Listeners::Mapping(map)) => {
             let why = "Waypost has no prompt gateway; applications connect to `egress_traffic`";
             context.ignored("listeners.ingress_traffic", &map.ingress_traffic, why);
             let listener = map.egress_traffic.given();
-            listener.into_iter().map(|listener| one(context, listener, "egress_traffic")).collect()
+            listener.into_iter().map(|listener| one(context, listener, "egress_traffic").0).collect()
         }
-        Some(Listeners::List(items)) => items
-            .iter()
-            .filter_map(Setting::given)
-            .filter(|item| is_for_models(context, item))
-            .map(|item| one(context, item, "model"))
-            .collect(),
+        Some(Listeners::List(items)) => list(context, items),
     };
-    if let Some(Listeners::List(items)) = written.value() {
-        twice(context, items, &listeners);
-    }
     if listeners.is_empty() {
         listeners.push(default_listener());
+    }
+    listeners
+}
+
+fn list(context: Context<'_>, items: &[Setting<Written>]) -> Vec<Listener> {
+    let mut listeners = Vec::new();
+    let mut sockets: HashMap<(IpAddr, u16), &Place> = HashMap::new();
+    for item in items.iter().filter_map(Setting::given).filter(|item| is_for_models(context, item)) {
+        let (listener, socket) = one(context, item, "model");
+        if let Some((address, port)) = socket
+            && let Some(first) = sockets.insert((address, port), &item.place)
+        {
+            context.add(
+                Problem::error(format!("two listeners at {}", SocketAddr::from((address, port))))
+                    .at(&item.place)
+                    .related(first, "the other one")
+                    .hint("give one of them another `port`"),
+            );
+        }
+        listeners.push(listener);
     }
     listeners
 }
@@ -59,7 +71,12 @@ fn is_for_models(context: Context<'_>, listener: &Placed<Written>) -> bool {
     false
 }
 
-fn one(context: Context<'_>, written: &Placed<Written>, usual_name: &str) -> Listener {
+/// A listener, and its address and port if they could be read.
+fn one(
+    context: Context<'_>,
+    written: &Placed<Written>,
+    usual_name: &str,
+) -> (Listener, Option<(IpAddr, u16)>) {
     let listener = &written.value;
     for (key, setting) in [
         ("max_retries", &listener.max_retries),
@@ -76,62 +93,52 @@ fn one(context: Context<'_>, written: &Placed<Written>, usual_name: &str) -> Lis
         context.ignored(key, setting, why);
     }
     let base = default_listener();
-    Listener {
+    let address = address(context, &listener.address, base.address);
+    let port = port(context, &listener.port, base.port);
+    let resolved = Listener {
         name: listener.name.value().cloned().unwrap_or_else(|| usual_name.to_owned()),
-        address: address(context, &listener.address, base.address),
-        port: port(context, &listener.port, base.port),
+        address: address.unwrap_or(base.address),
+        port: port.unwrap_or(base.port),
         first_byte_timeout: values::duration(context, "timeout", &listener.timeout, base.first_byte_timeout),
         idle_timeout: values::duration(context, "idle_timeout", &listener.idle_timeout, base.idle_timeout),
         body_timeout: values::duration(context, "body_timeout", &listener.body_timeout, base.body_timeout),
         max_body_bytes: values::size(context, "max_body", &listener.max_body, base.max_body_bytes),
-    }
+    };
+    (resolved, address.zip(port))
 }
 
-fn address(context: Context<'_>, setting: &Setting<String>, default: IpAddr) -> IpAddr {
-    let Some(written) = setting.given() else { return default };
+fn address(context: Context<'_>, setting: &Setting<String>, default: IpAddr) -> Option<IpAddr> {
+    let written = match setting {
+        Setting::Given(written) => written,
+        Setting::Absent => return Some(default),
+        Setting::Broken => return None,
+    };
     let text = written.value.trim();
     if text.eq_ignore_ascii_case("localhost") {
-        return defaults::ADDRESS;
+        return Some(defaults::ADDRESS);
     }
     if let Ok(address) = text.trim_start_matches('[').trim_end_matches(']').parse() {
-        return address;
+        return Some(address);
     }
     let problem = Problem::error(format!("`address` is not an IP address: `{}`", values::shorten(text)));
-    let hint = match text.parse::<std::net::SocketAddr>() {
+    let hint = match text.parse::<SocketAddr>() {
         Ok(_) => "put the port under `port`",
         Err(_) => "`127.0.0.1` for this machine only, `0.0.0.0` for all interfaces",
     };
     context.add(problem.at(&written.place).hint(hint));
-    default
+    None
 }
 
-fn port(context: Context<'_>, setting: &Setting<i64>, default: u16) -> u16 {
-    let Some(written) = setting.given() else { return default };
-    match u16::try_from(written.value) {
-        Ok(port) if port > 0 => return port,
-        _ => context
-            .add(Problem::error("`port` is not a port").at(&written.place).hint("a number from 1 to 65535")),
+fn port(context: Context<'_>, setting: &Setting<i64>, default: u16) -> Option<u16> {
+    let written = match setting {
+        Setting::Given(written) => written,
+        Setting::Absent => return Some(default),
+        Setting::Broken => return None,
+    };
+    let port = u16::try_from(written.value).ok().filter(|port| *port > 0);
+    if port.is_none() {
+        let problem = Problem::error("`port` is not a port");
+        context.add(problem.at(&written.place).hint("a number from 1 to 65535"));
     }
-    default
-}
-
-/// The same address and port, or the same name, twice.
-fn twice(context: Context<'_>, items: &[Setting<Written>], listeners: &[Listener]) {
-    let places: Vec<&Place> = items
-        .iter()
-        .filter_map(Setting::given)
-        .filter(|item| item.value.kind.value().is_none_or(|kind| *kind == ListenerType::Model))
-        .map(|item| &item.place)
-        .collect();
-    let mut sockets: HashMap<(IpAddr, u16), &Place> = HashMap::new();
-    for (listener, place) in listeners.iter().zip(places) {
-        if let Some(first) = sockets.insert((listener.address, listener.port), place) {
-            context.add(
-                Problem::error(format!("two listeners at {}:{}", listener.address, listener.port))
-                    .at(place)
-                    .related(first, "the other one")
-                    .hint("give one of them another `port`"),
-            );
-        }
-    }
+    port
 }

@@ -186,7 +186,11 @@ pub(super) fn key(context: Context<'_>, written: &Placed<String>) -> Option<(Sec
     }
     if !expanded.text.bytes().all(|byte| byte.is_ascii_graphic()) {
         let problem = Problem::error("`access_key` holds characters that an HTTP header cannot carry");
-        context.add(problem.at(&written.place).label(format!("from {}", expanded.source)));
+        let problem = problem.at(&written.place);
+        context.add(match expanded.source.starts_with('$') {
+            true => problem.label(format!("from {}", expanded.source)),
+            false => problem.hint("write it without spaces, on one line"),
+        });
         return None;
     }
     Some((expanded.text.into(), expanded.source))
