@@ -1,6 +1,5 @@
 //! Every name that a client may ask for, looked up rather than searched.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -56,7 +55,7 @@ pub enum Found {
 /// All names of a configuration.
 #[derive(Debug, Default)]
 pub struct Models {
-    names: HashMap<String, (Found, Vec<Target>)>,
+    names: HashMap<String, (Found, Arc<[Target]>)>,
     /// Provider prefix to the entries with `provider/*`.
     wildcards: HashMap<String, Vec<usize>>,
 }
@@ -66,18 +65,19 @@ impl Models {
     /// models are all unknown is left out (the configuration has refused it before).
     #[must_use]
     pub fn new(entries: &[Entry], aliases: &[Alias]) -> Self {
-        let mut models = Self::default();
+        let mut pools: HashMap<String, Vec<Target>> = HashMap::new();
+        let mut wildcards: HashMap<String, Vec<usize>> = HashMap::new();
         for entry in entries {
             match &entry.model {
                 Served::Any => {
                     for provider in &entry.provider {
-                        models.wildcards.entry(provider.clone()).or_default().push(entry.index);
+                        wildcards.entry(provider.clone()).or_default().push(entry.index);
                     }
                 }
                 Served::Model(model) => {
                     let target = Target { entry: entry.index, model: model.as_str().into() };
                     for name in entry.names(model) {
-                        let pool = &mut models.names.entry(name).or_insert((Found::Model, Vec::new())).1;
+                        let pool = pools.entry(name).or_default();
                         if !pool.contains(&target) {
                             pool.push(target.clone());
                         }
@@ -85,13 +85,10 @@ impl Models {
                 }
             }
         }
+        let names = pools.into_iter().map(|(name, pool)| (name, (Found::Model, pool.into()))).collect();
+        let mut models = Self { names, wildcards };
         for alias in aliases {
-            let targets: Vec<Target> = alias
-                .models
-                .iter()
-                .filter_map(|name| models.find(name))
-                .flat_map(|(_, found)| found.into_owned())
-                .collect();
+            let targets = models.pool(&alias.models);
             if !targets.is_empty() {
                 models.names.insert(alias.name.clone(), (Found::Alias, targets));
             }
@@ -102,17 +99,29 @@ impl Models {
     /// Who serves this name. `provider/model` never reaches another provider: there is no fall back from a full name
     /// to the bare one.
     #[must_use]
-    pub fn find(&self, name: &str) -> Option<(Found, Cow<'_, [Target]>)> {
+    pub fn find(&self, name: &str) -> Option<(Found, Arc<[Target]>)> {
         if let Some((found, targets)) = self.names.get(name) {
-            return Some((*found, Cow::Borrowed(targets)));
+            return Some((*found, Arc::clone(targets)));
         }
         let (provider, model) = name.split_once('/')?;
         let entries = self.wildcards.get(provider).filter(|_| !model.is_empty() && model != "*")?;
         let model: Arc<str> = model.into();
-        Some((
-            Found::Model,
-            entries.iter().map(|&entry| Target { entry, model: Arc::clone(&model) }).collect(),
-        ))
+        let targets = entries.iter().map(|&entry| Target { entry, model: Arc::clone(&model) }).collect();
+        Some((Found::Model, targets))
+    }
+
+    /// Who serves any of these names, in their order and each once. Names that nobody serves are left out.
+    #[must_use]
+    pub fn pool(&self, names: &[String]) -> Arc<[Target]> {
+        let mut pool: Vec<Target> = Vec::new();
+        for (_, targets) in names.iter().filter_map(|name| self.find(name)) {
+            for target in targets.iter() {
+                if !pool.contains(target) {
+                    pool.push(target.clone());
+                }
+            }
+        }
+        pool.into()
     }
 
     /// The known names nearest to one that was not found: at most three, nearest first, only those that are near.
@@ -158,12 +167,14 @@ mod tests {
         let entries = [
             entry(0, "openai", "gpt-4o"),
             entry(1, "azure", "gpt-4o"),
-            entry(2, "openrouter", "meta-llama/llama-3"),
+            entry(2, "reseller", "meta-llama/llama-3"),
             entry(3, "anthropic", "*"),
             Entry { name: Some("house".into()), ..entry(4, "local", "qwen") },
         ];
         let aliases = [
             Alias { name: "fast".into(), models: vec!["gpt-4o".into()] },
+            Alias { name: "twice".into(), models: vec!["azure/gpt-4o".into(), "fast".into()] },
+            Alias { name: "nobody".into(), models: vec!["elsewhere/gpt-4o".into()] },
             Alias { name: "wp.v1".into(), models: vec!["anthropic/claude-x".into(), "openai/gpt-4o".into()] },
         ];
         let models = Models::new(&entries, &aliases);
@@ -172,8 +183,8 @@ mod tests {
             ("openai/gpt-4o", Some(vec![target(0, "gpt-4o")])),
             ("gpt-4o", Some(vec![target(0, "gpt-4o"), target(1, "gpt-4o")])),
             ("anthropic/gpt-4o", Some(vec![target(3, "gpt-4o")])),
-            ("mistral/gpt-4o", None),
-            ("openrouter/meta-llama/llama-3", Some(vec![target(2, "meta-llama/llama-3")])),
+            ("elsewhere/gpt-4o", None),
+            ("reseller/meta-llama/llama-3", Some(vec![target(2, "meta-llama/llama-3")])),
             ("meta-llama/llama-3", Some(vec![target(2, "meta-llama/llama-3")])),
             ("anthropic/claude-y", Some(vec![target(3, "claude-y")])),
             ("anthropic/*", None),
@@ -183,6 +194,8 @@ mod tests {
             ("local/qwen", Some(vec![target(4, "qwen")])),
             ("fast", Some(vec![target(0, "gpt-4o"), target(1, "gpt-4o")])),
             ("wp.v1", Some(vec![target(3, "claude-x"), target(0, "gpt-4o")])),
+            ("twice", Some(vec![target(1, "gpt-4o"), target(0, "gpt-4o")])),
+            ("nobody", None),
             ("", None),
         ] {
             assert_eq!(found(&models, name), expected, "{name}");

@@ -1,6 +1,7 @@
 //! One decision a request: by name, by alias, by preference, or the default; and the reason.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::models::{Found, Models, Target};
 use crate::preference::Turn;
@@ -51,7 +52,7 @@ pub struct Decision {
     /// How.
     pub method: Method,
     /// Who can take the request, first one preferred. Never empty.
-    pub targets: Vec<Target>,
+    pub targets: Arc<[Target]>,
     /// The route that was matched.
     pub route: Option<usize>,
     /// What the scorers found, if they were asked.
@@ -98,27 +99,32 @@ impl fmt::Display for NoDecision {
 #[derive(Debug)]
 pub struct Router {
     models: Models,
-    default: Vec<Target>,
-    routes: Vec<Vec<Target>>,
+    default: Arc<[Target]>,
+    routes: Vec<Arc<[Target]>>,
     cascade: Cascade,
     mode: Mode,
 }
 
 /// Where a decision stands.
 #[derive(Debug)]
-pub enum Step {
+pub enum Step<'t> {
     /// Done.
     Decided(Decision),
     /// A router model has to be asked; go on with [`Router::resume`].
-    Ask(Question, Pending),
+    Ask(Question, Pending<'t>),
 }
 
 /// What waits for a router model's answer.
 #[derive(Debug)]
-pub struct Pending {
+pub struct Pending<'t> {
     /// The targets that the client named, in [`Mode::Always`].
-    named: Option<(Method, Vec<Target>)>,
+    named: Option<Named>,
+    /// The conversation, for the scorer that stands in if there is no answer.
+    turns: Vec<Turn<'t>>,
 }
+
+/// The targets that the client named, and how.
+type Named = (Method, Arc<[Target]>);
 
 impl Router {
     /// A router over `models`. `routes` names the models of each route in the cascade's order; a name that nobody
@@ -131,15 +137,8 @@ impl Router {
         cascade: Cascade,
         mode: Mode,
     ) -> Self {
-        let targets = |names: &Vec<String>| {
-            names
-                .iter()
-                .filter_map(|name| models.find(name))
-                .flat_map(|(_, found)| found.into_owned())
-                .collect()
-        };
-        let routes = routes.iter().map(targets).collect();
-        Self { models, default, routes, cascade, mode }
+        let routes = routes.iter().map(|names| models.pool(names)).collect();
+        Self { models, default: default.into(), routes, cascade, mode }
     }
 
     /// The names of the configuration.
@@ -162,23 +161,18 @@ impl Router {
         &self,
         asked: Option<&str>,
         turns: impl FnOnce() -> Vec<Turn<'t>>,
-    ) -> Result<Step, NoDecision> {
-        let named = match asked.map(|name| (name, self.models.find(name))) {
-            None | Some((AUTO, None)) => None,
-            Some((asked, None)) => return Err(self.unknown(asked)),
-            Some((_, Some((found, targets)))) => {
-                let method = match found {
-                    Found::Model => Method::Name,
-                    Found::Alias => Method::Alias,
-                };
-                Some((method, targets.into_owned()))
-            }
-        };
-        match named {
-            Some((method, targets)) if self.mode == Mode::Explicit || self.routes.is_empty() => {
-                Ok(Step::Decided(Decision { method, targets, route: None, verdict: None }))
-            }
-            named => self.step(self.cascade.start(&turns()), Pending { named }),
+    ) -> Result<Step<'t>, NoDecision> {
+        let named = self.named(asked)?;
+        if let Some((method, targets)) = &named
+            && (self.mode == Mode::Explicit || self.routes.is_empty())
+        {
+            let targets = Arc::clone(targets);
+            return Ok(Step::Decided(Decision { method: *method, targets, route: None, verdict: None }));
+        }
+        let turns = if self.routes.is_empty() { Vec::new() } else { turns() };
+        match self.cascade.start(&turns) {
+            Scoring::Ask(question) => Ok(Step::Ask(question, Pending { named, turns })),
+            Scoring::Decided(verdict) => self.settle(verdict, named).map(Step::Decided),
         }
     }
 
@@ -188,33 +182,253 @@ impl Router {
     /// Nothing fits and there is no default.
     pub fn resume(
         &self,
-        question: Question,
-        pending: Pending,
-        answer: Result<&[u8], Failure>,
-    ) -> Result<Step, NoDecision> {
-        self.step(self.cascade.resume(question, answer), pending)
+        pending: Pending<'_>,
+        answer: Result<&[u8], &Failure>,
+    ) -> Result<Decision, NoDecision> {
+        self.settle(self.cascade.resume(&pending.turns, answer), pending.named)
     }
 
-    fn step(&self, scoring: Scoring, pending: Pending) -> Result<Step, NoDecision> {
-        let verdict = match scoring {
-            Scoring::Ask(question) => return Ok(Step::Ask(question, pending)),
-            Scoring::Decided(verdict) => verdict,
-        };
-        let route =
-            verdict.route.filter(|&route| self.routes.get(route).is_some_and(|targets| !targets.is_empty()));
-        let (method, targets) = match (route.and_then(|route| self.routes.get(route)), pending.named) {
-            (Some(targets), _) => (Method::Preference, targets.clone()),
-            (None, Some((method, targets))) => (method, targets),
+    /// Who serves the name that the client asked for; `None` if it left the choice to us.
+    fn named(&self, asked: Option<&str>) -> Result<Option<Named>, NoDecision> {
+        let Some(asked) = asked.filter(|name| !name.trim().is_empty()) else { return Ok(None) };
+        match self.models.find(asked) {
+            Some((Found::Model, targets)) => Ok(Some((Method::Name, targets))),
+            Some((Found::Alias, targets)) => Ok(Some((Method::Alias, targets))),
+            // Looked up first: an operator may have an alias of this name.
+            None if asked == AUTO => Ok(None),
+            None => {
+                let nearest = self.models.nearest(asked).into_iter().map(str::to_owned).collect();
+                Err(NoDecision::UnknownModel { asked: asked.to_owned(), nearest })
+            }
+        }
+    }
+
+    /// A matching route, else what the client named, else the default.
+    fn settle(&self, verdict: Verdict, named: Option<Named>) -> Result<Decision, NoDecision> {
+        let matched = verdict.route.and_then(|route| Some((route, self.routes.get(route)?)));
+        let (method, targets, route) = match (matched.filter(|(_, targets)| !targets.is_empty()), named) {
+            (Some((route, targets)), _) => (Method::Preference, Arc::clone(targets), Some(route)),
+            (None, Some((method, targets))) => (method, targets, None),
             (None, None) if self.default.is_empty() => {
                 return Err(NoDecision::NothingFits { reason: verdict.reason });
             }
-            (None, None) => (Method::Default, self.default.clone()),
+            (None, None) => (Method::Default, Arc::clone(&self.default), None),
         };
-        Ok(Step::Decided(Decision { method, targets, route, verdict: Some(verdict) }))
+        Ok(Decision { method, targets, route, verdict: Some(verdict) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::{Alias, Entry, Served};
+    use crate::preference::{Role, Route};
+
+    /// A configuration: entries 0 and 1 serve the same model, entry 3 is a wildcard; the router model is asked about
+    /// two routes, of which the first is a pool.
+    struct Setup {
+        default: bool,
+        routes: bool,
+        mode: Mode,
+        aliases: &'static [(&'static str, &'static [&'static str])],
     }
 
-    fn unknown(&self, asked: &str) -> NoDecision {
-        let nearest = self.models.nearest(asked).into_iter().map(str::to_owned).collect();
-        NoDecision::UnknownModel { asked: asked.to_owned(), nearest }
+    const PLAIN: Setup =
+        Setup { default: true, routes: true, mode: Mode::Explicit, aliases: &[("fast", &["gpt-4o"])] };
+
+    fn strings(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    impl Setup {
+        fn router(&self) -> Router {
+            let entry = |index: usize, provider: &str, model: Option<&str>| Entry {
+                index,
+                provider: vec![provider.to_owned()],
+                model: model.map_or(Served::Any, |model| Served::Model(model.to_owned())),
+                name: None,
+            };
+            let entries = [
+                entry(0, "openai", Some("gpt-4o")),
+                entry(1, "azure", Some("gpt-4o")),
+                entry(2, "openai", Some("gpt-4o-mini")),
+                entry(3, "anthropic", None),
+            ];
+            let alias =
+                |(name, models): &(&str, &[&str])| Alias { name: (*name).into(), models: strings(models) };
+            let aliases: Vec<Alias> = self.aliases.iter().map(alias).collect();
+            let route = |name: &str| Route {
+                name: name.to_owned(),
+                description: format!("{name} of all kinds"),
+                examples: Vec::new(),
+            };
+            let (routes, models) = if self.routes {
+                let models = [strings(&["anthropic/claude-x", "gpt-4o", "fast"]), strings(&["gpt-4o-mini"])];
+                (vec![route("code"), route("poem")], models.to_vec())
+            } else {
+                (Vec::new(), Vec::new())
+            };
+            let default = self.default.then(|| Target { entry: 2, model: "gpt-4o-mini".into() });
+            let cascade = Cascade::new(routes, Some("Arch-Router".into()));
+            let models_of = Models::new(&entries, &aliases);
+            Router::new(models_of, default.into_iter().collect(), &models, cascade, self.mode)
+        }
+
+        /// The decision in one line, where the router model answers with `route` if it is asked.
+        fn decide(&self, asked: Option<&str>, route: &str) -> String {
+            self.decide_with(asked, "hello", Ok(route))
+        }
+
+        fn decide_with(
+            &self,
+            asked: Option<&str>,
+            text: &'static str,
+            answer: Result<&str, Failure>,
+        ) -> String {
+            let router = self.router();
+            let turn = Turn { role: Role::User, text: text.into() };
+            let (asked_router, decided) = match router.start(asked, || vec![turn]) {
+                Ok(Step::Decided(decision)) => ("", Ok(decision)),
+                Ok(Step::Ask(_, pending)) => {
+                    let body = answer.map(|route| {
+                        let content = serde_json::json!({"route": route}).to_string();
+                        serde_json::json!({"choices": [{"message": {"content": content}}]}).to_string()
+                    });
+                    ("asked, ", router.resume(pending, body.as_ref().map(|body| body.as_bytes())))
+                }
+                Err(none) => ("", Err(none)),
+            };
+            match decided {
+                Ok(decision) => {
+                    let targets: Vec<String> = decision
+                        .targets
+                        .iter()
+                        .map(|target| format!("{}:{}", target.entry, target.model))
+                        .collect();
+                    let route = decision.route.map_or(String::new(), |route| format!(" route {route}"));
+                    format!("{asked_router}{}{route}: {}", decision.method.name(), targets.join(" "))
+                }
+                Err(none) => format!("{asked_router}{none}"),
+            }
+        }
+    }
+
+    #[test]
+    fn an_explicit_model_wins() {
+        for (asked, expected) in [
+            ("openai/gpt-4o", "name: 0:gpt-4o"),
+            ("gpt-4o", "name: 0:gpt-4o 1:gpt-4o"),
+            ("anthropic/claude-y", "name: 3:claude-y"),
+            ("fast", "alias: 0:gpt-4o 1:gpt-4o"),
+            (
+                "openai/gpt-9",
+                "the model `openai/gpt-9` is not configured here; did you mean `openai/gpt-4o`, `openai/gpt-4o-mini`?",
+            ),
+            ("zzz", "the model `zzz` is not configured here; `GET /v1/models` lists the names that are"),
+            ("AUTO ", "the model `AUTO ` is not configured here; `GET /v1/models` lists the names that are"),
+        ] {
+            assert_eq!(PLAIN.decide(Some(asked), "code"), expected, "{asked}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_decided_without_reading_the_conversation() {
+        let router = PLAIN.router();
+        assert!(matches!(router.start(Some("fast"), || panic!("read")), Ok(Step::Decided(_))));
+        assert!(router.start(Some("zzz"), || panic!("read")).is_err());
+        let router = Setup { routes: false, ..PLAIN }.router();
+        assert!(matches!(router.start(None, || panic!("read")), Ok(Step::Decided(_))));
+        let router = Setup { routes: false, mode: Mode::Always, ..PLAIN }.router();
+        assert!(matches!(router.start(Some("fast"), || panic!("read")), Ok(Step::Decided(_))));
+    }
+
+    #[test]
+    fn the_choice_can_be_left_to_the_router() {
+        for asked in [None, Some("auto"), Some(""), Some("  ")] {
+            for (route, expected) in [
+                // A pool: what the route names, in order and each once.
+                ("code", "asked, preference route 0: 3:claude-x 0:gpt-4o 1:gpt-4o"),
+                ("poem", "asked, preference route 1: 2:gpt-4o-mini"),
+                ("other", "asked, default: 2:gpt-4o-mini"),
+                ("unheard of", "asked, default: 2:gpt-4o-mini"),
+            ] {
+                assert_eq!(PLAIN.decide(asked, route), expected, "{asked:?} {route}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_alias_may_be_called_auto() {
+        let setup = Setup { aliases: &[("fast", &["gpt-4o"]), ("auto", &["azure/gpt-4o"])], ..PLAIN };
+        assert_eq!(setup.decide(Some("auto"), "code"), "alias: 1:gpt-4o");
+        assert_eq!(setup.decide(None, "poem"), "asked, preference route 1: 2:gpt-4o-mini");
+    }
+
+    #[test]
+    fn in_mode_always_a_matching_route_wins_over_the_named_model() {
+        let setup = Setup { mode: Mode::Always, ..PLAIN };
+        for (asked, route, expected) in [
+            (Some("openai/gpt-4o"), "poem", "asked, preference route 1: 2:gpt-4o-mini"),
+            (Some("openai/gpt-4o"), "other", "asked, name: 0:gpt-4o"),
+            (Some("fast"), "other", "asked, alias: 0:gpt-4o 1:gpt-4o"),
+            (None, "other", "asked, default: 2:gpt-4o-mini"),
+            (
+                Some("zzz"),
+                "poem",
+                "the model `zzz` is not configured here; `GET /v1/models` lists the names that are",
+            ),
+        ] {
+            assert_eq!(setup.decide(asked, route), expected, "{asked:?} {route}");
+        }
+        assert_eq!(setup.decide_with(Some("fast"), " ", Ok("poem")), "alias: 0:gpt-4o 1:gpt-4o");
+    }
+
+    #[test]
+    fn without_a_default_the_refusal_says_why_and_what_to_do() {
+        let setup = Setup { default: false, ..PLAIN };
+        let refused = |reason: &str| {
+            format!(
+                "no model was named, {reason}, and there is no default model; name a model, or mark one with `default: true`"
+            )
+        };
+        assert_eq!(
+            setup.decide(None, "other"),
+            format!("asked, {}", refused("Arch-Router found that no route fits"))
+        );
+        assert_eq!(
+            setup.decide_with(None, " ", Ok("code")),
+            refused("the conversation has no text to route by")
+        );
+        assert_eq!(setup.decide(None, "poem"), "asked, preference route 1: 2:gpt-4o-mini");
+        let bare = Setup { routes: false, default: false, ..PLAIN };
+        assert_eq!(bare.decide(Some("auto"), "code"), refused("no routes are configured"));
+        assert_eq!(bare.decide(Some("gpt-4o-mini"), "code"), "name: 2:gpt-4o-mini");
+        assert_eq!(Setup { routes: false, ..PLAIN }.decide(None, "code"), "default: 2:gpt-4o-mini");
+    }
+
+    #[test]
+    fn a_router_model_that_fails_never_fails_the_request() {
+        let router = PLAIN.router();
+        let turns = || vec![Turn { role: Role::User, text: "hello".into() }];
+        let nonsense: &[u8] = b"<html>";
+        for answer in [
+            Err(&Failure::Deadline),
+            Err(&Failure::Status(500)),
+            Err(&Failure::Unreachable("refused".into())),
+            Ok(nonsense),
+        ] {
+            let Ok(Step::Ask(_, pending)) = router.start(None, turns) else { panic!("not asked") };
+            let decision = router.resume(pending, answer).unwrap();
+            let verdict = decision.verdict.unwrap();
+            assert!(!decision.targets.is_empty());
+            assert_eq!(verdict.notes.len(), 1, "{verdict:?}");
+            assert_eq!(verdict.scorer.map(|scorer| scorer.name()), Some("embedded"));
+        }
+    }
+
+    #[test]
+    fn an_endless_name_is_shortened_in_the_error() {
+        let text = PLAIN.decide(Some(&"é".repeat(100_000)), "code");
+        assert!(text.len() < 600, "{} bytes", text.len());
     }
 }

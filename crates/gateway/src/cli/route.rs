@@ -61,14 +61,11 @@ fn offline(
     envelope: &envelope::Envelope<'_>,
 ) -> Result<Decision, NoDecision> {
     let router = &runtime.router;
-    let mut step = router.start(asked, || envelope.turns())?;
-    loop {
-        match step {
-            Step::Decided(decision) => return Ok(decision),
-            Step::Ask(question, pending) => {
-                let offline = Failure::Unreachable("not asked: this command calls no model".to_owned());
-                step = router.resume(question, pending, Err(offline))?;
-            }
+    match router.start(asked, || envelope.turns())? {
+        Step::Decided(decision) => Ok(decision),
+        Step::Ask(_, pending) => {
+            let offline = Failure::Unreachable("this command calls no model".to_owned());
+            router.resume(pending, Err(&offline))
         }
     }
 }
@@ -83,12 +80,13 @@ fn print(runtime: &Runtime, decision: &Decision, record: &Record) {
     for note in &verdict.notes {
         anstream::println!("note      {note}");
     }
+    let Some(none) = verdict.none_probability else { return };
     let mut table = table(&["route", "probability"]);
     for (route, probability) in &verdict.scores {
         if let Some(name) = runtime.route_names.get(*route) {
             table.add_row([name.to_string(), format!("{:5.1} %", probability * 100.0)]);
         }
     }
-    table.add_row(["(none fits)".to_owned(), format!("{:5.1} %", verdict.none_probability * 100.0)]);
+    table.add_row(["(none fits)".to_owned(), format!("{:5.1} %", none * 100.0)]);
     anstream::println!("{table}");
 }

@@ -1,93 +1,263 @@
-//! stub
-use secrecy::SecretString;
+//! The configuration: as it is written (`schema`) → as the gateway uses it (`resolve`). Two stages, no third.
+//!
+//! `tree` gives every node of the YAML its place, `read` makes the schema's types of it without stopping at the first
+//! problem, `resolve` decides defaults and meaning, `diagnostic` shows what is wrong, all at once.
+
+mod detect;
+mod diagnostic;
+mod mask;
+mod read;
+mod resolve;
+mod schema;
+mod secret;
+mod setting;
+mod tree;
+
 use std::net::IpAddr;
-use std::path::*;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use secrecy::SecretString;
 use waypost_dialect::provider::Provider;
 use waypost_routing::router::Mode;
-#[derive(Debug, Clone)]
-pub struct Listener {
-    pub name: String,
-    pub address: IpAddr,
-    pub port: u16,
-    pub first_byte_timeout: Duration,
-    pub idle_timeout: Duration,
-    pub body_timeout: Duration,
-    pub max_body_bytes: usize,
-}
+
+pub use self::detect::detect;
+pub use self::diagnostic::Rendered;
+pub use self::secret::Environment;
+
+use self::diagnostic::{Place, Problem, Problems, Source};
+use self::tree::{Kind, Node};
+
+/// Names of configurations that are looked for, best first: ours, then Plano's.
+const NAMES: [&str; 4] = ["waypost.yaml", "plano_config.yaml", "arch_config.yaml", "config.yaml"];
+/// A larger file is not a configuration.
+const LARGEST_FILE: usize = 1 << 20;
+
+/// A configuration as the gateway uses it.
 #[derive(Debug, Clone)]
 pub struct Config {
+    /// Where clients connect. Never empty.
     pub listeners: Vec<Listener>,
+    /// The list of models, in declared order. Never empty.
     pub entries: Vec<ModelEntry>,
+    /// The entry that takes what no route fits.
     pub default_entry: Option<usize>,
+    /// Semantic names, in declared order.
     pub aliases: Vec<Alias>,
+    /// Routes, those of the top level first.
     pub routes: Vec<RouteEntry>,
+    /// How the router works.
     pub routing: Routing,
 }
+
+/// An address where clients connect, and its limits.
 #[derive(Debug, Clone)]
-pub struct Alias {
+pub struct Listener {
+    /// For logs.
     pub name: String,
-    pub models: Vec<String>,
+    /// The interface.
+    pub address: IpAddr,
+    /// The port.
+    pub port: u16,
+    /// Longest wait for the first byte of a provider's answer.
+    pub first_byte_timeout: Duration,
+    /// Longest wait between two pieces of it.
+    pub idle_timeout: Duration,
+    /// Longest wait for the body of a client's request.
+    pub body_timeout: Duration,
+    /// Largest body of a client's request.
+    pub max_body_bytes: usize,
 }
-#[derive(Debug, Clone)]
-pub struct RouteEntry {
-    pub route: waypost_routing::preference::Route,
-    pub models: Vec<String>,
-}
-#[derive(Debug, Clone)]
-pub struct Routing {
-    pub mode: Mode,
-    pub deadline: Duration,
-    pub arch_router: Option<ArchRouter>,
-}
-#[derive(Debug, Clone)]
-pub struct ArchRouter {
-    pub entry: usize,
-    pub model: String,
-}
-#[derive(Debug, Clone)]
-pub enum ModelPattern {
-    Exact(String),
-    Any,
-}
+
+/// One item of the list of models.
 #[derive(Debug, Clone)]
 pub struct ModelEntry {
+    /// The operator's name for it, or `provider/model`, or `provider/*`.
     pub name: String,
+    /// Who serves it, with the operator's base URL in place.
     pub provider: Provider,
+    /// What is served.
     pub model: ModelPattern,
+    /// The provider's key.
     pub key: Option<SecretString>,
+    /// Where the key is from, for people; never the key.
     pub key_source: String,
+    /// Headers to add to each request.
     pub headers: Vec<(http::HeaderName, http::HeaderValue)>,
+    /// The `host` header to send instead of the base URL's.
     pub host: Option<String>,
+    /// The client's own key is sent instead of ours.
     pub passthrough_auth: bool,
 }
-#[derive(Debug)]
-pub struct Environment;
-impl Environment {
-    pub fn of_process(_: &Path) -> Self {
-        Self
-    }
-    pub fn of<const N: usize>(_: [(&str, &str); N]) -> Self {
-        Self
-    }
+
+/// One model, or any.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ModelPattern {
+    /// By the provider's own name for it.
+    Exact(String),
+    /// `provider/*`.
+    Any,
 }
+
+/// A semantic name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alias {
+    /// What clients ask for.
+    pub name: String,
+    /// The models that it leads to, in the end, first one preferred.
+    pub models: Vec<String>,
+}
+
+/// A route and who takes its requests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteEntry {
+    /// The operator's words.
+    pub route: waypost_routing::preference::Route,
+    /// Names of models or aliases, first one preferred.
+    pub models: Vec<String>,
+}
+
+/// How the router works.
+#[derive(Debug, Clone)]
+pub struct Routing {
+    /// Whether a route wins over a model that the client named.
+    pub mode: Mode,
+    /// Longest wait for the router model.
+    pub deadline: Duration,
+    /// The router model, if there is one.
+    pub arch_router: Option<ArchRouter>,
+}
+
+/// Where the router model is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArchRouter {
+    /// Index of its entry.
+    pub entry: usize,
+    /// Its name there.
+    pub model: String,
+}
+
+/// A configuration that may be used, and what is worth knowing about it.
 #[derive(Debug)]
 pub struct Loaded {
+    /// The configuration.
     pub config: Config,
-    pub warnings: Vec<String>,
+    /// What is ignored, or probably not meant.
+    pub warnings: Vec<Rendered>,
 }
-pub fn load(_: &Path, _: &Environment) -> Result<Loaded, String> {
-    todo!()
+
+/// Loads a file.
+///
+/// # Errors
+/// Everything that is wrong with it, ready to be shown.
+pub fn load(path: &Path, environment: &Environment) -> Result<Loaded, Rendered> {
+    let name = path.display().to_string();
+    let refuse = |problem: Problem| Source::new(&name, "", &[]).render(&problem);
+    let bytes = read_file(path).map_err(refuse)?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let valid = String::from_utf8_lossy(
+            error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default(),
+        )
+        .into_owned();
+        let problem = Problem::error("the file is not UTF-8").at(&(valid.len()..valid.len()));
+        Source::new(&name, &valid, &[]).render(&problem.hint("save it as UTF-8"))
+    })?;
+    parse(&name, &text, environment)
 }
-pub fn parse(_: &str, _: &str, _: &Environment) -> Result<Loaded, String> {
-    todo!()
+
+fn read_file(path: &Path) -> Result<Vec<u8>, Problem> {
+    let hint = "`waypost demo` shows routing with no configuration at all";
+    if path.is_dir() {
+        let inside = find(path).map(|found| format!("did you mean `{}`?", found.display()));
+        let problem = Problem::error("this is a folder, not a configuration");
+        return Err(problem.hint(inside.unwrap_or_else(|| "name the file in it".to_owned())));
+    }
+    let read = std::fs::File::open(path).and_then(|file| {
+        let mut bytes = Vec::new();
+        // One byte more shows that there is more, whatever the file system says about the size.
+        std::io::Read::read_to_end(&mut std::io::Read::take(file, LARGEST_FILE as u64 + 1), &mut bytes)?;
+        Ok(bytes)
+    });
+    match read {
+        Ok(bytes) if bytes.len() > LARGEST_FILE => Err(too_large()),
+        Ok(bytes) => Ok(bytes),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(Problem::error("there is no such file").hint(hint))
+        }
+        Err(error) => Err(Problem::error(format!("the file cannot be read: {error}"))),
+    }
 }
-pub fn detect(_: &Environment) -> Option<Loaded> {
-    todo!()
+
+fn too_large() -> Problem {
+    Problem::error(format!("the file is larger than {} KiB", LARGEST_FILE >> 10))
+        .hint("is it a configuration?")
 }
-pub fn find(_: &Path) -> Option<PathBuf> {
-    todo!()
+
+/// Reads a configuration from `text`; `name` is the file's name for diagnostics.
+///
+/// # Errors
+/// Everything that is wrong with it, ready to be shown.
+pub fn parse(name: &str, text: &str, environment: &Environment) -> Result<Loaded, Rendered> {
+    if text.len() > LARGEST_FILE {
+        return Err(Source::new(name, "", &[]).render(&too_large()));
+    }
+    let root = tree::parse(text).map_err(|problem| Source::new(name, text, &[]).render_errors(&[problem]))?;
+    let source = Source::new(name, text, &secrets(&root, text));
+    let problems = Problems::default();
+    if matches!(root.kind, Kind::Null) {
+        let empty = Problem::error("the configuration is empty");
+        let hint = "begin with `model_providers:` and a line such as \
+                    `- {model: openai/gpt-5.2, access_key: $OPENAI_API_KEY}`";
+        return Err(source.render_errors(&[empty.hint(hint)]));
+    }
+    let file: schema::File = read::read(&root, text, &problems);
+    let config = match &root.kind {
+        Kind::Map(_) => Some(resolve::resolve(&file, environment, &problems)),
+        _ => None,
+    };
+    let (errors, warnings) = problems.sorted();
+    match config {
+        Some(config) if errors.is_empty() => {
+            Ok(Loaded { config, warnings: warnings.iter().map(|warning| source.render(warning)).collect() })
+        }
+        _ => Err(source.render_errors(&errors)),
+    }
 }
+
+/// Places of values that are keys, or may be: never quoted.
+fn secrets(root: &Node, text: &str) -> Vec<Place> {
+    let mut places = Vec::new();
+    let mut open = vec![root];
+    while let Some(node) = open.pop() {
+        match &node.kind {
+            Kind::List(items) => open.extend(items),
+            Kind::Map(pairs) => {
+                for (key, value) in pairs {
+                    match key.text(text) {
+                        Some("access_key" | "headers") => value.scalars(&mut places),
+                        _ => open.push(value),
+                    }
+                }
+            }
+            Kind::Null | Kind::Bool(_) | Kind::Integer(_) | Kind::Fraction | Kind::Text(_) => {}
+        }
+    }
+    // A reference is worth reading, and no secret.
+    places.retain(|place| {
+        let written = text.get(place.clone()).unwrap_or_default();
+        !written.trim_start_matches(['"', '\'']).starts_with('$')
+    });
+    places
+}
+
+/// The first of the usual names in this folder.
+#[must_use]
+pub fn find(folder: &Path) -> Option<PathBuf> {
+    NAMES.iter().map(|name| folder.join(name)).find(|path| path.is_file())
+}
+
+/// The JSON Schema of the configuration, for editors.
+#[must_use]
 pub fn json_schema() -> String {
-    todo!()
+    schema::json_schema()
 }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use waypost_dialect::DialectId;
 use waypost_dialect::envelope::Envelope;
 use waypost_dialect::error::{ApiError, ErrorKind};
-use waypost_routing::preference::cascade::{Failure, Question};
+use waypost_routing::preference::cascade::{Failure, Question, ScorerKind};
 use waypost_routing::router::{Decision, NoDecision, Step};
 
 use crate::runtime::Runtime;
@@ -34,25 +34,22 @@ pub async fn decide(
     let router = &worker.runtime.router;
     let started = Instant::now();
     let deadline = started + worker.runtime.router_deadline;
-    let mut step = router.start(envelope.model.as_deref(), || envelope.turns());
-    let decided = loop {
-        match step {
-            Ok(Step::Decided(decision)) => break Ok(decision),
-            Ok(Step::Ask(question, pending)) => {
-                let answer = ask(worker, &question, deadline).await;
-                step = router.resume(question, pending, answer.as_deref().map_err(Clone::clone));
-            }
-            Err(none) => break Err(refusal(&none)),
+    let decided = match router.start(envelope.model.as_deref(), || envelope.turns()) {
+        Ok(Step::Decided(decision)) => Ok(decision),
+        Ok(Step::Ask(question, pending)) => {
+            let answer = ask(worker, question, deadline).await;
+            router.resume(pending, answer.as_deref())
         }
+        Err(none) => Err(none),
     };
     record.decision = started.elapsed();
-    let decision = decided?;
+    let decision = decided.map_err(|none| refusal(&none))?;
     record.decided(&decision, &worker.runtime.route_names);
     Ok(decision)
 }
 
 /// Asks a router model, within the deadline.
-async fn ask(worker: &Worker, question: &Question, deadline: Instant) -> Result<Vec<u8>, Failure> {
+async fn ask(worker: &Worker, question: Question, deadline: Instant) -> Result<Vec<u8>, Failure> {
     let Some(upstream) = worker.runtime.arch_router.and_then(|entry| worker.runtime.upstreams.get(entry))
     else {
         return Err(Failure::Unreachable("no address is configured".to_owned()));
@@ -60,7 +57,7 @@ async fn ask(worker: &Worker, question: &Question, deadline: Instant) -> Result<
     let Some((dialect, address)) = upstream.route(DialectId::OpenAiChat) else {
         return Err(Failure::Unreachable("it speaks no dialect that is known here".to_owned()));
     };
-    let mut request = Request::new(Segments::whole(question.body.clone()));
+    let mut request = Request::new(Segments::whole(question.body));
     *request.method_mut() = Method::POST;
     *request.uri_mut() = address.clone();
     *request.headers_mut() = upstream.headers(&HeaderMap::new(), DialectId::OpenAiChat, *dialect);
@@ -108,12 +105,12 @@ pub fn page(runtime: &Runtime, decision: &Decision, record: &Record) -> String {
                 Some(json!({"route": name(*route)?, "probability": rounded(*score)}))
             })
             .collect();
-        page["scorer"] = verdict.scorer.name().into();
-        page["confidence"] = rounded(verdict.confidence).into();
+        page["scorer"] = verdict.scorer.map(ScorerKind::name).into();
+        page["confidence"] = verdict.confidence.map(rounded).into();
         page["scores"] = scores.into();
-        page["none_probability"] = rounded(verdict.none_probability).into();
+        page["none_probability"] = verdict.none_probability.map(rounded).into();
         page["reason"] = verdict.reason.as_str().into();
-        page["notes"] = verdict.notes.iter().map(ToString::to_string).collect::<Vec<_>>().into();
+        page["notes"] = verdict.notes.clone().into();
     } else {
         page["reason"] = format!("the request names `{}`", record.requested).into();
     }

@@ -6,6 +6,7 @@ pub mod ingress;
 pub mod stream;
 
 mod attempt;
+mod boundary;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;

@@ -21,6 +21,7 @@ use waypost_dialect::error::{ApiError, ErrorKind, ResponseError};
 use waypost_dialect::event::StreamEvent;
 use waypost_dialect::loss::Loss;
 
+use super::boundary::Boundary;
 use super::forward::{Answer, AnswerBody};
 use crate::telemetry::Open;
 use crate::worker::Worker;
@@ -52,7 +53,7 @@ pub fn respond(worker: &Worker, client: DialectId, answer: Answer, record: Open)
         }
         AnswerBody::Events(incoming, wish) => {
             let relay = if dialect == client {
-                Relay::Pass(dialect.codec().stream_tap())
+                Relay::Pass(dialect.codec().stream_tap(), Boundary::default())
             } else {
                 let options = StreamOptions { include_usage: wish.include_usage };
                 Relay::Translate(Box::new(Translation {
@@ -101,8 +102,8 @@ pub struct Events {
 }
 
 enum Relay {
-    /// Same dialect: the bytes go through, the tap watches.
-    Pass(Box<dyn StreamTap>),
+    /// Same dialect: the bytes go through in whole events, the tap watches.
+    Pass(Box<dyn StreamTap>, Boundary),
     /// Other dialect: decoded and encoded.
     Translate(Box<Translation>),
 }
@@ -148,8 +149,8 @@ impl Events {
                         return Poll::Ready(Some(bytes));
                     }
                 }
-                Some(Err(_)) => return Poll::Ready(Some(self.broken(&ResponseError::Truncated))),
-                None => match self.relay.finish() {
+                // A connection that breaks behind the last event has broken nothing.
+                Some(Err(_)) | None => match self.relay.finish() {
                     Ok(bytes) => {
                         self.settle(None);
                         return Poll::Ready((!bytes.is_empty()).then_some(bytes));
@@ -169,7 +170,8 @@ impl Events {
     /// Ends the stream with an error event.
     fn fail(&mut self, error: &ApiError) -> Bytes {
         self.settle(Some(error));
-        self.client.codec().encode_stream_error(error).into()
+        let event = self.client.codec().encode_stream_error(error);
+        [self.relay.break_off(), &event].concat().into()
     }
 
     fn settle(&mut self, error: Option<&ApiError>) {
@@ -195,9 +197,9 @@ impl Relay {
     /// The bytes that these bytes of the provider become, and what is wrong after them.
     fn push(&mut self, data: Bytes) -> (Bytes, Option<ResponseError>) {
         match self {
-            Self::Pass(tap) => {
+            Self::Pass(tap, boundary) => {
                 tap.push(&data);
-                (data, None)
+                (boundary.push(data), None)
             }
             Self::Translate(translation) => {
                 let error = translation.decoder.push(&data, &mut translation.events).err();
@@ -208,8 +210,10 @@ impl Relay {
 
     fn finish(&mut self) -> Result<Bytes, ResponseError> {
         match self {
-            Self::Pass(tap) if tap.observed().complete || tap.observed().error => Ok(Bytes::new()),
-            Self::Pass(_) => Err(ResponseError::Truncated),
+            Self::Pass(tap, boundary) if tap.observed().complete || tap.observed().error => {
+                Ok(boundary.finish())
+            }
+            Self::Pass(..) => Err(ResponseError::Truncated),
             Self::Translate(translation) => {
                 translation.decoder.finish(&mut translation.events)?;
                 let mut out = translation.encode();
@@ -219,9 +223,17 @@ impl Relay {
         }
     }
 
+    /// What has to stand before an error event of our own.
+    fn break_off(&mut self) -> &'static [u8] {
+        match self {
+            Self::Pass(_, boundary) => boundary.break_off(),
+            Self::Translate(_) => b"",
+        }
+    }
+
     fn note(&self, record: &mut Open) {
         match self {
-            Self::Pass(tap) => record.saw(tap.observed()),
+            Self::Pass(tap, _) => record.saw(tap.observed()),
             Self::Translate(translation) => {
                 record.saw(translation.decoder.observed());
                 record.lost(&translation.loss);

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use waypost_dialect::dialect::Observed;
 use waypost_dialect::loss::Loss;
 use waypost_dialect::usage::Usage;
+use waypost_routing::preference::cascade::ScorerKind;
 use waypost_routing::router::{Decision, Method};
 
 /// The facts of one request. Holds no content and no secret.
@@ -30,7 +31,7 @@ pub struct Record {
     pub route: Option<Arc<str>>,
     /// The scorer that chose it.
     pub scorer: Option<&'static str>,
-    /// Its probability.
+    /// Its probability, or that no route fits; a router model states none.
     pub confidence: Option<f32>,
     /// How long the choice took, calls to a router model included.
     pub decision: Duration,
@@ -101,8 +102,8 @@ impl Record {
     pub fn decided(&mut self, decision: &Decision, route_names: &[Arc<str>]) {
         self.method = Some(decision.method);
         if let Some(verdict) = &decision.verdict {
-            self.scorer = Some(verdict.scorer.name());
-            self.confidence = Some(verdict.confidence);
+            self.scorer = verdict.scorer.map(ScorerKind::name);
+            self.confidence = verdict.confidence;
             self.route = decision.route.and_then(|route| route_names.get(route)).cloned();
         }
     }

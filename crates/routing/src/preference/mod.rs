@@ -1,5 +1,6 @@
 //! By preference: match a conversation to the routes that the operator described in plain words.
 
+pub mod arch_router;
 pub mod cascade;
 pub mod embedded;
 pub use waypost_dialect::envelope::{Role, Turn};

@@ -1,0 +1,215 @@
+//! From what is written to what the gateway uses. Every default is decided here and nowhere else, and every problem
+//! is kept: one that is found does not hide the next.
+
+mod entries;
+mod listeners;
+mod names;
+mod provider;
+mod routes;
+mod values;
+
+use waypost_routing::router::Mode;
+
+use super::diagnostic::{Place, Problem, Problems};
+use super::schema::{File, Overrides, Routing as WrittenRouting, RoutingMode};
+use super::secret::Environment;
+use super::setting::{Ignored, Setting};
+use super::{Config, Listener, Routing};
+
+/// What holds where nothing is written. The JSON Schema shows the same constants.
+pub(super) mod defaults {
+    use std::net::{IpAddr, Ipv4Addr};
+    use std::time::Duration;
+
+    /// Loopback: a gateway that attaches keys is not open to the network unless somebody says so.
+    pub(in crate::config) const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    pub(in crate::config) const PORT: u16 = 12000;
+    pub(in crate::config) const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(300);
+    pub(in crate::config) const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
+    pub(in crate::config) const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+    pub(in crate::config) const MAX_BODY: &str = "32MiB";
+    pub(in crate::config) const MAX_BODY_BYTES: usize = 32 << 20;
+    pub(in crate::config) const DEADLINE: Duration = Duration::from_millis(150);
+
+    /// A time as it is written.
+    pub(in crate::config) fn shown(time: Duration) -> String {
+        match (time.as_secs(), time.subsec_millis()) {
+            (0, milliseconds) => format!("{milliseconds}ms"),
+            (seconds, _) => format!("{seconds}s"),
+        }
+    }
+}
+
+/// What every step of the way needs.
+#[derive(Debug, Clone, Copy)]
+struct Context<'a> {
+    environment: &'a Environment,
+    problems: &'a Problems,
+}
+
+impl Context<'_> {
+    fn add(&self, problem: Problem) {
+        self.problems.add(problem);
+    }
+
+    /// One warning for a key of Plano's that does nothing here.
+    fn ignored(&self, key: &str, setting: &Setting<Ignored>, why: &str) {
+        if let Some(ignored) = setting.given() {
+            self.add(Problem::warning(format!("`{key}` is ignored: {why}")).at(&ignored.place));
+        }
+    }
+}
+
+/// Resolves a configuration. It may be used if no error has been kept.
+pub(super) fn resolve(file: &File, environment: &Environment, problems: &Problems) -> Config {
+    let context = Context { environment, problems };
+    ignored_sections(context, file);
+    let router_model = router_model(context, file);
+    let mut entries = entries::resolve(context, file, router_model.as_ref());
+    let arch_router = names::arch_router(context, router_model.as_ref(), &mut entries);
+    let hidden = arch_router.as_ref().map(|router| router.entry);
+    let names = names::Names::new(&entries, hidden);
+    let aliases = names.aliases(context, &file.model_aliases);
+    let routes = names.routes(context, file, &entries, &aliases);
+    Config {
+        listeners: listeners::resolve(context, &file.listeners),
+        default_entry: entries.default(context, hidden),
+        entries: entries.list,
+        aliases,
+        routes,
+        routing: routing(context, &file.routing, arch_router),
+    }
+}
+
+/// The listeners of a configuration that says nothing about them.
+pub(super) fn default_listeners() -> Vec<Listener> {
+    vec![listeners::default_listener()]
+}
+
+/// The routing of a configuration that says nothing about it.
+pub(super) fn default_routing() -> Routing {
+    Routing { mode: Mode::Explicit, deadline: defaults::DEADLINE, arch_router: None }
+}
+
+fn routing(
+    context: Context<'_>,
+    written: &Setting<WrittenRouting>,
+    arch_router: Option<super::ArchRouter>,
+) -> Routing {
+    let base = Routing { arch_router, ..default_routing() };
+    let Some(written) = written.value() else { return base };
+    let sessions = "Waypost keeps no sessions";
+    context.ignored("routing.session_ttl_seconds", &written.session_ttl_seconds, sessions);
+    context.ignored("routing.session_max_entries", &written.session_max_entries, sessions);
+    context.ignored("routing.session_cache", &written.session_cache, sessions);
+    context.ignored("routing.routing_budget", &written.routing_budget, "Waypost does not count costs");
+    context.ignored(
+        "routing.route_on_user_only",
+        &written.route_on_user_only,
+        "each request is decided by itself",
+    );
+    Routing {
+        mode: match written.mode.value() {
+            Some(RoutingMode::Always) => Mode::Always,
+            Some(RoutingMode::Explicit) | None => Mode::Explicit,
+        },
+        deadline: values::duration(context, "deadline", &written.deadline, base.deadline),
+        ..base
+    }
+}
+
+/// The router model as it is named, in any of the three ways.
+#[derive(Debug)]
+struct RouterModel {
+    /// The entry: its name, or `provider/model`.
+    entry: Option<String>,
+    /// The model's name at the provider, where it is given apart.
+    model: Option<String>,
+    place: Place,
+}
+
+fn router_model(context: Context<'_>, file: &File) -> Option<RouterModel> {
+    let mut named: Vec<RouterModel> = Vec::new();
+    if let Some(Overrides { llm_routing_model, .. }) = file.overrides.value()
+        && let Some(name) = llm_routing_model.given()
+    {
+        named.push(RouterModel { entry: Some(name.value.clone()), model: None, place: name.place.clone() });
+    }
+    if let Some(routing) = file.routing.value() {
+        if let Some(name) = routing.arch_router.given() {
+            named.push(RouterModel {
+                entry: Some(name.value.clone()),
+                model: None,
+                place: name.place.clone(),
+            });
+        }
+        if let Some(first) = routing.llm_provider.given().or_else(|| routing.model.given()) {
+            named.push(RouterModel {
+                entry: routing.llm_provider.value().cloned(),
+                model: routing.model.value().cloned(),
+                place: first.place.clone(),
+            });
+        }
+    }
+    named.sort_by_key(|router| router.place.start);
+    let mut named = named.into_iter();
+    let first = named.next()?;
+    for other in named {
+        context.add(
+            Problem::error("the router model is named twice")
+                .at(&other.place)
+                .related(&first.place, "first here")
+                .hint("keep one of them"),
+        );
+    }
+    Some(first)
+}
+
+fn ignored_sections(context: Context<'_>, file: &File) {
+    let gateway = "Waypost routes requests for models, and has no prompt gateway";
+    context.ignored("agents", &file.agents, "Waypost routes requests for models, and runs no agents");
+    context.ignored("filters", &file.filters, "Waypost runs no filters");
+    context.ignored("prompt_targets", &file.prompt_targets, gateway);
+    context.ignored("prompt_guards", &file.prompt_guards, gateway);
+    context.ignored("system_prompt", &file.system_prompt, gateway);
+    context.ignored("mode", &file.mode, gateway);
+    context.ignored("endpoints", &file.endpoints, "providers are described under `model_providers`");
+    context.ignored("tracing", &file.tracing, "`/metrics` and the request log say what happened");
+    context.ignored("ratelimits", &file.ratelimits, "Waypost does not limit rates yet");
+    context.ignored("state_storage", &file.state_storage, "Waypost keeps no state of conversations");
+    context.ignored("prompt_caching", &file.prompt_caching, "Waypost leaves prompts as they are");
+    context.ignored(
+        "model_metrics_sources",
+        &file.model_metrics_sources,
+        "the models of a route are tried in the declared order",
+    );
+    let Some(overrides) = file.overrides.value() else { return };
+    let agents = "Waypost runs no agents";
+    let Overrides {
+        llm_routing_model: _,
+        agent_orchestration_model,
+        orchestrator_model_context_length,
+        upstream_connect_timeout,
+        upstream_tls_ca_path,
+        disable_signals,
+        optimize_context_window,
+        use_agent_orchestrator,
+        prompt_target_intent_matching_threshold,
+    } = overrides;
+    for (key, setting, why) in [
+        ("agent_orchestration_model", agent_orchestration_model, agents),
+        ("use_agent_orchestrator", use_agent_orchestrator, agents),
+        (
+            "orchestrator_model_context_length",
+            orchestrator_model_context_length,
+            "the router trims by itself",
+        ),
+        ("upstream_connect_timeout", upstream_connect_timeout, "a listener's `timeout` bounds the wait"),
+        ("upstream_tls_ca_path", upstream_tls_ca_path, "the system's certificates are used"),
+        ("disable_signals", disable_signals, "Waypost computes none"),
+        ("optimize_context_window", optimize_context_window, "Waypost leaves conversations as they are"),
+        ("prompt_target_intent_matching_threshold", prompt_target_intent_matching_threshold, gateway),
+    ] {
+        context.ignored(&format!("overrides.{key}"), setting, why);
+    }
+}

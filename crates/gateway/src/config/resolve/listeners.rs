@@ -1,0 +1,137 @@
+//! Where clients connect.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use super::super::Listener;
+use super::super::diagnostic::{Place, Problem};
+use super::super::schema::{Listener as Written, ListenerType, Listeners};
+use super::super::setting::{Placed, Setting};
+use super::{Context, defaults, values};
+
+pub(super) fn default_listener() -> Listener {
+    Listener {
+        name: "default".to_owned(),
+        address: defaults::ADDRESS,
+        port: defaults::PORT,
+        first_byte_timeout: defaults::FIRST_BYTE_TIMEOUT,
+        idle_timeout: defaults::IDLE_TIMEOUT,
+        body_timeout: defaults::BODY_TIMEOUT,
+        max_body_bytes: defaults::MAX_BODY_BYTES,
+    }
+}
+
+pub(super) fn resolve(context: Context<'_>, written: &Setting<Listeners>) -> Vec<Listener> {
+    let mut listeners = match written.value() {
+        None => Vec::new(),
+        Some(Listeners::Mapping(map)) => {
+            let why = "Waypost has no prompt gateway; applications connect to `egress_traffic`";
+            context.ignored("listeners.ingress_traffic", &map.ingress_traffic, why);
+            let listener = map.egress_traffic.given();
+            listener.into_iter().map(|listener| one(context, listener, "egress_traffic")).collect()
+        }
+        Some(Listeners::List(items)) => items
+            .iter()
+            .filter_map(Setting::given)
+            .filter(|item| is_for_models(context, item))
+            .map(|item| one(context, item, "model"))
+            .collect(),
+    };
+    if let Some(Listeners::List(items)) = written.value() {
+        twice(context, items, &listeners);
+    }
+    if listeners.is_empty() {
+        listeners.push(default_listener());
+    }
+    listeners
+}
+
+fn is_for_models(context: Context<'_>, listener: &Placed<Written>) -> bool {
+    let Some(kind) = listener.value.kind.given() else { return true };
+    let name = match kind.value {
+        ListenerType::Model => return true,
+        ListenerType::Prompt => "prompt",
+        ListenerType::Agent => "agent",
+    };
+    let problem =
+        Problem::warning(format!("a listener of type `{name}` is ignored: Waypost serves models only"));
+    context.add(problem.at(&kind.place));
+    false
+}
+
+fn one(context: Context<'_>, written: &Placed<Written>, usual_name: &str) -> Listener {
+    let listener = &written.value;
+    for (key, setting) in [
+        ("max_retries", &listener.max_retries),
+        ("router", &listener.router),
+        ("agents", &listener.agents),
+        ("input_filters", &listener.input_filters),
+        ("output_filters", &listener.output_filters),
+    ] {
+        let why = match key {
+            "max_retries" => "each model of a pool or route is tried once",
+            "router" | "agents" => "Waypost runs no agents",
+            _ => "Waypost runs no filters",
+        };
+        context.ignored(key, setting, why);
+    }
+    let base = default_listener();
+    Listener {
+        name: listener.name.value().cloned().unwrap_or_else(|| usual_name.to_owned()),
+        address: address(context, &listener.address, base.address),
+        port: port(context, &listener.port, base.port),
+        first_byte_timeout: values::duration(context, "timeout", &listener.timeout, base.first_byte_timeout),
+        idle_timeout: values::duration(context, "idle_timeout", &listener.idle_timeout, base.idle_timeout),
+        body_timeout: values::duration(context, "body_timeout", &listener.body_timeout, base.body_timeout),
+        max_body_bytes: values::size(context, "max_body", &listener.max_body, base.max_body_bytes),
+    }
+}
+
+fn address(context: Context<'_>, setting: &Setting<String>, default: IpAddr) -> IpAddr {
+    let Some(written) = setting.given() else { return default };
+    let text = written.value.trim();
+    if text.eq_ignore_ascii_case("localhost") {
+        return defaults::ADDRESS;
+    }
+    if let Ok(address) = text.trim_start_matches('[').trim_end_matches(']').parse() {
+        return address;
+    }
+    let problem = Problem::error(format!("`address` is not an IP address: `{}`", values::shorten(text)));
+    let hint = match text.parse::<std::net::SocketAddr>() {
+        Ok(_) => "put the port under `port`",
+        Err(_) => "`127.0.0.1` for this machine only, `0.0.0.0` for all interfaces",
+    };
+    context.add(problem.at(&written.place).hint(hint));
+    default
+}
+
+fn port(context: Context<'_>, setting: &Setting<i64>, default: u16) -> u16 {
+    let Some(written) = setting.given() else { return default };
+    match u16::try_from(written.value) {
+        Ok(port) if port > 0 => return port,
+        _ => context
+            .add(Problem::error("`port` is not a port").at(&written.place).hint("a number from 1 to 65535")),
+    }
+    default
+}
+
+/// The same address and port, or the same name, twice.
+fn twice(context: Context<'_>, items: &[Setting<Written>], listeners: &[Listener]) {
+    let places: Vec<&Place> = items
+        .iter()
+        .filter_map(Setting::given)
+        .filter(|item| item.value.kind.value().is_none_or(|kind| *kind == ListenerType::Model))
+        .map(|item| &item.place)
+        .collect();
+    let mut sockets: HashMap<(IpAddr, u16), &Place> = HashMap::new();
+    for (listener, place) in listeners.iter().zip(places) {
+        if let Some(first) = sockets.insert((listener.address, listener.port), place) {
+            context.add(
+                Problem::error(format!("two listeners at {}:{}", listener.address, listener.port))
+                    .at(place)
+                    .related(first, "the other one")
+                    .hint("give one of them another `port`"),
+            );
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! The configuration as it is written: Plano's LLM routing keys, old and new, and our own. Doc comments become the
+//! JSON Schema's descriptions and the reference page. Nothing is decided here: defaults are in `resolve.rs`.
+
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
+use serde::Deserialize;
+
+use super::resolve::defaults;
+use super::setting::{Ignored, Named, Setting};
+
+/// The JSON Schema, for editors.
+pub(super) fn json_schema() -> String {
+    let schema = SchemaSettings::draft07().into_generator().into_root_schema_for::<File>();
+    format!("{:#}", schema.as_value())
+}
+
+/// Waypost's configuration. Every key but the list of models is optional.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields, title = "Waypost configuration")]
+pub(super) struct File {
+    /// Version of Plano's grammar. Accepted and not needed: every form is accepted at any version.
+    pub(super) version: Setting<String>,
+    /// Where clients connect: a mapping as in Plano's routing guide, or a list. Without it, one listener with the
+    /// defaults.
+    pub(super) listeners: Setting<Listeners>,
+    /// The models and who serves them. The same model at several providers is a pool: tried in order.
+    pub(super) model_providers: Setting<Vec<Setting<Entry>>>,
+    /// The older name of `model_providers`. Give one of the two.
+    pub(super) llm_providers: Setting<Vec<Setting<Entry>>>,
+    /// Semantic names, such as `fast-model`, and the models they lead to.
+    pub(super) model_aliases: Setting<Named<Alias>>,
+    /// Routes: what requests are about, and which models take them.
+    pub(super) routing_preferences: Setting<Vec<Setting<Route>>>,
+    /// How the router works.
+    pub(super) routing: Setting<Routing>,
+    /// Plano's overrides.
+    pub(super) overrides: Setting<Overrides>,
+    /// Plano's, ignored: agents.
+    pub(super) agents: Setting<Ignored>,
+    /// Plano's, ignored: filters of requests and responses.
+    pub(super) filters: Setting<Ignored>,
+    /// Plano's, ignored: functions that a prompt may call.
+    pub(super) prompt_targets: Setting<Ignored>,
+    /// Plano's, ignored: checks of prompts.
+    pub(super) prompt_guards: Setting<Ignored>,
+    /// Plano's, ignored: the system prompt of its prompt gateway.
+    pub(super) system_prompt: Setting<Ignored>,
+    /// Plano's, ignored: `llm` or `prompt`.
+    pub(super) mode: Setting<Ignored>,
+    /// Plano's, ignored: endpoints of functions and agents.
+    pub(super) endpoints: Setting<Ignored>,
+    /// Plano's, ignored: tracing.
+    pub(super) tracing: Setting<Ignored>,
+    /// Plano's, ignored: limits of tokens.
+    pub(super) ratelimits: Setting<Ignored>,
+    /// Plano's, ignored: state of the Responses API.
+    pub(super) state_storage: Setting<Ignored>,
+    /// Plano's, ignored: prompt caching.
+    pub(super) prompt_caching: Setting<Ignored>,
+    /// Plano's, ignored: prices and latencies for `selection_policy`.
+    pub(super) model_metrics_sources: Setting<Ignored>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(untagged)]
+pub(super) enum Listeners {
+    #[serde(rename = "$list")]
+    List(Vec<Setting<Listener>>),
+    #[serde(rename = "$mapping")]
+    Mapping(Box<ListenerMap>),
+}
+
+/// Listeners by their direction, as in Plano's routing guide.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct ListenerMap {
+    /// Where applications send requests for models.
+    pub(super) egress_traffic: Setting<Listener>,
+    /// Plano's prompt gateway, ignored.
+    pub(super) ingress_traffic: Setting<Ignored>,
+}
+
+/// An address where clients connect.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Listener {
+    /// `model`. Plano's other types are ignored.
+    #[serde(rename = "type")]
+    #[schemars(extend("default" = "model"))]
+    pub(super) kind: Setting<ListenerType>,
+    /// A name for logs.
+    pub(super) name: Setting<String>,
+    /// An IP address; `0.0.0.0` listens on all interfaces.
+    #[schemars(extend("default" = defaults::ADDRESS.to_string()))]
+    pub(super) address: Setting<String>,
+    /// A port.
+    #[schemars(extend("default" = defaults::PORT, "minimum" = 1, "maximum" = 65535))]
+    pub(super) port: Setting<i64>,
+    /// Longest wait for the first byte of a provider's answer, such as `30s` or `2m`. It never cuts an answer that
+    /// has begun.
+    #[schemars(extend("default" = defaults::shown(defaults::FIRST_BYTE_TIMEOUT)))]
+    pub(super) timeout: Setting<String>,
+    /// Longest wait between two pieces of a provider's answer.
+    #[schemars(extend("default" = defaults::shown(defaults::IDLE_TIMEOUT)))]
+    pub(super) idle_timeout: Setting<String>,
+    /// Longest wait for the whole body of a client's request.
+    #[schemars(extend("default" = defaults::shown(defaults::BODY_TIMEOUT)))]
+    pub(super) body_timeout: Setting<String>,
+    /// Largest body of a client's request, in bytes or as `32MiB` or `10MB`.
+    #[schemars(extend("type" = ["string", "integer"], "default" = defaults::MAX_BODY))]
+    pub(super) max_body: Setting<String>,
+    /// Plano's, accepted and not needed: clients may speak any of the supported APIs.
+    pub(super) message_format: Setting<Ignored>,
+    /// Plano's, ignored: repeated attempts.
+    pub(super) max_retries: Setting<Ignored>,
+    /// Plano's, ignored: the router of an agent listener.
+    pub(super) router: Setting<Ignored>,
+    /// Plano's, ignored: the agents of an agent listener.
+    pub(super) agents: Setting<Ignored>,
+    /// Plano's, ignored: filters of requests.
+    pub(super) input_filters: Setting<Ignored>,
+    /// Plano's, ignored: filters of responses.
+    pub(super) output_filters: Setting<Ignored>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub(super) enum ListenerType {
+    Model,
+    Prompt,
+    Agent,
+}
+
+/// A model, or all models, of one provider.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields, extend("required" = ["model"]))]
+pub(super) struct Entry {
+    /// `provider/name`, such as `openai/gpt-5.2`, or `provider/*` for any model of the provider.
+    pub(super) model: Setting<String>,
+    /// Another name under which clients can ask for it.
+    pub(super) name: Setting<String>,
+    /// The provider's key: `$VARIABLE` or `${VARIABLE}`, from the environment or from `.env` beside the configuration.
+    pub(super) access_key: Setting<String>,
+    /// Takes requests that name no model where no route fits. At most one.
+    #[schemars(extend("default" = false))]
+    pub(super) default: Setting<bool>,
+    /// Where the provider is, such as `http://localhost:11434/v1`. A path replaces the provider's usual one.
+    pub(super) base_url: Setting<String>,
+    /// Which known provider's API it speaks, such as `openai` or `anthropic`; for providers that are not known.
+    pub(super) provider_interface: Setting<String>,
+    /// The `host` header to send instead of the host of `base_url`.
+    pub(super) http_host: Setting<String>,
+    /// Headers to add to each request. `$VARIABLE` and `${VARIABLE}` are replaced.
+    pub(super) headers: Setting<Named<String>>,
+    /// Send the client's own key instead of `access_key`.
+    #[schemars(extend("default" = false))]
+    pub(super) passthrough_auth: Setting<bool>,
+    /// Routes that lead to this model. The same route under several models leads to them in order.
+    pub(super) routing_preferences: Setting<Vec<Setting<Preference>>>,
+}
+
+/// A route under a model.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields, extend("required" = ["name", "description"]))]
+pub(super) struct Preference {
+    /// The route's name.
+    pub(super) name: Setting<String>,
+    /// What requests it is for, in plain words.
+    pub(super) description: Setting<String>,
+    /// Example requests; they sharpen the route.
+    pub(super) examples: Setting<Vec<Setting<String>>>,
+}
+
+/// What a semantic name leads to.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Alias {
+    /// A model, with or without its provider, or another alias.
+    pub(super) target: Setting<String>,
+    /// Several of them, tried in order. Give this or `target`.
+    pub(super) targets: Setting<Vec<Setting<String>>>,
+}
+
+/// A route: what requests are about, and which models take them.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields, extend("required" = ["name", "description", "models"]))]
+pub(super) struct Route {
+    /// The route's name.
+    pub(super) name: Setting<String>,
+    /// What requests it is for, in plain words.
+    pub(super) description: Setting<String>,
+    /// Who takes these requests, tried in order: models, with or without their provider, or aliases.
+    #[schemars(length(min = 1))]
+    pub(super) models: Setting<Vec<Setting<String>>>,
+    /// Example requests; they sharpen the route.
+    pub(super) examples: Setting<Vec<Setting<String>>>,
+    /// How to order the models.
+    pub(super) selection_policy: Setting<SelectionPolicy>,
+}
+
+/// How to order the models of a route.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields, extend("required" = ["prefer"]))]
+pub(super) struct SelectionPolicy {
+    /// `none` is the declared order. The others are not implemented yet: the declared order holds.
+    #[schemars(extend("default" = "none"))]
+    pub(super) prefer: Setting<Prefer>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub(super) enum Prefer {
+    Cheapest,
+    Fastest,
+    None,
+}
+
+/// How the router works.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Routing {
+    /// `explicit`: a model that the client names always wins. `always`: a route that fits wins over it, as in Plano.
+    #[schemars(extend("default" = "explicit"))]
+    pub(super) mode: Setting<RoutingMode>,
+    /// Longest wait for the router model; after it the embedded router decides.
+    #[schemars(extend("default" = defaults::shown(defaults::DEADLINE)))]
+    pub(super) deadline: Setting<String>,
+    /// The router model, as `overrides.llm_routing_model`. Without one the embedded router decides.
+    pub(super) arch_router: Setting<String>,
+    /// Plano's older way to name the router model: the entry's `name`.
+    pub(super) llm_provider: Setting<String>,
+    /// Plano's older way to name the router model: its name at the provider.
+    pub(super) model: Setting<String>,
+    /// Plano's, ignored: sessions.
+    pub(super) session_ttl_seconds: Setting<Ignored>,
+    /// Plano's, ignored: sessions.
+    pub(super) session_max_entries: Setting<Ignored>,
+    /// Plano's, ignored: sessions.
+    pub(super) session_cache: Setting<Ignored>,
+    /// Plano's, ignored: what a change of the model may cost.
+    pub(super) routing_budget: Setting<Ignored>,
+    /// Plano's, ignored: a change of the route on the user's turns only.
+    pub(super) route_on_user_only: Setting<Ignored>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub(super) enum RoutingMode {
+    Explicit,
+    Always,
+}
+
+/// Plano's overrides.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Overrides {
+    /// The router model, `provider/name` of an entry with a `base_url` where Arch-Router is served. It is for the
+    /// router only: no client can ask for it.
+    pub(super) llm_routing_model: Setting<String>,
+    /// Plano's, ignored: the router model of agents.
+    pub(super) agent_orchestration_model: Setting<Ignored>,
+    /// Plano's, ignored: how much the router model reads.
+    pub(super) orchestrator_model_context_length: Setting<Ignored>,
+    /// Plano's, ignored: longest wait for a connection.
+    pub(super) upstream_connect_timeout: Setting<Ignored>,
+    /// Plano's, ignored: certificates; the system's are used.
+    pub(super) upstream_tls_ca_path: Setting<Ignored>,
+    /// Plano's, ignored: signals.
+    pub(super) disable_signals: Setting<Ignored>,
+    /// Plano's, ignored: trimming of conversations.
+    pub(super) optimize_context_window: Setting<Ignored>,
+    /// Plano's, ignored: agents.
+    pub(super) use_agent_orchestrator: Setting<Ignored>,
+    /// Plano's, ignored: the prompt gateway.
+    pub(super) prompt_target_intent_matching_threshold: Setting<Ignored>,
+}
