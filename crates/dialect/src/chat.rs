@@ -343,17 +343,19 @@ pub enum Source {
 impl Source {
     /// Reads an address, taking `data:` addresses apart (RFC 2397; base64 only).
     #[must_use]
-    pub fn from_url(url: String) -> Self {
-        let parts = url
+    pub fn from_url(mut url: String) -> Self {
+        let head = url
             .get(..5)
             .filter(|scheme| scheme.eq_ignore_ascii_case("data:"))
-            .and_then(|_| url.get(5..))
-            .and_then(|rest| rest.split_once(','))
-            .and_then(|(head, data)| Some((head.strip_suffix(";base64")?, data)));
-        match parts {
-            Some((media_type, data)) => {
-                let media_type = media_type.split(';').next().unwrap_or_default().to_owned();
-                Self::Base64 { media_type, data: data.to_owned() }
+            .and_then(|_| url.split_once(','))
+            .and_then(|(head, _)| head.get(5..)?.strip_suffix(";base64"));
+        match head {
+            Some(head) => {
+                let media_type = head.split(';').next().unwrap_or_default().to_owned();
+                // The data may be megabytes: it moves to the front of its own memory.
+                let data_at = "data:".len() + head.len() + ";base64,".len();
+                url.drain(..data_at);
+                Self::Base64 { media_type, data: url }
             }
             None => Self::Url(url),
         }

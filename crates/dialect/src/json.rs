@@ -123,6 +123,15 @@ impl<'a> Fields<'a> {
         Node::new(self.get(name)?, &Path::Root).fields().ok()
     }
 
+    /// The object again, without the white space between its fields.
+    pub(crate) fn json(&self) -> Option<Json> {
+        let mut text = Vec::new();
+        Writer::new(&mut text).object(|out| {
+            self.0.iter().for_each(|(key, raw)| out.key(key).raw(raw.get()));
+        });
+        Json::parse(std::str::from_utf8(&text).ok()?)
+    }
+
     /// The value of one key as a count; anything else counts as absent.
     pub(crate) fn count(&self, name: &str) -> Option<u64> {
         Node::new(self.get(name)?, &Path::Root).count().ok()

@@ -19,9 +19,8 @@ fn list(node: Node<'_, '_>, path: &Path<'_>, inside_result: bool) -> Result<Vec<
         b'"' => Ok(vec![Part::text(node.string()?)]),
         b'[' => {
             let mut parts = Vec::new();
-            for (position, raw) in node.list()?.into_iter().enumerate() {
-                let path = path.index(position);
-                parts.push(block(Node::new(raw, &path), &path, inside_result)?);
+            for (position, fields) in node.objects()?.into_iter().enumerate() {
+                parts.push(block(fields, &path.index(position), inside_result)?);
             }
             Ok(parts)
         }
@@ -29,10 +28,12 @@ fn list(node: Node<'_, '_>, path: &Path<'_>, inside_result: bool) -> Result<Vec<
     }
 }
 
-fn block(node: Node<'_, '_>, path: &Path<'_>, inside_result: bool) -> Result<Part, Fault> {
-    let fields = node.fields()?;
+fn block(fields: Fields<'_>, path: &Path<'_>, inside_result: bool) -> Result<Part, Fault> {
     let kind = fields.string("type", path)?;
-    let other = |kind| Ok(Content::Other { kind, json: node.json() }.into());
+    let other = |kind| {
+        let json = fields.json().ok_or_else(|| path.fault("expected JSON"))?;
+        Ok(Content::Other { kind, json }.into())
+    };
     // The fields that make up the content; all others are a cache marker or ride along.
     let (content, known): (Content, &[&str]) = match kind.as_str() {
         "text" => (Content::Text(fields.string("text", path)?), &["text"]),

@@ -283,9 +283,8 @@ pub(super) fn content(node: Node<'_, '_>, path: &Path<'_>) -> Result<Vec<Part>, 
         b'"' => Ok(vec![Part::text(node.string()?)]),
         b'[' => {
             let mut parts = Vec::new();
-            for (position, raw) in node.list()?.into_iter().enumerate() {
-                let path = path.index(position);
-                parts.push(part(Node::new(raw, &path), &path)?);
+            for (position, fields) in node.objects()?.into_iter().enumerate() {
+                parts.push(part(fields, &path.index(position))?);
             }
             Ok(parts)
         }
@@ -293,15 +292,14 @@ pub(super) fn content(node: Node<'_, '_>, path: &Path<'_>) -> Result<Vec<Part>, 
     }
 }
 
-fn part(node: Node<'_, '_>, path: &Path<'_>) -> Result<Part, Fault> {
-    let fields = node.fields()?;
+fn part(fields: Fields<'_>, path: &Path<'_>) -> Result<Part, Fault> {
     let kind = fields.string("type", path)?;
     let known = match kind.as_str() {
         "text" => "text",
         "refusal" => "refusal",
         "image_url" => "image_url",
         "file" => "file",
-        _ => return Ok(Content::Other { kind, json: node.json() }.into()),
+        _ => return other(kind, &fields, path),
     };
     let mut extra = Extra::default();
     let (mut content, mut cache_control) = (None, None);
@@ -324,6 +322,11 @@ fn part(node: Node<'_, '_>, path: &Path<'_>) -> Result<Part, Fault> {
     }
     let content = content.ok_or_else(|| path.missing(known))?;
     Ok(Part { content, cache_control, extra })
+}
+
+fn other(kind: String, fields: &Fields<'_>, path: &Path<'_>) -> Result<Part, Fault> {
+    let json = fields.json().ok_or_else(|| path.fault("expected JSON"))?;
+    Ok(Content::Other { kind, json }.into())
 }
 
 fn image(node: Node<'_, '_>, path: &Path<'_>, extra: &mut Extra) -> Result<Content, Fault> {

@@ -26,6 +26,8 @@ struct ChoiceState {
     index: u64,
     /// Blocks that are calls: their number, and whether arguments have come. Their position is the call's index.
     calls: Vec<(u64, bool)>,
+    /// The block of refusal that is open.
+    refusal: Option<u64>,
 }
 
 impl Encoder {
@@ -96,7 +98,7 @@ impl Encoder {
         if let Some(position) = self.choices.iter().position(|choice| choice.index == index) {
             return position;
         }
-        self.choices.push(ChoiceState { index, calls: Vec::new() });
+        self.choices.push(ChoiceState { index, ..ChoiceState::default() });
         self.write_delta(index, out, |out| {
             out.text_field("role", "assistant");
             out.text_field("content", "");
@@ -114,7 +116,12 @@ impl Encoder {
     fn start(&mut self, choice: u64, block: u64, kind: &BlockKind, out: &mut Vec<u8>, loss: &mut Loss) {
         let position = self.choice(choice, out);
         match kind {
-            BlockKind::Text | BlockKind::Refusal | BlockKind::Thinking => {}
+            BlockKind::Text | BlockKind::Thinking => {}
+            BlockKind::Refusal => {
+                if let Some(state) = self.choices.get_mut(position) {
+                    state.refusal = Some(block);
+                }
+            }
             BlockKind::RedactedThinking(_) => loss.add("content[].redacted_thinking"),
             BlockKind::ToolCall { id, name } => {
                 let Some(state) = self.choices.get_mut(position) else { return };
@@ -140,7 +147,12 @@ impl Encoder {
     fn delta(&mut self, choice: u64, block: u64, delta: &Delta, out: &mut Vec<u8>, loss: &mut Loss) {
         let position = self.choice(choice, out);
         match delta {
-            Delta::Text(text) => self.write_delta(choice, out, |out| out.text_field("content", text)),
+            Delta::Text(text) => {
+                let is_refusal =
+                    self.choices.get(position).is_some_and(|choice| choice.refusal == Some(block));
+                let name = if is_refusal { "refusal" } else { "content" };
+                self.write_delta(choice, out, |out| out.text_field(name, text));
+            }
             Delta::Thinking(text) => {
                 self.write_delta(choice, out, |out| out.text_field("reasoning_content", text));
             }

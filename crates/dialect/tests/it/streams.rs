@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use waypost_dialect::DialectId;
 use waypost_dialect::DialectId::{AnthropicMessages, OpenAiChat};
-use waypost_dialect::chat::ChatResponse;
+use waypost_dialect::chat::{ChatResponse, Content};
 use waypost_dialect::dialect::{Observed, StreamOptions};
 use waypost_dialect::error::ResponseError;
 use waypost_dialect::event::{StreamEvent, fold};
@@ -75,6 +75,16 @@ fn fixtures_byte_by_byte_and_with_other_line_ends() {
             assert_eq!(tapped(dialect, &[other.as_bytes()]), tapped(dialect, &[&stream]), "{name}");
         }
     }
+}
+
+#[test]
+fn a_refusal_is_written_as_one() {
+    let stream = b"data: {\"choices\":[{\"delta\":{\"refusal\":\"No.\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
+    let events = read(OpenAiChat, &[stream]).0;
+    let back = read(OpenAiChat, &[&written(OpenAiChat, &events)]).0;
+    let parts = |events: &[StreamEvent]| fold(OpenAiChat, events).unwrap().choices.remove(0).parts;
+    assert_eq!(parts(&back), parts(&events));
+    assert_eq!(parts(&back), [Content::Refusal("No.".into()).into()]);
 }
 
 #[test]
