@@ -127,12 +127,12 @@ fn load(named: Option<&Path>) -> Result<(Option<PathBuf>, Loaded), Stop> {
     match config::load(&path, &Environment::of_process(folder)) {
         Ok(loaded) => {
             for warning in &loaded.warnings {
-                anstream::eprintln!("{warning}");
+                anstream::eprintln!("{warning:#}");
             }
             Ok((Some(path), loaded))
         }
         Err(problems) => {
-            anstream::eprintln!("{problems}");
+            anstream::eprintln!("{problems:#}");
             Err(Stop::Usage)
         }
     }
