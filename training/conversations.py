@@ -8,19 +8,70 @@ from common import key, labels, restyle, rng
 # Spaces whose labels do not overlap, so that routes of several may stand in one set and a text of one is foreign to the rest.
 # An action-type space and topic-type spaces side by side are what operators write.
 MIXES = (
-    ("llm_task", "support_int"), ("llm_task", "medquad"), ("llm_task", "support_dom", "medquad"),
-    ("stackoverflow", "medquad", "support_dom"), ("snips", "stackoverflow", "medquad"), ("llm_task", "snips"),
+    ("llm_task", "support_int"),
+    ("llm_task", "medquad"),
+    ("llm_task", "support_dom", "medquad"),
+    ("stackoverflow", "medquad", "support_dom"),
+    ("snips", "stackoverflow", "medquad"),
+    ("llm_task", "snips"),
     ("sgd_dom", "stackoverflow", "medquad"),
 )
-SINGLE = ("llm_task", "llm_task", "llm_task", "llm_domain", "llm_domain", "tool", "tool", "mmlu", "trivia", "support_int",
-          "ni_cat", "ml_task", "clinc_int", "clinc_dom", "sgd_act", "seal_api", "persona", "pb_act", "stackoverflow")
+SINGLE = (
+    "llm_task",
+    "llm_task",
+    "llm_task",
+    "llm_domain",
+    "llm_domain",
+    "tool",
+    "tool",
+    "mmlu",
+    "trivia",
+    "support_int",
+    "ni_cat",
+    "ml_task",
+    "clinc_int",
+    "clinc_dom",
+    "sgd_act",
+    "seal_api",
+    "persona",
+    "pb_act",
+    "stackoverflow",
+)
 # Foreign texts for "none fits"; each is far from the spaces listed behind it being absent.
-STRANGERS = {"snips": {"snips", "sgd_act", "sgd_dom", "clinc_int", "clinc_dom", "tool", "seal_api"},
-             "support_int": {"support_int", "support_dom", "sgd_act", "clinc_int", "clinc_dom", "tool", "seal_api"},
-             "medquad": {"medquad", "llm_domain", "mmlu", "clinc_int", "tool", "ni_cat", "seal_api", "persona", "llm_task", "trivia"},
-             "stackoverflow": {"stackoverflow", "llm_domain", "mmlu", "tool", "llm_task", "ml_task", "persona", "seal_api", "trivia"}}
-CATCH_ALL = ("general: everything that no other route covers", "default: anything else", "other topics: requests outside the other routes",
-             "fallback: whatever does not fit elsewhere", "general-purpose: everyday requests without a specialist")
+STRANGERS = {
+    "snips": {"snips", "sgd_act", "sgd_dom", "clinc_int", "clinc_dom", "tool", "seal_api"},
+    "support_int": {"support_int", "support_dom", "sgd_act", "clinc_int", "clinc_dom", "tool", "seal_api"},
+    "medquad": {
+        "medquad",
+        "llm_domain",
+        "mmlu",
+        "clinc_int",
+        "tool",
+        "ni_cat",
+        "seal_api",
+        "persona",
+        "llm_task",
+        "trivia",
+    },
+    "stackoverflow": {
+        "stackoverflow",
+        "llm_domain",
+        "mmlu",
+        "tool",
+        "llm_task",
+        "ml_task",
+        "persona",
+        "seal_api",
+        "trivia",
+    },
+}
+CATCH_ALL = (
+    "general: everything that no other route covers",
+    "default: anything else",
+    "other topics: requests outside the other routes",
+    "fallback: whatever does not fit elsewhere",
+    "general-purpose: everyday requests without a specialist",
+)
 
 
 class Builder:
@@ -44,8 +95,11 @@ class Builder:
         for space, label in chosen:
             wording = g.choice(self.tax[space][label])
             name, _, description = wording.partition(": ")
-            if not description or len(name) > 60:
-                name, description = restyle(label.split("/")[-1].split(".")[-1], g.choice(("plain", "snake", "kebab"))), description or wording
+            if not description or len(name.split()) > 5 or name.split()[0].lower() in ("the", "a", "an"):
+                name, description = (
+                    restyle(label.split("/")[-1].split(".")[-1], g.choice(("plain", "snake", "kebab"))),
+                    wording,
+                )
             while name in names:
                 name += " 2"
             names.add(name)
@@ -60,8 +114,18 @@ class Builder:
 
     def follow_up(self, space, label):
         g, f = self.g, self.prompts["follow_ups"]
-        group = self.group_of.get(label) if space == "llm_task" else {
-            "llm_domain": "fact", "trivia": "fact", "mmlu": "reasoning", "medquad": "fact", "stackoverflow": "code", "ml_task": "code"}.get(space)
+        group = (
+            self.group_of.get(label)
+            if space == "llm_task"
+            else {
+                "llm_domain": "fact",
+                "trivia": "fact",
+                "mmlu": "reasoning",
+                "medquad": "fact",
+                "stackoverflow": "code",
+                "ml_task": "code",
+            }.get(space)
+        )
         return g.choice(f[group] if group and g.random() < 0.65 else f["any"])
 
     def conversation(self, spaces, pool, routes, catch):
@@ -95,12 +159,22 @@ def write(train, seed, folder, banned, sets=900, per_set=9):
     """`routes.jsonl` and `train.jsonl` in the format of the evaluation groups."""
     builder = Builder(train, seed)
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "routes.jsonl").open("w", encoding="utf-8") as routes_out, (folder / "train.jsonl").open("w", encoding="utf-8") as out:
+    with (
+        (folder / "routes.jsonl").open("w", encoding="utf-8") as routes_out,
+        (folder / "train.jsonl").open("w", encoding="utf-8") as out,
+    ):
         for number in range(sets):
             spaces, pool, routes, catch = builder.routes()
             name = f"mix-{number:04}"
             shown = [{"name": r["name"], "description": r["description"]} for r in routes]
-            row = {"set": name, "group": "train", "source": "+".join(spaces), "license": "see README", "multi_turn": True, "routes": shown}
+            row = {
+                "set": name,
+                "group": "train",
+                "source": "+".join(spaces),
+                "license": "see README",
+                "multi_turn": True,
+                "routes": shown,
+            }
             routes_out.write(json.dumps(row, ensure_ascii=False) + "\n")
             for i in range(per_set):
                 messages = builder.conversation(spaces, pool, routes, catch)

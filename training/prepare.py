@@ -16,7 +16,7 @@ import conversations
 import held_out
 import sources
 import tasks
-from common import Repos, key
+from common import Repos, key, restyle
 
 
 def training_spaces(repos, seed):
@@ -62,7 +62,22 @@ def assemble(spaces, base, banned):
         used = {label for _, label, _ in fresh}
         tax[space] = {label: list(w) for label, w in wording.items() if label in used}
         items += [i for i in fresh if i[1] in tax[space]]
+    for space in tax:
+        tax[space] = {label: at_least_three(w) for label, w in tax[space].items()}
     return {"tax": tax, "items": items}
+
+
+def at_least_three(wordings):
+    """Adds plain variants to labels that came with one or two different wordings."""
+    different = list(dict.fromkeys(wordings))
+    if len(different) >= 3:
+        return list(wordings)
+    first = different[-1].partition(": ")[2] or different[0]
+    return list(wordings) + [
+        f"{restyle(first, 'snake')[:40]}: {first}",
+        f"requests about {first}",
+        f"{restyle(first, 'title')}",
+    ]
 
 
 def dump(path, value):

@@ -11,8 +11,39 @@ from common import labels, mostly_english, restyle, rng, sample, tidy, wordings
 MMLU_REPO, MMLU_DIR = "lm-sys/RouteLLM", "routellm/evals/mmlu/responses"
 NI_REPO = "luukkonenr/natural-instructions-fi"
 # Sources inside Super-NaturalInstructions that are kept for judging, overlap them, or whose licence forbids use here.
-NI_SKIP = ("bigbench", "banking", "clinc", "slurp", "massive", "hint", "schema_guided", "multidogo", "nlu_asdiv",
-           "yahoo", "hatexplain", "gigaword", "stereoset")
+NI_SKIP = (
+    "bigbench",
+    "banking",
+    "clinc",
+    "slurp",
+    "massive",
+    "hint",
+    "schema_guided",
+    "multidogo",
+    "nlu_asdiv",
+    "yahoo",
+    "hatexplain",
+    "gigaword",
+    "stereoset",
+    "samsum",
+    "xlsum",
+    "quail",
+    "spolin",
+    "imppres",
+    "amazon_us",
+    "multilingual_amazon",
+    "amazon_and_yelp",
+    "msr_",
+    "recipe_nlg",
+    "dialogre",
+    "rocstories",
+    "roc_stories",
+    "glucose",
+    "inquisitive",
+    "hippocorpus",
+    "liar",
+    "pubmed",
+)
 
 
 def capped(generator, pairs, per_label):
@@ -37,15 +68,27 @@ def mmlu_questions(repos, seed):
             elif shape < 0.85:
                 text = full
             else:
-                text = g.choice(["Help me with this question. ", "exam question: ", "Which answer is right?\n", "I got this in a quiz\n"]) + full
+                text = (
+                    g.choice(
+                        [
+                            "Help me with this question. ",
+                            "exam question: ",
+                            "Which answer is right?\n",
+                            "I got this in a quiz\n",
+                        ]
+                    )
+                    + full
+                )
             out.append((text, subject))
     return out
 
 
 def mmlu(repos, seed):
     table = labels("mmlu")
-    tax = {s: wordings([s], [d, f"{restyle(s, 'plain')} questions: {d}", f"exam and study help in {restyle(s, 'plain')}"])
-           for s, (_, d) in table.items()}
+    tax = {
+        s: wordings([s], [d, f"{restyle(s, 'plain')} questions: {d}", f"exam and study help in {restyle(s, 'plain')}"])
+        for s, (_, d) in table.items()
+    }
     return tax, capped(rng(seed, "mmlu-cap"), [p for p in mmlu_questions(repos, seed) if p[1] in tax], 90)
 
 
@@ -74,8 +117,12 @@ def stackoverflow_titles(repos):
 
 
 def stackoverflow(repos, seed):
-    tax = {n: wordings([n, f"{n} help"], [d, f"programming questions about {restyle(n, 'plain')}", f"{d}; errors and how-to"])
-           for n, d in labels("stackoverflow")}
+    tax = {
+        n: wordings(
+            [n, f"{n} help"], [d, f"programming questions about {restyle(n, 'plain')}", f"{d}; errors and how-to"]
+        )
+        for n, d in labels("stackoverflow")
+    }
     return tax, capped(rng(seed, "so"), stackoverflow_titles(repos), 160)
 
 
@@ -83,11 +130,11 @@ def medquad_questions(repos):
     paths = [p for p in repos.files("abachaa/MedQuAD", suffix=".xml") if re.match(r"\d+_", p)]
     out, answers = [], []
     for _, xml in repos.read_many("abachaa/MedQuAD", paths):
-        for kind, question in re.findall(r'<Question [^>]*qtype="([^"]*)"[^>]*>(.*?)</Question>', xml, re.S):
+        for kind, question in re.findall(r'<Question [^>]*qtype="([^"]*)"[^>]*>(.*?)</Question>', xml, re.DOTALL):
             text = tidy(question.replace("&amp;", "&").replace("\n", " "))
             if "&" not in text:
                 out.append((text, kind))
-        found = re.search(r"<Answer>([^<]{400,3000})</Answer>", xml, re.S)
+        found = re.search(r"<Answer>([^<]{400,3000})</Answer>", xml, re.DOTALL)
         if found:
             answers.append(tidy(re.sub(r"&\w+;", "", found[1])))
     return out, answers
@@ -101,9 +148,14 @@ def medquad(repos, seed):
 
 
 def support(repos, seed):
-    rows = csv.DictReader(io.StringIO(repos.read(
-        "bitext/customer-support-intent-detection-training-dataset",
-        "data/train/Bitext_Sample_Customer_Service_Training_Dataset.csv")))
+    rows = csv.DictReader(
+        io.StringIO(
+            repos.read(
+                "bitext/customer-support-intent-detection-training-dataset",
+                "data/train/Bitext_Sample_Customer_Service_Training_Dataset.csv",
+            )
+        )
+    )
     table, areas = labels("support"), labels("areas")
     pairs = [(tidy(r["utterance"]), r["intent"]) for r in rows]
     intents = {i: wordings(names, texts) for i, (_, names, *texts) in table.items()}
@@ -150,8 +202,13 @@ def sealtools(repos, seed):
             if len(fields) == 1:
                 field_pairs.append((tidy(row["query"]), next(iter(fields))))
     used = {a for _, a in api_pairs}
-    api_tax = {a: wordings([a], [apis[a]["api_description"], f"{apis[a]['api_description']} ({apis[a]['field'].split('/')[-1].lower()})"])
-               for a in sorted(used)}
+    api_tax = {
+        a: wordings(
+            [a],
+            [apis[a]["api_description"], f"{apis[a]['api_description']} ({apis[a]['field'].split('/')[-1].lower()})"],
+        )
+        for a in sorted(used)
+    }
     subs = defaultdict(set)
     for a in apis.values():
         field, _, sub = a["field"].partition("/")
@@ -160,7 +217,14 @@ def sealtools(repos, seed):
     field_tax = {}
     for field in sorted({f for _, f in field_pairs}):
         pick = sample(g, sorted(s for s in subs[field] if s), 8)
-        field_tax[field] = wordings([field], [f"anything about {field.lower()}", ", ".join(pick[:4]) or field.lower(), ", ".join(pick[4:8]) or f"{field.lower()} services"])
+        field_tax[field] = wordings(
+            [field],
+            [
+                f"anything about {field.lower()}",
+                ", ".join(pick[:4]) or field.lower(),
+                ", ".join(pick[4:8]) or f"{field.lower()} services",
+            ],
+        )
     return {"seal_api": (api_tax, capped(g, api_pairs, 4)), "seal_field": (field_tax, capped(g, field_pairs, 90))}
 
 
@@ -169,20 +233,33 @@ def ml_tasks(repos, seed):
     pairs = []
     for name in ("torchhub_train", "tensorflow_eval", "huggingface_eval"):
         for row in repos.json_lines("ShishirPatil/gorilla", f"data/apibench/{name}.json"):
-            found = re.search(r"###\s*Instruction:\s*(.*?)\n\s*###\s*Output", row["code"], re.S) or re.search(
-                r"'?Instruction'?:\s*['\"]?(.*?)['\"]?,?\s*'?Output'?:", row["code"], re.S)
+            found = re.search(r"###\s*Instruction:\s*(.*?)\n\s*###\s*Output", row["code"], re.DOTALL) or re.search(
+                r"'?Instruction'?:\s*['\"]?(.*?)['\"]?,?\s*'?Output'?:", row["code"], re.DOTALL
+            )
             domain = row.get("api_data", {}).get("domain", "")
             if found and domain and domain != "Classification":
-                label = re.sub(r"^(Natural Language Processing|Computer Vision|Multimodal|Audio|Tabular|Reinforcement Learning|Image|Text)\s+(?=\w+[ -]?\w*)",
-                               lambda m: m[0] if m[1] in ("Image", "Text", "Tabular", "Audio") else "", domain)
+                label = re.sub(
+                    r"^(Natural Language Processing|Computer Vision|Multimodal|Audio|Tabular|Reinforcement Learning|Image|Text)\s+(?=\w+[ -]?\w*)",
+                    lambda m: m[0] if m[1] in ("Image", "Text", "Tabular", "Audio") else "",
+                    domain,
+                )
                 words = list(dict.fromkeys(label.lower().split()))
                 pairs.append((tidy(found[1])[:1500], " ".join(words)))
     counts = defaultdict(int)
     for _, label in pairs:
         counts[label] += 1
     pairs = [p for p in pairs if counts[p[1]] >= 12]
-    tax = {lab: wordings([lab, f"{lab} models"], [f"machine learning models for {lab}", f"find or use a model that does {lab}", f"{lab} with a pre-trained network"])
-           for lab in sorted({lab for _, lab in pairs})}
+    tax = {
+        lab: wordings(
+            [lab, f"{lab} models"],
+            [
+                f"machine learning models for {lab}",
+                f"find or use a model that does {lab}",
+                f"{lab} with a pre-trained network",
+            ],
+        )
+        for lab in sorted({lab for _, lab in pairs})
+    }
     return tax, capped(rng(seed, "ml"), pairs, 90)
 
 
@@ -194,7 +271,9 @@ def personas(repos, seed):
     tax, pairs = {}, []
     for row in rows:
         act = tidy(row["act"]).strip("`\"'")
-        tax[act] = wordings([act], [f"acting as {act.lower()}", f"what one would ask of a {act.lower()}", f"persona of {act.lower()}"])
+        tax[act] = wordings(
+            [act], [f"acting as {act.lower()}", f"what one would ask of a {act.lower()}", f"persona of {act.lower()}"]
+        )
         pairs.append((tidy(row["prompt"])[:2500], act))
     return tax, pairs
 
@@ -215,13 +294,29 @@ def instructions(repos, seed):
         except (KeyError, ValueError):
             continue
         sources = " ".join(task["Source"]).lower()
-        if task["Input_language"] != ["English"] or task["Output_language"] != ["English"] or any(s in sources for s in NI_SKIP):
+        if (
+            task["Input_language"] != ["English"]
+            or task["Output_language"] != ["English"]
+            or any(s in sources for s in NI_SKIP)
+        ):
             continue
         definition = tidy(" ".join(task["Definition"]) if isinstance(task["Definition"], list) else task["Definition"])
         sentences = re.split(r"(?<=[.!?])\s+", definition)
-        asks = [s for s in sentences if re.search(r"\b(your task|you need to|you should|generate|write|answer|find|return|give|classify|identify|extract|create)\b", s, re.I)]
-        short = re.sub(r"^(in this task,?\s*)?(you('re| are) given [^.]*\.\s*)?(your (task|job) is to|you (need|have|are expected|are asked) to|you should)\s*", "",
-                       (asks or sentences)[0], flags=re.I)
+        asks = [
+            s
+            for s in sentences
+            if re.search(
+                r"\b(your task|you need to|you should|generate|write|answer|find|return|give|classify|identify|extract|create)\b",
+                s,
+                re.IGNORECASE,
+            )
+        ]
+        short = re.sub(
+            r"^(in this task,?\s*)?(you('re| are) given [^.]*\.\s*)?(your (task|job) is to|you (need|have|are expected|are asked) to|you should)\s*",
+            "",
+            (asks or sentences)[0],
+            flags=re.IGNORECASE,
+        )
         for instance in sample(g, task["Instances"], 60):
             raw = tidy(instance["input"])
             if not raw or len(raw) > 3000:

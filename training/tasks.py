@@ -8,11 +8,19 @@ from common import MAX_CHARS, labels, mostly_english, rng, sample, tidy, wording
 
 FENCE = {"Python": "python", "JavaScript": "js"}
 NI_AS_TASK = {
-    "Summarization": "summarization", "Title Generation": "title_generation", "Question Generation": "question_generation",
-    "Sentiment Analysis": "sentiment_analysis", "Paraphrasing": "rewriting", "Style Transfer": "rewriting",
-    "Text Simplification": "rewriting", "Sentence Compression": "rewriting", "Information Extraction": "data_extraction",
-    "Named Entity Recognition": "data_extraction", "Keyword Tagging": "data_extraction",
-    "Text Categorization": "text_classification", "Story Composition": "creative_writing",
+    "Summarization": "summarization",
+    "Title Generation": "title_generation",
+    "Question Generation": "question_generation",
+    "Sentiment Analysis": "sentiment_analysis",
+    "Paraphrasing": "rewriting",
+    "Style Transfer": "rewriting",
+    "Text Simplification": "rewriting",
+    "Sentence Compression": "rewriting",
+    "Information Extraction": "data_extraction",
+    "Named Entity Recognition": "data_extraction",
+    "Keyword Tagging": "data_extraction",
+    "Text Categorization": "text_classification",
+    "Story Composition": "creative_writing",
 }
 
 
@@ -21,7 +29,7 @@ def python_functions(repos, repo):
     for _, text in repos.read_many(repo, repos.files(repo, suffix=".py")):
         for block in re.split(r"\n(?=def )", text)[1:]:
             block = re.split(r"\n(?=\S)", block)[0]
-            block = re.sub(r'\n\s+r?"""(.*?)"""', "", block, count=1, flags=re.S).rstrip()
+            block = re.sub(r'\n\s+r?"""(.*?)"""', "", block, count=1, flags=re.DOTALL).rstrip()
             if 120 < len(block) < 1800 and block.count("\n") > 3 and not block.startswith("def test"):
                 yield block
 
@@ -31,26 +39,41 @@ def snippets(repos, seed):
     g = rng(seed, "snippets")
     out = [(c, "Python") for c in sample(g, python_functions(repos, "TheAlgorithms/Python"), 900)]
     js = []
-    for path, text in repos.read_many("trekhleb/javascript-algorithms", repos.files("trekhleb/javascript-algorithms", "src", ".js")):
-        text = re.sub(r"/\*\*.*?\*/\n?", "", text, flags=re.S)
+    for path, text in repos.read_many(
+        "trekhleb/javascript-algorithms", repos.files("trekhleb/javascript-algorithms", "src", ".js")
+    ):
+        text = re.sub(r"/\*\*.*?\*/\n?", "", text, flags=re.DOTALL)
         if "__test__" not in path and 120 < len(text) < 2200:
             js.append((text.strip(), "JavaScript"))
-    for _, text in repos.read_many("30-seconds/30-seconds-of-code", repos.files("30-seconds/30-seconds-of-code", "snippets", ".md")):
-        found = re.search(r"```js\n(.*?)```", text, re.S)
+    for _, text in repos.read_many(
+        "30-seconds/30-seconds-of-code", repos.files("30-seconds/30-seconds-of-code", "snippets", ".md")
+    ):
+        found = re.search(r"```js\n(.*?)```", text, re.DOTALL)
         if found and len(found[1]) > 60:
             js.append((found[1].strip(), "JavaScript"))
     return out + sample(g, js, 500)
 
 
 def passages(repos, seed, ni_rows):
-    """Prose for text tasks: abstracts, health articles, exam sources, reviews, news, dialogues and short stories."""
+    """Prose for text tasks: paper abstracts, health articles, exam sources, reviews, news, dialogues and short stories."""
     g = rng(seed, "passages")
     papers = [" ".join(r["source"]) for r in repos.json_lines("allenai/scitldr", "SciTLDR-Data/SciTLDR-A/train.jsonl")]
-    pubmed = [" ".join(r["CONTEXTS"]) for r in json.loads(repos.read("pubmedqa/pubmedqa", "data/ori_pqal.json")).values()]
     _, health = sources.medquad_questions(repos)
-    prose = [raw for _, c, raw, _ in ni_rows if c in ("Summarization", "Title Generation", "Story Composition", "Dialogue Generation", "Text Categorization", "Keyword Tagging")]
+    prose = [
+        raw
+        for _, c, raw, _ in ni_rows
+        if c
+        in (
+            "Summarization",
+            "Title Generation",
+            "Story Composition",
+            "Dialogue Generation",
+            "Text Categorization",
+            "Keyword Tagging",
+        )
+    ]
     out = []
-    for part, count in ((papers, 350), (pubmed, 350), (health, 400), (prose, 900)):
+    for part, count in ((papers, 500), (health, 500), (prose, 1000)):
         out += [t for t in sample(g, [tidy(p) for p in part], count) if 80 < len(t) < 3000 and mostly_english(t)]
     g.shuffle(out)
     return out
@@ -67,10 +90,18 @@ class Asker:
         t, t2 = g.sample(p["topics"], 2)
         lang = lang or g.choice(p["languages"])
         values = {
-            "lang": lang, "lang2": g.choice([x for x in p["languages"] if x != lang]), "err": g.choice(p["errors"]),
-            "test": g.choice(p["tests"]), "tongue": g.choice(p["tongues"]), "q": g.choice(p["questions"]),
-            "cats": g.choice(p["categories"]), "t": t, "t2": t2, "p": g.choice(p["projects"]),
-            "s": g.choice(p["selections"]), "r": g.choice(p["patterns"]),
+            "lang": lang,
+            "lang2": g.choice([x for x in p["languages"] if x != lang]),
+            "err": g.choice(p["errors"]),
+            "test": g.choice(p["tests"]),
+            "tongue": g.choice(p["tongues"]),
+            "q": g.choice(p["questions"]),
+            "cats": g.choice(p["categories"]),
+            "t": t,
+            "t2": t2,
+            "p": g.choice(p["projects"]),
+            "s": g.choice(p["selections"]),
+            "r": g.choice(p["patterns"]),
         }
         text = re.sub(r"\{(\w+)\}", lambda m: values[m[1]], ask)
         style = g.random()
@@ -92,7 +123,9 @@ class Asker:
         g = self.g
         ask = self.fill(ask)
         shown = g.choice([text, text, f'"{text}"', f"---\n{text}\n---", f"Text: {text}"])
-        return g.choice([f"{ask}\n\n{shown}", f"{shown}\n\n{ask}", f"{ask}: {shown}" if len(text) < 500 else f"{ask}\n{shown}"])
+        return g.choice(
+            [f"{ask}\n\n{shown}", f"{shown}\n\n{ask}", f"{ask}: {shown}" if len(text) < 500 else f"{ask}\n{shown}"]
+        )
 
 
 def llm_tasks(repos, seed, ni_rows):
@@ -111,7 +144,10 @@ def llm_tasks(repos, seed, ni_rows):
         for _ in range(220):
             one = g.choice(texts)
             cut = g.random()
-            if label in ("translation", "rewriting", "proofreading", "sentiment_analysis", "text_classification") and cut < 0.6:
+            if (
+                label in ("translation", "rewriting", "proofreading", "sentiment_analysis", "text_classification")
+                and cut < 0.6
+            ):
                 one = " ".join(re.split(r"(?<=[.!?])\s+", one)[: g.randint(1, 3)])[:500]
             elif cut < 0.1:
                 one = "\n\n".join(g.sample(texts, 5))[: MAX_CHARS - 500]
@@ -119,9 +155,13 @@ def llm_tasks(repos, seed, ni_rows):
     for label, asks in prompts["topic"].items():
         made = {asker.fill(g.choice(asks)) for _ in range(260)}
         out += [(t, label) for t in sorted(made)]
-    bugs = [t for p, t in repos.read_many("jkoppel/QuixBugs", repos.files("jkoppel/QuixBugs", "python_programs", ".py")) if "test" not in p]
+    bugs = [
+        t
+        for p, t in repos.read_many("jkoppel/QuixBugs", repos.files("jkoppel/QuixBugs", "python_programs", ".py"))
+        if "test" not in p
+    ]
     for one in bugs:
-        one = re.sub(r'\n*"""(.*?)"""\s*', "\n", one, flags=re.S).strip()
+        one = re.sub(r'\n*"""(.*?)"""\s*', "\n", one, flags=re.DOTALL).strip()
         out += [(asker.with_code(ask, one, "Python"), "debugging") for ask in g.sample(prompts["code"]["debugging"], 2)]
     out += gathered(repos, seed, ni_rows)
     tax = {lab: wordings(e["names"], e["texts"]) for lab, e in labels("llm_task").items()}
@@ -138,22 +178,45 @@ def gathered(repos, seed, ni_rows):
     for row in repos.json_lines("google-deepmind/AQuA", "dev.json")[:200]:
         options = "\n".join(row["options"])
         out.append((tidy(row["question"]) + (f"\n{options}" if g.random() < 0.5 else ""), "math_problem"))
-    claims = [r.split("\t")[0] for r in repos.read("google-research/FLAN", "flan/v2/cot_data/strategyqa_train.tsv").split("\n") if "\t" in r]
+    claims = [
+        r.split("\t")[0]
+        for r in repos.read("google-research/FLAN", "flan/v2/cot_data/strategyqa_train.tsv").split("\n")
+        if "\t" in r
+    ]
     out += [(tidy(c), "logical_reasoning") for c in sample(g, claims, 160)]
     made = json.loads(repos.read("teknium1/GPTeacher", "Codegen/codegen-instruct.json"))
     for row in sample(g, made, len(made)):
-        if re.match(r"(write|create|implement|design|develop|build|generate|code)\b", row["instruction"], re.I) and not re.search(r"\b(test|query|regex|sql|docker)", row["instruction"], re.I):
-            out.append((tidy(f"{row['instruction']}\n{row['input']}" if row["input"] else row["instruction"]), "code_generation"))
+        if re.match(
+            r"(write|create|implement|design|develop|build|generate|code)\b", row["instruction"], re.IGNORECASE
+        ) and not re.search(r"\b(test|query|regex|sql|docker)", row["instruction"], re.IGNORECASE):
+            out.append(
+                (
+                    tidy(f"{row['instruction']}\n{row['input']}" if row["input"] else row["instruction"]),
+                    "code_generation",
+                )
+            )
     asked = json.loads(repos.read("teknium1/GPTeacher", "Roleplay/roleplay-simple-deduped-roleplay-instruct.json"))
     out += [(tidy(r["instruction"]), "roleplay") for r in sample(g, asked, 200)]
     _, acts = sources.personas(repos, seed)
     out += [(t, "roleplay") for t, _ in acts if t.lower().startswith("i want you to act")]
-    out += [(t, "question_answering") for t, c in sample(g, sources.trivia_questions(repos), 500) if c not in ("brain-teasers", "hobbies")]
+    out += [
+        (t, "question_answering")
+        for t, c in sample(g, sources.trivia_questions(repos), 500)
+        if c not in ("brain-teasers", "hobbies")
+    ]
     out += [(t, "logical_reasoning") for t, c in sources.trivia_questions(repos) if c == "brain-teasers"]
-    papers = json.loads(repos.read("pubmedqa/pubmedqa", "data/ori_pqal.json")).values()
-    for row in sample(g, papers, 150):
-        context = " ".join(row["CONTEXTS"])[:1500]
-        out.append((g.choice([f"{row['QUESTION']} What do studies say?", f"{row['QUESTION']}\n\nHere is an abstract:\n{context}\n\nIs the conclusion sound?"]), "research"))
+    papers = [" ".join(r["source"]) for r in repos.json_lines("allenai/scitldr", "SciTLDR-Data/SciTLDR-A/dev.jsonl")]
+    for abstract in sample(g, papers, 120):
+        ask = g.choice(
+            [
+                "What is new about this work?",
+                "Is the conclusion of this abstract sound?",
+                "Write a peer review of this submission.",
+                "Which related papers should be cited here?",
+                "What are the limitations of this study?",
+            ]
+        )
+        out.append((g.choice([f"{ask}\n\n{tidy(abstract)}", f"{tidy(abstract)}\n\n{ask}"]), "research"))
     return out
 
 
