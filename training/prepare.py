@@ -62,8 +62,7 @@ def assemble(spaces, base, banned):
         used = {label for _, label, _ in fresh}
         tax[space] = {label: list(w) for label, w in wording.items() if label in used}
         items += [i for i in fresh if i[1] in tax[space]]
-    for space in tax:
-        tax[space] = {label: at_least_three(w) for label, w in tax[space].items()}
+    tax = {space: {label: at_least_three(w) for label, w in of.items()} for space, of in tax.items()}
     return {"tax": tax, "items": items}
 
 
