@@ -495,7 +495,7 @@ def api_bank(repos, seed):
     g = rng(seed, "api-bank")
     table = labels("held_out_routes")
     of = {api: domain for domain, apis in table["api_bank_of"].items() for api in apis}
-    group = Group("api-bank", "AlibabaResearch/DAMO-ConvAI, API-Bank level 1", "MIT", True)
+    group = Group("api-bank", "AlibabaResearch/DAMO-ConvAI, API-Bank level 1", "Apache-2.0", True)
     sets = leave_out_sets(group, [tuple(r) for r in table["api_bank"]], 2, 3, g)
     folder = "api-bank/lv1-lv2-samples/level-1-given-desc"
     for _, text in repos.read_many(
