@@ -1,4 +1,8 @@
 //! The one integration binary.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test's own functions fail the test")]
 
 mod config;
 mod echo;
+mod fake;
+mod passthrough;
+mod support;
