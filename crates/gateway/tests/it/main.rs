@@ -2,7 +2,10 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test's own functions fail the test")]
 
 mod config;
+mod decision;
 mod echo;
 mod fake;
+mod faults;
 mod passthrough;
+mod routing;
 mod support;

@@ -51,7 +51,7 @@ pub(crate) const BOTH: [&str; 2] = [CHAT, MESSAGES];
 
 /// One model of each dialect at the same provider: `m` (the default) speaks Chat Completions, `c` Messages. `limits`
 /// are keys of the listener.
-pub(crate) fn pair(provider: SocketAddr, limits: &str) -> String {
+pub(crate) fn pair(provider: impl std::fmt::Display, limits: &str) -> String {
     format!(
         "
 listeners: {{egress_traffic: {{{limits}}}}}
