@@ -14,7 +14,7 @@ use waypost_dialect::loss::Loss;
 use super::forward::{Answer, AnswerBody, Asked, Failure, StreamWish};
 use crate::telemetry::record::Record;
 use crate::upstream::client::{Segments, failed_to_connect};
-use crate::upstream::endpoint::Upstream;
+use crate::upstream::endpoint::{Upstream, is_named_by_connection};
 use crate::worker::Worker;
 
 /// Largest plain answer that is held, in bytes.
@@ -244,11 +244,12 @@ fn is_object(bytes: &[u8]) -> bool {
 }
 
 /// The headers of an answer that its client gets: no hop-by-hop ones (RFC 9110 section 7.6.1), no cookies (they belong
-/// to the operator's account), and after a translation none that describe the provider's own body.
+/// to the operator's account), none that only this gateway may say, and after a translation none that describe the
+/// provider's own body.
 fn passed_on(headers: &HeaderMap, same_dialect: bool) -> HeaderMap {
     let mut kept = HeaderMap::with_capacity(headers.len() + 8);
     for (name, value) in headers {
-        if is_passed_on(name, same_dialect) {
+        if is_passed_on(name, same_dialect) && !is_named_by_connection(headers, name) {
             kept.append(name, value.clone());
         }
     }
@@ -272,6 +273,6 @@ fn is_passed_on(name: &HeaderName, same_dialect: bool) -> bool {
         | "date"
         | "server" => false,
         "content-type" | "content-encoding" | "content-md5" | "digest" | "etag" => same_dialect,
-        _ => true,
+        name => !name.starts_with("x-waypost-"),
     }
 }

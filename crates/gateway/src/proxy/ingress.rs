@@ -1,48 +1,81 @@
 //! Reading a request's body within limits of size and time.
 
+use std::io;
+
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, EXPECT};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use waypost_dialect::error::{ApiError, ErrorKind};
 
 use crate::config::Listener;
+use crate::telemetry::CLIENT_CLOSED;
+
+/// How much of a refused body is read and thrown away, in bytes.
+const MAX_DISCARDED: usize = 256 * 1024 * 1024;
 
 /// Reads the whole body. One that arrives in one piece is not copied.
 ///
 /// # Errors
-/// Over the listener's limit (413), slower than its limit between two pieces (408), compressed (415 as 400), or the
-/// client went away.
+/// Over the listener's limit of size (413) or of time (408), compressed (415 as 400), or the client went away (499 in
+/// the record).
 pub async fn read(headers: &HeaderMap, mut body: Incoming, limits: &Listener) -> Result<Bytes, ApiError> {
     if headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+        discard(headers, body, limits);
         let message = "compressed request bodies are not supported: send it without `content-encoding`";
         return Err(ApiError::new(ErrorKind::InvalidRequest, message));
     }
+    match tokio::time::timeout(limits.body_timeout, collect(headers, &mut body, limits.max_body_bytes)).await
+    {
+        Ok(Err(error)) if error.kind == ErrorKind::TooLarge => {
+            discard(headers, body, limits);
+            Err(error)
+        }
+        Ok(read) => read,
+        Err(_elapsed) => {
+            let seconds = limits.body_timeout.as_secs_f64();
+            let message = format!("the request body did not arrive within {seconds} seconds");
+            Err(ApiError::new(ErrorKind::RequestTimeout, message))
+        }
+    }
+}
+
+/// Reads what is left of a body that is refused, beside the answer and within limits: a connection that is closed
+/// while its client still sends is reset, and the client may never see the answer.
+pub fn discard(headers: &HeaderMap, mut body: Incoming, limits: &Listener) {
+    // A client that waits for leave to send is answered instead.
+    if headers.contains_key(EXPECT) || hyper::body::Body::is_end_stream(&body) {
+        return;
+    }
+    let limit = limits.body_timeout;
+    tokio::spawn(async move {
+        let rest = async {
+            let mut length = 0;
+            while let Some(Ok(frame)) = body.frame().await
+                && length <= MAX_DISCARDED
+            {
+                length += frame.data_ref().map_or(0, Bytes::len);
+            }
+        };
+        // Whether it came to its end makes no difference.
+        let _ = tokio::time::timeout(limit, rest).await;
+    });
+}
+
+async fn collect(headers: &HeaderMap, body: &mut Incoming, limit: usize) -> Result<Bytes, ApiError> {
     let announced =
         headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    if announced.is_some_and(|length| length > limits.max_body_bytes) {
-        return Err(too_large(limits.max_body_bytes));
+    if announced.is_some_and(|length| length > limit) {
+        return Err(too_large(limit));
     }
     let mut first = Bytes::new();
     let mut joined = BytesMut::new();
-    loop {
-        let frame = match tokio::time::timeout(limits.body_timeout, body.frame()).await {
-            Err(_elapsed) => {
-                let seconds = limits.body_timeout.as_secs_f64();
-                let message = format!("the request body did not arrive: nothing came for {seconds} seconds");
-                return Err(ApiError::new(ErrorKind::RequestTimeout, message));
-            }
-            Ok(None) => break,
-            Ok(Some(Err(error))) => {
-                let message = format!("the request body ended early: {error}");
-                return Err(ApiError::new(ErrorKind::InvalidRequest, message));
-            }
-            Ok(Some(Ok(frame))) => frame,
-        };
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| broken(&error))?;
         let Ok(data) = frame.into_data() else { continue };
-        if first.len() + joined.len() + data.len() > limits.max_body_bytes {
-            return Err(too_large(limits.max_body_bytes));
+        if first.len() + joined.len() + data.len() > limit {
+            return Err(too_large(limit));
         }
         if joined.is_empty() && first.is_empty() {
             first = data;
@@ -57,6 +90,25 @@ pub async fn read(headers: &HeaderMap, mut body: Incoming, limits: &Listener) ->
         joined.extend_from_slice(&data);
     }
     Ok(if joined.is_empty() { first } else { joined.freeze() })
+}
+
+/// A body that ends early: its client has left, or does not keep to HTTP.
+fn broken(error: &hyper::Error) -> ApiError {
+    let message = format!("the request body ended early: {error}");
+    let refusal = ApiError::new(ErrorKind::InvalidRequest, message);
+    if has_left(error) { ApiError { status: CLIENT_CLOSED, ..refusal } } else { refusal }
+}
+
+fn has_left(error: &hyper::Error) -> bool {
+    let source = std::error::Error::source(error);
+    let kind = source.and_then(|source| source.downcast_ref::<io::Error>()).map(io::Error::kind);
+    error.is_incomplete_message()
+        || error.is_closed()
+        || error.is_canceled()
+        || matches!(
+            kind,
+            Some(io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe)
+        )
 }
 
 fn too_large(limit: usize) -> ApiError {

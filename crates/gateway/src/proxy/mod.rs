@@ -90,8 +90,9 @@ fn explain(record: &Record) -> HeaderMap {
 
 /// A header value of visible ASCII; all else is percent-encoded (RFC 3986), so that a name in any script survives.
 fn visible(text: &str) -> Option<HeaderValue> {
-    if let Ok(value) = HeaderValue::from_str(text) {
-        return Some(value);
+    // Checked here, as `HeaderValue` takes any byte above ASCII.
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~' if byte != b'%')) {
+        return HeaderValue::try_from(text).ok();
     }
     let mut encoded = String::with_capacity(text.len() * 3);
     for byte in text.bytes() {

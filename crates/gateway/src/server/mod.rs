@@ -4,7 +4,8 @@ pub mod listener;
 pub mod models;
 pub mod respond;
 
-use http::{Method, Request, Response, StatusCode};
+use http::header::ALLOW;
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use waypost_dialect::DialectId;
 use waypost_dialect::error::{ApiError, ErrorKind};
@@ -63,7 +64,11 @@ const fn endpoint(path: &'static str, method: Method, operation: Operation, dial
 pub async fn dispatch(worker: &Worker, request: Request<Incoming>) -> Response<ResponseBody> {
     let endpoint = match find(request.method(), request.uri().path()) {
         Ok(endpoint) => endpoint,
-        Err((dialect, error)) => return respond::error(dialect, &error),
+        Err(refusal) => {
+            let (head, body) = request.into_parts();
+            proxy::ingress::discard(&head.headers, body, &worker.listener);
+            return refusal.respond();
+        }
     };
     match endpoint.operation {
         Operation::Proxy | Operation::Decide => proxy::handle(worker, endpoint, request).await,
@@ -81,23 +86,38 @@ pub async fn dispatch(worker: &Worker, request: Request<Incoming>) -> Response<R
     }
 }
 
-fn find(method: &Method, path: &str) -> Result<&'static Endpoint, (DialectId, ApiError)> {
-    let mut allowed = None;
-    for endpoint in ENDPOINTS {
-        if endpoint.path == path {
-            if endpoint.method == *method || (*method == Method::HEAD && endpoint.method == Method::GET) {
-                return Ok(endpoint);
-            }
-            allowed = Some(endpoint);
-        }
+/// Why a request has no endpoint.
+struct Refusal {
+    dialect: DialectId,
+    error: ApiError,
+    /// The methods that its path takes (RFC 9110 section 15.5.6).
+    allow: Option<&'static str>,
+}
+
+impl Refusal {
+    fn respond(&self) -> Response<ResponseBody> {
+        let mut response = respond::error(self.dialect, &self.error);
+        response.headers_mut().extend(self.allow.map(|methods| (ALLOW, HeaderValue::from_static(methods))));
+        response
     }
-    if let Some(endpoint) = allowed {
+}
+
+fn find(method: &Method, path: &str) -> Result<&'static Endpoint, Refusal> {
+    if let Some(endpoint) = ENDPOINTS.iter().find(|endpoint| endpoint.path == path) {
+        if endpoint.method == *method || (*method == Method::HEAD && endpoint.method == Method::GET) {
+            return Ok(endpoint);
+        }
         let message = format!("`{path}` takes {}, not {method}", endpoint.method);
-        return Err((endpoint.dialect, ApiError::new(ErrorKind::MethodNotAllowed, message)));
+        return Err(Refusal {
+            dialect: endpoint.dialect,
+            error: ApiError::new(ErrorKind::MethodNotAllowed, message),
+            allow: Some(if endpoint.method == Method::GET { "GET, HEAD" } else { "POST" }),
+        });
     }
     let dialect =
         if path.contains("/messages") { DialectId::AnthropicMessages } else { DialectId::OpenAiChat };
     let known: Vec<&str> = ENDPOINTS.iter().map(|endpoint| endpoint.path).collect();
     let message = format!("there is no `{method} {path}`; the endpoints are {}", known.join(", "));
-    Err((dialect, ApiError::new(ErrorKind::NotFound, message).with_code("unknown_url")))
+    let error = ApiError::new(ErrorKind::NotFound, message).with_code("unknown_url");
+    Err(Refusal { dialect, error, allow: None })
 }

@@ -35,8 +35,9 @@ impl Telemetry {
     }
 }
 
-/// Status in the record of a request whose client left before the answer's end (nginx's convention; never sent).
-const CLIENT_CLOSED: u16 = 499;
+/// Status in the record of a request whose client left before the answer's end (nginx's convention; nobody is there to
+/// read it).
+pub(crate) const CLIENT_CLOSED: u16 = 499;
 
 /// A record that is settled exactly once: by [`Open::settle`], or as closed by the client if it is dropped before (a
 /// client that hangs up drops its request's future or body).

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST};
+use http::header::{ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST};
 use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use secrecy::{ExposeSecret, SecretString};
@@ -103,7 +103,7 @@ impl Upstream {
     pub fn headers(&self, client: &HeaderMap, client_dialect: DialectId, dialect: DialectId) -> HeaderMap {
         let mut headers = HeaderMap::with_capacity(client.len() + 4);
         for (name, value) in client {
-            if is_forwarded(name, client_dialect == dialect) {
+            if is_forwarded(name, client_dialect == dialect) && !is_named_by_connection(client, name) {
                 headers.append(name, value.clone());
             }
         }
@@ -170,6 +170,12 @@ fn client_key(headers: &HeaderMap) -> Option<&str> {
     let bearer = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let bearer = bearer.map(|value| value.strip_prefix("Bearer ").unwrap_or(value).trim());
     bearer.or_else(|| headers.get("x-api-key")?.to_str().ok())
+}
+
+/// True for a header that the message's own `connection` header keeps to this hop (RFC 9110 section 7.6.1).
+pub(crate) fn is_named_by_connection(headers: &HeaderMap, name: &HeaderName) -> bool {
+    let values = headers.get_all(CONNECTION).into_iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|option| option.trim().eq_ignore_ascii_case(name.as_str()))
 }
 
 /// Which of a client's headers go to the provider. Never: hop-by-hop headers (RFC 9110 section 7.6.1), the client's

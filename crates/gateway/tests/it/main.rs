@@ -1,4 +1,12 @@
 //! The one integration binary.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test's own functions fail the test")]
 
+mod bad_input;
 mod config;
+mod decision;
 mod echo;
+mod fake;
+mod faults;
+mod passthrough;
+mod routing;
+mod support;

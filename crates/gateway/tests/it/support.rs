@@ -45,6 +45,74 @@ model_aliases:
   creative-model: {target: claude-sonnet-4-5}
 ";
 
+pub(crate) const CHAT: &str = "/v1/chat/completions";
+pub(crate) const MESSAGES: &str = "/v1/messages";
+pub(crate) const BOTH: [&str; 2] = [CHAT, MESSAGES];
+
+/// One model of each dialect at the same provider: `m` (the default) speaks Chat Completions, `c` Messages. `limits`
+/// are keys of the listener.
+pub(crate) fn pair(provider: impl std::fmt::Display, limits: &str) -> String {
+    format!(
+        "
+listeners: {{egress_traffic: {{{limits}}}}}
+model_providers:
+  - {{model: openai/m, access_key: $OPENAI_API_KEY, base_url: 'http://{provider}', default: true}}
+  - {{model: anthropic/c, access_key: $ANTHROPIC_API_KEY, base_url: 'http://{provider}'}}
+model_aliases: {{fast: {{target: m}}, careful: {{target: c}}}}
+"
+    )
+}
+
+/// All ways through [`pair`]: the client's path and the model.
+pub(crate) const WAYS: [(&str, &str); 4] = [(CHAT, "m"), (MESSAGES, "c"), (CHAT, "c"), (MESSAGES, "m")];
+
+/// The body of a question.
+pub(crate) fn question(path: &str, model: &str, text: &str) -> Value {
+    let mut body = json!({"model": model, "messages": [{"role": "user", "content": text}]});
+    if path.ends_with("/messages") {
+        body["max_tokens"] = 100.into();
+    }
+    body
+}
+
+/// A POST as its bytes. `headers` end in a line break.
+pub(crate) fn request(path: &str, headers: &str, body: &str) -> String {
+    format!(
+        "POST {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\ncontent-type: application/json\r\n\
+         authorization: Bearer client-secret\r\nx-api-key: client-secret\r\ncookie: session=client-secret\r\n\
+         x-trace: abc\r\n{headers}content-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+/// The message and the type of an error, which has to have the form of the path's API.
+pub(crate) fn error_of(path: &str, body: &Value) -> (String, String) {
+    let error = &body["error"];
+    let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    if path.contains("/messages") {
+        assert_eq!(body["type"], "error", "{body}");
+        assert_eq!(keys(error), ["message", "type"], "{body}");
+    } else {
+        assert_eq!(keys(body), ["error"], "{body}");
+        assert_eq!(keys(error), ["code", "message", "param", "type"], "{body}");
+    }
+    (error["message"].as_str().unwrap().to_owned(), error["type"].as_str().unwrap().to_owned())
+}
+
+/// The same for an error that a provider may have written, with fields of its own.
+pub(crate) fn error_of_any(path: &str, body: &Value) -> (String, String) {
+    assert_eq!(body["type"] == "error", path.contains("/messages"), "{body}");
+    let text = |key: &str| body["error"][key].as_str().unwrap().to_owned();
+    (text("message"), text("type"))
+}
+
+fn no_key(text: &str) {
+    for (_, key) in KEYS {
+        assert!(!text.contains(key), "a key is shown: {text}");
+    }
+    assert!(!text.contains("client-secret"), "the client's key is shown: {text}");
+}
+
 /// A running gateway with its own echo provider.
 #[derive(Debug)]
 pub(crate) struct Gateway {
@@ -65,7 +133,8 @@ impl Gateway {
     pub(crate) fn with(config: &str) -> Self {
         let echo = start_echo();
         let text = config.replace("@ECHO@", &echo.to_string());
-        let loaded = config::parse("test.yaml", &text, &Environment::of(KEYS)).unwrap_or_else(|e| panic!("{e}"));
+        let loaded =
+            config::parse("test.yaml", &text, &Environment::of(KEYS)).unwrap_or_else(|e| panic!("{e}"));
         let mut config = loaded.config;
         config.listeners[0].port = 0;
         let log = Log::default();
@@ -76,16 +145,28 @@ impl Gateway {
         Self { address: server.addresses[0], echo, metrics, log, writer, server }
     }
 
+    /// Posts with the headers of a client of either API; no key may come back.
     pub(crate) fn post(&self, path: &str, body: &str) -> Reply {
-        let head = format!(
-            "POST {path} HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\ncontent-length: {}\r\nauthorization: Bearer client-key\r\nx-trace: abc\r\n\r\n",
-            body.len()
-        );
-        send(self.address, &[head.as_bytes(), body.as_bytes()])
+        let reply = send(self.address, &[request(path, "", body).as_bytes()]);
+        no_key(&reply.headers.iter().map(|(name, value)| format!("{name}: {value}\n")).collect::<String>());
+        no_key(&String::from_utf8_lossy(&reply.body));
+        reply
+    }
+
+    /// A question of one message.
+    pub(crate) fn ask(&self, path: &str, model: &str, text: &str) -> Reply {
+        self.post(path, &question(path, model, text).to_string())
     }
 
     pub(crate) fn chat(&self, model: &str, text: &str) -> Reply {
-        self.post("/v1/chat/completions", &json!({"model": model, "messages": [{"role": "user", "content": text}]}).to_string())
+        self.ask(CHAT, model, text)
+    }
+
+    /// The same as a stream.
+    pub(crate) fn stream(&self, path: &str, model: &str, text: &str) -> Reply {
+        let mut body = question(path, model, text);
+        body["stream"] = true.into();
+        self.post(path, &body.to_string())
     }
 
     pub(crate) fn get(&self, path: &str) -> Reply {
@@ -95,15 +176,22 @@ impl Gateway {
     /// The last request that reached the provider, as `/_echo/requests` tells it.
     pub(crate) fn last_upstream(&self) -> Value {
         let seen = send(self.echo, &[b"GET /_echo/requests HTTP/1.1\r\nhost: test\r\n\r\n"]).json();
-        let requests = seen.as_array().or_else(|| seen["requests"].as_array()).cloned().unwrap_or_default();
-        requests.last().cloned().unwrap_or_default()
+        seen.as_array().unwrap().last().cloned().unwrap_or_default()
     }
 
-    /// Stops, and returns the request log.
-    pub(crate) fn stop(self) -> String {
+    /// Requests that reached the provider.
+    pub(crate) fn upstream_count(&self) -> usize {
+        let seen = send(self.echo, &[b"GET /_echo/requests HTTP/1.1\r\nhost: test\r\n\r\n"]).json();
+        seen.as_array().unwrap().len()
+    }
+
+    /// Stops, and returns the request log, line by line.
+    pub(crate) fn stop(self) -> Vec<Value> {
         self.server.stop();
         self.writer.join().unwrap();
-        self.log.text()
+        let text = self.log.text();
+        no_key(&text);
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 }
 
@@ -138,7 +226,8 @@ impl Reply {
     }
 
     pub(crate) fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&self.body)))
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&self.body)))
     }
 }
 
@@ -172,7 +261,8 @@ pub(crate) fn read_reply(stream: TcpStream) -> Reply {
         loop {
             let mut size = String::new();
             reader.read_line(&mut size).unwrap();
-            let size = usize::from_str_radix(size.trim(), 16).unwrap_or_else(|_| panic!("a chunk size, found {size:?}"));
+            let size = usize::from_str_radix(size.trim(), 16)
+                .unwrap_or_else(|_| panic!("a chunk size, found {size:?}"));
             let mut chunk = vec![0; size + 2];
             reader.read_exact(&mut chunk).unwrap();
             reply.body.extend_from_slice(&chunk[..size]);

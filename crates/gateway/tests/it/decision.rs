@@ -1,0 +1,127 @@
+//! The decision endpoints: what would be chosen and why, and nobody is called.
+
+use serde_json::{Value, json};
+
+use crate::support::{BOTH, CONFIG, Gateway, pair, question};
+
+const POEM: &str = "Write me a short poem about the sea at night";
+
+fn page(gateway: &Gateway, path: &str, model: &str, text: &str) -> Value {
+    let reply = gateway.ask(&format!("/routing{path}"), model, text);
+    assert_eq!((reply.status, reply.header("content-type")), (200, "application/json"), "{}", reply.text());
+    let page = reply.json();
+    let id = reply.header("x-waypost-request-id").replace('-', "");
+    assert_eq!(page["trace_id"], id);
+    assert_eq!(id.len(), 32);
+    assert!(page["decision_ms"].as_f64().unwrap() >= 0.0);
+    assert!(reply.header("x-waypost-decision").contains(page["method"].as_str().unwrap()));
+    assert_eq!(reply.header("x-waypost-route"), page["route"].as_str().unwrap_or(""));
+    page
+}
+
+#[test]
+fn a_decision_is_told_with_its_reason() {
+    let gateway = Gateway::start();
+    for path in BOTH {
+        let chosen = page(&gateway, path, "auto", POEM);
+        assert_eq!(chosen["models"], json!(["anthropic/claude-sonnet-4-5"]));
+        assert_eq!(
+            (&chosen["route"], &chosen["method"], &chosen["scorer"]),
+            (&json!("creative writing"), &json!("preference"), &json!("embedded"))
+        );
+        let scores = chosen["scores"].as_array().unwrap();
+        assert_eq!(scores.len(), 2);
+        assert_eq!(scores[0]["route"], "creative writing");
+        let sum: f64 = scores.iter().map(|score| score["probability"].as_f64().unwrap()).sum();
+        let none = chosen["none_probability"].as_f64().unwrap();
+        assert!((sum + none - 1.0).abs() < 0.01, "{chosen}");
+        assert_eq!(chosen["confidence"], scores[0]["probability"]);
+        assert!(chosen["reason"].as_str().unwrap().starts_with("`creative writing` fits best"), "{chosen}");
+        assert_eq!(chosen["notes"], json!([]));
+
+        let none = page(&gateway, path, "auto", "Thanks, bye");
+        assert_eq!((&none["models"], &none["route"]), (&json!(["openai/gpt-5.2"]), &Value::Null));
+        assert_eq!(none["method"], "default");
+        assert!(none["reason"].as_str().unwrap().starts_with("no route fits"), "{none}");
+
+        for (model, models, method) in [
+            ("gpt-5", "openai/gpt-5", "name"),
+            ("openai/gpt-5", "openai/gpt-5", "name"),
+            ("fast-model", "openai/gpt-5.2", "alias"),
+        ] {
+            let named = page(&gateway, path, model, POEM);
+            assert_eq!((&named["models"], &named["method"]), (&json!([models]), &json!(method)));
+            assert_eq!(named["route"], Value::Null);
+            assert_eq!(named["reason"], format!("the request names `{model}`"));
+            assert!(named.get("scores").is_none());
+        }
+    }
+    assert_eq!(gateway.upstream_count(), 0);
+    let lines = gateway.stop();
+    assert_eq!(lines.len(), 10);
+    for line in lines {
+        assert_eq!(
+            (&line["status"], line["endpoint"].as_str().unwrap().starts_with("/routing/")),
+            (&json!(200), true)
+        );
+        assert!(line.get("attempts").is_none() && line.get("model").is_none(), "{line}");
+    }
+}
+
+/// The same request gives the same decision, asked or sent, and whatever the order of the routes.
+#[test]
+fn what_is_told_is_what_is_done() {
+    let gateway = Gateway::start();
+    for path in BOTH {
+        for text in [POEM, "Explain what this code does: x = [i for i in range(3)]", "Thanks, bye", "Hola"] {
+            let told = page(&gateway, path, "auto", text);
+            let done = gateway.ask(path, "auto", text);
+            assert_eq!(told["models"][0], done.header("x-waypost-model"), "{text}");
+            assert_eq!(told["route"].as_str().unwrap_or(""), done.header("x-waypost-route"), "{text}");
+            let confidence = format!("confidence={:.2}", told["confidence"].as_f64().unwrap());
+            assert!(done.header("x-waypost-decision").contains(&confidence), "{text}");
+            for key in ["scores", "reason", "confidence"] {
+                assert_eq!(told[key], page(&gateway, path, "auto", text)[key]);
+            }
+        }
+    }
+    gateway.stop();
+}
+
+#[test]
+fn all_candidates_are_told_in_order() {
+    let config = pair("@ECHO@", "").replace("fast: {target: m}", "fast: {targets: [anthropic/c, openai/m]}")
+        + "routing_preferences: [{name: poems, description: 'poems, stories and creative writing', models: [fast, m]}]\n";
+    let gateway = Gateway::with(&config);
+    for path in BOTH {
+        let both = json!(["anthropic/c", "openai/m"]);
+        assert_eq!(page(&gateway, path, "fast", "Hi")["models"], both);
+        let routed = page(&gateway, path, "auto", POEM);
+        assert_eq!((&routed["models"], &routed["route"]), (&both, &json!("poems")), "{routed}");
+    }
+    gateway.stop();
+}
+
+#[test]
+fn only_the_text_of_the_conversation_counts() {
+    let gateway = Gateway::start();
+    for path in BOTH {
+        let mut body = question(path, "auto", "ignored");
+        body["messages"] = json!([
+            {"role": "user", "content": [
+                {"type": "text", "text": POEM},
+                {"type": "unheard_of", "text": "Explain what this function does: fn add() {}", "x": [1, {"y": null}]},
+            ]},
+        ]);
+        body["stream"] = true.into();
+        let reply = gateway.post(&format!("/routing{path}"), &body.to_string());
+        assert_eq!(reply.json()["route"], "creative writing", "{}", reply.text());
+    }
+    // Without a default, nothing to choose is an error here too.
+    gateway.stop();
+    let gateway = Gateway::with(&CONFIG.replace("default: true", ""));
+    for path in BOTH {
+        assert_eq!(gateway.ask(&format!("/routing{path}"), "auto", "Thanks, bye").status, 400);
+    }
+    gateway.stop();
+}
