@@ -1,6 +1,7 @@
 """openai-python, unmodified, to both upstream dialects, by name, by alias and by preference."""
 
 import json
+import time
 
 import openai
 import pytest
@@ -47,6 +48,7 @@ def test_plain(chat, asked, model):
     assert answer.choices[0].finish_reason == "stop"
     assert answer.usage.prompt_tokens > 0 and answer.usage.completion_tokens > 0
     assert answer.object == "chat.completion"
+    assert abs(answer.created - time.time()) < 60
 
 
 @pytest.mark.parametrize(

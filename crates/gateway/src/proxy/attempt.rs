@@ -154,8 +154,9 @@ impl Reader<'_> {
             record.saw(&observed);
             return Ok(bytes);
         }
-        let response =
+        let mut response =
             self.dialect.codec().decode_response(&bytes).map_err(|error| self.garbage(&error.to_string()))?;
+        response.created.get_or_insert_with(|| record.created());
         record.usage = response.usage;
         record.finish_reason = response.finish_reason_word();
         let mut loss = Loss::default();

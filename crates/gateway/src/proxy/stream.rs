@@ -61,6 +61,7 @@ pub fn respond(worker: &Worker, client: DialectId, answer: Answer, record: Open)
                     encoder: client.codec().stream_encoder(options),
                     events: Vec::new(),
                     loss: Loss::default(),
+                    created: record.created(),
                 }))
             };
             let events = Events {
@@ -114,6 +115,8 @@ struct Translation {
     /// Kept for its capacity; empty between calls.
     events: Vec<StreamEvent>,
     loss: Loss,
+    /// When the request came; some dialects want a time that others don't state.
+    created: u64,
 }
 
 impl fmt::Debug for Events {
@@ -143,7 +146,7 @@ impl Events {
                 Some(Ok(frame)) => {
                     let Ok(data) = frame.into_data() else { continue };
                     self.idle.as_mut().reset(Instant::now() + self.idle_timeout);
-                    let (bytes, error) = self.relay.push(data);
+                    let (bytes, error) = self.relay.push(&data);
                     self.pending = error;
                     if !bytes.is_empty() {
                         return Poll::Ready(Some(bytes));
@@ -195,14 +198,14 @@ impl Drop for Events {
 
 impl Relay {
     /// The bytes that these bytes of the provider become, and what is wrong after them.
-    fn push(&mut self, data: Bytes) -> (Bytes, Option<ResponseError>) {
+    fn push(&mut self, data: &Bytes) -> (Bytes, Option<ResponseError>) {
         match self {
             Self::Pass(tap, boundary) => {
-                tap.push(&data);
+                tap.push(data);
                 (boundary.push(data), None)
             }
             Self::Translate(translation) => {
-                let error = translation.decoder.push(&data, &mut translation.events).err();
+                let error = translation.decoder.push(data, &mut translation.events).err();
                 (translation.encode().into(), error)
             }
         }
@@ -245,7 +248,10 @@ impl Relay {
 impl Translation {
     fn encode(&mut self) -> Vec<u8> {
         let mut out = Vec::new();
-        for event in self.events.drain(..) {
+        for mut event in self.events.drain(..) {
+            if let StreamEvent::Start { created, .. } = &mut event {
+                created.get_or_insert(self.created);
+            }
             self.encoder.push(&event, &mut out, &mut self.loss);
         }
         out

@@ -114,6 +114,12 @@ impl Record {
         self.started.elapsed()
     }
 
+    /// When the request came, in seconds since 1970: the `created` of an answer whose provider states none.
+    #[must_use]
+    pub fn created(&self) -> u64 {
+        self.at.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    }
+
     /// Notes what was seen of the answer.
     pub fn saw(&mut self, observed: &Observed) {
         self.usage = observed.usage;
