@@ -19,8 +19,8 @@ pub(super) struct Boundary {
 
 impl Boundary {
     /// Takes the next chunk; returns what can go to the client now.
-    pub(super) fn push(&mut self, data: Bytes) -> Bytes {
-        let end = last_event_end(&data, self.after_line);
+    pub(super) fn push(&mut self, data: &Bytes) -> Bytes {
+        let end = last_event_end(data, self.after_line);
         self.after_line = match data.as_ref() {
             [.., b'\n'] | [.., b'\n', b'\r'] => true,
             [b'\r'] => self.after_line,
@@ -41,7 +41,7 @@ impl Boundary {
                 whole
             }
             None => {
-                self.held.extend_from_slice(&data);
+                self.held.extend_from_slice(data);
                 if self.held.len() <= MAX_HELD {
                     return Bytes::new();
                 }
@@ -98,7 +98,7 @@ mod tests {
                 let mut boundary = Boundary::default();
                 let mut passed = String::new();
                 for part in [&STREAM[..first], &STREAM[first..second], &STREAM[second..]] {
-                    let bytes = boundary.push(Bytes::from_static(part.as_bytes()));
+                    let bytes = boundary.push(&Bytes::from_static(part.as_bytes()));
                     passed.push_str(std::str::from_utf8(&bytes).unwrap());
                     assert!(is_end(&passed), "{first} {second} {passed:?}");
                 }
@@ -112,17 +112,17 @@ mod tests {
     #[test]
     fn a_chunk_of_whole_events_is_not_copied() {
         let chunk = Bytes::from_static(b"data: 1\n\n");
-        assert_eq!(Boundary::default().push(chunk.clone()).as_ptr(), chunk.as_ptr());
+        assert_eq!(Boundary::default().push(&chunk).as_ptr(), chunk.as_ptr());
     }
 
     #[test]
     fn what_waits_is_bounded_and_a_break_inside_an_event_closes_it() {
         let mut boundary = Boundary::default();
-        assert!(boundary.push(Bytes::from_static(b"data: x")).is_empty());
+        assert!(boundary.push(&Bytes::from_static(b"data: x")).is_empty());
         assert_eq!(boundary.break_off(), b"");
-        assert_eq!(boundary.push(Bytes::from(vec![b'x'; MAX_HELD + 1])).len(), MAX_HELD + 1);
+        assert_eq!(boundary.push(&Bytes::from(vec![b'x'; MAX_HELD + 1])).len(), MAX_HELD + 1);
         assert_eq!(boundary.break_off(), b"\n\n");
-        assert_eq!(boundary.push(Bytes::from_static(b"\n\n")).as_ref(), b"\n\n");
+        assert_eq!(boundary.push(&Bytes::from_static(b"\n\n")).as_ref(), b"\n\n");
         assert_eq!(boundary.break_off(), b"");
     }
 }

@@ -199,7 +199,7 @@ impl Relay {
         match self {
             Self::Pass(tap, boundary) => {
                 tap.push(&data);
-                (boundary.push(data), None)
+                (boundary.push(&data), None)
             }
             Self::Translate(translation) => {
                 let error = translation.decoder.push(&data, &mut translation.events).err();
