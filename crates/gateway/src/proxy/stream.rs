@@ -143,7 +143,7 @@ impl Events {
                 Some(Ok(frame)) => {
                     let Ok(data) = frame.into_data() else { continue };
                     self.idle.as_mut().reset(Instant::now() + self.idle_timeout);
-                    let (bytes, error) = self.relay.push(data);
+                    let (bytes, error) = self.relay.push(&data);
                     self.pending = error;
                     if !bytes.is_empty() {
                         return Poll::Ready(Some(bytes));
@@ -195,14 +195,14 @@ impl Drop for Events {
 
 impl Relay {
     /// The bytes that these bytes of the provider become, and what is wrong after them.
-    fn push(&mut self, data: Bytes) -> (Bytes, Option<ResponseError>) {
+    fn push(&mut self, data: &Bytes) -> (Bytes, Option<ResponseError>) {
         match self {
             Self::Pass(tap, boundary) => {
-                tap.push(&data);
-                (boundary.push(&data), None)
+                tap.push(data);
+                (boundary.push(data), None)
             }
             Self::Translate(translation) => {
-                let error = translation.decoder.push(&data, &mut translation.events).err();
+                let error = translation.decoder.push(data, &mut translation.events).err();
                 (translation.encode().into(), error)
             }
         }

@@ -1,7 +1,7 @@
 //! Configurations. A new case is a new file in `tests/fixtures/config/good` or `bad`, no code. `UPDATE=1` rewrites
 //! what is generated; `INSTA_UPDATE=always` rewrites snapshots.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fmt::Write as _;
 use std::fs;
@@ -205,7 +205,7 @@ fn depth_and_anchors_are_bounded() {
     let mut bomb = "a: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
     for level in 1..12 {
         let previous = format!("*a{}", level - 1);
-        writeln!(bomb, "a{level}: &a{level} [{}]", vec![previous.as_str(); 10].join(", ")).unwrap();
+        writeln!(bomb, "a{level}: &a{level} [{}]", [previous.as_str(); 10].join(", ")).unwrap();
     }
     let chain: String = (0..2_000).map(|link| format!("  a{link}: {{target: a{}}}\n", link + 1)).collect();
     let fan: String = (0..60)
