@@ -8,6 +8,7 @@ use hyper::body::Incoming;
 use waypost_dialect::DialectId;
 use waypost_dialect::envelope::Envelope;
 use waypost_dialect::error::{ApiError, ErrorKind};
+use waypost_dialect::loss::Loss;
 use waypost_routing::models::Target;
 
 use super::attempt;
@@ -79,9 +80,12 @@ pub async fn send(
     for (position, target) in targets.iter().enumerate() {
         let Some(upstream) = worker.runtime.upstreams.get(target.entry) else { continue };
         record.attempts += 1;
+        worker.telemetry.metrics.attempted(&upstream.name);
         record.provider = Some(Arc::clone(&upstream.provider));
         record.entry = Some(Arc::clone(&upstream.name));
         record.model = Some(Arc::clone(&target.model));
+        // What an earlier attempt's translation lost is not lost to this one.
+        record.loss = Loss::default();
         let is_last = position + 1 == targets.len();
         match attempt::attempt(worker, asked, upstream, &target.model, record).await {
             Ok(answer) if is_last || !is_targets_fault(answer.status) => return Ok(answer),
@@ -90,6 +94,7 @@ pub async fn send(
             }
             Err(failure) if failure.go_on && !is_last => {
                 tracing::debug!(request = %record.id, model = %target.model, error = %failure.error, "trying the next model");
+                record.failed(format!("{}: {}", upstream.name, failure.error.message));
                 last = failure.error;
             }
             Err(failure) => return Err(failure.error),

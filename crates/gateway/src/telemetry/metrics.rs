@@ -129,6 +129,11 @@ impl Metrics {
         );
     }
 
+    /// Counts a call to an entry of the configuration.
+    pub fn attempted(&self, entry: &Arc<str>) {
+        self.attempts.get_or_create(&ModelLabels { model: Arc::clone(entry) }).inc();
+    }
+
     /// Counts a finished request.
     pub fn observe(&self, record: &Record) {
         let none = || Arc::<str>::from("");
@@ -150,7 +155,6 @@ impl Metrics {
         }
         let by_model = ModelLabels { model: Arc::clone(&model) };
         self.duration.get_or_create(&by_model).observe(record.elapsed().as_secs_f64());
-        self.attempts.get_or_create(&by_model).inc_by(u64::from(record.attempts));
         if let Some(first_byte) = record.first_byte {
             self.first_byte.get_or_create(&by_model).observe(first_byte.as_secs_f64());
         }

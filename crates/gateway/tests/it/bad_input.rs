@@ -24,6 +24,7 @@ fn a_body_that_is_wrong_is_refused_with_its_place() {
             ("not json", "not valid JSON"),
             ("\u{feff}{}", "not valid JSON"),
             (r#"{"messages":[{"role":"user","content":"x"}],}"#, "not valid JSON"),
+            (r#"{"x":01,"messages":[{"role":"user","content":"x"}]}"#, "not valid JSON"),
             (r#"{"messages":[{"role":"user","content":"x"}]} {}"#, "not valid JSON"),
             (r#"{"messages":[{"role":"user","content":"\ud800"}], "x": tru}"#, "not valid JSON"),
             (&deep, ""),

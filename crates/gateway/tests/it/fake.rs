@@ -40,7 +40,8 @@ impl Seen {
     }
 }
 
-/// A scripted provider: one request a connection, each on a thread of its own.
+/// A scripted provider: one request a connection, each on a thread of its own. An answer that does not say
+/// `connection: close` may cost the next request its connection.
 #[derive(Debug)]
 pub(crate) struct Fake {
     pub(crate) address: SocketAddr,

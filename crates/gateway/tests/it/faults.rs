@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 
-use crate::fake::{Client, Fake, STREAM, answer, chunk, good, good_events, nobody, wait_for_close, write};
+use crate::fake::{
+    Client, Fake, PATIENCE, STREAM, answer, chunk, good, good_events, nobody, told, wait_for_close, write,
+};
 use crate::support::{CHAT, Gateway, MESSAGES, Reply, WAYS, error_of, error_of_any, pair, question, request};
 
 /// Short where a test waits for them, long enough for a loaded machine where it does not.
@@ -251,7 +253,7 @@ fn a_slow_stream_is_not_cut() {
 /// What is cut here is closed there: no call goes on that nobody listens to.
 #[test]
 fn a_call_that_is_given_up_is_closed() {
-    let (closed, is_closed) = crate::fake::told();
+    let (closed, is_closed) = told();
     let fake = Fake::start(move |seen, stream| {
         if seen.text().contains("\"stream\":true") {
             write(stream, STREAM);
@@ -265,14 +267,14 @@ fn a_call_that_is_given_up_is_closed() {
     let gateway = Gateway::with(&pair(fake.address, "timeout: 600ms, idle_timeout: 300ms"));
     for (path, model) in WAYS {
         assert_eq!(gateway.ask(path, model, "Hi").status, 504);
-        is_closed.recv_timeout(crate::fake::PATIENCE).unwrap();
+        is_closed.recv_timeout(PATIENCE).unwrap();
         assert_eq!(gateway.ask(path, model, "half").status, 504);
-        is_closed.recv_timeout(crate::fake::PATIENCE).unwrap();
+        is_closed.recv_timeout(PATIENCE).unwrap();
         let mut body = question(path, model, "Hi");
         body["stream"] = true.into();
         let reply = Client::open(gateway.address, request(path, "", &body.to_string())).read_to_end();
         assert!(reply.contains("sent nothing for 0.3 seconds") && reply.ends_with("0\r\n\r\n"), "{reply}");
-        is_closed.recv_timeout(crate::fake::PATIENCE).unwrap();
+        is_closed.recv_timeout(PATIENCE).unwrap();
     }
     gateway.stop();
 }

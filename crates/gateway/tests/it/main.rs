@@ -7,6 +7,7 @@ mod decision;
 mod echo;
 mod fake;
 mod faults;
+mod observe;
 mod passthrough;
 mod routing;
 mod support;

@@ -2,12 +2,12 @@
 
 use serde_json::json;
 
-use crate::fake::{Client, END, Fake, STREAM, chunk, gate, good, json_answer, write};
-use crate::support::{BOTH, CHAT, Gateway, MESSAGES, WAYS, pair, question, request, send};
+use crate::fake::{Client, END, Fake, STREAM, chunk, gate, good, good_events, json_answer, write};
+use crate::support::{BOTH, CHAT, Gateway, MESSAGES, WAYS, error_of_any, pair, question, request, send};
 
 /// Bodies that no serializer would write; `@MODEL@` is the value of `model`.
 const ODD: [&str; 4] = [
-    "{ \"messages\" : [ {\"role\":\"user\", \"content\":\"h\\u00e9 \\ud83e\\udd80 \u{e9}\u{1f980} \\/\"} ],\r\n\t\"model\":@MODEL@ ,\"temperature\":1.0e+00,\"max_tokens\":0010E0, \"x\":{\"b\":1,\"a\":[ ]} }\n",
+    "{ \"messages\" : [ {\"role\":\"user\", \"content\":\"h\\u00e9 \\ud83e\\udd80 \u{e9}\u{1f980} \\/\"} ],\r\n\t\"model\":@MODEL@ ,\"temperature\":1.0e+00,\"max_tokens\":10E-1, \"x\":{\"b\":1,\"a\":[ ]} }\n",
     "\n {\"max_tokens\":9,\"model\" : @MODEL@,\"messages\":[{\"content\":[{\"type\":\"text\",\"text\":\"x\",\"cache_control\":{\"type\":\"ephemeral\"}}],\"role\":\"user\",\"unheard_of\":null}]}",
     "{\"seed\":123456789012345678901234567890,\"top_p\":0.10,\"nested\":{\"model\":\"openai/m\"},\"model\":@MODEL@,\"max_tokens\":1,\"messages\":[{\"role\":\"user\",\"content\":\"\\\"model\\\":\\\"openai/m\\\"\"}]}",
     "{\"messages\":[{\"role\":\"user\",\"content\":\"x\"}],\"max_tokens\":1,\"empty\":\"\",\"exp\":1E400,\"minus\":-0,\"model\":@MODEL@}",
@@ -26,7 +26,7 @@ fn a_request_keeps_every_byte_but_the_models_name() {
         (CHAT, "m", &["openai/m", "m", "fast", "auto", ""][..]),
         (MESSAGES, "c", &["anthropic/c", "c", "careful"][..]),
     ] {
-        for body in ODD.into_iter().filter(|body| !body.contains("0010E0")).chain([large.as_str()]) {
+        for body in ODD.into_iter().chain([large.as_str()]) {
             for name in names {
                 let sent = body.replace("@MODEL@", &json!(name).to_string());
                 let reply = gateway.post(path, &sent);
@@ -37,8 +37,6 @@ fn a_request_keeps_every_byte_but_the_models_name() {
             }
         }
     }
-    // Numbers that are not JSON are not passed on.
-    assert_eq!(gateway.post(CHAT, &ODD[0].replace("@MODEL@", "\"m\"")).status, 400);
     // A model that is left out, or null.
     let body = r#" { "messages":[{"role":"user","content":"x"}] }"#;
     gateway.post(CHAT, body);
@@ -127,7 +125,7 @@ fn an_error_keeps_every_byte_and_its_headers() {
         write(
             stream,
             format!(
-                "HTTP/1.1 429 Slow\r\ncontent-type: application/json\r\nretry-after: 7\r\ncontent-length: {length}\r\n\r\n{body}"
+                "HTTP/1.1 429 Slow\r\ncontent-type: application/json\r\nconnection: close\r\nretry-after: 7\r\ncontent-length: {length}\r\n\r\n{body}"
             ),
         );
     });
@@ -135,7 +133,7 @@ fn an_error_keeps_every_byte_and_its_headers() {
     for (path, model) in WAYS {
         for reply in [gateway.ask(path, model, "Hi"), gateway.stream(path, model, "Hi")] {
             assert_eq!((reply.status, reply.header("retry-after")), (429, "7"));
-            let (message, kind) = crate::support::error_of_any(path, &reply.json());
+            let (message, kind) = error_of_any(path, &reply.json());
             assert_eq!(message, "no");
             if (path == MESSAGES) == (model == "c") {
                 assert_eq!(reply.text(), if path == MESSAGES { messages } else { chat });
@@ -197,7 +195,7 @@ fn a_translated_stream_goes_through_event_by_event() {
         let (go_on, wait) = gate();
         let fake = Fake::start(move |seen, stream| {
             write(stream, STREAM);
-            for event in crate::fake::good_events(seen, &["One", "Two", "Three"]) {
+            for event in good_events(seen, &["One", "Two", "Three"]) {
                 let is_word = ["One", "Two", "Three"].iter().any(|word| event.contains(word));
                 write(stream, chunk(&event));
                 if is_word {
@@ -221,7 +219,7 @@ fn a_translated_stream_goes_through_event_by_event() {
     }
 }
 
-/// What is not JSON's to change is not changed on the way to either provider.
+/// More pieces than one read takes, in both dialects and translated.
 #[test]
 fn a_large_answer_in_many_pieces_comes_whole() {
     let text = "z".repeat(3_000_000);

@@ -118,7 +118,6 @@ fn no_key(text: &str) {
 pub(crate) struct Gateway {
     pub(crate) address: SocketAddr,
     pub(crate) echo: SocketAddr,
-    pub(crate) metrics: Arc<Metrics>,
     log: Log,
     writer: JoinHandle<()>,
     server: Server,
@@ -139,10 +138,9 @@ impl Gateway {
         config.listeners[0].port = 0;
         let log = Log::default();
         let (requests, writer) = RequestLog::start(Format::Json, log.clone()).unwrap();
-        let metrics = Arc::new(Metrics::default());
-        let telemetry = Telemetry::new(Arc::clone(&metrics), requests);
+        let telemetry = Telemetry::new(Arc::new(Metrics::default()), requests);
         let server = Server::start(&config, &telemetry, 2).unwrap();
-        Self { address: server.addresses[0], echo, metrics, log, writer, server }
+        Self { address: server.addresses[0], echo, log, writer, server }
     }
 
     /// Posts with the headers of a client of either API; no key may come back.
@@ -280,10 +278,10 @@ pub(crate) fn read_reply(stream: TcpStream) -> Reply {
 
 /// What the request log wrote.
 #[derive(Debug, Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 }
