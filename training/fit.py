@@ -22,6 +22,7 @@ from tokenizers import BertWordPieceTokenizer
 MODEL = pathlib.Path(__file__).resolve().parents[1] / "crates/routing/model"
 NAMES = "cosine lexical stay0 stay_length stay_lead length none0 none_mean none_routes none_length none_lead".split()
 START = np.array([17.8, 2.9, 14.2, -4.3, -0.35, 0.15, 3.75, -0.33, -0.09, -0.84, 0.12])
+NONE_KEPT = 0.5
 STOP_WORDS = set(
     "a an the of to and or in on for with by from at is are was be as it its this that these those i me my you your we "
     "our do does did can could would should will what which who how when where why please s t".split()
@@ -134,7 +135,9 @@ def beliefs(q, group):
         now = evidence[:, turn]
         if before is not None:
             stay = 1 / (1 + np.exp(-(s0 + s1 * group.length[:, turn] + s2 * lead[:, turn])))[:, None]
-            now = now + np.log((1 - stay) / (group.count + 1) + stay * before + 1e-12)
+            let_go = before[:, -1:] * (1 - NONE_KEPT)
+            before = np.concatenate([before[:, :-1], before[:, -1:] - let_go], 1)
+            now = now + np.log((1 - stay + stay * let_go) / (group.count + 1) + stay * before + 1e-12)
         now = np.where(possible, now, -1e9)
         now = np.exp(now - now.max(1, keepdims=True))
         before = result[:, turn] = now / now.sum(1, keepdims=True)
