@@ -3,7 +3,8 @@
 
 use bytes::{Bytes, BytesMut};
 
-/// Largest beginning of an event that waits, in bytes. What is longer goes through in parts.
+/// Largest beginning of an event that waits, in bytes. What is longer goes through in parts; an error event after it
+/// still stands alone, as the dialects begin theirs with an empty line.
 const MAX_HELD: usize = 256 * 1024;
 
 /// Lets a stream of server-sent events through in whole events. A chunk that ends where an event ends, as nearly all
@@ -13,8 +14,6 @@ pub(super) struct Boundary {
     held: BytesMut,
     /// The last byte ended a line: another line end makes an event of what came before.
     after_line: bool,
-    /// Part of an event has gone through.
-    inside: bool,
 }
 
 impl Boundary {
@@ -29,12 +28,10 @@ impl Boundary {
         };
         match end {
             Some(end) if self.held.is_empty() => {
-                self.inside = false;
                 self.held.extend_from_slice(data.get(end..).unwrap_or_default());
                 data.slice(..end)
             }
             Some(end) => {
-                self.inside = false;
                 self.held.extend_from_slice(data.get(..end).unwrap_or_default());
                 let whole = self.held.split().freeze();
                 self.held.extend_from_slice(data.get(end..).unwrap_or_default());
@@ -45,7 +42,6 @@ impl Boundary {
                 if self.held.len() <= MAX_HELD {
                     return Bytes::new();
                 }
-                self.inside = true;
                 self.held.split().freeze()
             }
         }
@@ -54,12 +50,6 @@ impl Boundary {
     /// The stream has ended as it should: what still waits, as some providers leave the last line end out.
     pub(super) fn finish(&mut self) -> Bytes {
         self.held.split().freeze()
-    }
-
-    /// The stream has broken off: what has to stand before an event of our own.
-    pub(super) fn break_off(&mut self) -> &'static [u8] {
-        self.held.clear();
-        if self.inside { b"\n\n" } else { b"" }
     }
 }
 
@@ -116,13 +106,10 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_is_bounded_and_a_break_inside_an_event_closes_it() {
+    fn what_waits_is_bounded() {
         let mut boundary = Boundary::default();
         assert!(boundary.push(&Bytes::from_static(b"data: x")).is_empty());
-        assert_eq!(boundary.break_off(), b"");
-        assert_eq!(boundary.push(&Bytes::from(vec![b'x'; MAX_HELD + 1])).len(), MAX_HELD + 1);
-        assert_eq!(boundary.break_off(), b"\n\n");
+        assert_eq!(boundary.push(&Bytes::from(vec![b'x'; MAX_HELD + 1])).len(), 7 + MAX_HELD + 1);
         assert_eq!(boundary.push(&Bytes::from_static(b"\n\n")).as_ref(), b"\n\n");
-        assert_eq!(boundary.break_off(), b"");
     }
 }

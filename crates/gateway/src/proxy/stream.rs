@@ -173,8 +173,7 @@ impl Events {
     /// Ends the stream with an error event.
     fn fail(&mut self, error: &ApiError) -> Bytes {
         self.settle(Some(error));
-        let event = self.client.codec().encode_stream_error(error);
-        [self.relay.break_off(), &event].concat().into()
+        self.client.codec().encode_stream_error(error).into()
     }
 
     fn settle(&mut self, error: Option<&ApiError>) {
@@ -223,14 +222,6 @@ impl Relay {
                 translation.encoder.finish(&mut out);
                 Ok(out.into())
             }
-        }
-    }
-
-    /// What has to stand before an error event of our own.
-    fn break_off(&mut self) -> &'static [u8] {
-        match self {
-            Self::Pass(_, boundary) => boundary.break_off(),
-            Self::Translate(_) => b"",
         }
     }
 
