@@ -19,6 +19,8 @@ NAMES = [
     ("creative-model", "anthropic/claude-sonnet-4-5"),
 ]
 BOTH = ["openai/gpt-5.2", "anthropic/claude-sonnet-4-5"]
+# By name, by alias to either dialect, by preference.
+EVERY_WAY = [*BOTH, "fast-model", "creative-model", "auto"]
 
 
 def ask(text):
@@ -50,7 +52,7 @@ def test_by_preference(messages, prompt, route, model):
     assert decision(raw)["method"] == "preference"
 
 
-@pytest.mark.parametrize("model", BOTH)
+@pytest.mark.parametrize("model", EVERY_WAY)
 def test_stream(messages, model):
     with messages.messages.stream(model=model, max_tokens=100, messages=ask("Hello there")) as stream:
         kinds = [event.type for event in stream]
@@ -61,7 +63,7 @@ def test_stream(messages, model):
     assert final.usage.input_tokens > 0 and final.usage.output_tokens > 0
 
 
-@pytest.mark.parametrize("model", BOTH)
+@pytest.mark.parametrize("model", EVERY_WAY)
 @pytest.mark.parametrize("stream", [False, True])
 def test_parallel_tools_and_their_results(messages, model, stream):
     conversation = ask("Weather in two cities, please [[echo tools=2]]")
@@ -97,7 +99,7 @@ def test_tool_choice(messages, model, choice):
     assert answer.content[0].name == "get_weather"
 
 
-@pytest.mark.parametrize("model", BOTH)
+@pytest.mark.parametrize("model", EVERY_WAY)
 @pytest.mark.parametrize(
     "source",
     [

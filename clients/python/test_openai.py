@@ -33,6 +33,8 @@ NAMES = [
     ("creative-model", "anthropic/claude-sonnet-4-5"),
 ]
 BOTH = ["openai/gpt-5.2", "anthropic/claude-sonnet-4-5"]
+# By name, by alias to either dialect, by preference.
+EVERY_WAY = [*BOTH, "fast-model", "creative-model", "auto"]
 
 
 def ask(text):
@@ -72,7 +74,7 @@ def test_by_preference(chat, asked, prompt, route, model):
     assert raw.headers["x-waypost-request-id"]
 
 
-@pytest.mark.parametrize("model", BOTH)
+@pytest.mark.parametrize("model", EVERY_WAY)
 def test_stream(chat, model):
     stream = chat.chat.completions.create(
         model=model, messages=ask("Hello there"), stream=True, stream_options={"include_usage": True}
@@ -85,13 +87,13 @@ def test_stream(chat, model):
     assert chunks[-1].usage.prompt_tokens > 0 and chunks[-1].usage.completion_tokens > 0
 
 
-@pytest.mark.parametrize("model", BOTH)
+@pytest.mark.parametrize("model", EVERY_WAY)
 def test_stream_without_usage_has_none(chat, model):
     stream = chat.chat.completions.create(model=model, messages=ask("Hi"), stream=True)
     assert all(chunk.usage is None for chunk in stream)
 
 
-@pytest.mark.parametrize("model", BOTH)
+@pytest.mark.parametrize("model", EVERY_WAY)
 @pytest.mark.parametrize("stream", [False, True])
 def test_parallel_tools_and_their_results(chat, model, stream):
     conversation = ask("Weather in two cities, please [[echo tools=2]]")
@@ -125,7 +127,7 @@ def test_tool_choice(chat, model, choice):
     assert answer.choices[0].message.tool_calls[0].function.name == "get_weather"
 
 
-@pytest.mark.parametrize("model", BOTH)
+@pytest.mark.parametrize("model", EVERY_WAY)
 @pytest.mark.parametrize("url", [PIXEL, "https://example.com/cat.png"])
 def test_image(chat, model, url):
     parts = [{"type": "text", "text": "What is this?"}, {"type": "image_url", "image_url": {"url": url}}]
