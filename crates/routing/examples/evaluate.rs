@@ -125,6 +125,7 @@ fn read_sets(
             name: text.name,
             description: text.description,
             examples: examples(text.examples),
+            ..Route::default()
         };
         let cascade = Cascade::new(routes.into_iter().map(route).collect(), None);
         groups.entry(group).or_default().insert(set, Ready { names, cascade });

@@ -260,7 +260,7 @@ mod tests {
             let route = |name: &str| Route {
                 name: name.to_owned(),
                 description: format!("{name} of all kinds"),
-                examples: Vec::new(),
+                ..Route::default()
             };
             let (routes, models) = if self.routes {
                 let models = [strings(&["anthropic/claude-x", "gpt-4o", "fast"]), strings(&["gpt-4o-mini"])];

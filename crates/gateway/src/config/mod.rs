@@ -109,7 +109,7 @@ pub struct Alias {
 }
 
 /// A route and who takes its requests.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct RouteEntry {
     /// The operator's words.
     pub route: waypost_routing::preference::Route,

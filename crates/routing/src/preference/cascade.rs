@@ -224,7 +224,7 @@ mod tests {
         let route = |name: &&str| Route {
             name: (*name).to_owned(),
             description: format!("all about {name}"),
-            examples: Vec::new(),
+            ..Route::default()
         };
         names.iter().map(route).collect()
     }

@@ -6,7 +6,7 @@ pub mod embedded;
 pub use waypost_dialect::envelope::{Role, Turn};
 
 /// What the operator wrote under `routing_preferences`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Route {
     /// Its name; unique in a configuration.
     pub name: String,
@@ -14,4 +14,9 @@ pub struct Route {
     pub description: String,
     /// Example requests, if the operator gave any.
     pub examples: Vec<String>,
+    /// The least probability at which it is taken, in place of the route set's.
+    pub threshold: Option<f32>,
+    /// Whether it stands for a whole domain: it is taken when the conversation is sure to be in it and no action is
+    /// sure.
+    pub domain: bool,
 }

@@ -147,7 +147,7 @@ fn describe(context: Context<'_>, place: Place, written: &Described<'_>) -> Opti
     }
     let examples = written.examples.items().map(|example| example.value.trim().to_owned());
     let examples = examples.filter(|example| !example.is_empty()).collect();
-    Some((Route { name, description: description.unwrap_or_default(), examples }, place))
+    Some((Route { name, description: description.unwrap_or_default(), examples, ..Route::default() }, place))
 }
 
 /// The same route under another model.

@@ -211,11 +211,8 @@ mod tests {
         ["code generation", "bob's things", "Other", "dup e", "DUPE", "say \"hi\", now", "route: None"];
 
     fn names(of: &[&str]) -> Names {
-        let route = |name: &&str| Route {
-            name: (*name).to_owned(),
-            description: String::new(),
-            examples: Vec::new(),
-        };
+        let route =
+            |name: &&str| Route { name: (*name).to_owned(), description: String::new(), ..Route::default() };
         Names::new(&of.iter().map(route).collect::<Vec<_>>())
     }
 

@@ -188,7 +188,12 @@ mod tests {
     use super::*;
 
     fn route(name: &str, description: &str) -> Route {
-        Route { name: name.to_owned(), description: description.to_owned(), examples: vec!["unused".into()] }
+        Route {
+            name: name.to_owned(),
+            description: description.to_owned(),
+            examples: vec!["unused".into()],
+            ..Route::default()
+        }
     }
 
     fn user(text: &str) -> Turn<'_> {

@@ -240,7 +240,7 @@ mod tests {
         let route = |(name, description): &(&str, &str)| Route {
             name: (*name).into(),
             description: (*description).into(),
-            examples: Vec::new(),
+            ..Route::default()
         };
         texts.iter().map(route).collect()
     }
