@@ -1,41 +1,42 @@
-"""Fits the few numbers in crates/routing/src/preference/embedded/mod.rs (`mod fitted`).
+"""Fits the few numbers in crates/routing/src/preference/embedded/fitted.rs and says how well they do.
 
-    pip install numpy scipy safetensors tokenizers
-    python training/fit.py SUITE [SUITE …]
+    pip install numpy scipy jax optax safetensors tokenizers
+    python training/fit.py --minilm FOLDER --work WORK SUITE [SUITE …] [--report SUITE …]
 
 A suite is a folder with `routes.jsonl` and one `<group>.jsonl` a group, as training/README.md describes. The numbers
 minimise the mean over all groups of the log loss of the right route (or of none), so that a large group does not
-dominate. Deterministic: no random start, no sampling. The scorer is written here a second time, vectorised.
+dominate; first those of the static tier, then those of both tiers, then those for routes with examples. Groups of
+`--report` are only looked at. Deterministic: no random start, no sampling. The scorer is written here a second time,
+vectorised; a test compares the two.
 """
 
+import argparse
 import json
 import math
 import pathlib
 import re
-import sys
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from safetensors.numpy import load_file
 from scipy.optimize import minimize
-from tokenizers import BertWordPieceTokenizer
 
+import train
+
+jax.config.update("jax_enable_x64", True)
 MODEL = pathlib.Path(__file__).resolve().parents[1] / "crates/routing/model"
-NAMES = "cosine lexical stay0 stay_length stay_lead length none0 none_mean none_routes none_length none_lead".split()
-START = np.array([17.8, 2.9, 14.2, -4.3, -0.35, 0.15, 3.75, -0.33, -0.09, -0.84, 0.12])
 NONE_KEPT = 0.5
+SURE = 0.9
+ENCODED = 4
+MAX_TURNS = 8
 STOP_WORDS = set(
     "a an the of to and or in on for with by from at is are was be as it its this that these those i me my you your we "
     "our do does did can could would should will what which who how when where why please s t".split()
 )
-
-
-def table(name):
-    file = load_file(MODEL / name)
-    return file["table"].astype(np.float32) * file["scale"][:, None]
-
-
-TABLES = [table("distilled.safetensors"), table("trained.safetensors")]
-TOKENIZER = BertWordPieceTokenizer(str(MODEL / "vocab.txt"), lowercase=True)
+# Likenesses of a text to a route: by the static tables, by words, by the encoder; then the same to its examples: to
+# their mean and to the nearest one, static and encoded.
+STATIC, LEXICAL, ENCODER, SHOT_STATIC, SHOT_NEAREST, SHOT_ENCODER, SHOT_ENCODER_NEAREST = range(7)
 
 
 def head_and_tail(text, limit=4096):
@@ -46,27 +47,75 @@ def head_and_tail(text, limit=4096):
     return f"{cut(data[: limit // 2])} {cut(data[-limit // 2 :])}"
 
 
-def embed(text):
-    ids = TOKENIZER.encode(text, add_special_tokens=False).ids
-    if not ids:
-        return np.zeros(sum(t.shape[1] for t in TABLES)), 0
-    vectors = [t[ids].mean(0) for t in TABLES]
-    return np.concatenate([v / (np.linalg.norm(v) + 1e-9) for v in vectors]), len(ids)
-
-
 def stems(text):
     return [word[:5] for word in re.findall(r"[^\W_]+", text.lower()) if word not in STOP_WORDS]
 
 
+class Embedder:
+    """Vectors by text; those of the encoder are made in one go, so they are asked for first."""
+
+    def __init__(self, args):
+        self.tables = []
+        for name in ("distilled", "trained"):
+            file = load_file(MODEL / f"{name}.safetensors")
+            self.tables.append(file["table"].astype(np.float32) * file["table.scale"][:, None])
+        self.tokenizer = train.BertWordPieceTokenizer(str(MODEL / "vocab.txt"), lowercase=True)
+        self.params, self.frozen = read_encoder(args)
+        self.static_cache, self.encoded = {}, {}
+
+    def ids(self, text):
+        return self.tokenizer.encode(head_and_tail(text), add_special_tokens=False).ids
+
+    def static(self, text):
+        if text not in self.static_cache:
+            ids = self.ids(text)
+            if ids:
+                vectors = [t[ids].sum(0) for t in self.tables]
+                vector = np.concatenate([v / (np.linalg.norm(v) + 1e-9) for v in vectors]) / math.sqrt(2)
+            else:
+                vector = np.zeros(sum(t.shape[1] for t in self.tables), np.float32)
+            self.static_cache[text] = vector, len(ids)
+        return self.static_cache[text]
+
+    def encode(self, texts):
+        texts = sorted(set(texts) - self.encoded.keys())
+        rows = [train.cut(self.ids(text), train.BUCKETS[-1]) for text in texts]
+        found = train.vectors(train.encode, self.params, self.frozen, rows).astype(np.float32)
+        self.encoded.update(zip(texts, found))
+
+
+def read_encoder(args):
+    """The weights as the product has them: int8."""
+    file = load_file(MODEL / "encoder.safetensors")
+    matrix = lambda name: jnp.asarray(file[name].astype(np.float32) * file[name + ".scale"][:, None])
+    params = {name: jnp.asarray(file[name]) for name in ("positions", "norm.weight", "norm.bias")}
+    params["layers"] = []
+    for number in range(int(file["layers"][0])):
+        at = f"layers.{number}."
+        layer = {name: jnp.asarray(file[at + name]) for name in ("norm1.weight", "norm1.bias", "norm2.weight", "norm2.bias")}
+        for name in ("output", "up", "down"):
+            layer[name + ".weight"], layer[name + ".bias"] = matrix(f"{at}{name}.weight"), jnp.asarray(file[f"{at}{name}.bias"])
+        for i, name in enumerate(("query", "key", "value")):
+            part = slice(i * train.WIDTH, (i + 1) * train.WIDTH)
+            layer[name + ".weight"] = matrix(at + "heads.weight")[part]
+            layer[name + ".bias"] = jnp.asarray(file[at + "heads.bias"])[part]
+        params["layers"].append(layer)
+    return params, {"words": matrix("words")}
+
+
+def wordings(route):
+    name = re.sub("[_-]", " ", route["name"])
+    return [f"{name}: {route['description']}", name, route["description"]]
+
+
 class Routes:
-    def __init__(self, routes):
+    def __init__(self, routes, embedder, shots):
         self.names = [route["name"] for route in routes]
-        wordings = []
-        for route in routes:
-            name = re.sub("[_-]", " ", route["name"])
-            wordings.append([f"{name}: {route['description']}", name, route["description"]])
-        self.vectors = np.stack([np.mean([embed(text)[0] for text in texts], 0) / len(TABLES) for texts in wordings])
-        documents = [stems(texts[0]) for texts in wordings]
+        texts = [wordings(route) for route in routes]
+        self.statics = np.stack([np.mean([embedder.static(t)[0] for t in ts], 0) for ts in texts])
+        self.encoded = np.stack([np.mean([embedder.encoded[t] for t in ts], 0) for ts in texts])
+        self.shots = [route.get("examples", [])[:shots] for route in routes]
+        documents = [stems(" ".join([ts[0], *shots])) for ts, shots in zip(texts, self.shots)]
         count, average = len(documents), max(np.mean([len(d) for d in documents]), 1)
         having = {stem: sum(stem in d for d in documents) for d in documents for stem in d}
         rarity = {stem: math.log(1 + (count - n + 0.5) / (n + 0.5)) for stem, n in having.items()}
@@ -74,13 +123,25 @@ class Routes:
             {s: rarity[s] * d.count(s) * 2.2 / (d.count(s) + 1.2 * (0.25 + 0.75 * len(d) / average)) for s in set(d)}
             for d in documents
         ]
+        self.shot_static = [np.stack([embedder.static(t)[0] for t in s]) if s else None for s in self.shots]
+        self.shot_encoded = [np.stack([embedder.encoded[t] for t in s]) if s else None for s in self.shots]
 
-    def features(self, text):
-        text = head_and_tail(text)
-        vector, tokens = embed(text)
-        said = set(stems(text))
+    def features(self, text, embedder):
+        text_static, tokens = embedder.static(text)
+        encoded = embedder.encoded[text]
+        said = set(stems(head_and_tail(text)))
+        out = np.zeros((len(self.names), 7))
+        out[:, STATIC] = self.statics @ text_static
         lexical = np.array([sum(w for stem, w in weights.items() if stem in said) for weights in self.weights])
-        return self.vectors @ vector, lexical / (lexical + 4), tokens
+        out[:, LEXICAL] = lexical / (lexical + 4)
+        out[:, ENCODER] = self.encoded @ encoded
+        for i, (static, encoder) in enumerate(zip(self.shot_static, self.shot_encoded)):
+            if static is None:
+                continue
+            unit = lambda m: m / (np.linalg.norm(m) + 1e-9)
+            out[i, SHOT_STATIC], out[i, SHOT_NEAREST] = unit(static.mean(0)) @ text_static, (static @ text_static).max()
+            out[i, SHOT_ENCODER], out[i, SHOT_ENCODER_NEAREST] = unit(encoder.mean(0)) @ encoded, (encoder @ encoded).max()
+        return out, tokens
 
 
 class Group:
@@ -88,84 +149,180 @@ class Group:
 
     def __init__(self, rows):
         n, t, r = len(rows), max(len(row) for row in rows), max(len(row[0][0]) for row in rows)
-        self.cosine, self.lexical = np.zeros((n, t, r)), np.zeros((n, t, r))
+        self.features = np.zeros((n, t, r, 7))
         self.length, self.label = np.zeros((n, t)), np.full((n, t), -9)
         self.real = np.zeros((n, r), bool)
         for i, row in enumerate(rows):
-            for j, (cosine, lexical, tokens, label) in enumerate(row):
-                k = len(cosine)
-                self.cosine[i, j, :k], self.lexical[i, j, :k], self.real[i, :k] = cosine, lexical, True
+            for j, (features, tokens, label) in enumerate(row):
+                k = len(features)
+                self.features[i, j, :k], self.real[i, :k] = features, True
                 self.length[i, j], self.label[i, j] = math.log1p(tokens), label
         self.count = self.real.sum(1)[:, None]
+        self.asked = self.label > -9
+        self.right = np.where(self.label == -1, r, np.maximum(self.label, 0))
 
 
-def load(folder):
+def load(folder, embedder, shots):
     folder, sets, groups = pathlib.Path(folder), {}, {}
-    for line in (folder / "routes.jsonl").open():
-        row = json.loads(line)
-        sets[row["set"]] = Routes(row["routes"])
+    lines = [json.loads(line) for line in (folder / "routes.jsonl").open()]
+    if shots:
+        lines = [line for line in lines if all(route.get("examples") for route in line["routes"])]
+    files = {}
+    known = {line["set"] for line in lines}
     for file in sorted(folder.glob("*.jsonl")):
-        if file.name == "routes.jsonl":
-            continue
+        if file.name != "routes.jsonl":
+            files[file.stem] = [row for row in map(json.loads, file.open()) if row["set"] in known]
+    texts = [t for line in lines for route in line["routes"] for t in wordings(route) + route.get("examples", [])[:shots]]
+    texts += [m["content"] for rows in files.values() for row in rows for m in row["messages"] if m["role"] == "user"]
+    embedder.encode(texts)
+    for line in lines:
+        sets[line["set"]] = Routes(line["routes"], embedder, shots)
+    for name, conversations in files.items():
         rows = []
-        for line in file.open():
-            row = json.loads(line)
+        for row in conversations:
             routes = sets[row["set"]]
             asks = [m for m in row["messages"] if m["role"] == "user"]
             label = lambda m: -1 if m["route"] == "other" else routes.names.index(m["route"])
-            rows.append([(*routes.features(m["content"]), label(m)) for m in asks])
-        groups[f"{folder.name}/{file.stem}"] = Group(rows)
+            rows.append([(*routes.features(m["content"], embedder), label(m)) for m in asks])
+        if rows:
+            groups[f"{folder.name}/{name}"] = Group(rows)
     return groups
 
 
-def beliefs(q, group):
-    """Probabilities [conversations, turns, routes + none]: the filter of embedded/mod.rs."""
-    cosine, lexical, s0, s1, s2, growth, n0, n1, n2, n3, n4 = q
+def evidence(q, likeness, group):
+    """Logits [conversations, turns, routes + none] and how far the best route leads."""
     real = group.real[:, None, :]
-    logits = np.where(real, cosine * group.cosine + lexical * group.lexical, 0)
+    logits = jnp.where(real, group.features @ likeness, 0)
     average = logits.sum(2) / group.count
-    centred = np.where(real, logits - average[:, :, None], -1e9)
+    centred = jnp.where(real, logits - average[:, :, None], -1e9)
     lead = centred.max(2)
-    none = n0 + n1 * average + n2 * np.log(group.count) + n3 * group.length + n4 * lead
-    grown = centred * np.exp(growth * (np.minimum(group.length, 4) - 2.5))[:, :, None]
-    evidence = np.concatenate([grown, none[:, :, None]], 2)
+    n = q["none"]
+    none = n[0] + n[1] * average + n[2] * jnp.log(group.count) + n[3] * group.length + n[4] * lead
+    grown = centred * jnp.exp(q["length"] * (jnp.minimum(group.length, 4) - 2.5))[:, :, None]
+    return jnp.concatenate([grown, none[:, :, None]], 2), lead
+
+
+def beliefs(q, group, pick):
+    """Probabilities [conversations, turns, routes + none]: the filter of embedded/filter.rs, every turn by the same
+    numbers."""
+    likeness = jnp.zeros(7).at[jnp.array(pick)].set(q["likeness"])
+    logits, lead = evidence(q, likeness, group)
     possible = np.concatenate([group.real, np.ones((len(group.real), 1), bool)], 1)
-    result, before = np.zeros_like(evidence), None
-    for turn in range(evidence.shape[1]):
-        now = evidence[:, turn]
+    results, before = [], None
+    for turn in range(logits.shape[1]):
+        now = logits[:, turn]
         if before is not None:
-            stay = 1 / (1 + np.exp(-(s0 + s1 * group.length[:, turn] + s2 * lead[:, turn])))[:, None]
+            s = q["stay"]
+            stay = 1 / (1 + jnp.exp(-(s[0] + s[1] * group.length[:, turn] + s[2] * lead[:, turn])))[:, None]
             let_go = before[:, -1:] * (1 - NONE_KEPT)
-            before = np.concatenate([before[:, :-1], before[:, -1:] - let_go], 1)
-            now = now + np.log((1 - stay + stay * let_go) / (group.count + 1) + stay * before + 1e-12)
-        now = np.where(possible, now, -1e9)
-        now = np.exp(now - now.max(1, keepdims=True))
-        before = result[:, turn] = now / now.sum(1, keepdims=True)
-    return result
+            before = jnp.concatenate([before[:, :-1], before[:, -1:] - let_go], 1)
+            now = now + jnp.log((1 - stay + stay * let_go) / (group.count + 1) + stay * before + 1e-12)
+        now = jnp.where(possible, now, -1e9)
+        before = jax.nn.softmax(now, 1)
+        results.append(before)
+    return jnp.stack(results, 1)
 
 
-def loss(q, group):
-    asked = group.label > -9
-    right = np.where(group.label == -1, group.cosine.shape[2], np.maximum(group.label, 0))
-    probability = np.take_along_axis(beliefs(q, group), right[:, :, None], 2)[:, :, 0]
-    return -(np.log(np.maximum(probability, 1e-6)) * asked).sum() / asked.sum()
+def loss(q, group, pick):
+    probability = jnp.take_along_axis(beliefs(q, group, pick), group.right[:, :, None], 2)[:, :, 0]
+    return -(jnp.log(jnp.maximum(probability, 1e-6)) * group.asked).sum() / group.asked.sum()
+
+
+def fit(groups, pick, start, weights):
+    flat, unflatten = jax.flatten_util.ravel_pytree(start)
+    gradients = [jax.jit(jax.value_and_grad(lambda x, g=g: loss(unflatten(x), g, pick))) for g in groups.values()]
+    total = sum(weights)
+
+    def both(x):
+        found = [gradient(x) for gradient in gradients]
+        return (
+            sum(w * float(v) for w, (v, _) in zip(weights, found)) / total,
+            sum(w * np.asarray(g) for w, (_, g) in zip(weights, found)) / total,
+        )
+
+    done = minimize(both, np.asarray(flat), jac=True, method="L-BFGS-B", options={"maxiter": 400})
+    return unflatten(jnp.asarray(done.x)), done.fun
+
+
+def figures(probabilities, group):
+    probabilities = np.asarray(probabilities)
+    none = probabilities.shape[2] - 1
+    chosen, asked = probabilities.argmax(2), group.asked
+    right = chosen == group.right
+    inside = asked & (group.label >= 0)
+    best = np.where(np.concatenate([group.real, np.zeros((len(group.real), 1), bool)], 1)[:, None], probabilities, -1).argmax(2)
+    spans = []
+    for labels, rights in zip(group.label, right):
+        at = 0
+        labels = [l for l in labels if l > -9]
+        while at < len(labels):
+            end = at
+            while end < len(labels) and labels[end] == labels[at]:
+                end += 1
+            spans.append(all(rights[at:end]))
+            at = end
+    other, said = asked & (group.label == -1), asked & (chosen == none)
+    hit = (other & said).sum()
+    precision, recall = hit / max(said.sum(), 1), hit / max(other.sum(), 1)
+    return {
+        "turn": right[asked].mean(), "in": (best == group.right)[inside].mean(), "span": np.mean(spans),
+        "other F1": 2 * precision * recall / max(precision + recall, 1e-9) if other.any() else np.nan,
+        "ece": calibration(probabilities.max(2)[asked], right[asked]),
+    }
+
+
+def calibration(confidence, right, bins=15):
+    at = np.minimum((confidence * bins).astype(int), bins - 1)
+    return sum(abs(confidence[at == b].sum() - right[at == b].sum()) for b in range(bins)) / len(right)
+
+
+def report(title, rows):
+    suites = {}
+    for name, row in rows.items():
+        print(f"  {name:34} " + "  ".join(f"{k} {100 * v:5.1f}" for k, v in row.items()))
+        suites.setdefault(name.split("/")[0], []).append(row)
+    for suite, members in suites.items():
+        mean = {k: np.nanmean([row[k] for row in members]) for k in members[0]}
+        print(f"{title:12} {suite:24} " + "  ".join(f"{k} {100 * v:5.1f}" for k, v in mean.items()), flush=True)
+
+
+def cascade(static, both, group):
+    """What the product answers: the static tier where it is sure, both where it is not."""
+    static, both = np.asarray(static), np.asarray(both)
+    top = np.sort(static, 2)
+    sure = (top[:, :, -1] - top[:, :, -2]) >= SURE
+    return np.where(sure[:, :, None], static, both), sure[group.asked].mean()
+
+
+def show(name, q):
+    print(name, {k: [round(float(x), 3) for x in np.atleast_1d(v)] for k, v in q.items()}, flush=True)
 
 
 def main():
-    groups = {name: group for folder in sys.argv[1:] for name, group in load(folder).items()}
-    fit = minimize(
-        lambda q: np.mean([loss(q, group) for group in groups.values()]),
-        START,
-        method="L-BFGS-B",
-        options={"maxiter": 300, "maxfun": 20000, "ftol": 1e-7},
-    )
-    for name, value in zip(NAMES, fit.x):
-        print(f"{name:12} {value:8.3f}")
-    for name, group in groups.items():
-        chosen = beliefs(fit.x, group).argmax(2)
-        chosen = np.where(chosen == group.cosine.shape[2], -1, chosen)
-        asked = group.label > -9
-        print(f"{name:32} turn accuracy {(chosen == group.label)[asked].mean():.3f}")
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--minilm", required=True)
+    parser.add_argument("--report", nargs="*", default=[])
+    parser.add_argument("suites", nargs="+")
+    args = parser.parse_args()
+    embedder = Embedder(args)
+    groups = {n: g for folder in args.suites for n, g in load(folder, embedder, 0).items()}
+    shown = {n: g for folder in args.report for n, g in load(folder, embedder, 0).items()}
+    # Every suite weighs the same, and every group within its suite.
+    weights = [1 / sum(other.split("/")[0] == name.split("/")[0] for other in groups) for name in groups]
+    start = {"likeness": jnp.array([13.0, 4.6]), "length": jnp.array(0.09), "stay": jnp.array([10.0, -3.1, 0.15]),
+             "none": jnp.array([0.5, -0.15, 0.7, -0.12, 0.01])}
+    static, value = fit(groups, [STATIC, LEXICAL], start, weights)
+    show(f"static {value:.4f}", static)
+    start = {**static, "likeness": jnp.append(static["likeness"], 5.0)}
+    both, value = fit(groups, [STATIC, LEXICAL, ENCODER], start, weights)
+    show(f"both {value:.4f}", both)
+    everything = {**groups, **shown}
+    first = {n: beliefs(static, g, [STATIC, LEXICAL]) for n, g in everything.items()}
+    second = {n: beliefs(both, g, [STATIC, LEXICAL, ENCODER]) for n, g in everything.items()}
+    report("static", {n: figures(first[n], g) for n, g in everything.items()})
+    report("both", {n: figures(second[n], g) for n, g in everything.items()})
+    joined = {n: cascade(first[n], second[n], g) for n, g in everything.items()}
+    report("cascade", {n: {**figures(joined[n][0], g), "sure": joined[n][1]} for n, g in everything.items()})
 
 
 if __name__ == "__main__":

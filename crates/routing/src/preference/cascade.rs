@@ -119,7 +119,7 @@ impl Cascade {
             (&a.name, &a.description, &a.examples).cmp(&(&b.name, &b.description, &b.examples))
         });
         let (order, sorted): (Vec<usize>, Vec<Route>) = numbered.into_iter().unzip();
-        Self { names, order, arch_router, embedded: Embedded::new(&sorted) }
+        Self { names, order, arch_router, embedded: Embedded::new(&sorted, true) }
     }
 
     /// The scorers in the order in which they are asked.
@@ -218,6 +218,7 @@ impl Cascade {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::embedded::Tier;
     use super::*;
 
     fn routes(names: &[&str]) -> Vec<Route> {
@@ -237,7 +238,7 @@ mod tests {
     fn judged(names: &[&str], scores: &[(&str, f32)], none: f32) -> Verdict {
         let cascade = Cascade::new(routes(names), None);
         let score = |index: &usize| scores.iter().find(|(name, _)| *name == names[*index]).unwrap().1;
-        cascade.judge(&Scores { routes: cascade.order.iter().map(score).collect(), none })
+        cascade.judge(&Scores { routes: cascade.order.iter().map(score).collect(), none, tier: Tier::Static })
     }
 
     /// A verdict with names in place of indices.

@@ -165,7 +165,7 @@ mod tests {
 
     #[test]
     fn tokens_are_the_references() {
-        let pieces = WordPiece::new(super::super::VOCABULARY).unwrap();
+        let pieces = WordPiece::new(super::super::model::VOCABULARY).unwrap();
         let golden: Vec<(String, Vec<u32>)> = serde_json::from_str(GOLDEN).unwrap();
         assert!(golden.len() > 20);
         for (text, expected) in golden {
@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn long_and_strange_text_is_survived() {
-        let pieces = WordPiece::new(super::super::VOCABULARY).unwrap();
+        let pieces = WordPiece::new(super::super::model::VOCABULARY).unwrap();
         for text in
             ["x".repeat(10_000), "\u{301}".repeat(1000), "🦀".repeat(500), "\u{0}\u{fffd}\u{200b}".into()]
         {

@@ -1,0 +1,39 @@
+//! The few numbers that turn likeness into probability, fitted by `training/fit.py`; `model/README.md` says on what.
+
+use super::features::COUNT;
+
+/// The numbers of one tier. Evidence is in logits.
+#[derive(Debug)]
+pub(super) struct Fitted {
+    /// Weight of each likeness, in the order of [`super::features`].
+    pub(super) likeness: [f32; COUNT],
+    /// How evidence grows with the log number of tokens.
+    pub(super) length: f32,
+    /// Logit that the subject stays, turn to turn: constant, log number of tokens, lead of the best route.
+    pub(super) stay: [f32; 3],
+    /// Evidence for "none fits": constant, mean over the routes, log number of routes, log number of tokens, lead.
+    pub(super) none: [f32; 5],
+}
+
+/// The BM25 score that gives half of its weight.
+pub(super) const LEXICAL_HALF: f32 = 4.0;
+/// The share of the belief in "none fits" that lives on with a subject that stays; chosen, not fitted.
+pub(super) const NONE_KEPT: f32 = 0.5;
+/// The static tier's verdict is final where its best leads the next (or "none fits") by this much.
+pub(super) const SURE: f32 = 0.9;
+
+/// Static tables and words alone.
+pub(super) const STATIC: Fitted = Fitted {
+    likeness: [13.056, 4.626, 0.0],
+    length: 0.088,
+    stay: [9.976, -3.135, 0.154],
+    none: [0.542, -0.146, 0.694, -0.119, 0.012],
+};
+
+/// With the encoder.
+pub(super) const BOTH: Fitted = Fitted {
+    likeness: [13.056, 4.626, 10.0],
+    length: 0.088,
+    stay: [9.976, -3.135, 0.154],
+    none: [0.542, -0.146, 0.694, -0.119, 0.012],
+};

@@ -1,0 +1,153 @@
+//! What probabilities mean: which route takes the request, or none, and how sure that is.
+
+use std::fmt::Write;
+
+use super::Route;
+
+/// What happens where nothing is sure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LowConfidence {
+    /// The default model takes the request.
+    #[default]
+    Default,
+    /// The best route takes it all the same.
+    Best,
+    /// A router model is asked; if there is none, or it gives no answer, the default model takes it.
+    Escalate,
+}
+
+/// When a route is sure enough, and what happens if none is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Policy {
+    /// The least probability at which the likeliest is taken, between 0 and 1.
+    pub threshold: f32,
+    /// What happens below it.
+    pub low: LowConfidence,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self { threshold: DEFAULT_THRESHOLD, low: LowConfidence::Default }
+    }
+}
+
+/// The threshold where the operator gives none: nothing that is likelier than all else together is ever refused, and a
+/// choice among many routes is not refused because there are many.
+pub const DEFAULT_THRESHOLD: f32 = 0.0;
+
+/// An action of a domain has to be at least this likely to be preferred to its domain.
+const SURE_ACTION: f32 = 0.5;
+
+/// A judgement of the embedded scorer's probabilities.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Judgement {
+    /// Who takes the request.
+    pub(super) route: Option<usize>,
+    /// The probability of what was judged: of the route, or that none fits.
+    pub(super) confidence: f32,
+    /// Whether that reached the threshold.
+    pub(super) sure: bool,
+    /// Why.
+    pub(super) reason: String,
+}
+
+/// Judges routes with their probabilities, best first; `none` is the probability that none of them fits, `domains`
+/// holds for each route the domain route that it belongs to, if any.
+///
+/// The likeliest of all routes and "none fits" wins if it reaches its threshold. An action that does not, or that is
+/// not likelier than all else together, gives way to its domain, if the domain with all its actions reaches the
+/// threshold. Else the policy decides.
+pub(super) fn judge(
+    routes: &[Route],
+    domains: &[Option<usize>],
+    policy: &Policy,
+    scores: &[(usize, f32)],
+    none: f32,
+) -> Judgement {
+    let Some(&(best, score)) = scores.first() else {
+        let reason = "no routes are configured".to_owned();
+        return Judgement { route: None, confidence: none, sure: true, reason };
+    };
+    let threshold = |route: usize| routes.get(route).and_then(|route| route.threshold).unwrap_or(policy.threshold);
+    let of_domain = |domain: usize| {
+        let member = |route: usize| route == domain || domains.get(route) == Some(&Some(domain));
+        scores.iter().filter(|(route, _)| member(*route)).map(|(_, score)| score).sum::<f32>()
+    };
+    let told = tell(routes, scores, none);
+    let domain = domains.get(best).copied().flatten().map(|domain| (domain, of_domain(domain)));
+    let wanted = threshold(best);
+    if let Some((domain, whole)) = domain
+        && score < wanted.max(SURE_ACTION)
+        && whole >= none
+        && whole >= threshold(domain)
+    {
+        let (action, domain_name) = (name(routes, best), name(routes, domain));
+        let reason = format!(
+            "no action is sure (best `{action}` at {score:.2}), the domain `{domain_name}` with all its actions is at {whole:.2}; none fits {none:.2}"
+        );
+        return Judgement { route: Some(domain), confidence: whole, sure: true, reason };
+    }
+    if score < none && none >= policy.threshold {
+        let reason = format!("no route fits ({none:.2}; nearest `{}` at {score:.2})", name(routes, best));
+        return Judgement { route: None, confidence: none, sure: true, reason };
+    }
+    if score >= none && score >= wanted {
+        let reason = format!("`{}` fits best at {score:.2}; {told}", name(routes, best));
+        return Judgement { route: Some(best), confidence: score, sure: true, reason };
+    }
+    let unsure = format!("`{}` fits best, but {score:.2} is under the threshold of {wanted:.2}", name(routes, best));
+    let (route, confidence, reason) = match policy.low {
+        LowConfidence::Best => (Some(best), score, format!("{unsure}; it is taken all the same; {told}")),
+        LowConfidence::Default | LowConfidence::Escalate => (None, none.max(score), format!("{unsure}; {told}")),
+    };
+    Judgement { route, confidence, sure: false, reason }
+}
+
+/// The runner-up and the probability that none fits.
+fn tell(routes: &[Route], scores: &[(usize, f32)], none: f32) -> String {
+    let mut told = String::new();
+    if let Some((next, score)) = scores.get(1) {
+        // Writing into a string cannot fail.
+        let _ = write!(told, "next `{}` at {score:.2}; ", name(routes, *next));
+    }
+    told + &format!("none fits {none:.2}")
+}
+
+fn name(routes: &[Route], route: usize) -> &str {
+    routes.get(route).map_or("?", |route| route.name.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn routes() -> Vec<Route> {
+        let route = |name: &str, threshold, domain| Route { name: name.into(), threshold, domain, ..Route::default() };
+        vec![route("contracts", None, false), route("cases", Some(0.7), false), route("legal", None, true)]
+    }
+
+    #[test]
+    fn thresholds_domains_and_policies() {
+        let domains = [Some(2), Some(2), None];
+        let default = |threshold| Policy { threshold, low: LowConfidence::Default };
+        for (policy, scores, none, route, sure, reason) in [
+            (default(0.0), [0.6, 0.1, 0.1], 0.2, Some(0), true, "`contracts` fits best at 0.60; next `cases` at 0.10; none fits 0.20"),
+            (default(0.0), [0.1, 0.1, 0.4], 0.4, Some(2), true, "`legal` fits best at 0.40; next `contracts` at 0.10; none fits 0.40"),
+            (default(0.0), [0.2, 0.1, 0.1], 0.6, None, true, "no route fits (0.60; nearest `contracts` at 0.20)"),
+            // Two actions share the probability: their domain takes it.
+            (default(0.0), [0.45, 0.4, 0.1], 0.05, Some(2), true, "no action is sure (best `contracts` at 0.45), the domain `legal` with all its actions is at 0.95; none fits 0.05"),
+            // A route's own threshold.
+            (default(0.5), [0.1, 0.6, 0.1], 0.2, Some(2), true, "no action is sure (best `cases` at 0.60), the domain `legal` with all its actions is at 0.80; none fits 0.20"),
+            // Neither a route nor none is sure, nor is the domain.
+            (default(0.9), [0.45, 0.2, 0.1], 0.25, None, false, "`contracts` fits best, but 0.45 is under the threshold of 0.90; next `cases` at 0.20; none fits 0.25"),
+            (Policy { threshold: 0.9, low: LowConfidence::Best }, [0.45, 0.2, 0.1], 0.25, Some(0), false, "`contracts` fits best, but 0.45 is under the threshold of 0.90; it is taken all the same; next `cases` at 0.20; none fits 0.25"),
+        ] {
+            let mut sorted: Vec<(usize, f32)> = scores.into_iter().enumerate().collect();
+            sorted.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+            let found = judge(&routes(), &domains, &policy, &sorted, none);
+            assert_eq!((found.route, found.sure, found.reason.as_str()), (route, sure, reason));
+        }
+        let nothing = judge(&[], &[], &Policy::default(), &[], 1.0);
+        assert_eq!((nothing.route, nothing.reason.as_str()), (None, "no routes are configured"));
+    }
+}
