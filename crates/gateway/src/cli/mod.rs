@@ -7,6 +7,7 @@ mod check;
 mod demo;
 mod echo;
 mod route;
+mod routes;
 mod schema;
 mod table;
 mod up;
@@ -40,6 +41,8 @@ enum Command {
     Check(check::Options),
     /// Say where a prompt would go, and why, without calling any model
     Route(route::Options),
+    /// Measure routes on labelled prompts
+    Routes(routes::Options),
     /// Run the built-in fake provider alone, as a mock for tests
     Echo(echo::Options),
     /// Print the JSON Schema of the configuration
@@ -84,6 +87,7 @@ pub fn main() -> ExitCode {
         Command::Demo(options) => demo::run(&options),
         Command::Check(options) => check::run(&options),
         Command::Route(options) => route::run(&options),
+        Command::Routes(options) => routes::run(&options),
         Command::Echo(options) => echo::run(&options),
         Command::Schema => schema::run(),
     };
