@@ -14,6 +14,7 @@ mod setting;
 mod tree;
 
 use std::net::IpAddr;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -115,6 +116,23 @@ pub struct RouteEntry {
     pub route: waypost_routing::preference::Route,
     /// Names of models or aliases, first one preferred.
     pub models: Vec<String>,
+    /// Prompts that have to come here.
+    pub tests: Vec<String>,
+    /// Where its words are written.
+    pub places: RoutePlaces,
+}
+
+/// Ranges of bytes in the configuration's file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RoutePlaces {
+    /// The name.
+    pub name: Range<usize>,
+    /// The description.
+    pub description: Range<usize>,
+    /// The examples, in their order.
+    pub examples: Vec<Range<usize>>,
+    /// The tests, in their order.
+    pub tests: Vec<Range<usize>>,
 }
 
 /// How the router works.
