@@ -23,10 +23,11 @@ use waypost_dialect::provider::Provider;
 use waypost_routing::router::Mode;
 
 pub use self::detect::detect;
-pub use self::diagnostic::Rendered;
+pub(crate) use self::diagnostic::{Place, Problem};
+pub use self::diagnostic::{Rendered, Source};
 pub use self::secret::Environment;
 
-use self::diagnostic::{Place, Problem, Problems, Source};
+use self::diagnostic::Problems;
 use self::tree::{Kind, Node};
 
 /// Names of configurations that are looked for, best first: ours, then Plano's.
@@ -162,6 +163,8 @@ pub struct Loaded {
     pub config: Config,
     /// What is ignored, or probably not meant.
     pub warnings: Vec<Rendered>,
+    /// The file, to point into.
+    pub source: Source,
 }
 
 /// Loads a file.
@@ -237,7 +240,8 @@ pub fn parse(name: &str, text: &str, environment: &Environment) -> Result<Loaded
     let (errors, warnings) = problems.sorted();
     match config {
         Some(config) if errors.is_empty() => {
-            Ok(Loaded { config, warnings: warnings.iter().map(|warning| source.render(warning)).collect() })
+            let warnings = warnings.iter().map(|warning| source.render(warning)).collect();
+            Ok(Loaded { config, warnings, source })
         }
         _ => Err(source.render_errors(&errors)),
     }

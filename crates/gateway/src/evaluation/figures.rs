@@ -20,7 +20,7 @@ pub struct Figures {
     #[serde(flatten)]
     pub rates: Rates,
     /// How well turns that no route fits are told.
-    pub other: Rejection,
+    pub other: F1,
     /// Expected calibration error: how far the confidence is from the share that is right, over [`BINS`] bins.
     pub ece: Option<f64>,
     /// What single decisions took.
@@ -42,14 +42,14 @@ pub struct Rates {
     pub macro_f1: Option<f64>,
 }
 
-/// How well `other` is told.
+/// How well one label is told.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
-pub struct Rejection {
-    /// Of turns that were found to be `other`, the share that is.
+pub struct F1 {
+    /// Of turns that were found to be it, the share that is.
     pub precision: Option<f64>,
-    /// Of turns that are `other`, the share that was found.
+    /// Of turns that are it, the share that was found.
     pub recall: Option<f64>,
-    /// The harmonic mean of both; `None` where no turn is `other`.
+    /// The harmonic mean of both; `None` where no turn is it.
     pub f1: Option<f64>,
 }
 
@@ -71,7 +71,7 @@ pub struct Report {
     #[serde(rename = "macro")]
     pub overall: Rates,
     /// The same for `other`.
-    pub other: Rejection,
+    pub other: F1,
     /// Over all turns of all groups.
     pub ece: Option<f64>,
     /// Over all timed decisions of all groups.
@@ -102,7 +102,7 @@ impl Report {
                 in_scope_accuracy: mean_of(&|figures| figures.rates.in_scope_accuracy),
                 macro_f1: mean_of(&|figures| figures.rates.macro_f1),
             },
-            other: Rejection {
+            other: F1 {
                 precision: mean_of(&|figures| figures.other.precision),
                 recall: mean_of(&|figures| figures.other.recall),
                 f1: mean_of(&|figures| figures.other.f1),
@@ -150,7 +150,7 @@ impl Figures {
                 ),
                 macro_f1: macro_f1(run),
             },
-            other: rejection(&all),
+            other: f1(&all, Label::Other),
             ece: calibration_error(&bins(all.iter().copied())),
             latency_ms: latency(run.times.iter().copied()),
         }
@@ -166,22 +166,18 @@ fn all_right(turns: &[Outcome]) -> bool {
     turns.iter().all(Outcome::is_right)
 }
 
-fn rejection(all: &[&Outcome]) -> Rejection {
-    let found = || all.iter().filter(|outcome| outcome.predicted == Label::Other);
-    let labelled = || all.iter().filter(|outcome| outcome.label == Label::Other);
-    Rejection {
+/// Precision, recall and F1 of one label.
+#[must_use]
+pub fn f1(all: &[&Outcome], label: Label) -> F1 {
+    let found = || all.iter().filter(|outcome| outcome.predicted == label);
+    let labelled = || all.iter().filter(|outcome| outcome.label == label);
+    let right = labelled().filter(|outcome| outcome.is_right()).count();
+    let [found_count, labelled_count] = [found().count(), labelled().count()];
+    F1 {
         precision: share(found().map(|outcome| outcome.is_right())),
         recall: share(labelled().map(|outcome| outcome.is_right())),
-        f1: labelled().next().and_then(|_| f1(all, Label::Other)),
+        f1: (labelled_count > 0).then(|| number(2 * right) / number(labelled_count + found_count)),
     }
-}
-
-/// The harmonic mean of precision and recall of one label; `None` if it was neither given nor found.
-fn f1(all: &[&Outcome], label: Label) -> Option<f64> {
-    let labelled = all.iter().filter(|outcome| outcome.label == label).count();
-    let found = all.iter().filter(|outcome| outcome.predicted == label).count();
-    let both = all.iter().filter(|outcome| outcome.label == label && outcome.is_right()).count();
-    (labelled + found > 0).then(|| number(2 * both) / number(labelled + found))
 }
 
 fn macro_f1(run: &Run) -> Option<f64> {
@@ -192,7 +188,8 @@ fn macro_f1(run: &Run) -> Option<f64> {
     mean(sets.values().filter_map(|turns| {
         let found = turns.iter().map(|outcome| outcome.predicted).filter(|label| *label != Label::Other);
         let labels: BTreeSet<Label> = turns.iter().map(|outcome| outcome.label).chain(found).collect();
-        mean(labels.into_iter().filter_map(|label| f1(turns, label)))
+        // A route that was found and never right counts as zero; `other` only where it has turns.
+        mean(labels.into_iter().map(|label| f1(turns, label).f1.unwrap_or_default()))
     }))
 }
 
@@ -205,6 +202,20 @@ pub struct Bin {
     pub right: usize,
     /// Their confidences, added up.
     pub confidence: f64,
+}
+
+impl Bin {
+    /// What the router stated.
+    #[must_use]
+    pub fn mean_confidence(&self) -> f64 {
+        self.confidence / number(self.turns.max(1))
+    }
+
+    /// What was so.
+    #[must_use]
+    pub fn accuracy(&self) -> f64 {
+        number(self.right) / number(self.turns.max(1))
+    }
 }
 
 /// Turns by their confidence, in bins of equal width. Turns of a router that states none are left out.
@@ -252,7 +263,7 @@ fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of turns")]
-fn number(count: usize) -> f64 {
+pub(super) fn number(count: usize) -> f64 {
     count as f64
 }
 
@@ -307,7 +318,7 @@ mod tests {
     #[test]
     fn what_cannot_be_counted_is_null() {
         let figures = Figures::new(&run(&[&[(A, A, 0, 1.0)], &[]]));
-        assert_eq!(figures.other, Rejection::default());
+        assert_eq!(figures.other, F1::default());
         close(figures.rates.conversation_accuracy, 1.0);
         let empty = Run { conversations: Vec::new(), times: Vec::new() };
         let empty = serde_json::to_value(Report::new(&[("g".to_owned(), empty)], 0, "embedded")).unwrap();

@@ -1,7 +1,10 @@
 //! Measuring routes: labelled conversations in, figures out, through the same scorers that serve traffic.
 //!
-//! `suite` reads, `run` decides, `figures` counts.
+//! `lines` and `suite` read, `run` decides, `figures` and `confusion` count, `compare` says what moved.
 
+pub mod compare;
+pub mod confusion;
 pub mod figures;
+pub mod lines;
 pub mod run;
 pub mod suite;

@@ -48,13 +48,13 @@ pub struct Run {
 
 /// Decides all labelled turns of a group. `cascades` has one for each set; `done` is called after each conversation.
 #[must_use]
-pub fn run(group: &Group, cascades: &[Cascade], done: &(dyn Fn() + Sync)) -> Run {
+pub fn run(group: &Group, cascades: &[&Cascade], done: &(dyn Fn() + Sync)) -> Run {
     let conversations = decide_all(group, cascades, done);
     let turns = conversations.iter().map(|(_, outcomes)| outcomes.len()).sum::<usize>();
     Run { times: time_some(group, cascades, turns), conversations }
 }
 
-fn decide_all(group: &Group, cascades: &[Cascade], done: &(dyn Fn() + Sync)) -> Vec<(usize, Vec<Outcome>)> {
+fn decide_all(group: &Group, cascades: &[&Cascade], done: &(dyn Fn() + Sync)) -> Vec<(usize, Vec<Outcome>)> {
     let next = AtomicUsize::new(0);
     let finished = Mutex::new(Vec::with_capacity(group.conversations.len()));
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
@@ -122,7 +122,7 @@ fn labelled(conversation: &Conversation) -> impl Iterator<Item = (usize, Label)>
 
 /// Times decisions that are spread evenly over the group. One at a time: threads that share a core would be timed
 /// waiting for each other.
-fn time_some(group: &Group, cascades: &[Cascade], turns: usize) -> Vec<Duration> {
+fn time_some(group: &Group, cascades: &[&Cascade], turns: usize) -> Vec<Duration> {
     let step = turns.div_ceil(TIMED).max(1);
     let mut times = Vec::with_capacity(turns / step + 1);
     let mut number = 0_usize;

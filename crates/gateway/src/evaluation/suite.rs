@@ -11,12 +11,11 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use serde::Deserialize;
 use waypost_routing::preference::{Role, Route};
 
-/// The label of a turn that no route fits.
-pub const OTHER: &str = "other";
+use super::lines::{self, UnknownLabels, Written};
 
 /// Groups of conversations, in the order of `routes.jsonl`.
 #[derive(Debug)]
@@ -54,6 +53,8 @@ pub struct Conversation {
     pub set: usize,
     /// What was said.
     pub messages: Vec<Message>,
+    /// Where it is written, as `file:line`.
+    pub place: String,
 }
 
 /// What the person or the model said.
@@ -91,19 +92,9 @@ struct RouteLine {
     description: String,
     #[serde(default)]
     examples: Vec<String>,
-}
-
-#[derive(Deserialize)]
-struct ConversationLine {
-    set: String,
-    messages: Vec<MessageLine>,
-}
-
-#[derive(Deserialize)]
-struct MessageLine {
-    role: String,
-    content: String,
-    route: Option<String>,
+    threshold: Option<f32>,
+    #[serde(default)]
+    domain: bool,
 }
 
 /// Reads a folder; `only` names the groups that are wanted, all of them if it is empty.
@@ -112,7 +103,7 @@ struct MessageLine {
 /// A file is missing or not in the format, or a wanted group is not there.
 pub fn read(folder: &Path, only: &[String]) -> Result<Suite> {
     let mut suite = Suite { groups: Vec::new(), warnings: Vec::new() };
-    for (place, line) in lines::<SetLine>(&folder.join("routes.jsonl"))? {
+    for (place, line) in lines::read::<SetLine>(&folder.join("routes.jsonl"))? {
         let known = suite.groups.iter_mut().find(|group| group.name == line.group);
         let group = match known {
             Some(group) => group,
@@ -129,7 +120,8 @@ pub fn read(folder: &Path, only: &[String]) -> Result<Suite> {
             name: route.name,
             description: route.description,
             examples: route.examples,
-            ..Route::default()
+            threshold: route.threshold,
+            domain: route.domain,
         });
         group.sets.push(Set { name: line.set, routes: routes.collect() });
     }
@@ -142,70 +134,16 @@ pub fn read(folder: &Path, only: &[String]) -> Result<Suite> {
     for group in &mut suite.groups {
         let sets: HashMap<String, usize> =
             group.sets.iter().enumerate().map(|(index, set)| (set.name.clone(), index)).collect();
-        let mut unknown = Unknown::default();
-        for (place, line) in lines::<ConversationLine>(&folder.join(format!("{}.jsonl", group.name)))? {
-            let Some(&set) = sets.get(&line.set) else {
-                bail!("{place}: `routes.jsonl` has no set `{}` in the group `{}`", line.set, group.name);
+        let mut unknown = UnknownLabels::default();
+        for (place, line) in lines::read::<Written>(&folder.join(format!("{}.jsonl", group.name)))? {
+            let name = line.set.as_deref().unwrap_or_default();
+            let Some(&set) = sets.get(name) else {
+                bail!("{place}: `routes.jsonl` has no set `{name}` in the group `{}`", group.name);
             };
             let routes = group.sets.get(set).map(|set| set.routes.as_slice()).unwrap_or_default();
-            let message = |message: MessageLine| read_message(message, routes, &place, &mut unknown);
-            let messages = line.messages.into_iter().filter_map(message).collect();
-            group.conversations.push(Conversation { set, messages });
+            group.conversations.push(line.resolve(set, routes, place, &mut unknown));
         }
         suite.warnings.extend(unknown.warning());
     }
     Ok(suite)
-}
-
-/// Labels that name no route: the first of them, and how many.
-#[derive(Debug, Default)]
-struct Unknown {
-    first: Option<(String, String)>,
-    number: usize,
-}
-
-impl Unknown {
-    fn add(&mut self, place: &str, label: &str) {
-        self.first.get_or_insert_with(|| (place.to_owned(), label.to_owned()));
-        self.number += 1;
-    }
-
-    fn warning(self) -> Option<String> {
-        let (place, label) = self.first?;
-        let more = match self.number {
-            1 => String::new(),
-            number => format!(", nor do {} more labels of this file", number - 1),
-        };
-        Some(format!("{place}: `{label}` names no route of the set{more}; such turns count as wrong"))
-    }
-}
-
-/// `None` for what routers do not look at: system prompts and results of tools.
-fn read_message(line: MessageLine, routes: &[Route], place: &str, unknown: &mut Unknown) -> Option<Message> {
-    let role = match line.role.as_str() {
-        "user" => Role::User,
-        "assistant" => Role::Assistant,
-        _ => return None,
-    };
-    let label = |label: String| match routes.iter().position(|route| route.name == label) {
-        Some(route) => Label::Route(route),
-        None if label == OTHER => Label::Other,
-        None => {
-            unknown.add(place, &label);
-            Label::Unknown
-        }
-    };
-    let label = line.route.filter(|_| role == Role::User).map(label);
-    Some(Message { role, text: line.content, label })
-}
-
-/// The objects of a file, each with `file:line`.
-fn lines<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<Vec<(String, T)>> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let parse = |(number, line): (usize, &str)| {
-        let place = format!("{}:{}", path.display(), number + 1);
-        let object = serde_json::from_str(line).with_context(|| format!("{place}: not in the format"))?;
-        Ok((place, object))
-    };
-    text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()).map(parse).collect()
 }

@@ -1,6 +1,8 @@
 //! `waypost routes`: routes are code; measure them.
 
+mod measured;
 mod progress;
+mod subject;
 mod suite;
 mod test;
 

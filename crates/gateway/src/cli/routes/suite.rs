@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
+use serde_json::Value;
 use waypost_routing::preference::Route;
 use waypost_routing::preference::cascade::{Cascade, ScorerKind};
 
 use super::progress;
 use crate::cli::table;
-use crate::evaluation::figures::{Latency, Rates, Rejection, Report};
+use crate::evaluation::figures::{F1, Latency, Rates, Report};
 use crate::evaluation::{run, suite};
 
 /// Decides all turns of the groups, with the first `shots` examples of each route.
@@ -22,6 +23,7 @@ pub(super) fn measure(folder: &Path, groups: &[String], shots: usize) -> anyhow:
     for group in &suite.groups {
         let cascades: Vec<Cascade> =
             group.sets.iter().map(|set| Cascade::new(with_shots(&set.routes, shots), None)).collect();
+        let cascades: Vec<&Cascade> = cascades.iter().collect();
         runs.push((group.name.clone(), run::run(group, &cascades, &|| bar.inc(1))));
     }
     bar.finish_and_clear();
@@ -40,7 +42,7 @@ pub(super) fn print(report: &Report) {
         "group", "turns", "turn", "in-scope", "span", "conv", "F1", "other P", "other R", "ECE", "p50 ms",
         "p99 ms",
     ]);
-    let mut row = |name: &str, turns: usize, rates: &Rates, other: &Rejection, ece, latency: &Latency| {
+    let mut row = |name: &str, turns: usize, rates: &Rates, other: &F1, ece, latency: &Latency| {
         let shares = [
             rates.turn_accuracy,
             rates.in_scope_accuracy,
@@ -62,11 +64,30 @@ pub(super) fn print(report: &Report) {
     row("MACRO", report.turns(), &report.overall, &report.other, report.ece, &report.latency_ms);
     anstream::println!("{table}");
     anstream::println!(
-        "percentages; MACRO is the plain mean over the groups, ECE and times are over all turns; {} examples a \
-         route; router: {}",
+        "percentages; MACRO is the plain mean over the groups, ECE and times are over all turns; examples a route: {}; router: {}",
         report.shots,
         report.router
     );
+}
+
+/// The change since figures that `--json` printed.
+pub(super) fn print_against(report: &Report, before: &Value) {
+    let mut table = table::figures(&["turn accuracy", "before", "now", "change"]);
+    let mut row = |name: &str, old: &Value, new: Option<f64>| {
+        let old = old["turn_accuracy"].as_f64();
+        let change = old.zip(new).map(|(old, new)| format!("{:+.1}", (new - old) * 100.0));
+        table.add_row([
+            name.to_owned(),
+            percent(old),
+            percent(new),
+            change.unwrap_or_else(|| "–".to_owned()),
+        ]);
+    };
+    for (name, figures) in &report.groups {
+        row(name, &before["groups"][name], figures.rates.turn_accuracy);
+    }
+    row("MACRO", &before["macro"], report.overall.turn_accuracy);
+    anstream::println!("\n{table}");
 }
 
 /// A share in per cent.
