@@ -1,4 +1,4 @@
-"""Routes labelled conversations through the front door of the real binary.
+"""Routes labelled conversations through the front door of the real binary: `waypost routes test --suite FOLDER`, over HTTP.
 
     WAYPOST_BIN=target/release/waypost python3 clients/evaluate.py FOLDER [GROUP …]
 

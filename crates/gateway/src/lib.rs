@@ -14,4 +14,6 @@ pub mod upstream;
 
 pub mod telemetry;
 
+pub mod evaluation;
+
 pub mod echo;

@@ -7,6 +7,7 @@ mod check;
 mod demo;
 mod echo;
 mod route;
+mod routes;
 mod schema;
 mod table;
 mod up;
@@ -40,6 +41,8 @@ enum Command {
     Check(check::Options),
     /// Say where a prompt would go, and why, without calling any model
     Route(route::Options),
+    /// Measure routes on labelled prompts
+    Routes(routes::Options),
     /// Run the built-in fake provider alone, as a mock for tests
     Echo(echo::Options),
     /// Print the JSON Schema of the configuration
@@ -84,6 +87,7 @@ pub fn main() -> ExitCode {
         Command::Demo(options) => demo::run(&options),
         Command::Check(options) => check::run(&options),
         Command::Route(options) => route::run(&options),
+        Command::Routes(options) => routes::run(&options),
         Command::Echo(options) => echo::run(&options),
         Command::Schema => schema::run(),
     };
@@ -106,6 +110,11 @@ fn start_log(filter: &str) {
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
 }
 
+/// Loads a configuration for a command that calls no model: its keys need not be there. Prints warnings, and problems.
+fn load_without_keys(path: &Path) -> Result<Loaded, Stop> {
+    load_file(path, &environment_of(path).without_keys())
+}
+
 /// Loads the named configuration, or the first usual name in this folder; prints warnings, and problems.
 fn load(named: Option<&Path>) -> Result<(Option<PathBuf>, Loaded), Stop> {
     let Some(path) = named.map(Path::to_owned).or_else(|| config::find(Path::new("."))) else {
@@ -122,14 +131,23 @@ fn load(named: Option<&Path>) -> Result<(Option<PathBuf>, Loaded), Stop> {
             }
         };
     };
-    let folder =
-        path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
-    match config::load(&path, &Environment::of_process(folder)) {
+    let loaded = load_file(&path, &environment_of(&path))?;
+    Ok((Some(path), loaded))
+}
+
+/// The environment of this process, and `.env` beside the file.
+fn environment_of(path: &Path) -> Environment {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    Environment::of_process(folder.unwrap_or_else(|| Path::new(".")))
+}
+
+fn load_file(path: &Path, environment: &Environment) -> Result<Loaded, Stop> {
+    match config::load(path, environment) {
         Ok(loaded) => {
             for warning in &loaded.warnings {
                 anstream::eprintln!("{warning:#}");
             }
-            Ok((Some(path), loaded))
+            Ok(loaded)
         }
         Err(problems) => {
             anstream::eprintln!("{problems:#}");

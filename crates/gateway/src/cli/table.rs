@@ -1,6 +1,6 @@
 //! Tables on standard output.
 
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 /// A borderless table with a head.
 pub(super) fn table(head: &[&str]) -> Table {
@@ -9,6 +9,16 @@ pub(super) fn table(head: &[&str]) -> Table {
         .load_style(presets::UTF8_HORIZONTAL_ONLY)
         .set_content_arrangement(ContentArrangement::Disabled)
         .set_header(head);
+    table
+}
+
+/// Many rows of figures: names to the left, numbers to the right, no lines between.
+pub(super) fn figures(head: &[&str]) -> Table {
+    let mut table = table(head);
+    table.load_style(presets::NOTHING);
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
     table
 }
 

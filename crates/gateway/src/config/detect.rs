@@ -4,7 +4,7 @@ use waypost_dialect::provider::Provider;
 use waypost_dialect::providers::PROVIDERS;
 
 use super::secret::Environment;
-use super::{Config, Loaded, ModelEntry, ModelPattern, resolve};
+use super::{Config, Loaded, ModelEntry, ModelPattern, Source, resolve};
 
 /// A configuration of wildcards on loopback. There is no default: which model a provider recommends today is not ours
 /// to say, so that a request has to name one.
@@ -26,7 +26,7 @@ pub fn detect(environment: &Environment) -> Option<Loaded> {
         routes: Vec::new(),
         routing: resolve::default_routing(),
     };
-    Some(Loaded { config, warnings: Vec::new() })
+    Some(Loaded { config, warnings: Vec::new(), source: Source::default() })
 }
 
 fn entry(provider: &Provider, environment: &Environment) -> Option<ModelEntry> {

@@ -11,14 +11,14 @@ use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet, normalize_untrusted_str};
 
 /// A range of bytes in the file.
-pub(super) type Place = Range<usize>;
+pub(crate) type Place = Range<usize>;
 
 /// More than this many are counted, not shown.
 const SHOWN: usize = 40;
 
 /// One thing that is wrong, or ignored.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Problem {
+pub(crate) struct Problem {
     warning: bool,
     message: Box<str>,
     label: Option<Box<str>>,
@@ -28,40 +28,40 @@ pub(super) struct Problem {
 }
 
 impl Problem {
-    pub(super) fn error(message: impl Into<Box<str>>) -> Self {
+    pub(crate) fn error(message: impl Into<Box<str>>) -> Self {
         Self { warning: false, message: message.into(), label: None, place: None, related: None, hint: None }
     }
 
-    pub(super) fn warning(message: impl Into<Box<str>>) -> Self {
+    pub(crate) fn warning(message: impl Into<Box<str>>) -> Self {
         Self { warning: true, ..Self::error(message) }
     }
 
     /// Where it is, unless a more exact place is known already.
-    pub(super) fn at(mut self, place: &Place) -> Self {
+    pub(crate) fn at(mut self, place: &Place) -> Self {
         self.place.get_or_insert_with(|| place.clone());
         self
     }
 
     /// A few words beside the caret.
-    pub(super) fn label(mut self, label: impl Into<Box<str>>) -> Self {
+    pub(crate) fn label(mut self, label: impl Into<Box<str>>) -> Self {
         self.label = Some(label.into());
         self
     }
 
     /// Another place that has to do with it.
-    pub(super) fn related(mut self, place: &Place, label: impl Into<String>) -> Self {
+    pub(crate) fn related(mut self, place: &Place, label: impl Into<String>) -> Self {
         self.related = Some(Box::new((place.clone(), label.into())));
         self
     }
 
     /// What to do.
-    pub(super) fn hint(mut self, hint: impl Into<Box<str>>) -> Self {
+    pub(crate) fn hint(mut self, hint: impl Into<Box<str>>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
     /// "Did you mean", if something is near; `otherwise` if nothing is.
-    pub(super) fn did_you_mean(self, near: Option<&str>, otherwise: impl Into<Box<str>>) -> Self {
+    pub(crate) fn did_you_mean(self, near: Option<&str>, otherwise: impl Into<Box<str>>) -> Self {
         match near {
             Some(near) => self.hint(format!("did you mean `{near}`?")),
             None => self.hint(otherwise),
@@ -110,20 +110,34 @@ impl fmt::Debug for Rendered {
 }
 
 /// The file as it may be shown.
-#[derive(Debug)]
-pub(super) struct Source<'a> {
-    name: &'a str,
+#[derive(Debug, Clone, Default)]
+pub struct Source {
+    name: String,
     masked: String,
 }
 
-impl<'a> Source<'a> {
+impl Source {
     /// `secrets` are the places of keys; what looks like one is masked besides.
-    pub(super) fn new(name: &'a str, text: &str, secrets: &[Place]) -> Self {
-        Self { name, masked: super::mask::source(text, secrets) }
+    pub(super) fn new(name: &str, text: &str, secrets: &[Place]) -> Self {
+        Self { name: name.to_owned(), masked: super::mask::source(text, secrets) }
+    }
+
+    /// The file's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Line and column of a place, both from one; the column counts characters.
+    #[must_use]
+    pub fn line_column(&self, offset: usize) -> (usize, usize) {
+        let before = self.masked.get(..self.masked.floor_char_boundary(offset)).unwrap_or_default();
+        let line = before.rsplit('\n').next().unwrap_or_default();
+        (before.matches('\n').count() + 1, line.chars().count() + 1)
     }
 
     /// One problem, for a list of warnings.
-    pub(super) fn render(&self, problem: &Problem) -> Rendered {
+    pub(crate) fn render(&self, problem: &Problem) -> Rendered {
         self.render_all(std::slice::from_ref(problem), "")
     }
 
@@ -156,7 +170,7 @@ impl<'a> Source<'a> {
         let mut group = Group::with_title(level.primary_title(clean(&problem.message)));
         match &problem.place {
             Some(place) => {
-                let mut snippet = Snippet::source(self.masked.as_str()).path(self.name).annotation(
+                let mut snippet = Snippet::source(self.masked.as_str()).path(self.name.as_str()).annotation(
                     AnnotationKind::Primary
                         .span(self.within(place))
                         .label(problem.label.as_deref().map(clean)),
@@ -167,7 +181,7 @@ impl<'a> Source<'a> {
                 }
                 group = group.element(snippet);
             }
-            None => group = group.element(Origin::path(self.name)),
+            None => group = group.element(Origin::path(self.name.as_str())),
         }
         if let Some(hint) = &problem.hint {
             group = group.element(Level::HELP.with_name("hint").message(clean(hint)));

@@ -14,6 +14,7 @@ mod setting;
 mod tree;
 
 use std::net::IpAddr;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -22,10 +23,11 @@ use waypost_dialect::provider::Provider;
 use waypost_routing::router::Mode;
 
 pub use self::detect::detect;
-pub use self::diagnostic::Rendered;
+pub(crate) use self::diagnostic::{Place, Problem};
+pub use self::diagnostic::{Rendered, Source};
 pub use self::secret::Environment;
 
-use self::diagnostic::{Place, Problem, Problems, Source};
+use self::diagnostic::Problems;
 use self::tree::{Kind, Node};
 
 /// Names of configurations that are looked for, best first: ours, then Plano's.
@@ -115,6 +117,23 @@ pub struct RouteEntry {
     pub route: waypost_routing::preference::Route,
     /// Names of models or aliases, first one preferred.
     pub models: Vec<String>,
+    /// Prompts that have to come here.
+    pub tests: Vec<String>,
+    /// Where its words are written.
+    pub places: RoutePlaces,
+}
+
+/// Ranges of bytes in the configuration's file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RoutePlaces {
+    /// The name.
+    pub name: Range<usize>,
+    /// The description.
+    pub description: Range<usize>,
+    /// The examples, in their order.
+    pub examples: Vec<Range<usize>>,
+    /// The tests, in their order.
+    pub tests: Vec<Range<usize>>,
 }
 
 /// How the router works.
@@ -144,6 +163,8 @@ pub struct Loaded {
     pub config: Config,
     /// What is ignored, or probably not meant.
     pub warnings: Vec<Rendered>,
+    /// The file, to point into.
+    pub source: Source,
 }
 
 /// Loads a file.
@@ -219,7 +240,8 @@ pub fn parse(name: &str, text: &str, environment: &Environment) -> Result<Loaded
     let (errors, warnings) = problems.sorted();
     match config {
         Some(config) if errors.is_empty() => {
-            Ok(Loaded { config, warnings: warnings.iter().map(|warning| source.render(warning)).collect() })
+            let warnings = warnings.iter().map(|warning| source.render(warning)).collect();
+            Ok(Loaded { config, warnings, source })
         }
         _ => Err(source.render_errors(&errors)),
     }

@@ -175,6 +175,16 @@ pub(super) struct Preference {
     pub(super) description: Setting<String>,
     /// Example requests; they sharpen the route.
     pub(super) examples: Setting<Vec<Setting<String>>>,
+    /// The least probability, from 0 to 1, at which the route is taken, in place of the router's own rule. `waypost
+    /// routes fit` finds one.
+    #[schemars(extend("type" = "number", "minimum" = 0, "maximum" = 1))]
+    pub(super) threshold: Setting<String>,
+    /// The route stands for a whole domain: it is taken where the conversation is surely in it and none of its actions
+    /// is sure.
+    #[schemars(extend("default" = false))]
+    pub(super) domain: Setting<bool>,
+    /// Prompts that have to come here. `waypost routes test` measures them; the router never sees them.
+    pub(super) tests: Setting<Vec<Setting<String>>>,
 }
 
 /// What a semantic name leads to.
@@ -202,6 +212,16 @@ pub(super) struct Route {
     pub(super) models: Setting<Vec<Setting<String>>>,
     /// Example requests; they sharpen the route.
     pub(super) examples: Setting<Vec<Setting<String>>>,
+    /// The least probability, from 0 to 1, at which the route is taken, in place of the router's own rule. `waypost
+    /// routes fit` finds one.
+    #[schemars(extend("type" = "number", "minimum" = 0, "maximum" = 1))]
+    pub(super) threshold: Setting<String>,
+    /// The route stands for a whole domain: it is taken where the conversation is surely in it and none of its actions
+    /// is sure.
+    #[schemars(extend("default" = false))]
+    pub(super) domain: Setting<bool>,
+    /// Prompts that have to come here. `waypost routes test` measures them; the router never sees them.
+    pub(super) tests: Setting<Vec<Setting<String>>>,
     /// How to order the models.
     pub(super) selection_policy: Setting<SelectionPolicy>,
 }

@@ -9,6 +9,8 @@ pub struct Environment {
     /// `None`: the process's own.
     variables: Option<HashMap<String, String>>,
     dotenv: HashMap<String, String>,
+    /// Variables that are not set are taken to be.
+    lenient: bool,
     /// `.env` is there and cannot be read, and why.
     pub(super) dotenv_problem: Option<String>,
 }
@@ -25,14 +27,26 @@ impl Environment {
     #[must_use]
     pub fn of_process(folder: &Path) -> Self {
         let (dotenv, dotenv_problem) = read_dotenv(&folder.join(".env"));
-        Self { variables: None, dotenv, dotenv_problem }
+        Self { variables: None, dotenv, lenient: false, dotenv_problem }
     }
 
     /// These variables and no others.
     #[must_use]
     pub fn of<const N: usize>(variables: [(&str, &str); N]) -> Self {
         let variables = variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
-        Self { variables: Some(variables.collect()), dotenv: HashMap::new(), dotenv_problem: None }
+        Self {
+            variables: Some(variables.collect()),
+            dotenv: HashMap::new(),
+            lenient: false,
+            dotenv_problem: None,
+        }
+    }
+
+    /// For commands that call no model: a variable that is not set is no problem, so that routes can be checked where
+    /// there are no keys.
+    #[must_use]
+    pub fn without_keys(self) -> Self {
+        Self { lenient: true, ..self }
     }
 
     /// A variable that is set and not blank, and where it is from.
@@ -45,6 +59,7 @@ impl Environment {
         let set = |value: &String| !value.trim().is_empty();
         let own = own.filter(set).map(|value| (value, "environment"));
         own.or_else(|| self.dotenv.get(name).filter(|value| set(value)).cloned().map(|value| (value, ".env")))
+            .or_else(|| self.lenient.then(|| ("unset".to_owned(), "nowhere")))
     }
 }
 

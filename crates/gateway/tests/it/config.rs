@@ -146,6 +146,14 @@ fn describe(config: &Config) -> String {
             words.examples
         )
         .unwrap();
+        if words.threshold.is_some() || words.domain || !route.tests.is_empty() {
+            writeln!(
+                facts,
+                "  threshold {:?} domain {} tests {:?}",
+                words.threshold, words.domain, route.tests
+            )
+            .unwrap();
+        }
     }
     let routing = &config.routing;
     writeln!(facts, "routing {:?} {:?} {:?}", routing.mode, routing.deadline, routing.arch_router).unwrap();
@@ -373,6 +381,7 @@ fn kind(property: &Value) -> String {
     let name = |kind: &Value| match kind.as_str().unwrap_or_default() {
         "string" => "text".to_owned(),
         "integer" => "whole number".to_owned(),
+        "number" => "number".to_owned(),
         "boolean" => "`true`, `false`".to_owned(),
         "array" => "list".to_owned(),
         "object" => "mapping".to_owned(),

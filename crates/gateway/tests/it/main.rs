@@ -9,5 +9,6 @@ mod fake;
 mod faults;
 mod observe;
 mod passthrough;
+mod routes;
 mod routing;
 mod support;

@@ -5,13 +5,21 @@ use waypost_routing::preference::Route;
 use super::super::diagnostic::{Place, Problem};
 use super::super::schema::{File, Prefer, Preference, Route as WrittenRoute};
 use super::super::setting::Setting;
-use super::super::{Alias, RouteEntry};
+use super::super::{Alias, RouteEntry, RoutePlaces};
 use super::Context;
 use super::entries::Entries;
 use super::names::Names;
+use super::values;
 
 /// What Arch-Router answers when no route fits.
 const OTHER: &str = "other";
+/// More examples than this make a route slow to load and no sharper.
+const MOST_EXAMPLES: usize = 200;
+/// More tests than this belong in a file.
+const MOST_TESTS: usize = 1000;
+/// Longer prompts are read at their beginning and end only; in a configuration they are mistakes.
+const LONGEST_PROMPT: usize = 16 << 10;
+
 impl Names {
     /// Routes: those of the top level, then those under models that no top-level route replaces.
     pub(super) fn routes(
@@ -21,45 +29,45 @@ impl Names {
         entries: &Entries<'_>,
         aliases: &[Alias],
     ) -> Vec<RouteEntry> {
-        let mut routes: Vec<(RouteEntry, Place)> = Vec::new();
+        let mut routes: Vec<RouteEntry> = Vec::new();
         let alias_names: Vec<&str> = aliases.iter().map(|alias| alias.name.as_str()).collect();
         for written in file.routing_preferences.items() {
             let route = &written.value;
             let models = self.models_of(context, route, &written.place, &alias_names);
-            let Some(described) = describe(context, written.place.clone(), &route.into()) else { continue };
-            if let Some((_, first)) = routes.iter().find(|(other, _)| other.route.name == described.0.name) {
-                let problem = Problem::error(format!("the route `{}` is there twice", described.0.name));
+            let Some(entry) = describe(context, &written.place, &route.into(), models) else { continue };
+            if let Some(first) = routes.iter().find(|other| other.route.name == entry.route.name) {
+                let problem = Problem::error(format!("the route `{}` is there twice", entry.route.name));
                 context.add(
                     problem
-                        .at(&described.1)
-                        .related(first, "first here")
+                        .at(&entry.places.name)
+                        .related(&first.places.name, "first here")
                         .hint("give one of them another name"),
                 );
                 continue;
             }
-            routes.push((RouteEntry { route: described.0, models }, described.1));
+            routes.push(entry);
         }
         let top_level = routes.len();
         for (written, model) in &entries.preferences {
-            let Some((route, place)) = describe(context, written.place.clone(), &(&written.value).into())
-            else {
+            let words = (&written.value).into();
+            let Some(entry) = describe(context, &written.place, &words, vec![model.clone()]) else {
                 continue;
             };
-            let same = routes.iter_mut().enumerate().find(|(_, (other, _))| other.route.name == route.name);
+            let same = routes.iter_mut().enumerate().find(|(_, other)| other.route.name == entry.route.name);
             match same {
-                None => routes.push((RouteEntry { route, models: vec![model.clone()] }, place)),
-                Some((index, (_, first))) if index < top_level => context.add(
+                None => routes.push(entry),
+                Some((index, first)) if index < top_level => context.add(
                     Problem::warning(format!(
                         "the route `{}` under a model is ignored: the top level has it",
-                        route.name
+                        entry.route.name
                     ))
-                    .at(&place)
-                    .related(first, "this one holds"),
+                    .at(&entry.places.name)
+                    .related(&first.places.name, "this one holds"),
                 ),
-                Some((_, (merged, first))) => merge(context, merged, first, route, model, &place),
+                Some((_, merged)) => merge(context, merged, entry, model),
             }
         }
-        routes.into_iter().map(|(route, _)| route).collect()
+        routes
     }
 
     fn models_of(
@@ -104,26 +112,45 @@ struct Described<'w> {
     name: &'w Setting<String>,
     description: &'w Setting<String>,
     examples: &'w Setting<Vec<Setting<String>>>,
+    threshold: &'w Setting<String>,
+    domain: &'w Setting<bool>,
+    tests: &'w Setting<Vec<Setting<String>>>,
 }
 
 impl<'w> From<&'w WrittenRoute> for Described<'w> {
     fn from(route: &'w WrittenRoute) -> Self {
-        Self { name: &route.name, description: &route.description, examples: &route.examples }
+        let WrittenRoute {
+            name,
+            description,
+            models: _,
+            examples,
+            threshold,
+            domain,
+            tests,
+            selection_policy: _,
+        } = route;
+        Self { name, description, examples, threshold, domain, tests }
     }
 }
 
 impl<'w> From<&'w Preference> for Described<'w> {
     fn from(route: &'w Preference) -> Self {
-        Self { name: &route.name, description: &route.description, examples: &route.examples }
+        let Preference { name, description, examples, threshold, domain, tests } = route;
+        Self { name, description, examples, threshold, domain, tests }
     }
 }
 
-/// The route, and where its name is.
-fn describe(context: Context<'_>, place: Place, written: &Described<'_>) -> Option<(Route, Place)> {
+/// The route; `place` is where the whole of it is.
+fn describe(
+    context: Context<'_>,
+    place: &Place,
+    written: &Described<'_>,
+    models: Vec<String>,
+) -> Option<RouteEntry> {
     let words = |key: &str, setting: &Setting<String>, hint: &str| -> Option<String> {
         let text = setting.given().filter(|text| !text.value.trim().is_empty());
         if text.is_none() && !setting.is_broken() {
-            let place = setting.given().map_or(&place, |blank| &blank.place);
+            let place = setting.given().map_or(place, |blank| &blank.place);
             context.add(Problem::error(format!("a route without `{key}`")).at(place).hint(hint));
         }
         Some(text?.value.trim().to_owned())
@@ -134,48 +161,105 @@ fn describe(context: Context<'_>, place: Place, written: &Described<'_>) -> Opti
         "say in plain words what requests it is for; the router decides by these words",
     );
     let name = words("name", written.name, "add `name: …`");
-    let place = written.name.given().map(|name| name.place.clone())?;
+    let name_place = written.name.given().map(|name| name.place.clone())?;
     let name = name?;
     if name == OTHER {
         context.add(
             Problem::error(format!(
                 "a route cannot be named `{OTHER}`: this is the router model's word for none"
             ))
-            .at(&place)
+            .at(&name_place)
             .hint("choose another name"),
         );
     }
-    let examples = written.examples.items().map(|example| example.value.trim().to_owned());
-    let examples = examples.filter(|example| !example.is_empty()).collect();
-    Some((Route { name, description: description.unwrap_or_default(), examples, ..Route::default() }, place))
+    let fewer = "keep those that differ most; `waypost routes test` shows what they are worth";
+    let (examples, example_places) = prompts(context, "examples", written.examples, MOST_EXAMPLES, fewer);
+    let file = "put them into a file: `waypost routes test CONFIG FILE.jsonl`";
+    let (tests, test_places) = prompts(context, "tests", written.tests, MOST_TESTS, file);
+    let places = RoutePlaces {
+        name: name_place.clone(),
+        description: written.description.given().map_or(name_place, |text| text.place.clone()),
+        examples: example_places,
+        tests: test_places,
+    };
+    let route = Route {
+        name,
+        description: description.unwrap_or_default(),
+        examples,
+        threshold: values::share(context, "threshold", written.threshold),
+        domain: written.domain.value() == Some(&true),
+    };
+    Some(RouteEntry { route, models, tests, places })
+}
+
+/// A list of prompts and where they are; blank ones are left out.
+fn prompts(
+    context: Context<'_>,
+    key: &str,
+    written: &Setting<Vec<Setting<String>>>,
+    most: usize,
+    fewer: &str,
+) -> (Vec<String>, Vec<Place>) {
+    if let Some(list) = written.given()
+        && list.value.len() > most
+    {
+        let problem = Problem::error(format!("{} `{key}` are too many: at most {most}", list.value.len()));
+        context.add(problem.at(&list.place).hint(fewer));
+    }
+    let given: Vec<_> = written.items().filter(|prompt| !prompt.value.trim().is_empty()).collect();
+    for long in given.iter().filter(|prompt| prompt.value.len() > LONGEST_PROMPT) {
+        let problem = Problem::error(format!(
+            "an item of `{key}` is longer than {} KiB: {} KiB",
+            LONGEST_PROMPT >> 10,
+            long.value.len().div_ceil(1 << 10)
+        ));
+        context.add(problem.at(&long.place).hint("shorten it to what shows that it belongs here"));
+    }
+    given.into_iter().map(|prompt| (prompt.value.trim().to_owned(), prompt.place.clone())).unzip()
 }
 
 /// The same route under another model.
-fn merge(
-    context: Context<'_>,
-    merged: &mut RouteEntry,
-    first: &Place,
-    route: Route,
-    model: &str,
-    place: &Place,
-) {
+fn merge(context: Context<'_>, merged: &mut RouteEntry, route: RouteEntry, model: &str) {
+    let name = &route.route.name;
+    let (first, place) = (&merged.places.name, &route.places.name);
     if merged.models.iter().any(|known| known == model) {
-        let problem = Problem::error(format!("the route `{}` is there twice for one model", route.name));
+        let problem = Problem::error(format!("the route `{name}` is there twice for one model"));
         context.add(problem.at(place).related(first, "first here").hint("keep one of them"));
         return;
     }
-    if merged.route.description != route.description {
+    if merged.route.description != route.route.description {
         context.add(
-            Problem::warning(format!("the route `{}` has two descriptions: the first one holds", route.name))
+            Problem::warning(format!("the route `{name}` has two descriptions: the first one holds"))
                 .at(place)
                 .related(first, "the first one")
                 .hint("write the same description, or another name"),
         );
     }
+    if let (Some(one), Some(another)) = (merged.route.threshold, route.route.threshold)
+        && one.to_bits() != another.to_bits()
+    {
+        context.add(
+            Problem::warning(format!("the route `{name}` has two thresholds: the first one, {one}, holds"))
+                .at(place)
+                .related(first, "the first one")
+                .hint("write it once"),
+        );
+    }
     merged.models.push(model.to_owned());
-    for example in route.examples {
-        if !merged.route.examples.contains(&example) {
-            merged.route.examples.push(example);
+    merged.route.threshold = merged.route.threshold.or(route.route.threshold);
+    merged.route.domain |= route.route.domain;
+    let RoutePlaces { examples, tests, .. } = route.places;
+    let (known, places) = (&mut merged.route.examples, &mut merged.places);
+    add_new(known, &mut places.examples, route.route.examples, examples);
+    add_new(&mut merged.tests, &mut places.tests, route.tests, tests);
+}
+
+/// Adds the prompts that are not there yet.
+fn add_new(known: &mut Vec<String>, places: &mut Vec<Place>, new: Vec<String>, new_places: Vec<Place>) {
+    for (prompt, place) in new.into_iter().zip(new_places) {
+        if !known.contains(&prompt) {
+            known.push(prompt);
+            places.push(place);
         }
     }
 }

@@ -56,6 +56,24 @@ pub(super) fn size(context: Context<'_>, key: &str, setting: &Setting<String>, d
     default
 }
 
+/// A share, from 0 to 1.
+pub(super) fn share(context: Context<'_>, key: &str, setting: &Setting<String>) -> Option<f32> {
+    let written = setting.given()?;
+    let text = written.value.trim();
+    match text.parse::<f32>() {
+        Ok(share) if (0.0..=1.0).contains(&share) => return Some(share),
+        Ok(_) => {
+            let problem = Problem::error(format!("`{key}` is not between 0 and 1: `{}`", shorten(text)));
+            context.add(problem.at(&written.place).hint("write a probability, such as `0.4`"));
+        }
+        Err(_) => {
+            let problem = Problem::error(format!("`{key}` is not a number: `{}`", shorten(text)));
+            context.add(problem.at(&written.place).hint("write a probability, such as `0.4`"));
+        }
+    }
+    None
+}
+
 fn bytes(text: &str) -> Option<u64> {
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(end);

@@ -1,0 +1,127 @@
+//! `waypost routes test`: where labelled prompts go.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde_json::Value;
+
+use super::measured::{self, Measured};
+use super::subject::Subject;
+use super::suite;
+use crate::cli::Stop;
+use crate::evaluation::lines::{self, Written};
+
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// The configuration whose routes are measured; prompts under `tests` have to go to their route
+    #[arg(required_unless_present = "suite", conflicts_with = "suite")]
+    config: Option<PathBuf>,
+    /// Labelled conversations: {"messages": [{"role", "content", "route"}]} or {"prompt", "route"}, one a line
+    #[arg(value_name = "FILE.jsonl", requires = "config")]
+    files: Vec<PathBuf>,
+    /// A folder of labelled conversations with their own routes: `routes.jsonl` and a file a group
+    #[arg(long, value_name = "DIR")]
+    suite: Option<PathBuf>,
+    /// Measure this group of the suite only; may be given several times
+    #[arg(long = "group", value_name = "GROUP", requires = "suite")]
+    groups: Vec<String>,
+    /// Give each route its first K examples [default: all of a configuration's, none of a suite's]
+    #[arg(long, value_name = "K")]
+    shots: Option<usize>,
+    /// Fail below this turn accuracy, such as 0.9 or 90%
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    min_accuracy: Option<f64>,
+    /// Compare with another configuration; with --suite, with figures that --json has printed
+    #[arg(long, value_name = "FILE")]
+    against: Option<PathBuf>,
+    /// Print the figures as JSON, as fractions of one
+    #[arg(long)]
+    json: bool,
+}
+
+/// A share as `0.9` or `90%`.
+fn share(text: &str) -> Result<f64, String> {
+    let (number, scale) = match text.strip_suffix('%') {
+        Some(percent) => (percent, 100.0),
+        None => (text, 1.0),
+    };
+    let share = number.trim().parse::<f64>().map(|number| number / scale);
+    match share {
+        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
+        _ => Err("write a share such as 0.9 or 90%".to_owned()),
+    }
+}
+
+pub(super) fn run(options: &Options) -> Result<(), Stop> {
+    let accuracy = match (&options.suite, &options.config) {
+        (Some(folder), _) => test_suite(options, folder)?,
+        (None, Some(config)) => test_config(options, config)?,
+        // The arguments ask for one of the two.
+        (None, None) => return Err(Stop::Usage),
+    };
+    match (options.min_accuracy, accuracy) {
+        (Some(least), Some(accuracy)) if accuracy < least => Err(Stop::Failed(anyhow::anyhow!(
+            "turn accuracy {:.1} % is below {:.1} %",
+            accuracy * 100.0,
+            least * 100.0
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn test_suite(options: &Options, folder: &Path) -> Result<Option<f64>, Stop> {
+    let report = suite::measure(folder, &options.groups, options.shots.unwrap_or(0))?;
+    let before: Option<Value> = match &options.against {
+        Some(path) => {
+            let text = std::fs::read_to_string(path)
+                .map_err(|error| anyhow::anyhow!("cannot read {}: {error}", path.display()))?;
+            Some(serde_json::from_str(&text).map_err(|error| {
+                anyhow::anyhow!("{}: not what `--suite … --json` prints: {error}", path.display())
+            })?)
+        }
+        None => None,
+    };
+    match (options.json, before) {
+        (true, before) => {
+            let mut page = serde_json::to_value(&report)?;
+            if let Some(before) = before {
+                page["against"] = before;
+            }
+            anstream::println!("{page:#}");
+        }
+        (false, None) => suite::print(&report),
+        (false, Some(before)) => {
+            suite::print(&report);
+            suite::print_against(&report, &before);
+        }
+    }
+    Ok(report.overall.turn_accuracy)
+}
+
+fn test_config(options: &Options, config: &Path) -> Result<Option<f64>, Stop> {
+    let subject = Subject::load(config, options.shots)?;
+    let mut labelled: Vec<(String, Written)> = subject.tests();
+    for file in &options.files {
+        labelled.extend(lines::read(file)?);
+    }
+    let now = Measured::new(&subject, &labelled);
+    if now.figures.turns == 0 {
+        return Err(Stop::Failed(anyhow::anyhow!(
+            "nothing to measure: no route has `tests`, and no file has labelled turns\nhint: add `tests: [\"a \
+             prompt that must come here\"]` to the routes, or name a file of labelled conversations"
+        )));
+    }
+    let before = match &options.against {
+        Some(other) => Some(Measured::new(&Subject::load(other, options.shots)?, &labelled)),
+        None => None,
+    };
+    if options.json {
+        anstream::println!("{:#}", measured::page(&now, before.as_ref(), options.shots)?);
+    } else {
+        measured::print(&now);
+        if let Some(before) = &before {
+            measured::print_against(before, &now);
+        }
+    }
+    Ok(now.figures.rates.turn_accuracy)
+}

@@ -1,0 +1,147 @@
+//! Files of one JSON object a line.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+use waypost_routing::preference::{Role, Route};
+
+use super::suite::{Conversation, Label, Message};
+
+/// The label of a turn that no route fits.
+pub const OTHER: &str = "other";
+
+/// A labelled conversation as it is written: `messages`, or a `prompt` alone with its `route`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Written {
+    /// The set of routes, in a suite.
+    pub set: Option<String>,
+    /// What was said.
+    pub messages: Vec<WrittenMessage>,
+    /// What the person said, where that is all.
+    #[serde(alias = "text")]
+    pub prompt: Option<String>,
+    /// The right route of `prompt`.
+    pub route: Option<String>,
+}
+
+/// A message as it is written.
+#[derive(Debug, Clone, Deserialize)]
+pub struct WrittenMessage {
+    role: String,
+    content: Option<Content>,
+    route: Option<String>,
+}
+
+/// A text, or parts of which some are text.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+enum Content {
+    Text(String),
+    Parts(Vec<Part>),
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Part {
+    #[serde(default)]
+    text: Option<String>,
+}
+
+impl Content {
+    fn into_text(self) -> String {
+        match self {
+            Self::Text(text) => text,
+            Self::Parts(parts) => {
+                parts.into_iter().filter_map(|part| part.text).collect::<Vec<_>>().join("\n")
+            }
+        }
+    }
+}
+
+impl Written {
+    /// A prompt that has to go to a route.
+    #[must_use]
+    pub fn prompt(prompt: &str, route: &str) -> Self {
+        Self { prompt: Some(prompt.to_owned()), route: Some(route.to_owned()), ..Self::default() }
+    }
+
+    /// The conversation with its labels as routes of this set; `place` is where it is written.
+    #[must_use]
+    pub fn resolve(
+        self,
+        set: usize,
+        routes: &[Route],
+        place: String,
+        unknown: &mut UnknownLabels,
+    ) -> Conversation {
+        let prompt = self.prompt.map(|prompt| WrittenMessage {
+            role: "user".to_owned(),
+            content: Some(Content::Text(prompt)),
+            route: self.route,
+        });
+        let messages = self.messages.into_iter().chain(prompt);
+        let messages = messages.filter_map(|message| message.resolve(routes, &place, unknown)).collect();
+        Conversation { set, messages, place }
+    }
+}
+
+impl WrittenMessage {
+    /// `None` for what routers do not look at: system prompts and results of tools.
+    fn resolve(self, routes: &[Route], place: &str, unknown: &mut UnknownLabels) -> Option<Message> {
+        let role = match self.role.as_str() {
+            "user" => Role::User,
+            "assistant" => Role::Assistant,
+            _ => return None,
+        };
+        let label = |label: String| match routes.iter().position(|route| route.name == label) {
+            Some(route) => Label::Route(route),
+            None if label == OTHER => Label::Other,
+            None => {
+                unknown.add(place, &label);
+                Label::Unknown
+            }
+        };
+        let label = self.route.filter(|_| role == Role::User).map(label);
+        Some(Message { role, text: self.content.map(Content::into_text).unwrap_or_default(), label })
+    }
+}
+
+/// Labels that name no route: the first of them, and how many.
+#[derive(Debug, Default)]
+pub struct UnknownLabels {
+    first: Option<(String, String)>,
+    number: usize,
+}
+
+impl UnknownLabels {
+    fn add(&mut self, place: &str, label: &str) {
+        self.first.get_or_insert_with(|| (place.to_owned(), label.to_owned()));
+        self.number += 1;
+    }
+
+    /// What to say about them.
+    #[must_use]
+    pub fn warning(self) -> Option<String> {
+        let (place, label) = self.first?;
+        let more = match self.number {
+            1 => String::new(),
+            number => format!(", nor do {} more labels", number - 1),
+        };
+        Some(format!("{place}: `{label}` names no route{more}; such turns count as wrong"))
+    }
+}
+
+/// The objects of a file, each with `file:line`.
+///
+/// # Errors
+/// The file cannot be read, or a line is not such an object.
+pub fn read<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<Vec<(String, T)>> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let parse = |(number, line): (usize, &str)| {
+        let place = format!("{}:{}", path.display(), number + 1);
+        let object = serde_json::from_str(line).with_context(|| format!("{place}: not in the format"))?;
+        Ok((place, object))
+    };
+    text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()).map(parse).collect()
+}

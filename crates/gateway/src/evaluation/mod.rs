@@ -1,0 +1,10 @@
+//! Measuring routes: labelled conversations in, figures out, through the same scorers that serve traffic.
+//!
+//! `lines` and `suite` read, `run` decides, `figures` and `confusion` count, `compare` says what moved.
+
+pub mod compare;
+pub mod confusion;
+pub mod figures;
+pub mod lines;
+pub mod run;
+pub mod suite;

@@ -1,0 +1,144 @@
+//! Deciding labelled conversations: every turn with what stands before it, on all cores; then again some of them, one
+//! at a time, for the time that a decision takes.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use waypost_routing::preference::Turn;
+use waypost_routing::preference::cascade::{Cascade, Failure, Step, Verdict};
+
+use super::suite::{Conversation, Group, Label};
+
+/// As many decisions of a group are timed: enough for a 99th percentile.
+const TIMED: usize = 1000;
+
+/// One decided turn.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Outcome {
+    /// What is right.
+    pub label: Label,
+    /// What was found.
+    pub predicted: Label,
+    /// The best route, whether or not it was good enough.
+    pub best: Option<usize>,
+    /// How sure the router was of what it found; a router model states nothing.
+    pub confidence: Option<f32>,
+    /// The turn, by its index among the messages.
+    pub message: usize,
+}
+
+impl Outcome {
+    /// Whether the turn went where its label says.
+    #[must_use]
+    pub fn is_right(&self) -> bool {
+        self.predicted == self.label
+    }
+}
+
+/// The labelled turns of a group, decided.
+#[derive(Debug)]
+pub struct Run {
+    /// For each conversation of the group its set and the outcomes, in order.
+    pub conversations: Vec<(usize, Vec<Outcome>)>,
+    /// How long single decisions took.
+    pub times: Vec<Duration>,
+}
+
+/// Decides all labelled turns of a group. `cascades` has one for each set; `done` is called after each conversation.
+#[must_use]
+pub fn run(group: &Group, cascades: &[&Cascade], done: &(dyn Fn() + Sync)) -> Run {
+    let conversations = decide_all(group, cascades, done);
+    let turns = conversations.iter().map(|(_, outcomes)| outcomes.len()).sum::<usize>();
+    Run { times: time_some(group, cascades, turns), conversations }
+}
+
+fn decide_all(group: &Group, cascades: &[&Cascade], done: &(dyn Fn() + Sync)) -> Vec<(usize, Vec<Outcome>)> {
+    let next = AtomicUsize::new(0);
+    let finished = Mutex::new(Vec::with_capacity(group.conversations.len()));
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..workers.min(group.conversations.len()) {
+            scope.spawn(|| {
+                let mut mine = Vec::new();
+                loop {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(conversation) = group.conversations.get(index) else { break };
+                    let cascade = cascades.get(conversation.set);
+                    let outcomes = cascade.map(|cascade| decide(cascade, conversation)).unwrap_or_default();
+                    mine.push((index, (conversation.set, outcomes)));
+                    done();
+                }
+                if let Ok(mut finished) = finished.lock() {
+                    finished.extend(mine);
+                }
+            });
+        }
+    });
+    let mut finished = finished.into_inner().unwrap_or_default();
+    finished.sort_by_key(|(index, _)| *index);
+    finished.into_iter().map(|(_, decided)| decided).collect()
+}
+
+fn decide(cascade: &Cascade, conversation: &Conversation) -> Vec<Outcome> {
+    let turns = turns(conversation);
+    let outcome = |(message, label): (usize, Label)| {
+        let verdict = verdict(cascade, turns.get(..=message)?);
+        Some(Outcome {
+            label,
+            predicted: verdict.route.map_or(Label::Other, Label::Route),
+            best: verdict.scores.first().map(|(route, _)| *route),
+            confidence: verdict.confidence,
+            message,
+        })
+    };
+    labelled(conversation).filter_map(outcome).collect()
+}
+
+/// The router's verdict, where no router model is asked.
+#[must_use]
+pub fn verdict(cascade: &Cascade, turns: &[Turn<'_>]) -> Verdict {
+    match cascade.start(turns) {
+        Step::Decided(verdict) => verdict,
+        Step::Ask(_) => {
+            let offline = Failure::Unreachable("this command calls no model".to_owned());
+            cascade.resume(turns, Err(&offline))
+        }
+    }
+}
+
+/// A conversation as routers read it.
+#[must_use]
+pub fn turns(conversation: &Conversation) -> Vec<Turn<'_>> {
+    let messages = conversation.messages.iter();
+    messages.map(|message| Turn { role: message.role, text: message.text.as_str().into() }).collect()
+}
+
+fn labelled(conversation: &Conversation) -> impl Iterator<Item = (usize, Label)> {
+    let messages = conversation.messages.iter().enumerate();
+    messages.filter_map(|(index, message)| Some((index, message.label?)))
+}
+
+/// Times decisions that are spread evenly over the group. One at a time: threads that share a core would be timed
+/// waiting for each other.
+fn time_some(group: &Group, cascades: &[&Cascade], turns: usize) -> Vec<Duration> {
+    let step = turns.div_ceil(TIMED).max(1);
+    let mut times = Vec::with_capacity(turns / step + 1);
+    let mut number = 0_usize;
+    for conversation in &group.conversations {
+        let Some(cascade) = cascades.get(conversation.set) else { continue };
+        let said = self::turns(conversation);
+        for (message, _) in labelled(conversation) {
+            let wanted = number.is_multiple_of(step);
+            number += 1;
+            if let Some(so_far) = said.get(..=message).filter(|_| wanted) {
+                let started = Instant::now();
+                let found = verdict(cascade, so_far);
+                times.push(started.elapsed());
+                drop(found);
+            }
+        }
+    }
+    times
+}

@@ -1,0 +1,168 @@
+//! `waypost routes`, as a shell sees it. Fixtures are in `tests/fixtures/routes`; what depends on the model is compared
+//! loosely, what does not exactly.
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+fn fixture(name: &str) -> String {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/routes").join(name);
+    path.display().to_string()
+}
+
+fn waypost(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_waypost"));
+    command.arg("routes").args(arguments).env("OPENAI_API_KEY", "sk-it").env("NO_COLOR", "1");
+    command.output().unwrap()
+}
+
+/// Standard output of a command that has to end with this code.
+fn output(code: i32, arguments: &[&str]) -> String {
+    let output = waypost(arguments);
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {errors}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn json(code: i32, arguments: &[&str]) -> Value {
+    serde_json::from_str(&output(code, arguments)).unwrap()
+}
+
+fn errors(code: i32, arguments: &[&str]) -> String {
+    let output = waypost(arguments);
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+fn keys(value: &Value) -> Vec<&str> {
+    value.as_object().unwrap().keys().map(String::as_str).collect()
+}
+
+#[test]
+fn a_suite_has_the_figures_of_its_format() {
+    let report = json(0, &["test", "--suite", &fixture("suite"), "--json"]);
+    assert_eq!(keys(&report), ["ece", "groups", "latency_ms", "macro", "other", "router", "shots"]);
+    let rates = ["conversation_accuracy", "in_scope_accuracy", "macro_f1", "span_accuracy", "turn_accuracy"];
+    assert_eq!(keys(&report["macro"]), rates);
+    assert_eq!(keys(&report["other"]), ["f1", "precision", "recall"]);
+    assert_eq!(keys(&report["latency_ms"]), ["mean", "p50", "p99"]);
+    assert_eq!((&report["router"], &report["shots"]), (&"embedded".into(), &0.into()));
+    let groups = &report["groups"];
+    assert_eq!(keys(groups), ["desk", "home"]);
+    assert_eq!((&groups["home"]["turns"], &groups["desk"]["turns"]), (&8.into(), &4.into()));
+    assert!(groups["desk"]["other"]["recall"].is_null(), "nothing to recall: {groups}");
+    for rate in rates {
+        let of = |group: &str| groups[group][rate].as_f64().unwrap();
+        let mean = f64::midpoint(of("home"), of("desk"));
+        assert!((report["macro"][rate].as_f64().unwrap() - mean).abs() < 1e-9, "{rate}");
+        assert!((0.5..=1.0).contains(&mean), "{rate} {mean}");
+    }
+    assert!((0.0..=1.0).contains(&report["ece"].as_f64().unwrap()));
+    assert!(report["latency_ms"]["p50"].as_f64().unwrap() > 0.0);
+
+    let table = output(0, &["test", "--suite", &fixture("suite"), "--group", "desk", "--shots", "1"]);
+    assert!(table.contains("desk") && !table.contains("home") && table.contains("MACRO"), "{table}");
+    assert!(table.contains("examples a route: 1"), "{table}");
+}
+
+#[test]
+fn a_suite_that_cannot_be_read_says_why() {
+    let missing = errors(1, &["test", "--suite", &fixture("nowhere")]);
+    assert!(missing.contains("cannot read") && missing.contains("routes.jsonl"), "{missing}");
+    let group = errors(1, &["test", "--suite", &fixture("suite"), "--group", "garage"]);
+    assert!(group.contains("no group `garage`; the groups are `home`, `desk`"), "{group}");
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().display().to_string();
+    let write = |file: &str, text: &str| std::fs::write(folder.path().join(file), text).unwrap();
+    write("routes.jsonl", r#"{"set":"s","group":"g","routes":[{"name":"a","description":"letters"}]}"#);
+    write("g.jsonl", "\n{\"set\":\"s\",\"messages\":[{\"content\":\"x\"}]}\n");
+    let broken = errors(1, &["test", "--suite", &path]);
+    assert!(broken.contains("g.jsonl:2: not in the format") && broken.contains("role"), "{broken}");
+    write("g.jsonl", r#"{"set":"t","messages":[]}"#);
+    let set = errors(1, &["test", "--suite", &path]);
+    assert!(set.contains("g.jsonl:1: `routes.jsonl` has no set `t` in the group `g`"), "{set}");
+    write("g.jsonl", r#"{"set":"s","messages":[{"role":"user","content":"x","route":"b"}]}"#);
+    let label = errors(0, &["test", "--suite", &path]);
+    assert!(label.contains("g.jsonl:1: `b` names no route;"), "{label}");
+}
+
+#[test]
+fn a_configuration_is_measured_by_its_tests_and_by_labelled_files() {
+    let config = fixture("household.yaml");
+    let page = json(0, &["test", &config, "--json"]);
+    assert_eq!(
+        (&page["turns"], &page["router"], &page["shots"]),
+        (&6.into(), &"embedded".into(), &Value::Null)
+    );
+    assert!(page["other"]["recall"].is_null());
+
+    let page = json(0, &["test", &config, &fixture("household.jsonl"), "--json"]);
+    assert_eq!(page["turns"], 15);
+    let routes: Vec<&str> =
+        page["routes"].as_array().unwrap().iter().map(|row| row["route"].as_str().unwrap()).collect();
+    assert_eq!(routes, ["cooking", "gardening", "home repair", "household", "other"]);
+    let accuracy = page["turn_accuracy"].as_f64().unwrap();
+    assert!(accuracy >= 0.6, "{page}");
+    let wrong: u64 =
+        page["confusions"].as_array().unwrap().iter().map(|pair| pair["turns"].as_u64().unwrap()).sum();
+    assert!((accuracy * 15.0 - (15.0 - wrong as f64)).abs() < 1e-6, "{page}");
+    let counted: u64 =
+        page["calibration"].as_array().unwrap().iter().map(|bin| bin["turns"].as_u64().unwrap()).sum();
+    assert_eq!(counted, 15);
+
+    let text = output(0, &["test", &config, &fixture("household.jsonl")]);
+    for part in
+        ["15 labelled turns, 4 routes", "turn accuracy", "1 cooking", "confidence", "at the 99th percentile"]
+    {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
+#[test]
+fn accuracy_below_the_least_fails() {
+    let config = fixture("household-vague.yaml");
+    let labelled = fixture("household.jsonl");
+    output(0, &["test", &config, &labelled, "--min-accuracy", "0"]);
+    let below = errors(1, &["test", &config, &labelled, "--min-accuracy", "100%"]);
+    assert!(below.contains("is below 100.0 %"), "{below}");
+    assert!(
+        errors(2, &["test", &config, "--min-accuracy", "90"]).contains("write a share such as 0.9 or 90%")
+    );
+}
+
+#[test]
+fn two_configurations_are_compared_turn_by_turn() {
+    let [good, vague] = ["household.yaml", "household-vague.yaml"].map(fixture);
+    let labelled = fixture("household.jsonl");
+    let page = json(0, &["test", &good, &labelled, "--against", &vague, "--json"]);
+    let [now, before] = [&page, &page["against"]].map(|side| side["turn_accuracy"].as_f64().unwrap());
+    assert!(now > before, "a route that is described well is found more often: {now} {before}");
+    let moved = page["moved"].as_array().unwrap();
+    let count = |change: &str| moved.iter().filter(|turn| turn["change"] == change).count() as f64;
+    assert!(((now - before) * 15.0 - (count("fixed") - count("broken"))).abs() < 1e-6, "{moved:?}");
+    let text = output(0, &["test", &good, &labelled, "--against", &vague]);
+    assert!(text.contains("wrong before, right now: ") && text.contains("change"), "{text}");
+    let same = json(0, &["test", &good, &labelled, "--against", &good, "--json"]);
+    assert_eq!(same["moved"].as_array().unwrap().len(), 0);
+
+    let folder = tempfile::tempdir().unwrap();
+    let saved = folder.path().join("before.json");
+    std::fs::write(&saved, output(0, &["test", "--suite", &fixture("suite"), "--json"])).unwrap();
+    let text = output(0, &["test", "--suite", &fixture("suite"), "--against", saved.to_str().unwrap()]);
+    assert!(text.contains("+0.0"), "{text}");
+}
+
+#[test]
+fn nothing_to_measure_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("waypost.yaml");
+    // The key is not set: these commands call no model.
+    let text = "model_providers: [{model: openai/gpt-5, access_key: $NOT_SET_ANYWHERE}]\n\
+                routing_preferences: [{name: code, description: program code, models: [gpt-5]}]\n";
+    std::fs::write(&config, text).unwrap();
+    let said = errors(1, &["test", config.to_str().unwrap()]);
+    assert!(said.contains("nothing to measure") && said.contains("hint: add `tests:"), "{said}");
+    assert!(errors(2, &["test"]).contains("<CONFIG>"));
+}
