@@ -67,10 +67,20 @@ pub(super) static KNOWN: LazyLock<Known> = LazyLock::new(|| {
 
 /// Whether `text` begins with `words`, where any white space stands for any other.
 pub(super) fn begins(text: &str, words: &str) -> bool {
+    behind(text, words).is_some()
+}
+
+/// Whether `text` is `words` and nothing else.
+pub(super) fn is(text: &str, words: &str) -> bool {
+    behind(text, words).is_some_and(|behind| behind.trim_ascii_start().is_empty())
+}
+
+/// What stands behind `words` in a text that begins with them.
+fn behind<'t>(text: &'t str, words: &str) -> Option<&'t [u8]> {
     let mut text = text.as_bytes();
     let mut words = words.as_bytes();
     while let Some((word, more_words)) = words.split_first() {
-        let Some((byte, more)) = text.split_first() else { return false };
+        let (byte, more) = text.split_first()?;
         if word.is_ascii_whitespace() && byte.is_ascii_whitespace() {
             text = more.trim_ascii_start();
             words = more_words.trim_ascii_start();
@@ -78,8 +88,8 @@ pub(super) fn begins(text: &str, words: &str) -> bool {
             text = more;
             words = more_words;
         } else {
-            return false;
+            return None;
         }
     }
-    true
+    Some(text)
 }

@@ -83,8 +83,8 @@ impl<'a> Reader<'a> {
         let mut companions = Companions::new();
         let mut result_of = None;
         let mut scans = Vec::with_capacity(parts.len());
-        for part in &parts {
-            let around = Around { parts: &parts, asked, first, result_of };
+        for (index, part) in parts.iter().enumerate() {
+            let around = Around { parts: &parts, asked, first: first && index == 0, result_of };
             let scanned = scan::scan(part, around, &mut companions);
             result_of = scanned.dropped.filter(|_| scanned.heading);
             scans.push(scanned);

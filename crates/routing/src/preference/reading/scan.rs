@@ -7,11 +7,13 @@ use std::ops::Range;
 
 use memchr::{memchr, memchr3, memmem};
 
-use super::known::{KNOWN, Tag, begins};
+use super::known::{KNOWN, Tag, begins, is};
 use super::table::{Kind, Rule};
 
 /// Longest opening tag, attributes included.
 const MAX_TAG: usize = 1024;
+/// Longest heading of a tool's result.
+const MAX_HEADING: usize = 1024;
 
 /// What the part stands in.
 #[derive(Clone, Copy)]
@@ -20,7 +22,7 @@ pub(super) struct Around<'s> {
     pub(super) parts: &'s [std::borrow::Cow<'s, str>],
     /// The end of what the model said before.
     pub(super) asked: &'s str,
-    /// The message is the first one of the person.
+    /// It is the first part of the person's first message.
     pub(super) first: bool,
     /// The part before was the heading of a tool's result, so this is the result.
     pub(super) result_of: Option<&'static Rule>,
@@ -227,18 +229,14 @@ impl<'s> Scanner<'s> {
         if said.is_empty() {
             return None;
         }
-        let whole = |words| begins(said, words) && begins(words, said.trim_end());
         KNOWN.beginnings.iter().find_map(|rule| match rule.kind {
             Kind::Part(words) | Kind::Summary(words) | Kind::Restart(words) | Kind::Call(words) => {
                 begins(said, words).then_some((*rule, None))
             }
-            Kind::WholePart(words) | Kind::WholeCall(words) => whole(words).then_some((*rule, None)),
-            Kind::FirstCall(words) => {
-                (self.around.first && self.around.parts.len() == 1 && whole(words)).then_some((*rule, None))
-            }
+            Kind::WholePart(words) | Kind::WholeCall(words) => is(said, words).then_some((*rule, None)),
+            Kind::FirstCall(words) => (self.around.first && is(said, words)).then_some((*rule, None)),
             Kind::Result(words, line_end) => {
-                let line = said.split('\n').next().unwrap_or_default();
-                (begins(said, words) && line.trim_end().ends_with(line_end)).then_some((*rule, None))
+                (begins(said, words) && first_line(said).ends_with(line_end)).then_some((*rule, None))
             }
             Kind::Observation(words, asked) => {
                 (begins(said, words) && self.around.asked.contains(asked)).then_some((*rule, None))
@@ -306,13 +304,21 @@ impl<'s> Scanner<'s> {
     }
 }
 
-/// Where the line ends whose beginning is `marker`: the first such line.
+/// The first line, if it is no longer than headings are.
+fn first_line(text: &str) -> &str {
+    let bytes = text.as_bytes();
+    let line = memchr(b'\n', bytes.get(..MAX_HEADING).unwrap_or(bytes));
+    text.get(..line.unwrap_or(text.len().min(MAX_HEADING))).unwrap_or_default().trim_end()
+}
+
+/// Where the line ends that begins with `marker`: the first such line.
 fn behind_line(text: &str, marker: &str) -> Option<usize> {
     let mut from = 0;
     loop {
         let at = from + memmem::find(text.get(from..)?.as_bytes(), marker.as_bytes())?;
         if matches!(text.as_bytes().get(at.wrapping_sub(1)), None | Some(b'\n')) {
-            return Some(at + marker.len());
+            let behind = text.get(at + marker.len()..)?;
+            return Some(text.len() - behind.len() + behind.find('\n').unwrap_or(behind.len()));
         }
         from = at + marker.len();
     }

@@ -69,7 +69,7 @@ pub enum Kind {
     Summary(&'static str),
     /// A part that begins so ends a worked example: all messages before it go too.
     Restart(&'static str),
-    /// In a part that begins with the first text, the person's words stand behind the second.
+    /// In a part that begins with the first text, the person's words stand behind a line that begins with the second.
     Preface(&'static str, &'static str),
     /// What stands from a line that begins so to the end of the part goes.
     Tail(&'static str),
@@ -79,7 +79,8 @@ pub enum Kind {
     Call(&'static str),
     /// A part that is this and nothing else makes the message a call of the harness's own.
     WholeCall(&'static str),
-    /// A first message that is this and nothing else makes the conversation a call of the harness's own.
+    /// A first part of the first message that is this and nothing else makes the conversation a call of the harness's
+    /// own: what it is about stands behind.
     FirstCall(&'static str),
 }
 
@@ -159,9 +160,10 @@ pub const TABLE: &[Rule] = &[
     row("codex/internal", Codex, Element("codex_internal_context")),
     row("codex/plugins", Codex, Element("recommended_plugins")),
     row("codex/hook", Codex, Element("hook_prompt")),
-    row("codex/ide", Codex, Preface("# Context from my IDE setup:", "## My request for Codex:")),
-    row("codex/files", Codex, Preface("# Files mentioned by the user:", "## My request for Codex:")),
-    row("codex/annotations", Codex, Preface("# Response annotations:", "## My request for Codex:")),
+    row("codex/ide", Codex, Preface("# Context from my IDE setup:", "## My request")),
+    row("codex/files", Codex, Preface("# Files mentioned by the user:", "## My request")),
+    row("codex/pasted", Codex, Preface("# Files pasted by the user:", "## My request")),
+    row("codex/annotations", Codex, Preface("# Response annotations:", "## My request")),
     row("codex/summary", Codex, Summary("Another language model started to solve this problem and produced a summary")),
     row("codex/compact", Codex, Call("You are performing a CONTEXT CHECKPOINT COMPACTION")),
 
@@ -274,8 +276,8 @@ pub const TABLE: &[Rule] = &[
     row("copilot/context", Copilot, ElementWith("context", "<userRequest>")),
     row("copilot/attachments", Copilot, ElementWith("attachments", "<userRequest>")),
 
+    row("opencode/title-ahead", OpenCode, FirstCall("Generate a title for this conversation:")),
     row("opencode/title", OpenCode, Call("Generate a title for this conversation:")),
-    row("opencode/title-first", OpenCode, FirstCall("Generate a title for this conversation:")),
 
     row("open-webui/title", OpenWebUi, Call("### Task: Generate a concise")),
     row("open-webui/tags", OpenWebUi, Call("### Task: Generate 1-3 broad tags")),
