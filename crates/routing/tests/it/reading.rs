@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
+use proptest::collection::vec;
 use proptest::prelude::*;
 use serde::Deserialize;
 use serde_json::Value;
@@ -175,10 +176,10 @@ fn nothing_is_copied_where_nothing_is_stripped() {
 /// A quadratic step would run for minutes, so a passing test is the measurement.
 #[test]
 fn hostile_sizes_take_linear_time() {
-    const SIZE: usize = 10 << 20;
+    const SIZE: usize = 2 << 20;
     let fill = |unit: &str| unit.repeat(SIZE / unit.len());
     for text in [
-        fill("<system-reminder>\n"),
+        fill("<system-reminder>\n").repeat(5),
         fill("<task>\n") + "</task>",
         fill("<task>\n<feedback>\n") + "</task></feedback>",
         fill("<system-reminder></system-reminder>"),
@@ -232,9 +233,9 @@ fn fragments() -> Vec<String> {
 }
 
 fn conversation() -> impl Strategy<Value = Vec<(bool, Vec<String>)>> {
-    let part = proptest::collection::vec(proptest::sample::select(fragments()), 1..8);
+    let part = vec(proptest::sample::select(fragments()), 1..8);
     let part = part.prop_map(|fragments| fragments.concat());
-    proptest::collection::vec((any::<bool>(), proptest::collection::vec(part, 1..4)), 1..5)
+    vec((any::<bool>(), prop_oneof![3 => vec(part.clone(), 1), 1 => vec(part, 2..4)]), 1..5)
 }
 
 fn raw(turns: &[(bool, Vec<String>)]) -> Vec<RawTurn<'_>> {
@@ -247,7 +248,7 @@ fn raw(turns: &[(bool, Vec<String>)]) -> Vec<RawTurn<'_>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(1000))]
 
     /// Reading never panics, never adds text, and what has been read is read the same again.
     #[test]
@@ -263,18 +264,21 @@ proptest! {
             prop_assert!(reading.turns.is_empty());
         }
         prop_assert_eq!(&reading, &read(raw(&turns)));
-        let again = read(reading.turns.iter().cloned().map(RawTurn::from).collect());
-        prop_assert_eq!(again.turns, reading.turns);
+        // Parts have become one, and an element may now span what were two.
+        if turns.iter().all(|(_, parts)| parts.len() == 1) {
+            let again = read(reading.turns.iter().cloned().map(RawTurn::from).collect());
+            prop_assert_eq!(again.turns, reading.turns);
+        }
     }
 
     #[test]
-    fn any_text_can_be_read(parts in proptest::collection::vec(any::<String>(), 0..4)) {
+    fn any_text_can_be_read(parts in vec(any::<String>(), 0..4)) {
         drop(read(vec![RawTurn { role: Role::User, parts: parts.into_iter().map(Into::into).collect() }]));
     }
 
     /// Prose stays as it is, and so does what merely speaks of tags.
     #[test]
-    fn prose_is_left_untouched(words in proptest::collection::vec("[a-zA-Zäß]{1,12}|[0-9]{1,5}|[.,!?]|看图", 1..60), tag in 0..TABLE.len()) {
+    fn prose_is_left_untouched(words in vec("[a-zA-Zäß]{1,12}|[0-9]{1,5}|[.,!?]|看图", 1..60), tag in 0..TABLE.len()) {
         let named = TABLE[tag].name.split('/').next_back().unwrap_or_default();
         let prose = format!("Please: {} and <{named}> is `<{named}>x</{named}>`.", words.join(" "));
         let turn = Turn { role: Role::User, text: prose.as_str().into() };

@@ -28,14 +28,21 @@ pub(super) struct Known {
     pub(super) tags: HashMap<&'static str, Tag>,
     /// Rows that are known by how a part begins.
     pub(super) beginnings: Vec<&'static Rule>,
+    /// Rows that are known by what a part is, when all else is stripped.
+    pub(super) wholes: Vec<(&'static Rule, &'static str)>,
     pub(super) tails: Vec<(&'static Rule, Finder<'static>)>,
     /// How answers begin that go with what they answer.
     pub(super) replies: Vec<(&'static Rule, &'static str)>,
 }
 
 pub(super) static KNOWN: LazyLock<Known> = LazyLock::new(|| {
-    let mut known =
-        Known { tags: HashMap::new(), beginnings: Vec::new(), tails: Vec::new(), replies: Vec::new() };
+    let mut known = Known {
+        tags: HashMap::new(),
+        beginnings: Vec::new(),
+        wholes: Vec::new(),
+        tails: Vec::new(),
+        replies: Vec::new(),
+    };
     for rule in TABLE {
         match rule.kind {
             Kind::Element(tag) | Kind::ElementWith(tag, _) | Kind::CallElement(tag) | Kind::Wrapper(tag) => {
@@ -50,15 +57,14 @@ pub(super) static KNOWN: LazyLock<Known> = LazyLock::new(|| {
             }
             Kind::Tail(words) => known.tails.push((rule, Finder::new(words))),
             Kind::Reply(words) => known.replies.push((rule, words)),
+            Kind::WholePart(words) | Kind::WholeCall(words) => known.wholes.push((rule, words)),
             Kind::Part(_)
-            | Kind::WholePart(_)
             | Kind::Result(..)
             | Kind::Observation(..)
             | Kind::Summary(_)
             | Kind::Restart(_)
             | Kind::Preface(..)
             | Kind::Call(_)
-            | Kind::WholeCall(_)
             | Kind::FirstCall(_) => known.beginnings.push(rule),
         }
     }

@@ -64,6 +64,7 @@ pub(super) fn scan<'s>(text: &'s str, around: Around<'s>, companions: &'s mut Co
     scanner.beginning();
     while scanner.step() {}
     scanner.flush(scanner.end);
+    scanner.whole();
     scanner.found.heading = matches!(scanner.found.dropped.map(|rule| rule.kind), Some(Kind::Result(..)))
         && text.trim_end().ends_with("Result:");
     scanner.found
@@ -106,7 +107,7 @@ impl<'s> Scanner<'s> {
             let mut from = 0;
             while let Some(found) = finder.find(self.slice(from..self.end).as_bytes()) {
                 let at = from + found;
-                if matches!(self.text.as_bytes().get(at.wrapping_sub(1)), None | Some(b'\n' | b'>')) {
+                if line_begins(self.text, at) {
                     self.strip(rule, self.end - at);
                     self.end = at;
                 }
@@ -233,7 +234,6 @@ impl<'s> Scanner<'s> {
             Kind::Part(words) | Kind::Summary(words) | Kind::Restart(words) | Kind::Call(words) => {
                 begins(said, words).then_some((*rule, None))
             }
-            Kind::WholePart(words) | Kind::WholeCall(words) => is(said, words).then_some((*rule, None)),
             Kind::FirstCall(words) => (self.around.first && is(said, words)).then_some((*rule, None)),
             Kind::Result(words, line_end) => {
                 (begins(said, words) && first_line(said).ends_with(line_end)).then_some((*rule, None))
@@ -251,13 +251,27 @@ impl<'s> Scanner<'s> {
     /// The whole part goes by this row, except wrappers in a tool's result.
     fn drop_part(&mut self, rule: &'static Rule) {
         self.found.dropped = Some(rule);
-        if let Kind::Call(_) | Kind::WholeCall(_) | Kind::FirstCall(_) = rule.kind {
+        if let Kind::Call(_) | Kind::FirstCall(_) = rule.kind {
             self.found.call = Some(rule);
         }
         if !matches!(rule.kind, Kind::Result(..)) {
             self.open.clear();
             self.flush(self.end);
             self.at = self.end;
+        }
+    }
+
+    /// Decides by what is left, where that is one piece.
+    fn whole(&mut self) {
+        let (None, [piece]) = (self.found.dropped, self.found.kept.as_slice()) else { return };
+        let left = self.slice(piece.clone());
+        if let Some((rule, _)) = KNOWN.wholes.iter().find(|(_, words)| is(left.trim_start(), words)) {
+            self.found.kept.clear();
+            self.found.dropped = Some(rule);
+            if let Kind::WholeCall(_) = rule.kind {
+                self.found.call = Some(rule);
+            }
+            self.strip(rule, left.len());
         }
     }
 
@@ -304,6 +318,11 @@ impl<'s> Scanner<'s> {
     }
 }
 
+/// Whether a line begins here, or will when the tag before is stripped.
+fn line_begins(text: &str, at: usize) -> bool {
+    matches!(text.as_bytes().get(at.wrapping_sub(1)), None | Some(b'\n' | b'>'))
+}
+
 /// The first line, if it is no longer than headings are.
 fn first_line(text: &str) -> &str {
     let bytes = text.as_bytes();
@@ -316,7 +335,7 @@ fn behind_line(text: &str, marker: &str) -> Option<usize> {
     let mut from = 0;
     loop {
         let at = from + memmem::find(text.get(from..)?.as_bytes(), marker.as_bytes())?;
-        if matches!(text.as_bytes().get(at.wrapping_sub(1)), None | Some(b'\n')) {
+        if line_begins(text, at) {
             let behind = text.get(at + marker.len()..)?;
             return Some(text.len() - behind.len() + behind.find('\n').unwrap_or(behind.len()));
         }
