@@ -9,10 +9,14 @@ use std::fmt;
 use std::ops::Range;
 
 use bytes::Bytes;
-use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::error::RequestError;
+
+mod content;
+
+use content::{Content, string};
 
 /// Who spoke.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,8 +32,24 @@ pub enum Role {
 pub struct Turn<'a> {
     /// Who spoke.
     pub role: Role,
-    /// All text parts, joined by line breaks.
+    /// What they said.
     pub text: Cow<'a, str>,
+}
+
+/// One message by the person or the model as it was sent: part by part, because harnesses put what is theirs and what
+/// the person said into parts of one message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RawTurn<'a> {
+    /// Who spoke.
+    pub role: Role,
+    /// The text of each part; `[image]`, `[audio]`, `[video]` or `[file]` for a part that holds such.
+    pub parts: Vec<Cow<'a, str>>,
+}
+
+impl<'a> From<Turn<'a>> for RawTurn<'a> {
+    fn from(turn: Turn<'a>) -> Self {
+        Self { role: turn.role, parts: vec![turn.text] }
+    }
 }
 
 /// What the gateway needs to know of a request: Chat Completions and Messages agree on all of it.
@@ -51,8 +71,37 @@ pub struct Envelope<'a> {
 /// # Errors
 /// Invalid JSON (anywhere in the body), a wrong type with its path (`messages[3].content`), no messages.
 pub fn peek(body: &[u8]) -> Result<Envelope<'_>, RequestError> {
-    let fields: Fields<'_> = serde_json::from_slice(body).map_err(|error| locate(body, &error))?;
-    if fields.messages.is_empty() {
+    let mut fields: Fields<'_> = serde_json::from_slice(body).map_err(|error| locate(body, &error))?;
+    match fields.messages.take() {
+        None => Err(field("messages", "missing field `messages`")),
+        Some(messages) => envelope(body, &fields, messages),
+    }
+}
+
+/// Reads the envelope of a request body of any API whose conversation can be read: `messages` as in [`peek`], `input`
+/// as in OpenAI's Responses, `contents` as in Gemini.
+///
+/// # Errors
+/// As [`peek`]; none of the three is there.
+pub fn peek_any(body: &[u8]) -> Result<Envelope<'_>, RequestError> {
+    let mut fields: Fields<'_> = serde_json::from_slice(body).map_err(|error| locate(body, &error))?;
+    let (name, raw) = match (fields.messages.take(), fields.input, fields.contents) {
+        (Some(messages), _, _) => return envelope(body, &fields, messages),
+        (None, Some(input), _) => ("input", input),
+        (None, None, Some(contents)) => ("contents", contents),
+        (None, None, None) => return Err(field("messages", "missing field `messages`")),
+    };
+    let Items(items) = serde_json::from_str(raw.get())
+        .map_err(|_| field(name, &format!("expected a list of messages, found {}", kind(raw.get()))))?;
+    envelope(body, &fields, items)
+}
+
+fn envelope<'a>(
+    body: &[u8],
+    fields: &Fields<'a>,
+    messages: Vec<MessagePeek<'a>>,
+) -> Result<Envelope<'a>, RequestError> {
+    if messages.is_empty() {
         return Err(field("messages", "expected at least one message, found an empty list"));
     }
     let model = match fields.model.map(|raw| (raw, raw.get().as_bytes().first())) {
@@ -71,15 +120,15 @@ pub fn peek(body: &[u8]) -> Result<Envelope<'_>, RequestError> {
         stream: fields.stream.unwrap_or(false),
         model_span: fields.model.and_then(|raw| span(body, raw.get())),
         insert_at: memchr::memchr(b'{', body).map_or(0, |brace| brace + 1),
-        messages: fields.messages,
+        messages,
     })
 }
 
 impl<'a> Envelope<'a> {
-    /// The conversation as routers read it: text of the person and of the model, in order. System prompts, tool
-    /// results, images and other parts are left out, and so are turns without text.
+    /// What the person and the model said, in order. System prompts, tool results and other parts are left out,
+    /// images, sound and files are mentioned and not read, and turns without any of it are dropped.
     #[must_use]
-    pub fn turns(&self) -> Vec<Turn<'a>> {
+    pub fn turns(&self) -> Vec<RawTurn<'a>> {
         self.messages.iter().filter_map(MessagePeek::turn).collect()
     }
 
@@ -116,7 +165,11 @@ impl<'a> Envelope<'a> {
 struct Fields<'a> {
     model: Option<&'a RawValue>,
     stream: Option<bool>,
-    messages: Vec<MessagePeek<'a>>,
+    messages: Option<Vec<MessagePeek<'a>>>,
+    /// The conversation of other APIs. Read only where there are no `messages`: beside them these keys are unknown
+    /// fields that may hold anything.
+    input: Option<&'a RawValue>,
+    contents: Option<&'a RawValue>,
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
@@ -129,21 +182,20 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
                 let (mut model, mut stream, mut messages) = (None, None, None);
+                let (mut input, mut contents) = (None, None);
                 while let Some(JsonStr(key)) = map.next_key()? {
                     match key.as_ref() {
                         "model" => once("model", &mut model, map.next_value()?)?,
                         "stream" => once("stream", &mut stream, map.next_value()?)?,
                         "messages" => once("messages", &mut messages, map.next_value()?)?,
+                        "input" => input = Some(map.next_value()?),
+                        "contents" => contents = Some(map.next_value()?),
                         _ => {
                             map.next_value::<de::IgnoredAny>()?;
                         }
                     }
                 }
-                Ok(Fields {
-                    model,
-                    stream: stream.flatten(),
-                    messages: messages.ok_or_else(|| de::Error::missing_field("messages"))?,
-                })
+                Ok(Fields { model, stream: stream.flatten(), messages, input, contents })
             }
         }
         deserializer.deserialize_map(Object)
@@ -165,18 +217,14 @@ struct MessagePeek<'a> {
 }
 
 impl<'a> MessagePeek<'a> {
-    fn turn(&self) -> Option<Turn<'a>> {
+    fn turn(&self) -> Option<RawTurn<'a>> {
         let role = match self.role.as_ref() {
             "user" => Role::User,
-            "assistant" => Role::Assistant,
+            "assistant" | "model" => Role::Assistant,
             _ => return None,
         };
-        let text = match serde_json::from_str(self.content?.get()).ok()? {
-            Content::Text(text) => text,
-            Content::Parts(mut texts) if texts.len() == 1 => texts.pop()?,
-            Content::Parts(texts) => Cow::Owned(texts.join("\n")),
-        };
-        (!text.trim().is_empty()).then_some(Turn { role, text })
+        let Content(parts) = serde_json::from_str(self.content?.get()).ok()?;
+        parts.iter().any(|part| !part.trim().is_empty()).then_some(RawTurn { role, parts })
     }
 }
 
@@ -248,92 +296,55 @@ impl<'de: 'a, 'a> Deserialize<'de> for JsonStr<'a> {
     }
 }
 
-/// The text of a message: a string, or the `text` of each part whose type is `text`.
-enum Content<'a> {
-    Text(Cow<'a, str>),
-    Parts(Vec<Cow<'a, str>>),
-}
+/// The conversation in `input` or `contents`: one message of the person, or a list of items of which some are
+/// messages. It is read for routing alone, so what is no message is passed over.
+struct Items<'a>(Vec<MessagePeek<'a>>);
 
-impl<'de: 'a, 'a> Deserialize<'de> for Content<'a> {
+impl<'de: 'a, 'a> Deserialize<'de> for Items<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TextOrParts;
-        impl<'de> Visitor<'de> for TextOrParts {
-            type Value = Content<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string or a list of parts")
+        let raw = <&'de RawValue>::deserialize(deserializer)?;
+        let said = |content| MessagePeek { role: Cow::Borrowed("user"), content: Some(content) };
+        match raw.get().as_bytes().first() {
+            Some(b'"') => Ok(Self(vec![said(raw)])),
+            Some(b'[') => {
+                let items: Vec<ItemPeek<'de>> = serde_json::from_str(raw.get()).map_err(de::Error::custom)?;
+                Ok(Self(items.into_iter().map(|ItemPeek(message)| message).collect()))
             }
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Content<'de>, E> {
-                Ok(Content::Text(Cow::Borrowed(text)))
-            }
-            fn visit_str<E>(self, text: &str) -> Result<Content<'de>, E> {
-                Ok(Content::Text(Cow::Owned(text.to_owned())))
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<Content<'de>, A::Error> {
-                let mut texts = Vec::new();
-                while let Some(PartText(text)) = parts.next_element()? {
-                    texts.extend(text.filter(|text| !text.is_empty()));
-                }
-                Ok(Content::Parts(texts))
-            }
+            _ => Err(de::Error::custom("neither a string nor a list")),
         }
-        deserializer.deserialize_any(TextOrParts)
     }
 }
 
-/// The text of one part; `None` for images, tool results and whatever else a list may hold.
-struct PartText<'a>(Option<Cow<'a, str>>);
+/// One item of such a list; one that is no message has a role that nobody has.
+struct ItemPeek<'a>(MessagePeek<'a>);
 
-impl<'de: 'a, 'a> Deserialize<'de> for PartText<'a> {
+impl<'de: 'a, 'a> Deserialize<'de> for ItemPeek<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Part;
-        impl<'de> Visitor<'de> for Part {
-            type Value = PartText<'de>;
+        struct Item;
+        impl<'de> Visitor<'de> for Item {
+            type Value = ItemPeek<'de>;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a part")
+                f.write_str("an item")
             }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<PartText<'de>, A::Error> {
-                let (mut is_text, mut text) = (false, None);
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ItemPeek<'de>, A::Error> {
+                let (mut role, mut content, mut is_message) = (None, None, true);
                 while let Some(JsonStr(key)) = map.next_key()? {
                     match key.as_ref() {
-                        "type" => is_text = map.next_value::<&RawValue>()?.get() == "\"text\"",
-                        "text" => {
-                            let raw = map.next_value::<&'de RawValue>()?;
-                            text = serde_json::from_str::<JsonStr<'de>>(raw.get()).ok().map(|text| text.0);
-                        }
+                        "role" => role = string(map.next_value()?),
+                        // `content` in Responses, `parts` in Gemini.
+                        "content" | "parts" => content = Some(map.next_value()?),
+                        "type" => is_message = map.next_value::<&RawValue>()?.get() == "\"message\"",
                         _ => {
                             map.next_value::<de::IgnoredAny>()?;
                         }
                     }
                 }
-                Ok(PartText(text.filter(|_| is_text)))
-            }
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<PartText<'de>, E> {
-                Ok(PartText(Some(Cow::Borrowed(text))))
-            }
-            fn visit_str<E>(self, text: &str) -> Result<PartText<'de>, E> {
-                Ok(PartText(Some(Cow::Owned(text.to_owned()))))
-            }
-            fn visit_bool<E>(self, _: bool) -> Result<PartText<'de>, E> {
-                Ok(PartText(None))
-            }
-            fn visit_f64<E>(self, _: f64) -> Result<PartText<'de>, E> {
-                Ok(PartText(None))
-            }
-            fn visit_i64<E>(self, _: i64) -> Result<PartText<'de>, E> {
-                Ok(PartText(None))
-            }
-            fn visit_u64<E>(self, _: u64) -> Result<PartText<'de>, E> {
-                Ok(PartText(None))
-            }
-            fn visit_unit<E>(self) -> Result<PartText<'de>, E> {
-                Ok(PartText(None))
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<PartText<'de>, A::Error> {
-                while list.next_element::<de::IgnoredAny>()?.is_some() {}
-                Ok(PartText(None))
+                // Gemini takes contents without a role for the person's.
+                let role = if is_message { role.unwrap_or(Cow::Borrowed("user")) } else { Cow::Borrowed("") };
+                Ok(ItemPeek(MessagePeek { role, content }))
             }
         }
-        deserializer.deserialize_any(Part)
+        deserializer.deserialize_map(Item)
     }
 }
 
@@ -493,8 +504,48 @@ mod tests {
         ]})
         .to_string();
         let turns = peek(body.as_bytes()).unwrap().turns();
-        let seen: Vec<_> = turns.iter().map(|turn| (turn.role, turn.text.as_ref())).collect();
-        assert_eq!(seen, [(Role::User, "one\ntwo"), (Role::Assistant, "line\nbreak")]);
+        let seen: Vec<_> = turns.iter().map(|turn| (turn.role, turn.parts.join("|"))).collect();
+        let said = |role, text: &str| (role, text.to_owned());
+        assert_eq!(seen, [said(Role::User, "one|[image]|two"), said(Role::Assistant, "line\nbreak")]);
+    }
+
+    #[test]
+    fn other_apis_are_read_too() {
+        let read = |body: Value| {
+            let body = body.to_string();
+            let turns = peek_any(body.as_bytes()).unwrap().turns();
+            turns.iter().map(|turn| format!("{:?}: {}", turn.role, turn.parts.join("|"))).collect::<Vec<_>>()
+        };
+        assert_eq!(read(json!({"input": "hi"})), ["User: hi"]);
+        let items = json!({"instructions": "be brief", "input": [
+            {"role": "developer", "content": "system"},
+            {"type": "message", "role": "user", "content": [
+                {"type": "input_text", "text": "one"}, {"type": "input_image", "image_url": "x"},
+                {"type": "input_file", "file_id": "x"}, {"type": "input_audio", "input_audio": {}},
+            ]},
+            {"type": "reasoning", "summary": [], "content": [{"type": "text", "text": "hm"}]},
+            {"type": "function_call", "name": "f", "arguments": "{}", "call_id": "1"},
+            {"type": "function_call_output", "call_id": "1", "output": "secret"},
+            {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "two"}]},
+            {"role": "user", "content": "three"},
+        ]});
+        assert_eq!(read(items), ["User: one|[image]|[file]|[audio]", "Assistant: two", "User: three"]);
+        let contents = json!({"systemInstruction": {"parts": [{"text": "system"}]}, "contents": [
+            {"role": "user", "parts": [
+                {"text": "one"}, {"inlineData": {"mimeType": "image/png", "data": "x"}},
+                {"file_data": {"mime_type": "video/mp4", "file_uri": "x"}},
+            ]},
+            {"role": "model", "parts": [{"text": "hm", "thought": true}, {"text": "two"}, {"functionCall": {}}]},
+            {"role": "user", "parts": [{"functionResponse": {"name": "f", "response": {"text": "secret"}}}]},
+            {"parts": [{"text": "three"}]},
+        ]});
+        assert_eq!(read(contents), ["User: one|[image]|[video]", "Assistant: two", "User: three"]);
+        for body in [r#"{"input": 3}"#, r#"{"contents": [3]}"#, r#"{"input": []}"#, r#"{"model": "m"}"#] {
+            assert!(peek_any(body.as_bytes()).is_err(), "{body}");
+        }
+        // Beside `messages` these keys are somebody's extension, and alone they make no Chat Completions request.
+        assert!(peek(br#"{"input": 3, "contents": {}, "input": 4, "messages": [{"role": "user"}]}"#).is_ok());
+        assert!(peek(br#"{"input": "hi"}"#).is_err());
     }
 
     proptest! {
@@ -510,7 +561,7 @@ mod tests {
 
         #[test]
         fn never_panics(body in proptest::collection::vec(any::<u8>(), 0..200)) {
-            if let Ok(envelope) = peek(&body) {
+            if let Ok(envelope) = peek_any(&body) {
                 drop(envelope.turns());
             }
         }

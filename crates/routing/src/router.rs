@@ -4,8 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::models::{Found, Models, Target};
-use crate::preference::Turn;
 use crate::preference::cascade::{Cascade, Failure, Question, Step as Scoring, Verdict};
+use crate::preference::reading::{self, Reading, Stripped, table::Harness};
+use crate::preference::{RawTurn, Turn};
 
 /// The name that stands for "let the router choose", as most SDKs insist on a model.
 pub const AUTO: &str = "auto";
@@ -57,6 +58,8 @@ pub struct Decision {
     pub route: Option<usize>,
     /// What the scorers found, if they were asked.
     pub verdict: Option<Verdict>,
+    /// What was not read of the conversation, if it was read.
+    pub stripped: Vec<Stripped>,
 }
 
 /// Why there is no decision.
@@ -121,6 +124,7 @@ pub struct Pending<'t> {
     named: Option<Named>,
     /// The conversation, for the scorer that stands in if there is no answer.
     turns: Vec<Turn<'t>>,
+    stripped: Vec<Stripped>,
 }
 
 /// The targets that the client named, and how.
@@ -153,26 +157,32 @@ impl Router {
         &self.cascade
     }
 
-    /// Begins a decision. `turns` is called only if the conversation has to be read.
+    /// Begins a decision. `turns` is called only if the conversation has to be read; what harnesses put around the
+    /// person's words is taken out here, for all scorers.
     ///
     /// # Errors
     /// The named model is unknown, or nothing fits and there is no default.
     pub fn start<'t>(
         &self,
         asked: Option<&str>,
-        turns: impl FnOnce() -> Vec<Turn<'t>>,
+        turns: impl FnOnce() -> Vec<RawTurn<'t>>,
     ) -> Result<Step<'t>, NoDecision> {
         let named = self.named(asked)?;
         if let Some((method, targets)) = &named
             && (self.mode == Mode::Explicit || self.routes.is_empty())
         {
             let targets = Arc::clone(targets);
-            return Ok(Step::Decided(Decision { method: *method, targets, route: None, verdict: None }));
+            let (method, stripped) = (*method, Vec::new());
+            return Ok(Step::Decided(Decision { method, targets, route: None, verdict: None, stripped }));
         }
-        let turns = if self.routes.is_empty() { Vec::new() } else { turns() };
+        let read = if self.routes.is_empty() { Reading::default() } else { reading::read(turns()) };
+        let Reading { turns, stripped, call } = read;
+        if let Some(harness) = call {
+            return self.settle(housekeeping(harness), named, stripped).map(Step::Decided);
+        }
         match self.cascade.start(&turns) {
-            Scoring::Ask(question) => Ok(Step::Ask(question, Pending { named, turns })),
-            Scoring::Decided(verdict) => self.settle(verdict, named).map(Step::Decided),
+            Scoring::Ask(question) => Ok(Step::Ask(question, Pending { named, turns, stripped })),
+            Scoring::Decided(verdict) => self.settle(verdict, named, stripped).map(Step::Decided),
         }
     }
 
@@ -185,7 +195,7 @@ impl Router {
         pending: Pending<'_>,
         answer: Result<&[u8], &Failure>,
     ) -> Result<Decision, NoDecision> {
-        self.settle(self.cascade.resume(&pending.turns, answer), pending.named)
+        self.settle(self.cascade.resume(&pending.turns, answer), pending.named, pending.stripped)
     }
 
     /// Who serves the name that the client asked for; `None` if it left the choice to us.
@@ -204,7 +214,12 @@ impl Router {
     }
 
     /// A matching route, else what the client named, else the default.
-    fn settle(&self, verdict: Verdict, named: Option<Named>) -> Result<Decision, NoDecision> {
+    fn settle(
+        &self,
+        verdict: Verdict,
+        named: Option<Named>,
+        stripped: Vec<Stripped>,
+    ) -> Result<Decision, NoDecision> {
         let matched = verdict.route.and_then(|route| Some((route, self.routes.get(route)?)));
         let (method, targets, route) = match (matched.filter(|(_, targets)| !targets.is_empty()), named) {
             (Some((route, targets)), _) => (Method::Preference, Arc::clone(targets), Some(route)),
@@ -214,7 +229,21 @@ impl Router {
             }
             (None, None) => (Method::Default, Arc::clone(&self.default), None),
         };
-        Ok(Decision { method, targets, route, verdict: Some(verdict) })
+        Ok(Decision { method, targets, route, verdict: Some(verdict), stripped })
+    }
+}
+
+/// What is found about a call that a harness makes for itself, such as one for a title: there is no ask to match, and
+/// the history that it carries is not what it is about.
+fn housekeeping(harness: Harness) -> Verdict {
+    Verdict {
+        route: None,
+        confidence: None,
+        scores: Vec::new(),
+        none_probability: None,
+        scorer: None,
+        reason: format!("the last message is a housekeeping call of {}", harness.name()),
+        notes: Vec::new(),
     }
 }
 
@@ -287,7 +316,7 @@ mod tests {
         ) -> String {
             let router = self.router();
             let turn = Turn { role: Role::User, text: text.into() };
-            let (asked_router, decided) = match router.start(asked, || vec![turn]) {
+            let (asked_router, decided) = match router.start(asked, || vec![turn.into()]) {
                 Ok(Step::Decided(decision)) => ("", Ok(decision)),
                 Ok(Step::Ask(_, pending)) => {
                     let body = answer.map(|route| {
@@ -409,7 +438,7 @@ mod tests {
     #[test]
     fn a_router_model_that_fails_never_fails_the_request() {
         let router = PLAIN.router();
-        let turns = || vec![Turn { role: Role::User, text: "hello".into() }];
+        let turns = || vec![Turn { role: Role::User, text: "hello".into() }.into()];
         let nonsense: &[u8] = b"<html>";
         for answer in [
             Err(&Failure::Deadline),

@@ -20,7 +20,7 @@ use crate::telemetry::record::Record;
 pub(super) struct Options {
     /// The configuration
     config: PathBuf,
-    /// What the user says; `-` reads a whole request body (JSON with `messages`) from standard input
+    /// What the user says; `-` reads a whole request body (JSON with `messages`, `input` or `contents`) from standard input
     prompt: String,
     /// The model that the request names, if any
     #[arg(long, value_name = "NAME")]
@@ -37,7 +37,7 @@ pub(super) fn run(options: &Options) -> Result<(), Stop> {
         "-" => std::io::read_to_string(std::io::stdin())?,
         prompt => json!({"messages": [{"role": "user", "content": prompt}]}).to_string(),
     };
-    let envelope = envelope::peek(body.as_bytes())?;
+    let envelope = envelope::peek_any(body.as_bytes())?;
     let asked = options.model.as_deref().or(envelope.model.as_deref());
     let mut record = Record::open("waypost route");
     record.asked(asked, envelope.stream);
@@ -79,6 +79,10 @@ fn print(runtime: &Runtime, decision: &Decision, record: &Record) {
     anstream::println!("reason    {}", verdict.reason);
     for note in &verdict.notes {
         anstream::println!("note      {note}");
+    }
+    for stripped in &decision.stripped {
+        let (rule, turn, bytes) = (stripped.rule, stripped.turn, stripped.bytes);
+        anstream::println!("stripped  {rule}: {bytes} bytes of turn {turn}");
     }
     let Some(none) = verdict.none_probability else { return };
     let mut table = table(&["route", "probability"]);

@@ -111,6 +111,10 @@ pub fn page(runtime: &Runtime, decision: &Decision, record: &Record) -> String {
         page["none_probability"] = verdict.none_probability.map(rounded).into();
         page["reason"] = verdict.reason.as_str().into();
         page["notes"] = verdict.notes.clone().into();
+        let stripped = decision.stripped.iter();
+        let stripped: Vec<Value> =
+            stripped.map(|text| json!({"rule": text.rule, "turn": text.turn, "bytes": text.bytes})).collect();
+        page["stripped"] = stripped.into();
     } else {
         page["reason"] = format!("the request names `{}`", record.requested).into();
     }

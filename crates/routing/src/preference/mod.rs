@@ -3,7 +3,8 @@
 pub mod arch_router;
 pub mod cascade;
 pub mod embedded;
-pub use waypost_dialect::envelope::{Role, Turn};
+pub mod reading;
+pub use waypost_dialect::envelope::{RawTurn, Role, Turn};
 
 /// What the operator wrote under `routing_preferences`.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -1,0 +1,230 @@
+//! What the router reads: the person's asks, without what the harnesses around them add.
+//!
+//! A coding agent sends little of what its user wrote: reminders, files, tool results and notices stand around it, and
+//! whole calls (titles, summaries) are the harness's own. `table.rs` says what is known of each harness; `scan.rs`
+//! takes a part of a message apart by it; this file puts the conversation together again. Nothing is copied where
+//! nothing is stripped. Where in doubt, text stays.
+
+mod base64;
+mod known;
+mod scan;
+pub mod table;
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use waypost_dialect::envelope::{RawTurn, Role, Turn};
+
+use known::{KNOWN, begins};
+use scan::{Around, Companions, Scanned};
+use table::{BASE64, Harness, Kind, Rule};
+
+/// Bytes at the end of an answer in which a tool call is looked for.
+const ASKED: usize = 4096;
+/// Longest answer that goes with the message that it answers, in bytes.
+const REPLY: usize = 240;
+
+/// A conversation as routers read it.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Reading<'a> {
+    /// What the person and the model said. Turns that hold nothing else than what is stripped are not there.
+    pub turns: Vec<Turn<'a>>,
+    /// What was taken out.
+    pub stripped: Vec<Stripped>,
+    /// The last message is a call of this harness's own; then there are no turns.
+    pub call: Option<Harness>,
+}
+
+/// What was taken out of one turn by one row of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stripped {
+    /// The turn, counted from zero over all messages of the person and the model.
+    pub turn: usize,
+    /// The row's name.
+    pub rule: &'static str,
+    /// How much.
+    pub bytes: usize,
+}
+
+/// Reads a conversation. History weighs and the latest ask decides, so turns stay apart and in order.
+#[must_use]
+pub fn read(turns: Vec<RawTurn<'_>>) -> Reading<'_> {
+    let mut reader = Reader::default();
+    for (number, turn) in turns.into_iter().enumerate() {
+        match turn.role {
+            Role::User => reader.person(number, turn.parts),
+            Role::Assistant => reader.model(number, turn.parts),
+        }
+    }
+    reader.finish()
+}
+
+#[derive(Default)]
+struct Reader<'a> {
+    turns: Vec<Turn<'a>>,
+    stripped: Vec<Stripped>,
+    /// The person has spoken.
+    begun: bool,
+    /// The last message of the person is a call of the harness's own.
+    call: Option<&'static Rule>,
+    /// So is the first one, which makes the conversation one.
+    first_call: Option<&'static Rule>,
+    /// The message before went whole.
+    gone: Option<Harness>,
+    /// The last summary that went: its place among the turns, its message's number, its row and its text.
+    summary: Option<(usize, usize, &'static Rule, Cow<'a, str>)>,
+}
+
+impl<'a> Reader<'a> {
+    fn person(&mut self, number: usize, parts: Vec<Cow<'a, str>>) {
+        let first = !std::mem::replace(&mut self.begun, true);
+        let before = self.turns.last().filter(|turn| turn.role == Role::Assistant);
+        let asked = before.map_or("", |turn| end_of(&turn.text));
+        let mut companions = Companions::new();
+        let mut result_of = None;
+        let mut scans = Vec::with_capacity(parts.len());
+        for (index, part) in parts.iter().enumerate() {
+            let around = Around { parts: &parts, asked, first: first && index == 0, result_of };
+            let scanned = scan::scan(part, around, &mut companions);
+            result_of = scanned.dropped.filter(|_| scanned.heading);
+            scans.push(scanned);
+        }
+        self.call = None;
+        let mut kept = Vec::with_capacity(1);
+        for (part, scanned) in parts.into_iter().zip(scans) {
+            if !scanned.kept.is_empty() || scanned.call.is_some() {
+                self.call = scanned.call;
+            }
+            self.note(number, &scanned);
+            self.gone = scanned.stripped.last().map(|(rule, _)| rule.harness);
+            if let Some(rule) = scanned.dropped {
+                match rule.kind {
+                    Kind::Summary(_) => self.summary = Some((self.turns.len(), number, rule, part)),
+                    Kind::Restart(_) => self.restart(number, rule),
+                    Kind::FirstCall(_) => self.first_call = Some(rule),
+                    _ => kept.extend(self.compose(number, part, scanned.kept, true)),
+                }
+            } else {
+                let stripped = !scanned.stripped.is_empty();
+                kept.extend(self.compose(number, part, scanned.kept, stripped));
+            }
+        }
+        self.push(Role::User, kept);
+    }
+
+    fn model(&mut self, number: usize, parts: Vec<Cow<'a, str>>) {
+        if let (Some(harness), [text]) = (self.gone.take(), parts.as_slice())
+            && let Some((rule, _)) =
+                KNOWN.replies.iter().find(|(rule, words)| rule.harness == harness && begins(text, words))
+            && text.len() <= REPLY
+        {
+            self.strip(number, rule.name, text.len());
+            return;
+        }
+        let mut kept = Vec::with_capacity(1);
+        for part in parts {
+            let whole = 0..part.len();
+            kept.extend(self.compose(number, part, vec![whole], false));
+        }
+        self.push(Role::Assistant, kept);
+    }
+
+    fn push(&mut self, role: Role, mut parts: Vec<Cow<'a, str>>) {
+        parts.retain(|part| !part.trim().is_empty());
+        let text = match parts.len() {
+            0 => return,
+            1 => parts.pop().unwrap_or_default(),
+            _ => Cow::Owned(parts.join("\n")),
+        };
+        self.gone = None;
+        self.turns.push(Turn { role, text });
+    }
+
+    /// The pieces of a part as one text, base64 taken out.
+    fn compose(
+        &mut self,
+        number: usize,
+        part: Cow<'a, str>,
+        pieces: Vec<Range<usize>>,
+        stripped: bool,
+    ) -> Option<Cow<'a, str>> {
+        let mut text = String::new();
+        let mut copied = false;
+        let mut last = 0..0;
+        for (index, piece) in pieces.iter().enumerate() {
+            let slice = part.get(piece.clone()).unwrap_or_default();
+            let said = if stripped { slice.trim() } else { slice };
+            let runs = base64::find(said);
+            let start = piece.start + (slice.len() - slice.trim_start().len()) * usize::from(stripped);
+            if pieces.len() == 1 && runs.is_empty() {
+                last = start..start + said.len();
+                break;
+            }
+            copied = true;
+            text.reserve(said.len() + 1);
+            if index > 0 {
+                text.push('\n');
+            }
+            let mut from = 0;
+            for (run, name) in runs {
+                self.strip(number, BASE64, run.len());
+                text.push_str(said.get(from..run.start).unwrap_or_default());
+                text.push_str(name);
+                from = run.end;
+            }
+            text.push_str(said.get(from..).unwrap_or_default());
+        }
+        match part {
+            _ if copied => Some(Cow::Owned(text)),
+            _ if last.is_empty() => None,
+            Cow::Borrowed(part) => part.get(last).map(Cow::Borrowed),
+            Cow::Owned(part) if last.len() == part.len() => Some(Cow::Owned(part)),
+            Cow::Owned(part) => part.get(last).map(|said| Cow::Owned(said.to_owned())),
+        }
+    }
+
+    /// All before was a worked example.
+    fn restart(&mut self, number: usize, rule: &'static Rule) {
+        let bytes = self.turns.drain(..).map(|turn| turn.text.len()).sum();
+        self.strip(number, rule.name, bytes);
+        self.summary = None;
+    }
+
+    fn note(&mut self, number: usize, scanned: &Scanned) {
+        for (rule, bytes) in &scanned.stripped {
+            self.strip(number, rule.name, *bytes);
+        }
+    }
+
+    fn strip(&mut self, turn: usize, rule: &'static str, bytes: usize) {
+        let of_turn = self.stripped.iter_mut().rev().take_while(|known| known.turn == turn);
+        match { of_turn }.find(|known| known.rule == rule) {
+            Some(known) => known.bytes += bytes,
+            None if bytes > 0 => self.stripped.push(Stripped { turn, rule, bytes }),
+            None => {}
+        }
+    }
+
+    fn finish(mut self) -> Reading<'a> {
+        if let Some(rule) = self.call.or(self.first_call) {
+            return Reading { turns: Vec::new(), stripped: self.stripped, call: Some(rule.harness) };
+        }
+        // A session that goes on by its summary alone is about what the summary says.
+        if let Some((place, number, rule, text)) = self.summary
+            && !self.turns.iter().any(|turn| turn.role == Role::User)
+        {
+            self.turns.insert(place.min(self.turns.len()), Turn { role: Role::User, text });
+            self.stripped.retain(|stripped| stripped.turn != number || stripped.rule != rule.name);
+        }
+        Reading { turns: self.turns, stripped: self.stripped, call: None }
+    }
+}
+
+/// The last bytes of an answer.
+fn end_of(text: &str) -> &str {
+    let mut from = text.len().saturating_sub(ASKED);
+    while !text.is_char_boundary(from) {
+        from += 1;
+    }
+    text.get(from..).unwrap_or_default()
+}

@@ -1,0 +1,3 @@
+//! What routing does from outside, on data.
+
+mod reading;
