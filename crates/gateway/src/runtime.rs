@@ -58,7 +58,7 @@ impl Runtime {
         let routes: Vec<Route> = config.routes.iter().map(|entry| entry.route.clone()).collect();
         let route_models: Vec<Vec<String>> = config.routes.iter().map(|entry| entry.models.clone()).collect();
         let route_names = routes.iter().map(|route| route.name.as_str().into()).collect();
-        let cascade = Cascade::new(routes, arch_router.map(|router| router.model.clone()));
+        let cascade = Cascade::new(routes, config.routing.asking());
         Ok(Self {
             router: Router::new(
                 models,

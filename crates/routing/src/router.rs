@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::models::{Found, Models, Target};
 use crate::preference::Turn;
-use crate::preference::cascade::{Cascade, Failure, Question, Step as Scoring, Verdict};
+use crate::preference::cascade::{Cascade, Failure, Question, Step as Scoring, Verdict, Waiting};
 
 /// The name that stands for "let the router choose", as most SDKs insist on a model.
 pub const AUTO: &str = "auto";
@@ -121,6 +121,8 @@ pub struct Pending<'t> {
     named: Option<Named>,
     /// The conversation, for the scorer that stands in if there is no answer.
     turns: Vec<Turn<'t>>,
+    /// What was found so far.
+    waiting: Waiting,
 }
 
 /// The targets that the client named, and how.
@@ -171,7 +173,7 @@ impl Router {
         }
         let turns = if self.routes.is_empty() { Vec::new() } else { turns() };
         match self.cascade.start(&turns) {
-            Scoring::Ask(question) => Ok(Step::Ask(question, Pending { named, turns })),
+            Scoring::Ask(question, waiting) => Ok(Step::Ask(question, Pending { named, turns, waiting })),
             Scoring::Decided(verdict) => self.settle(verdict, named).map(Step::Decided),
         }
     }
@@ -185,7 +187,7 @@ impl Router {
         pending: Pending<'_>,
         answer: Result<&[u8], &Failure>,
     ) -> Result<Decision, NoDecision> {
-        self.settle(self.cascade.resume(&pending.turns, answer), pending.named)
+        self.settle(self.cascade.resume(&pending.turns, pending.waiting, answer), pending.named)
     }
 
     /// Who serves the name that the client asked for; `None` if it left the choice to us.
@@ -222,6 +224,7 @@ impl Router {
 mod tests {
     use super::*;
     use crate::models::{Alias, Entry, Served};
+    use crate::preference::cascade::{Asking, Order};
     use crate::preference::{Role, Route};
 
     /// A configuration: entries 0 and 1 serve the same model, entry 3 is a wildcard; the router model is asked about
@@ -269,7 +272,8 @@ mod tests {
                 (Vec::new(), Vec::new())
             };
             let default = self.default.then(|| Target { entry: 2, model: "gpt-4o-mini".into() });
-            let cascade = Cascade::new(routes, Some("Arch-Router".into()));
+            let asking = Asking { order: Order::RouterFirst, ..Asking::new("Arch-Router") };
+            let cascade = Cascade::new(routes, Some(asking));
             let models_of = Models::new(&entries, &aliases);
             Router::new(models_of, default.into_iter().collect(), &models, cascade, self.mode)
         }
@@ -414,7 +418,7 @@ mod tests {
         for answer in [
             Err(&Failure::Deadline),
             Err(&Failure::Status(500)),
-            Err(&Failure::Unreachable("refused".into())),
+            Err(&Failure::Unreachable("refused")),
             Ok(nonsense),
         ] {
             let Ok(Step::Ask(_, pending)) = router.start(None, turns) else { panic!("not asked") };

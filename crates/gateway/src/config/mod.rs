@@ -20,6 +20,8 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 use waypost_dialect::provider::Provider;
+use waypost_routing::preference::cascade::{Asking, LowConfidence, Order};
+use waypost_routing::preference::router_model::{Constraint, Protocol, Settings, Trim};
 use waypost_routing::router::Mode;
 
 pub use self::detect::detect;
@@ -145,6 +147,57 @@ pub struct Routing {
     pub deadline: Duration,
     /// The router model, if there is one.
     pub arch_router: Option<ArchRouter>,
+    /// How it is asked.
+    pub router_model: RouterModel,
+    /// Who is asked first.
+    pub order: Order,
+    /// The lead at which the embedded router's verdict is final.
+    pub escalation_margin: f32,
+    /// What happens below it.
+    pub on_low_confidence: LowConfidence,
+}
+
+impl Routing {
+    /// What the cascade has to know of the router model.
+    #[must_use]
+    pub fn asking(&self) -> Option<Asking> {
+        let RouterModel { protocol, trim, constraint, .. } = self.router_model;
+        let model = self.arch_router.as_ref()?.model.clone();
+        Some(Asking {
+            router: Settings { model, protocol, trim, constraint },
+            order: self.order,
+            margin: self.escalation_margin,
+            on_low_confidence: self.on_low_confidence,
+        })
+    }
+}
+
+/// How the router model is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RouterModel {
+    /// Which prompt it was trained on.
+    pub protocol: Protocol,
+    /// What becomes of a message that is too long.
+    pub trim: Trim,
+    /// How the engine is told to answer in the form alone.
+    pub constraint: Constraint,
+    /// Whether log-probabilities are asked for.
+    pub logprobs: Logprobs,
+    /// Most questions at a time.
+    pub concurrency: usize,
+    /// How long an answer holds; zero if it is not kept.
+    pub cache: Duration,
+}
+
+/// Whether log-probabilities are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Logprobs {
+    /// Until the server refuses them.
+    Auto,
+    /// Always.
+    On,
+    /// Never.
+    Off,
 }
 
 /// Where the router model is.

@@ -52,25 +52,25 @@ pub async fn decide(
 async fn ask(worker: &Worker, question: Question, deadline: Instant) -> Result<Vec<u8>, Failure> {
     let Some(upstream) = worker.runtime.arch_router.and_then(|entry| worker.runtime.upstreams.get(entry))
     else {
-        return Err(Failure::Unreachable("no address is configured".to_owned()));
+        return Err(Failure::Unreachable("no address is configured"));
     };
     let Some((dialect, address)) = upstream.route(DialectId::OpenAiChat) else {
-        return Err(Failure::Unreachable("it speaks no dialect that is known here".to_owned()));
+        return Err(Failure::Unreachable("it speaks no dialect that is known here"));
     };
-    let mut request = Request::new(Segments::whole(question.body));
+    let mut request = Request::new(Segments::whole(question.body(false)));
     *request.method_mut() = Method::POST;
     *request.uri_mut() = address.clone();
     *request.headers_mut() = upstream.headers(&HeaderMap::new(), DialectId::OpenAiChat, *dialect);
     request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let call = async {
         let response =
-            worker.client.send(request).await.map_err(|error| Failure::Unreachable(error.to_string()))?;
+            worker.client.send(request).await.map_err(|_| Failure::Unreachable("no connection"))?;
         let status = response.status();
         if !status.is_success() {
             return Err(Failure::Status(status.as_u16()));
         }
         let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await;
-        body.map(|body| body.to_bytes().to_vec()).map_err(|error| Failure::Unreachable(error.to_string()))
+        body.map(|body| body.to_bytes().to_vec()).map_err(|_| Failure::Unreachable("no connection"))
     };
     tokio::time::timeout_at(deadline, call).await.unwrap_or(Err(Failure::Deadline))
 }

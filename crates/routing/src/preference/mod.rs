@@ -1,8 +1,9 @@
 //! By preference: match a conversation to the routes that the operator described in plain words.
 
-pub mod arch_router;
 pub mod cascade;
 pub mod embedded;
+pub mod router_model;
+
 pub use waypost_dialect::envelope::{Role, Turn};
 
 /// What the operator wrote under `routing_preferences`.
