@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::models::{Found, Models, Target};
 use crate::preference::Turn;
-use crate::preference::cascade::{Cascade, Failure, Question, Step as Scoring, Verdict, Waiting};
+use crate::preference::cascade::{Cascade, Failure, Question, Reply, Step as Scoring, Verdict, Waiting};
 
 /// The name that stands for "let the router choose", as most SDKs insist on a model.
 pub const AUTO: &str = "auto";
@@ -178,14 +178,14 @@ impl Router {
         }
     }
 
-    /// Goes on with a router model's answer: its body, or why there is none.
+    /// Goes on with a router model's answer, as [`Cascade::read`] reads it, or why there is none.
     ///
     /// # Errors
     /// Nothing fits and there is no default.
     pub fn resume(
         &self,
         pending: Pending<'_>,
-        answer: Result<&[u8], &Failure>,
+        answer: Result<Reply, Failure>,
     ) -> Result<Decision, NoDecision> {
         self.settle(self.cascade.resume(&pending.turns, pending.waiting, answer), pending.named)
     }
@@ -298,7 +298,8 @@ mod tests {
                         let content = serde_json::json!({"route": route}).to_string();
                         serde_json::json!({"choices": [{"message": {"content": content}}]}).to_string()
                     });
-                    ("asked, ", router.resume(pending, body.as_ref().map(|body| body.as_bytes())))
+                    let reply = body.and_then(|body| router.cascade().read(body.as_bytes()));
+                    ("asked, ", router.resume(pending, reply))
                 }
                 Err(none) => ("", Err(none)),
             };
@@ -414,12 +415,11 @@ mod tests {
     fn a_router_model_that_fails_never_fails_the_request() {
         let router = PLAIN.router();
         let turns = || vec![Turn { role: Role::User, text: "hello".into() }];
-        let nonsense: &[u8] = b"<html>";
         for answer in [
-            Err(&Failure::Deadline),
-            Err(&Failure::Status(500)),
-            Err(&Failure::Unreachable("refused")),
-            Ok(nonsense),
+            Err(Failure::Deadline),
+            Err(Failure::Status(500)),
+            Err(Failure::Unreachable("refused")),
+            router.cascade().read(b"<html>"),
         ] {
             let Ok(Step::Ask(_, pending)) = router.start(None, turns) else { panic!("not asked") };
             let decision = router.resume(pending, answer).unwrap();

@@ -63,7 +63,7 @@ fn offline(
     let router = &runtime.router;
     match router.start(asked, || envelope.turns())? {
         Step::Decided(decision) => Ok(decision),
-        Step::Ask(_, pending) => router.resume(pending, Err(&Failure::Offline)),
+        Step::Ask(_, pending) => router.resume(pending, Err(Failure::Offline)),
     }
 }
 

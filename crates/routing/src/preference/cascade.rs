@@ -9,14 +9,11 @@
 use std::fmt::Write;
 
 use super::embedded::{Embedded, Scores};
-use super::router_model::{Answer, Protocol, Reply, RouterModel, Settings};
+use super::router_model::{Answer, Protocol, RouterModel};
 use super::{Role, Route, Turn};
 
-pub use super::router_model::Question;
-
-/// The least lead of the best answer over the next one (routes and "none fits" alike, in probability) at which the
-/// embedded scorer's verdict is final.
-pub const ESCALATION_MARGIN: f32 = 0.5;
+pub use super::asking::{Asking, ESCALATION_MARGIN, Failure, LowConfidence, Order};
+pub use super::router_model::{Question, Reply};
 
 /// Who scores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -35,54 +32,6 @@ impl ScorerKind {
             Self::RouterModel(Protocol::ArchRouter) => "arch-router",
             Self::RouterModel(Protocol::PlanoOrchestrator) => "plano-orchestrator",
             Self::Embedded => "embedded",
-        }
-    }
-}
-
-/// Who is asked first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Order {
-    /// The embedded scorer; the router model where it is not sure.
-    #[default]
-    EmbeddedFirst,
-    /// The router model, as in Plano; the embedded scorer where it fails.
-    RouterFirst,
-}
-
-/// What happens where the embedded scorer is not sure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum LowConfidence {
-    /// No route is taken.
-    #[default]
-    Default,
-    /// The best route is taken all the same.
-    Best,
-    /// The router model is asked; if it fails, as [`LowConfidence::Default`].
-    Escalate,
-}
-
-/// The router model and when it is asked.
-#[derive(Debug, Clone)]
-pub struct Asking {
-    /// What is asked, and how.
-    pub router: Settings,
-    /// Who is asked first.
-    pub order: Order,
-    /// The lead at which the embedded scorer's verdict is final; see [`ESCALATION_MARGIN`].
-    pub margin: f32,
-    /// What happens below it.
-    pub on_low_confidence: LowConfidence,
-}
-
-impl Asking {
-    /// The defaults for a router model of this name.
-    #[must_use]
-    pub fn new(model: impl Into<String>) -> Self {
-        Self {
-            router: Settings::reference(model),
-            order: Order::EmbeddedFirst,
-            margin: ESCALATION_MARGIN,
-            on_low_confidence: LowConfidence::Escalate,
         }
     }
 }
@@ -154,48 +103,6 @@ pub enum Step {
 pub struct Waiting {
     /// The embedded scorer's verdict, if it has spoken.
     embedded: Option<Verdict>,
-}
-
-/// Why a router model gave no answer that counts. Nothing here names an address: notes go to clients.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Failure {
-    /// It took too long.
-    #[error("did not answer within the deadline")]
-    Deadline,
-    /// It answered with an error.
-    #[error("answered with status {0}")]
-    Status(u16),
-    /// There was no answer.
-    #[error("could not be reached: {0}")]
-    Unreachable(&'static str),
-    /// There was one, and it says nothing.
-    #[error("gave an answer that cannot be read: {0}")]
-    Nonsense(String),
-    /// It has failed too often and is left alone for a while.
-    #[error("was not asked: it has failed several times in a row")]
-    Resting,
-    /// As many questions are open as are allowed.
-    #[error("was not asked: too many questions are open already")]
-    Busy,
-    /// Nobody may be called.
-    #[error("was not asked: this command calls no model")]
-    Offline,
-}
-
-impl Failure {
-    /// The word in metrics and logs.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Deadline => "deadline",
-            Self::Status(_) => "status",
-            Self::Unreachable(_) => "unreachable",
-            Self::Nonsense(_) => "unreadable",
-            Self::Resting => "resting",
-            Self::Busy => "busy",
-            Self::Offline => "offline",
-        }
-    }
 }
 
 /// The scorers of one configuration and the routes that they know.
@@ -277,13 +184,20 @@ impl Cascade {
         }
     }
 
-    /// Goes on with the router model's answer to the same turns: its body, or why there is none. Always ends in a
-    /// verdict.
+    /// Reads the body of the router model's answer.
+    ///
+    /// # Errors
+    /// [`Failure::Nonsense`]: it names no route in any form that is known.
+    pub fn read(&self, body: &[u8]) -> Result<Reply, Failure> {
+        let Some(router) = &self.router else { return Err(Failure::Offline) };
+        router.model.read(body).map_err(|nonsense| Failure::Nonsense(nonsense.to_string()))
+    }
+
+    /// Goes on with the router model's answer to the same turns, or why there is none. Always ends in a verdict.
     #[must_use]
-    pub fn resume(&self, turns: &[Turn<'_>], waiting: Waiting, answer: Result<&[u8], &Failure>) -> Verdict {
+    pub fn resume(&self, turns: &[Turn<'_>], waiting: Waiting, answer: Result<Reply, Failure>) -> Verdict {
         let Some(router) = &self.router else { return self.judge(&self.embedded.score(turns)) };
-        let read = |body| router.model.read(body).map_err(|nonsense| Failure::Nonsense(nonsense.to_string()));
-        let problem = match answer.map_err(Failure::clone).and_then(read) {
+        let problem = match answer {
             // Plano takes a name that it does not know for "none fits", and where the router model speaks first, so do
             // we. Behind the embedded scorer it is one more answer that says nothing.
             Ok(Reply { answer: Answer::Unknown(name), .. }) if router.order == Order::EmbeddedFirst => {
@@ -520,7 +434,7 @@ mod tests {
             ),
         ] {
             let (_, waiting) = asked(&cascade, &[user("hi")]);
-            let verdict = cascade.resume(&[user("hi")], waiting, Ok(&saying(content)));
+            let verdict = cascade.resume(&[user("hi")], waiting, cascade.read(&saying(content)));
             assert_eq!((verdict.route, verdict.reason.as_str()), (route, reason));
             assert_eq!(verdict.notes, notes);
             assert_eq!((verdict.confidence, verdict.none_probability), (None, None));
@@ -545,7 +459,7 @@ mod tests {
             (r#"{"route": "other"}"#, None, "Arch-Router found that no route fits"),
         ] {
             let (_, waiting) = asked(&unsure, &turns);
-            let verdict = unsure.resume(&turns, waiting, Ok(&saying(content)));
+            let verdict = unsure.resume(&turns, waiting, unsure.read(&saying(content)));
             assert_eq!(verdict.route, route);
             let reason = format!("{reason}; the embedded scorer was not sure ({})", alone.reason);
             assert_eq!(verdict.reason, reason);
@@ -555,7 +469,7 @@ mod tests {
         }
         // A route that is not configured says nothing; the embedded scorer has spoken.
         let (_, waiting) = asked(&unsure, &turns);
-        let verdict = unsure.resume(&turns, waiting, Ok(&saying(r#"{"route": "maths"}"#)));
+        let verdict = unsure.resume(&turns, waiting, unsure.read(&saying(r#"{"route": "maths"}"#)));
         let note =
             "Arch-Router answered `maths`, which is no route here; the embedded scorer decided instead";
         assert_eq!(verdict, Verdict { notes: vec![note.to_owned()], escalated: true, ..alone });
@@ -588,7 +502,7 @@ mod tests {
         for asking in [router_first(), embedded_first(2.0)] {
             let cascade = Cascade::new(routes(&["poem", "code"]), Some(asking));
             let (_, waiting) = asked(&cascade, &[user("hi")]);
-            let verdict = cascade.resume(&[user("hi")], waiting, Ok(body.to_string().as_bytes()));
+            let verdict = cascade.resume(&[user("hi")], waiting, cascade.read(body.to_string().as_bytes()));
             assert_eq!(verdict.route, Some(1));
             assert!((verdict.confidence.unwrap() - 0.8).abs() < 1e-6);
             let [(Some(1), _), (Some(0), second)] = verdict.router_scores.as_slice() else {
@@ -605,12 +519,12 @@ mod tests {
         for asking in [router_first(), embedded_first(2.0)] {
             let cascade = Cascade::new(routes(&["poem", "code"]), Some(asking));
             for (answer, note) in [
-                (Err(&Failure::Deadline), "did not answer within the deadline"),
-                (Err(&Failure::Status(503)), "answered with status 503"),
-                (Err(&Failure::Unreachable("no connection")), "could not be reached: no connection"),
-                (Err(&Failure::Resting), "was not asked: it has failed several times in a row"),
-                (Err(&Failure::Busy), "was not asked: too many questions are open already"),
-                (Ok(saying("hm").as_slice()), "gave an answer that cannot be read: it names no route: `hm`"),
+                (Err(Failure::Deadline), "did not answer within the deadline"),
+                (Err(Failure::Status(503)), "answered with status 503"),
+                (Err(Failure::Unreachable("no connection")), "could not be reached: no connection"),
+                (Err(Failure::Resting), "was not asked: it has failed several times in a row"),
+                (Err(Failure::Busy), "was not asked: too many questions are open already"),
+                (cascade.read(&saying("hm")), "gave an answer that cannot be read: it names no route: `hm`"),
             ] {
                 let (_, waiting) = asked(&cascade, &turns);
                 let verdict = cascade.resume(&turns, waiting, answer);
@@ -633,7 +547,7 @@ mod tests {
             assert!(
                 body["messages"][0]["content"].as_str().unwrap().contains("return an empty list for `route`")
             );
-            let verdict = cascade.resume(&[user("hi")], waiting, Ok(&saying(content)));
+            let verdict = cascade.resume(&[user("hi")], waiting, cascade.read(&saying(content)));
             assert_eq!((verdict.route, verdict.reason.as_str()), (route, reason));
         }
     }

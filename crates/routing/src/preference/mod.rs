@@ -1,5 +1,6 @@
 //! By preference: match a conversation to the routes that the operator described in plain words.
 
+mod asking;
 pub mod cascade;
 pub mod embedded;
 pub mod router_model;

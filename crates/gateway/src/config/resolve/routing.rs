@@ -165,10 +165,14 @@ fn model(context: Context<'_>, written: &WrittenModel, base: Model) -> Model {
         },
         concurrency: concurrency(context, &written.concurrency, base.concurrency),
         cache: match written.cache.value() {
-            Some(text) if text.trim() == "off" => Duration::ZERO,
+            Some(text) if text.trim() == "off" || is_zero(text) => Duration::ZERO,
             _ => values::duration(context, "cache", &written.cache, base.cache),
         },
     }
+}
+
+fn is_zero(time: &str) -> bool {
+    humantime::parse_duration(time.trim()).is_ok_and(|time| time.is_zero())
 }
 
 fn margin(context: Context<'_>, setting: &Setting<String>, default: f32) -> f32 {
