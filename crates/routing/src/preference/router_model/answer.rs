@@ -66,7 +66,7 @@ struct Message {
 /// An answer, and the words for it.
 type Found = (Answer, Said);
 
-pub(super) fn read(names: &Names, body: &[u8]) -> Result<Reply, Nonsense> {
+pub(super) fn read(names: &Names, body: &[u8], is_constrained: bool) -> Result<Reply, Nonsense> {
     let completion: Completion<'_> = serde_json::from_slice(body)
         .map_err(|error| Nonsense(format!("it is not a chat completion ({error})")))?;
     let silence = (Answer::NoRoute, Said::Nothing);
@@ -88,10 +88,13 @@ pub(super) fn read(names: &Names, body: &[u8]) -> Result<Reply, Nonsense> {
         Answer::NoRoute => None,
         Answer::Unknown(_) => return Ok(plain(answer)),
     };
-    Ok(match logprobs.and_then(|logprobs| confidence::weigh(names, meant, &said, &logprobs)) {
-        Some(weighed) => Reply { answer, confidence: Some(weighed.confidence), shares: weighed.shares },
-        None => plain(answer),
-    })
+    Ok(
+        match logprobs.and_then(|logprobs| confidence::weigh(names, meant, &said, &logprobs, is_constrained))
+        {
+            Some(weighed) => Reply { answer, confidence: Some(weighed.confidence), shares: weighed.shares },
+            None => plain(answer),
+        },
+    )
 }
 
 fn plain(answer: Answer) -> Reply {
@@ -265,7 +268,7 @@ mod tests {
 
     fn said(content: &Value) -> Result<Answer, Nonsense> {
         let body = json!({"choices": [{"message": {"role": "assistant", "content": content}}]}).to_string();
-        read(&names(&ROUTES), body.as_bytes()).map(|reply| reply.answer)
+        read(&names(&ROUTES), body.as_bytes(), false).map(|reply| reply.answer)
     }
 
     #[test]
@@ -361,7 +364,7 @@ mod tests {
         assert_eq!(said(&Value::Null), Ok(Answer::NoRoute));
         assert_eq!(said(&json!([])), Ok(Answer::NoRoute));
         for body in [r#"{"choices": []}"#, r#"{"choices": [{"message": {"role": "assistant"}}], "id": 1}"#] {
-            let reply = read(&names(&ROUTES), body.as_bytes());
+            let reply = read(&names(&ROUTES), body.as_bytes(), false);
             assert_eq!(reply, Ok(plain(Answer::NoRoute)), "{body}");
         }
     }
@@ -402,14 +405,14 @@ mod tests {
         assert!(said(&"{\"a\":".repeat(2000).into()).is_err());
         assert!(said(&json!(7)).is_err());
         for body in ["", "<html>", "[]", "null", r#"{"error": {"message": "no"}}"#, r#"{"choices": [7]}"#] {
-            assert!(read(&names(&ROUTES), body.as_bytes()).is_err(), "{body}");
+            assert!(read(&names(&ROUTES), body.as_bytes(), false).is_err(), "{body}");
         }
     }
 
     proptest! {
         #[test]
         fn no_bytes_panic(body in proptest::collection::vec(any::<u8>(), 0..300)) {
-            let _ = read(&names(&ROUTES), &body);
+            let _ = read(&names(&ROUTES), &body, false);
         }
 
         #[test]

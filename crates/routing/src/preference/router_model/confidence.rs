@@ -6,6 +6,10 @@
 //! is added; these are different answers with the same meaning, so the sum is a probability, and a lower bound of it.
 //! An alternative that can only lead to another route counts for that one: an upper bound, as nobody saw how it would
 //! have gone on.
+//!
+//! Engines state what the model would have said freely, also where the answer was constrained (llama.cpp and vLLM
+//! both do). Then tokens that no route begins with are not in question, so each step is divided by what the routes
+//! have of it. A route whose next token is not among the alternatives may have as much as the least of them.
 
 use serde::Deserialize;
 
@@ -83,6 +87,7 @@ pub(super) fn weigh(
     answer: Option<usize>,
     said: &Said,
     logprobs: &Logprobs,
+    is_constrained: bool,
 ) -> Option<Weighed> {
     let tokens = logprobs.content.as_deref()?;
     let text: Vec<u8> = tokens.iter().flat_map(|token| token.piece.bytes()).copied().collect();
@@ -97,10 +102,14 @@ pub(super) fn weigh(
     let mut at = from;
     for token in walk {
         let so_far = text.get(from..at)?;
-        for other in token.top_logprobs.iter().flatten() {
-            if other.bytes() == token.piece.bytes() || other.bytes().is_empty() {
-                continue;
-            }
+        let others = || {
+            let others = token.top_logprobs.iter().flatten();
+            others.filter(|other| other.bytes() != token.piece.bytes() && !other.bytes().is_empty())
+        };
+        if is_constrained {
+            certain /= in_question(&rivals, so_far, token, others());
+        }
+        for other in others() {
             let share = certain * other.probability();
             let candidate = [so_far, other.bytes()].concat();
             if candidate.starts_with(same) {
@@ -220,6 +229,38 @@ fn rivals(names: &Names, spelled: &Spelled<'_>, from: usize) -> Vec<(Option<usiz
     rivals
 }
 
+/// The probability of all that a constrained answer could have gone on with, from these bytes. Never zero.
+fn in_question<'t>(
+    rivals: &[(Option<usize>, Vec<u8>)],
+    so_far: &[u8],
+    token: &Token,
+    others: impl Iterator<Item = &'t Piece>,
+) -> f64 {
+    let chosen = token.piece.probability();
+    let mut sum = chosen;
+    let mut least = chosen;
+    let mut unseen: Vec<&[u8]> = rivals
+        .iter()
+        .map(|(_, spelling)| spelling.as_slice())
+        .filter(|spelling| spelling.len() > so_far.len() && spelling.starts_with(so_far))
+        .collect();
+    let mut see = |piece: &[u8]| {
+        let candidate = [so_far, piece].concat();
+        let agrees = |spelling: &[u8]| spelling.starts_with(&candidate) || candidate.starts_with(spelling);
+        unseen.retain(|spelling| !agrees(spelling));
+        rivals.iter().any(|(_, spelling)| agrees(spelling))
+    };
+    see(token.piece.bytes());
+    for other in others {
+        least = least.min(other.probability());
+        if see(other.bytes()) {
+            sum += other.probability();
+        }
+    }
+    sum += least * unseen.len() as f64;
+    if sum > 0.0 { sum } else { 1.0 }
+}
+
 /// The one route whose spelling and this beginning agree as far as both go.
 fn only_one(rivals: &[(Option<usize>, Vec<u8>)], candidate: &[u8]) -> Option<Option<usize>> {
     let mut found = rivals
@@ -262,8 +303,17 @@ mod tests {
 
     /// The confidence, then the others that were weighed, in per cent.
     fn weighed(answer: Option<usize>, said: &Said, tokens: Tokens<'_>) -> Option<(u32, Others)> {
+        weighed_if(false, answer, said, tokens)
+    }
+
+    fn weighed_if(
+        is_constrained: bool,
+        answer: Option<usize>,
+        said: &Said,
+        tokens: Tokens<'_>,
+    ) -> Option<(u32, Others)> {
         let names = Names::new(&ROUTES.map(|name| route(name, "")));
-        let found = weigh(&names, answer, said, &logprobs(tokens))?;
+        let found = weigh(&names, answer, said, &logprobs(tokens), is_constrained)?;
         let percent = |share: f32| (share * 100.0).round() as u32;
         let others = found.shares.iter().filter(|(route, _)| *route != answer);
         assert!(found.shares.contains(&(answer, found.confidence)));
@@ -371,6 +421,25 @@ mod tests {
     }
 
     #[test]
+    fn under_a_constraint_only_routes_are_in_question() {
+        // Freely it would have gone on with `Sure` or `!`, which the constraint forbids.
+        let tokens: Tokens<'_> = &[
+            ("{\"route\": \"", 0.01, &[("Sure", 0.9)]),
+            ("poem", 0.2, &[("Sure", 0.5), ("code", 0.1), ("other", 0.05), ("say ", 0.05)]),
+            ("\"}", 0.4, &[("!", 0.6)]),
+        ];
+        let (said, answer) = (name("poem"), Some(2));
+        assert_eq!(weighed(answer, &said, tokens), Some((8, vec![(None, 5), (Some(3), 5)])));
+        assert_eq!(weighed_if(true, answer, &said, tokens), Some((50, vec![(None, 13), (Some(3), 13)])));
+        // What is not among the alternatives may be as likely as the least of them: four routes and none.
+        let tokens: Tokens<'_> =
+            &[("poem", 0.001, &[("Sure", 0.9), ("!", 0.05)]), ("\"", 0.9, &[("!", 0.1)])];
+        assert_eq!(weighed_if(true, answer, &said, tokens), Some((20, vec![])));
+        let tokens: Tokens<'_> = &[("poem", 0.98, &[("pa", 0.001), ("!", 0.001)]), ("\"", 1.0, &[])];
+        assert_eq!(weighed_if(true, answer, &said, tokens), Some((100, vec![])));
+    }
+
+    #[test]
     fn bytes_count_where_a_token_is_no_text() {
         let read: Logprobs = serde_json::from_value(json!({"content": [
             {"token": "\u{fffd}", "bytes": [0xc3], "logprob": -0.5},
@@ -378,7 +447,7 @@ mod tests {
         ]}))
         .unwrap();
         let names = Names::new(&[route("é", "")]);
-        let found = weigh(&names, Some(0), &name("é"), &read).unwrap();
+        let found = weigh(&names, Some(0), &name("é"), &read, false).unwrap();
         assert!((found.confidence - (-1.0f32).exp()).abs() < 1e-6, "{found:?}");
     }
 
@@ -389,8 +458,8 @@ mod tests {
         {
             let text = format!(r#"{{"content":[{{"token":"poem","logprob":{written}}}]}}"#);
             let read: Logprobs = serde_json::from_str(&text).unwrap();
-            let found =
-                weigh(&Names::new(&ROUTES.map(|name| route(name, ""))), Some(2), &name("poem"), &read);
+            let names = Names::new(&ROUTES.map(|name| route(name, "")));
+            let found = weigh(&names, Some(2), &name("poem"), &read, false);
             assert_eq!(found.unwrap().confidence, expected, "{written}");
         }
     }

@@ -128,6 +128,7 @@ pub struct RouterModel {
     head: String,
     /// The body behind the conversation, without the last brace.
     tail: String,
+    is_constrained: bool,
     names: Names,
 }
 
@@ -176,6 +177,7 @@ impl RouterModel {
             budget: Budget::new(*protocol, *trim, prompt.template_bytes),
             head: head + &escaped(&prompt.before),
             tail: escaped(prompt.after) + r#""}],"temperature":0.01"# + &extra,
+            is_constrained: *constraint != Constraint::None,
             names: Names::new(routes),
         }
     }
@@ -212,7 +214,7 @@ impl RouterModel {
     /// # Errors
     /// It is no chat completion, or its text names no route in any form that is known.
     pub fn read(&self, body: &[u8]) -> Result<Reply, Nonsense> {
-        answer::read(&self.names, body)
+        answer::read(&self.names, body, self.is_constrained)
     }
 }
 
