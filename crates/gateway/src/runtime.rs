@@ -1,7 +1,6 @@
 //! The immutable snapshot of the configuration that a request holds from start to end.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::HeaderValue;
 use waypost_routing::models::{Alias, Entry, Models, Served, Target};
@@ -12,6 +11,7 @@ use waypost_routing::router::Router;
 use crate::config::{Config, ModelEntry, ModelPattern};
 use crate::server::models;
 use crate::upstream::endpoint::{Settings, Upstream};
+use crate::upstream::router_model::RouterModel;
 
 /// A configuration made ready: every address, name and route vector computed.
 #[derive(Debug)]
@@ -22,10 +22,8 @@ pub struct Runtime {
     pub upstreams: Vec<Upstream>,
     /// Names of the routes, by their index.
     pub route_names: Vec<Arc<str>>,
-    /// The entry that serves the router model, if one is configured.
-    pub arch_router: Option<usize>,
-    /// Longest wait for the router model.
-    pub router_deadline: Duration,
+    /// The router model, if one is configured.
+    pub router_model: Option<RouterModel>,
     /// The body of `GET /v1/models`.
     pub models_page: String,
 }
@@ -58,7 +56,7 @@ impl Runtime {
         let routes: Vec<Route> = config.routes.iter().map(|entry| entry.route.clone()).collect();
         let route_models: Vec<Vec<String>> = config.routes.iter().map(|entry| entry.models.clone()).collect();
         let route_names = routes.iter().map(|route| route.name.as_str().into()).collect();
-        let cascade = Cascade::new(routes, arch_router.map(|router| router.model.clone()));
+        let cascade = Cascade::new(routes, config.routing.scoring());
         Ok(Self {
             router: Router::new(
                 models,
@@ -69,8 +67,7 @@ impl Runtime {
             ),
             upstreams,
             route_names,
-            arch_router: arch_router.map(|router| router.entry),
-            router_deadline: config.routing.deadline,
+            router_model: RouterModel::new(&config.routing),
             models_page: models::page(config),
         })
     }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::models::{Found, Models, Target};
-use crate::preference::cascade::{Cascade, Failure, Question, Step as Scoring, Verdict};
+use crate::preference::cascade::{Cascade, Failure, Question, Reply, Step as Scoring, Verdict, Waiting};
 use crate::preference::reading::{self, Reading, Stripped, table::Harness};
 use crate::preference::{RawTurn, Turn};
 
@@ -125,6 +125,8 @@ pub struct Pending<'t> {
     /// The conversation, for the scorer that stands in if there is no answer.
     turns: Vec<Turn<'t>>,
     stripped: Vec<Stripped>,
+    /// What was found so far.
+    waiting: Waiting,
 }
 
 /// The targets that the client named, and how.
@@ -181,21 +183,24 @@ impl Router {
             return self.settle(housekeeping(harness), named, stripped).map(Step::Decided);
         }
         match self.cascade.start(&turns) {
-            Scoring::Ask(question) => Ok(Step::Ask(question, Pending { named, turns, stripped })),
+            Scoring::Ask(question, waiting) => {
+                Ok(Step::Ask(question, Pending { named, turns, stripped, waiting }))
+            }
             Scoring::Decided(verdict) => self.settle(verdict, named, stripped).map(Step::Decided),
         }
     }
 
-    /// Goes on with a router model's answer: its body, or why there is none.
+    /// Goes on with a router model's answer, as [`Cascade::read`] reads it, or why there is none.
     ///
     /// # Errors
     /// Nothing fits and there is no default.
     pub fn resume(
         &self,
         pending: Pending<'_>,
-        answer: Result<&[u8], &Failure>,
+        answer: Result<Reply, Failure>,
     ) -> Result<Decision, NoDecision> {
-        self.settle(self.cascade.resume(&pending.turns, answer), pending.named, pending.stripped)
+        let verdict = self.cascade.resume(&pending.turns, pending.waiting, answer);
+        self.settle(verdict, pending.named, pending.stripped)
     }
 
     /// Who serves the name that the client asked for; `None` if it left the choice to us.
@@ -241,6 +246,8 @@ fn housekeeping(harness: Harness) -> Verdict {
         confidence: None,
         scores: Vec::new(),
         none_probability: None,
+        router_scores: Vec::new(),
+        escalated: false,
         scorer: None,
         reason: format!("the last message is a housekeeping call of {}", harness.name()),
         notes: Vec::new(),
@@ -251,6 +258,7 @@ fn housekeeping(harness: Harness) -> Verdict {
 mod tests {
     use super::*;
     use crate::models::{Alias, Entry, Served};
+    use crate::preference::cascade::{Asking, Order, Scoring};
     use crate::preference::{Role, Route};
 
     /// A configuration: entries 0 and 1 serve the same model, entry 3 is a wildcard; the router model is asked about
@@ -298,7 +306,8 @@ mod tests {
                 (Vec::new(), Vec::new())
             };
             let default = self.default.then(|| Target { entry: 2, model: "gpt-4o-mini".into() });
-            let cascade = Cascade::new(routes, Some("Arch-Router".into()));
+            let asking = Asking { order: Order::RouterFirst, ..Asking::new("Arch-Router") };
+            let cascade = Cascade::new(routes, Scoring::new(Some(asking)));
             let models_of = Models::new(&entries, &aliases);
             Router::new(models_of, default.into_iter().collect(), &models, cascade, self.mode)
         }
@@ -323,7 +332,8 @@ mod tests {
                         let content = serde_json::json!({"route": route}).to_string();
                         serde_json::json!({"choices": [{"message": {"content": content}}]}).to_string()
                     });
-                    ("asked, ", router.resume(pending, body.as_ref().map(|body| body.as_bytes())))
+                    let reply = body.and_then(|body| router.cascade().read(body.as_bytes()));
+                    ("asked, ", router.resume(pending, reply))
                 }
                 Err(none) => ("", Err(none)),
             };
@@ -439,12 +449,11 @@ mod tests {
     fn a_router_model_that_fails_never_fails_the_request() {
         let router = PLAIN.router();
         let turns = || vec![Turn { role: Role::User, text: "hello".into() }.into()];
-        let nonsense: &[u8] = b"<html>";
         for answer in [
-            Err(&Failure::Deadline),
-            Err(&Failure::Status(500)),
-            Err(&Failure::Unreachable("refused".into())),
-            Ok(nonsense),
+            Err(Failure::Deadline),
+            Err(Failure::Status(500)),
+            Err(Failure::Unreachable("refused")),
+            router.cascade().read(b"<html>"),
         ] {
             let Ok(Step::Ask(_, pending)) = router.start(None, turns) else { panic!("not asked") };
             let decision = router.resume(pending, answer).unwrap();

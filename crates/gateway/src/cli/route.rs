@@ -63,10 +63,7 @@ fn offline(
     let router = &runtime.router;
     match router.start(asked, || envelope.turns())? {
         Step::Decided(decision) => Ok(decision),
-        Step::Ask(_, pending) => {
-            let offline = Failure::Unreachable("this command calls no model".to_owned());
-            router.resume(pending, Err(&offline))
-        }
+        Step::Ask(_, pending) => router.resume(pending, Err(Failure::Offline)),
     }
 }
 

@@ -8,6 +8,8 @@ use std::thread::JoinHandle;
 
 use clap::Args;
 
+use waypost_routing::preference::cascade::ScorerKind;
+
 use super::{LogFormat, Stop};
 use crate::config::{Config, ModelEntry, ModelPattern};
 use crate::serve::Server;
@@ -101,8 +103,8 @@ fn announce(path: Option<&Path>, config: &Config, server: &Server) {
         anstream::eprintln!("route      {} → {}", route.route.name, route.models.join(", "));
     }
     if !config.routes.is_empty() {
-        let scorers: Vec<&str> =
-            server.runtime.router.cascade().scorers().map(|scorer| scorer.name()).collect();
+        let scorers = server.runtime.router.cascade().scorers();
+        let scorers: Vec<&str> = scorers.into_iter().map(ScorerKind::name).collect();
         anstream::eprintln!("router     {}", scorers.join(", then "));
     }
     if let Some(address) = server.addresses.first() {

@@ -20,6 +20,9 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 use waypost_dialect::provider::Provider;
+use waypost_routing::preference::cascade::{Asking, LowConfidence, Order, Scoring};
+use waypost_routing::preference::judge::Policy;
+use waypost_routing::preference::router_model::{Constraint, Protocol, Settings, Trim};
 use waypost_routing::router::Mode;
 
 pub use self::detect::detect;
@@ -145,6 +148,61 @@ pub struct Routing {
     pub deadline: Duration,
     /// The router model, if there is one.
     pub arch_router: Option<ArchRouter>,
+    /// How it is asked.
+    pub router_model: RouterModel,
+    /// Who is asked first.
+    pub order: Order,
+    /// The lead at which the embedded router's verdict is final.
+    pub escalation_margin: f32,
+    /// What happens below it, and below the threshold.
+    pub on_low_confidence: LowConfidence,
+    /// The least probability at which a route, or that none fits, is believed.
+    pub threshold: f32,
+    /// Whether the embedded router has its second tier.
+    pub encoder: bool,
+}
+
+impl Routing {
+    /// What the cascade has to know.
+    #[must_use]
+    pub fn scoring(&self) -> Scoring {
+        let RouterModel { protocol, trim, constraint, .. } = self.router_model;
+        let asking = self.arch_router.as_ref().map(|router| Asking {
+            router: Settings { model: router.model.clone(), protocol, trim, constraint },
+            order: self.order,
+            margin: self.escalation_margin,
+        });
+        let policy = Policy { threshold: self.threshold, low: self.on_low_confidence };
+        Scoring { encoder: self.encoder, policy, asking }
+    }
+}
+
+/// How the router model is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RouterModel {
+    /// Which prompt it was trained on.
+    pub protocol: Protocol,
+    /// What becomes of a message that is too long.
+    pub trim: Trim,
+    /// How the engine is told to answer in the form alone.
+    pub constraint: Constraint,
+    /// Whether log-probabilities are asked for.
+    pub logprobs: Logprobs,
+    /// Most questions at a time.
+    pub concurrency: usize,
+    /// How long an answer holds; zero if it is not kept.
+    pub cache: Duration,
+}
+
+/// Whether log-probabilities are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Logprobs {
+    /// Until the server refuses them.
+    Auto,
+    /// Always.
+    On,
+    /// Never.
+    Off,
 }
 
 /// Where the router model is.

@@ -6,15 +6,17 @@ mod listeners;
 mod names;
 mod provider;
 mod routes;
+mod routing;
 mod values;
 
-use waypost_routing::router::Mode;
-
-use super::diagnostic::{Place, Problem, Problems};
-use super::schema::{File, Overrides, Routing as WrittenRouting, RoutingMode};
+use super::diagnostic::{Problem, Problems};
+use super::schema::{File, Overrides};
 use super::secret::Environment;
 use super::setting::{Ignored, Setting};
-use super::{Config, Listener, Routing};
+use super::{Config, Listener};
+
+use routing::RouterModel;
+pub(super) use routing::default_routing;
 
 /// What holds where nothing is written. The JSON Schema shows the same constants.
 pub(super) mod defaults {
@@ -30,6 +32,15 @@ pub(super) mod defaults {
     pub(in crate::config) const MAX_BODY: &str = "32MiB";
     pub(in crate::config) const MAX_BODY_BYTES: usize = 32 << 20;
     pub(in crate::config) const DEADLINE: Duration = Duration::from_millis(150);
+    pub(in crate::config) const THRESHOLD: f32 = waypost_routing::preference::judge::DEFAULT_THRESHOLD;
+    pub(in crate::config) const ESCALATION_MARGIN: f32 =
+        waypost_routing::preference::cascade::ESCALATION_MARGIN;
+    /// A router model on one GPU answers this many at a time without slowing down much.
+    pub(in crate::config) const ROUTER_CONCURRENCY: usize = 8;
+    /// More is a mistake.
+    pub(in crate::config) const ROUTER_CONCURRENCY_MOST: usize = 1024;
+    /// Long enough for a client that asks and then sends, or tries again; short enough that nobody wonders.
+    pub(in crate::config) const ROUTER_CACHE: Duration = Duration::from_secs(60);
 
     /// A time as it is written.
     pub(in crate::config) fn shown(time: Duration) -> String {
@@ -64,7 +75,7 @@ impl Context<'_> {
 pub(super) fn resolve(file: &File, environment: &Environment, problems: &Problems) -> Config {
     let context = Context { environment, problems };
     ignored_sections(context, file);
-    let router_model = router_model(context, file);
+    let router_model = routing::router_model(context, file);
     let mut entries = entries::resolve(context, file, router_model.as_ref());
     let arch_router = names::arch_router(context, router_model.as_ref(), &mut entries);
     let hidden = arch_router.as_ref().map(|router| router.entry);
@@ -77,92 +88,13 @@ pub(super) fn resolve(file: &File, environment: &Environment, problems: &Problem
         entries: entries.list,
         aliases,
         routes,
-        routing: routing(context, &file.routing, arch_router),
+        routing: routing::resolve(context, &file.routing, arch_router),
     }
 }
 
 /// The listeners of a configuration that says nothing about them.
 pub(super) fn default_listeners() -> Vec<Listener> {
     vec![listeners::default_listener()]
-}
-
-/// The routing of a configuration that says nothing about it.
-pub(super) fn default_routing() -> Routing {
-    Routing { mode: Mode::Explicit, deadline: defaults::DEADLINE, arch_router: None }
-}
-
-fn routing(
-    context: Context<'_>,
-    written: &Setting<WrittenRouting>,
-    arch_router: Option<super::ArchRouter>,
-) -> Routing {
-    let base = Routing { arch_router, ..default_routing() };
-    let Some(written) = written.value() else { return base };
-    let sessions = "Waypost keeps no sessions";
-    context.ignored("routing.session_ttl_seconds", &written.session_ttl_seconds, sessions);
-    context.ignored("routing.session_max_entries", &written.session_max_entries, sessions);
-    context.ignored("routing.session_cache", &written.session_cache, sessions);
-    context.ignored("routing.routing_budget", &written.routing_budget, "Waypost does not count costs");
-    context.ignored(
-        "routing.route_on_user_only",
-        &written.route_on_user_only,
-        "each request is decided by itself",
-    );
-    Routing {
-        mode: match written.mode.value() {
-            Some(RoutingMode::Always) => Mode::Always,
-            Some(RoutingMode::Explicit) | None => Mode::Explicit,
-        },
-        deadline: values::duration(context, "deadline", &written.deadline, base.deadline),
-        ..base
-    }
-}
-
-/// The router model as it is named, in any of the three ways.
-#[derive(Debug)]
-struct RouterModel {
-    /// The entry: its name, or `provider/model`.
-    entry: Option<String>,
-    /// The model's name at the provider, where it is given apart.
-    model: Option<String>,
-    place: Place,
-}
-
-fn router_model(context: Context<'_>, file: &File) -> Option<RouterModel> {
-    let mut named: Vec<RouterModel> = Vec::new();
-    if let Some(Overrides { llm_routing_model, .. }) = file.overrides.value()
-        && let Some(name) = llm_routing_model.given()
-    {
-        named.push(RouterModel { entry: Some(name.value.clone()), model: None, place: name.place.clone() });
-    }
-    if let Some(routing) = file.routing.value() {
-        if let Some(name) = routing.arch_router.given() {
-            named.push(RouterModel {
-                entry: Some(name.value.clone()),
-                model: None,
-                place: name.place.clone(),
-            });
-        }
-        if let Some(first) = routing.llm_provider.given().or_else(|| routing.model.given()) {
-            named.push(RouterModel {
-                entry: routing.llm_provider.value().cloned(),
-                model: routing.model.value().cloned(),
-                place: first.place.clone(),
-            });
-        }
-    }
-    named.sort_by_key(|router| router.place.start);
-    let mut named = named.into_iter();
-    let first = named.next()?;
-    for other in named {
-        context.add(
-            Problem::error("the router model is named twice")
-                .at(&other.place)
-                .related(&first.place, "first here")
-                .hint("keep one of them"),
-        );
-    }
-    Some(first)
 }
 
 fn ignored_sections(context: Context<'_>, file: &File) {

@@ -253,11 +253,32 @@ pub(super) struct Routing {
     /// `explicit`: a model that the client names always wins. `always`: a route that fits wins over it, as in Plano.
     #[schemars(extend("default" = "explicit"))]
     pub(super) mode: Setting<RoutingMode>,
+    /// The router model, as `overrides.llm_routing_model`. Without one the embedded router decides.
+    pub(super) arch_router: Setting<String>,
+    /// How the router model is asked.
+    pub(super) router_model: Setting<RouterModel>,
+    /// Who is asked first. `embedded_first`: the embedded router, and the router model where that is not sure.
+    /// `router_first`: the router model every time, as in Plano, and the embedded router where that fails.
+    #[schemars(extend("default" = "embedded_first"))]
+    pub(super) cascade: Setting<CascadeOrder>,
+    /// How far, in probability, the embedded router's best answer has to lead the next one to be final; below it the
+    /// router model is asked. 0 asks it never.
+    #[schemars(extend("type" = ["number", "string"], "default" = defaults::ESCALATION_MARGIN, "minimum" = 0, "maximum" = 1))]
+    pub(super) escalation_margin: Setting<String>,
+    /// The least probability, between 0 and 1, at which the embedded router's best answer is taken, be it a route or
+    /// that none fits. A route can have its own. `waypost routes fit` finds one from labelled examples.
+    #[schemars(extend("type" = ["number", "string"], "default" = defaults::THRESHOLD, "minimum" = 0, "maximum" = 1))]
+    pub(super) threshold: Setting<String>,
+    /// The second tier of the embedded router: a small transformer that is asked where words and static vectors leave
+    /// a doubt. Without it decisions are faster and less often right.
+    #[schemars(extend("default" = true))]
+    pub(super) encoder: Setting<bool>,
+    /// What happens where the embedded router is not sure. `default`: the default model takes the request. `best`: the
+    /// best route does. `escalate`: the router model is asked; this is the default where there is one.
+    pub(super) on_low_confidence: Setting<OnLowConfidence>,
     /// Longest wait for the router model; after it the embedded router decides.
     #[schemars(extend("default" = defaults::shown(defaults::DEADLINE)))]
     pub(super) deadline: Setting<String>,
-    /// The router model, as `overrides.llm_routing_model`. Without one the embedded router decides.
-    pub(super) arch_router: Setting<String>,
     /// Plano's older way to name the router model: the entry's `name`.
     pub(super) llm_provider: Setting<String>,
     /// Plano's older way to name the router model: its name at the provider.
@@ -280,6 +301,88 @@ pub(super) struct Routing {
 pub(super) enum RoutingMode {
     Explicit,
     Always,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub(super) enum CascadeOrder {
+    EmbeddedFirst,
+    RouterFirst,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub(super) enum OnLowConfidence {
+    Default,
+    Best,
+    Escalate,
+}
+
+/// How the router model is asked.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct RouterModel {
+    /// Which prompt the model was trained on. `auto`: `plano_orchestrator` if its name contains `orchestrator`.
+    #[schemars(extend("default" = "auto"))]
+    pub(super) protocol: Setting<RouterProtocol>,
+    /// Ask for log-probabilities and read them as confidence. `auto`: until the server refuses them.
+    #[schemars(extend("default" = "auto"))]
+    pub(super) logprobs: Setting<AskLogprobs>,
+    /// Have the server answer with the name of a route and nothing else. `json_schema`: `response_format`, for most
+    /// servers. `grammar`: llama.cpp's. `choice`: `structured_outputs` of vLLM 0.12 and newer. `guided_choice`: of
+    /// older ones.
+    #[schemars(extend("default" = "off"))]
+    pub(super) constrain: Setting<Constrain>,
+    /// What becomes of a message that is too long. `reference`: what Plano does, which for Arch-Router is to send it
+    /// whole. `middle`: its middle is left out, so that no prompt outgrows the model's budget.
+    #[schemars(extend("default" = "reference"))]
+    pub(super) trim: Setting<TrimTo>,
+    /// Most questions at a time. Beyond it the embedded router decides at once: nothing waits.
+    #[schemars(extend("default" = defaults::ROUTER_CONCURRENCY, "minimum" = 1, "maximum" = defaults::ROUTER_CONCURRENCY_MOST))]
+    pub(super) concurrency: Setting<i64>,
+    /// How long an answer holds for the same conversation, or `off`.
+    #[schemars(extend("default" = defaults::shown(defaults::ROUTER_CACHE)))]
+    pub(super) cache: Setting<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub(super) enum RouterProtocol {
+    Auto,
+    ArchRouter,
+    PlanoOrchestrator,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub(super) enum AskLogprobs {
+    Auto,
+    On,
+    Off,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub(super) enum Constrain {
+    Off,
+    JsonSchema,
+    Grammar,
+    Choice,
+    GuidedChoice,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub(super) enum TrimTo {
+    Reference,
+    Middle,
 }
 
 /// Plano's overrides.

@@ -101,10 +101,7 @@ fn decide(cascade: &Cascade, conversation: &Conversation) -> Vec<Outcome> {
 pub fn verdict(cascade: &Cascade, turns: &[Turn<'_>]) -> Verdict {
     match cascade.start(turns) {
         Step::Decided(verdict) => verdict,
-        Step::Ask(_) => {
-            let offline = Failure::Unreachable("this command calls no model".to_owned());
-            cascade.resume(turns, Err(&offline))
-        }
+        Step::Ask(_, waiting) => cascade.resume(turns, waiting, Err(Failure::Offline)),
     }
 }
 

@@ -2,24 +2,16 @@
 
 use std::time::Duration;
 
-use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
-use http::{Method, Request};
-use http_body_util::{BodyExt, Limited};
 use serde_json::{Value, json};
 use tokio::time::Instant;
-use waypost_dialect::DialectId;
 use waypost_dialect::envelope::Envelope;
 use waypost_dialect::error::{ApiError, ErrorKind};
 use waypost_routing::preference::cascade::{Failure, Question, ScorerKind};
-use waypost_routing::router::{Decision, NoDecision, Step};
+use waypost_routing::router::{Decision, NoDecision, Pending, Step};
 
 use crate::runtime::Runtime;
 use crate::telemetry::record::Record;
-use crate::upstream::client::Segments;
 use crate::worker::Worker;
-
-/// Largest answer of a router model that is read, in bytes.
-const MAX_ANSWER: usize = 256 * 1024;
 
 /// Chooses who takes the request. A router model that fails is never the client's problem: the next scorer, then the
 /// default, and the reason says so.
@@ -33,13 +25,9 @@ pub async fn decide(
 ) -> Result<Decision, ApiError> {
     let router = &worker.runtime.router;
     let started = Instant::now();
-    let deadline = started + worker.runtime.router_deadline;
     let decided = match router.start(envelope.model.as_deref(), || envelope.turns()) {
         Ok(Step::Decided(decision)) => Ok(decision),
-        Ok(Step::Ask(question, pending)) => {
-            let answer = ask(worker, question, deadline).await;
-            router.resume(pending, answer.as_deref())
-        }
+        Ok(Step::Ask(question, pending)) => ask(worker, &question, pending, started, record).await,
         Err(none) => Err(none),
     };
     record.decision = started.elapsed();
@@ -48,31 +36,31 @@ pub async fn decide(
     Ok(decision)
 }
 
-/// Asks a router model, within the deadline.
-async fn ask(worker: &Worker, question: Question, deadline: Instant) -> Result<Vec<u8>, Failure> {
-    let Some(upstream) = worker.runtime.arch_router.and_then(|entry| worker.runtime.upstreams.get(entry))
-    else {
-        return Err(Failure::Unreachable("no address is configured".to_owned()));
+/// Puts the question to the router model and decides with its answer, or without one.
+async fn ask(
+    worker: &Worker,
+    question: &Question,
+    pending: Pending<'_>,
+    started: Instant,
+    record: &mut Record,
+) -> Result<Decision, NoDecision> {
+    let runtime = &worker.runtime;
+    let model = runtime.router_model.as_ref();
+    let answer = match model.and_then(|model| Some((model, runtime.upstreams.get(model.entry)?))) {
+        Some((model, upstream)) => model.ask(&worker.client, upstream, question, started).await,
+        None => Err(Failure::Unreachable("no address is configured")),
     };
-    let Some((dialect, address)) = upstream.route(DialectId::OpenAiChat) else {
-        return Err(Failure::Unreachable("it speaks no dialect that is known here".to_owned()));
-    };
-    let mut request = Request::new(Segments::whole(question.body));
-    *request.method_mut() = Method::POST;
-    *request.uri_mut() = address.clone();
-    *request.headers_mut() = upstream.headers(&HeaderMap::new(), DialectId::OpenAiChat, *dialect);
-    request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    let call = async {
-        let response =
-            worker.client.send(request).await.map_err(|error| Failure::Unreachable(error.to_string()))?;
-        let status = response.status();
-        if !status.is_success() {
-            return Err(Failure::Status(status.as_u16()));
+    let (outcome, reply) = match answer {
+        Ok(answer) => {
+            let outcome = if answer.is_cached() { "cached" } else { "answered" };
+            let reply = runtime.router.cascade().read(&answer.body);
+            answer.was_read(reply.is_ok());
+            (reply.as_ref().map_or_else(Failure::name, |_| outcome), reply)
         }
-        let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await;
-        body.map(|body| body.to_bytes().to_vec()).map_err(|error| Failure::Unreachable(error.to_string()))
+        Err(failure) => (failure.name(), Err(failure)),
     };
-    tokio::time::timeout_at(deadline, call).await.unwrap_or(Err(Failure::Deadline))
+    record.escalation = Some(outcome);
+    runtime.router.resume(pending, reply)
 }
 
 fn refusal(none: &NoDecision) -> ApiError {
@@ -108,6 +96,15 @@ pub fn page(runtime: &Runtime, decision: &Decision, record: &Record) -> String {
         page["scorer"] = verdict.scorer.map(ScorerKind::name).into();
         page["confidence"] = verdict.confidence.map(rounded).into();
         page["scores"] = scores.into();
+        if verdict.escalated {
+            let weighed: Vec<Value> = verdict
+                .router_scores
+                .iter()
+                .map(|(route, share)| json!({"route": route.and_then(name), "probability": rounded(*share)}))
+                .collect();
+            page["escalated"] = true.into();
+            page["router_scores"] = weighed.into();
+        }
         page["none_probability"] = verdict.none_probability.map(rounded).into();
         page["reason"] = verdict.reason.as_str().into();
         page["notes"] = verdict.notes.clone().into();

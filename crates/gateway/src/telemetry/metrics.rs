@@ -43,6 +43,12 @@ struct DecisionLabels {
     scorer: &'static str,
 }
 
+/// Labels of a question to the router model.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EscalationLabels {
+    outcome: &'static str,
+}
+
 type Histograms<Labels> = Family<Labels, Histogram, fn() -> Histogram>;
 
 /// All metrics of the process.
@@ -53,6 +59,7 @@ pub struct Metrics {
     duration: Histograms<ModelLabels>,
     first_byte: Histograms<ModelLabels>,
     decision: Histograms<DecisionLabels>,
+    escalations: Family<EscalationLabels, Counter>,
     tokens: Family<TokenLabels, Counter>,
     attempts: Family<ModelLabels, Counter>,
     lossy: Family<ModelLabels, Counter>,
@@ -77,6 +84,7 @@ impl Default for Metrics {
             duration: Family::new_with_constructor(|| Histogram::new(SECONDS)),
             first_byte: Family::new_with_constructor(|| Histogram::new(SECONDS)),
             decision: Family::new_with_constructor(|| Histogram::new(DECISION_SECONDS)),
+            escalations: Family::default(),
             tokens: Family::default(),
             attempts: Family::default(),
             lossy: Family::default(),
@@ -114,6 +122,11 @@ impl Metrics {
             Unit::Seconds,
             self.decision.clone(),
         );
+        registry.register(
+            "router_escalations",
+            "Decisions that were put to the router model, by what came of it",
+            self.escalations.clone(),
+        );
         registry.register("tokens", "Tokens as providers reported them", self.tokens.clone());
         registry.register("upstream_attempts", "Calls to providers", self.attempts.clone());
         registry.register(
@@ -149,6 +162,9 @@ impl Metrics {
         if let Some(method) = record.method {
             let labels = DecisionLabels { method: method.name(), scorer: record.scorer.unwrap_or("") };
             self.decision.get_or_create(&labels).observe(record.decision.as_secs_f64());
+        }
+        if let Some(outcome) = record.escalation {
+            self.escalations.get_or_create(&EscalationLabels { outcome }).inc();
         }
         if record.entry.is_none() {
             return;

@@ -31,8 +31,10 @@ pub struct Record {
     pub route: Option<Arc<str>>,
     /// The scorer that chose it.
     pub scorer: Option<&'static str>,
-    /// Its probability, or that no route fits; a router model states none.
+    /// Its probability, or that no route fits; a router model states one only with log-probabilities.
     pub confidence: Option<f32>,
+    /// What came of the question to the router model, if it was asked.
+    pub escalation: Option<&'static str>,
     /// How long the choice took, calls to a router model included.
     pub decision: Duration,
     /// The provider that answered last.
@@ -75,6 +77,7 @@ impl Record {
             route: None,
             scorer: None,
             confidence: None,
+            escalation: None,
             decision: Duration::ZERO,
             provider: None,
             entry: None,

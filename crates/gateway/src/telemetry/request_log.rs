@@ -89,6 +89,8 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     confidence: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    escalation: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     provider: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     model: Option<&'a str>,
@@ -129,6 +131,7 @@ fn append(batch: &mut Vec<u8>, record: &Record, format: Format) {
         route: record.route.as_deref(),
         scorer: record.scorer,
         confidence: record.confidence.map(|confidence| (f64::from(confidence) * 1000.0).round() / 1000.0),
+        escalation: record.escalation,
         provider: record.provider.as_deref(),
         model: record.model.as_deref(),
         attempts: record.attempts,

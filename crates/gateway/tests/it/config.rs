@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use waypost::config::{self, Config, Environment, Loaded, ModelPattern, Rendered};
 use waypost::runtime::Runtime;
+use waypost_routing::preference::cascade::LowConfidence;
 
 /// What fixtures refer to. Literal keys in fixtures contain `LEAK`.
 const VARIABLES: [(&str, &str); 4] = [
@@ -157,6 +158,10 @@ fn describe(config: &Config) -> String {
     }
     let routing = &config.routing;
     writeln!(facts, "routing {:?} {:?} {:?}", routing.mode, routing.deadline, routing.arch_router).unwrap();
+    if routing.arch_router.is_some() || routing.on_low_confidence != LowConfidence::Default {
+        let (order, margin, low) = (routing.order, routing.escalation_margin, routing.on_low_confidence);
+        writeln!(facts, "asking {order:?} margin {margin} {low:?} {:?}", routing.router_model).unwrap();
+    }
     facts
 }
 
@@ -317,12 +322,13 @@ fn reference(schema: &Value) -> String {
         ("An item of `routing_preferences`", "Route"),
         ("`selection_policy`", "SelectionPolicy"),
         ("`routing`", "Routing"),
+        ("`router_model` of `routing`", "RouterModel"),
         ("`overrides`", "Overrides"),
     ] {
         section(&mut page, heading, &schema["definitions"][name]);
     }
     let definitions = schema["definitions"].as_object().unwrap();
-    assert_eq!(definitions.len(), 10, "a definition without a section: {:?}", definitions.keys());
+    assert_eq!(definitions.len(), 11, "a definition without a section: {:?}", definitions.keys());
     page
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::fake::{Fake, good, json_answer, nobody, write};
+use crate::fake::{Fake, json_answer, nobody, write};
 use crate::support::{BOTH, CHAT, CONFIG, Gateway, MESSAGES, error_of, pair, question};
 
 const POEM: &str = "Write me a short poem about the sea at night";
@@ -225,96 +225,6 @@ model_providers:
         error_of(path, &reply.json());
     }
     gateway.stop();
-}
-
-const ROUTED: &str = "
-routing: {deadline: @DEADLINE@}
-overrides: {llm_routing_model: plano/Arch-Router}
-";
-
-fn routed(router: impl std::fmt::Display, deadline: &str) -> String {
-    let router = format!("  - {{model: plano/Arch-Router, base_url: 'http://{router}/v1'}}\nmodel_aliases:");
-    CONFIG.replace("model_aliases:", &router) + &ROUTED.replace("@DEADLINE@", deadline)
-}
-
-#[test]
-fn a_router_model_is_asked_and_followed() {
-    for (route, chosen, method) in [
-        ("code understanding", "openai/gpt-5", "preference"),
-        ("creative writing", "anthropic/claude-sonnet-4-5", "preference"),
-        ("other", "openai/gpt-5.2", "default"),
-        ("unheard of", "openai/gpt-5.2", "default"),
-    ] {
-        let router = Fake::start(move |_, stream| {
-            let content = json!({"route": route}).to_string();
-            let body =
-                json!({"choices": [{"index": 0, "message": {"role": "assistant", "content": content}}]});
-            write(stream, json_answer(200, &body.to_string()));
-        });
-        let gateway = Gateway::with(&routed(router.address, "20s"));
-        for path in BOTH {
-            let reply = gateway.ask(path, "auto", "Which way is up?");
-            assert_eq!(reply.status, 200, "{}", reply.text());
-            assert_eq!(reply.header("x-waypost-model"), chosen, "{route}");
-            let decision = reply.header("x-waypost-decision");
-            assert!(decision.starts_with(&format!("method={method}; scorer=arch-router; ms=")), "{decision}");
-            let seen = router.last();
-            assert_eq!(seen.json()["model"], "Arch-Router");
-            let prompt = seen.json()["messages"].to_string();
-            assert!(prompt.contains("Which way is up?") && prompt.contains("storytelling"), "{prompt}");
-            assert!(seen.head.starts_with("POST /v1/chat/completions "), "{}", seen.head);
-            // It is somebody else's server: no key of a provider and none of the client.
-            assert!(!seen.head.contains("secret"), "{}", seen.head);
-        }
-        // A named model asks nobody, and the router model is not for clients.
-        let count = router.seen().len();
-        assert_eq!(gateway.ask(CHAT, "gpt-5", POEM).status, 200);
-        assert_eq!(gateway.ask(CHAT, "plano/Arch-Router", "Hi").status, 404);
-        assert_eq!(router.seen().len(), count);
-        assert!(!gateway.get("/v1/models").text().contains("Arch-Router"));
-        gateway.stop();
-    }
-}
-
-#[test]
-fn a_router_model_that_fails_fails_no_request() {
-    let (hanging, closed) = Fake::hanging();
-    let status = Fake::answering(json_answer(500, "{}"));
-    let garbage = Fake::answering(json_answer(200, "<html>"));
-    let words = Fake::start(|seen, stream| write(stream, json_answer(200, good(seen))));
-    let endless = Fake::answering(json_answer(200, &"x".repeat(1 << 20)));
-    for (address, deadline, note) in [
-        (
-            hanging.address,
-            "150ms",
-            "Arch-Router did not answer within the deadline; the embedded scorer decided",
-        ),
-        (status.address, "20s", "Arch-Router answered with status 500; the embedded"),
-        (
-            garbage.address,
-            "20s",
-            "Arch-Router gave an answer that cannot be read: it is not a chat completion",
-        ),
-        (words.address, "20s", "Arch-Router gave an answer that cannot be read: it names no route: `Fine`"),
-        (endless.address, "20s", "Arch-Router could not be reached: "),
-        (nobody(), "20s", "Arch-Router could not be reached: "),
-    ] {
-        let gateway = Gateway::with(&routed(address, deadline));
-        for path in BOTH {
-            let reply = gateway.ask(path, "auto", POEM);
-            assert_eq!(reply.status, 200, "{note}: {}", reply.text());
-            assert_eq!(reply.header("x-waypost-route"), "creative writing", "{note}");
-            assert!(reply.header("x-waypost-decision").contains("scorer=embedded"), "{note}");
-            let page = gateway.ask(&format!("/routing{path}"), "auto", POEM).json();
-            assert_eq!((&page["route"], &page["scorer"]), (&json!("creative writing"), &json!("embedded")));
-            assert!(page["notes"][0].as_str().unwrap().starts_with(note), "{page}");
-        }
-        gateway.stop();
-    }
-    // The calls that came too late were given up.
-    for _ in 0..4 {
-        closed.recv_timeout(crate::fake::PATIENCE).unwrap();
-    }
 }
 
 /// An alias of several models is a pool, across dialects.

@@ -1,20 +1,25 @@
-//! The scorers in order: a router model if one is configured, then the embedded scorer, which always answers.
+//! The scorers in order: the embedded one, which always answers, and a router model if one is configured.
 //!
-//! A router model is a call to the outside, so it is asked in two halves: [`Cascade::start`] gives the question, the
-//! caller puts it, [`Cascade::resume`] reads the answer. Whatever goes wrong there, the embedded scorer decides and
-//! the verdict says so.
+//! By default the embedded scorer speaks first and the router model is asked only where the embedded one is not sure
+//! (Arch-Router takes fifty milliseconds on a good GPU, the embedded scorer a fraction of one). The other order is
+//! Plano's: the router model is asked every time. It is a call to the outside, so it is asked in two halves:
+//! [`Cascade::start`] gives the question, the caller puts it, [`Cascade::resume`] reads the answer. Whatever goes wrong
+//! there, the embedded scorer's verdict stands and a note says so.
 
-use std::fmt::Write;
-
-use super::arch_router::{Answer, ArchRouter};
 use super::embedded::{Embedded, Scores};
+use super::explain::{self, Explanation, Opinion};
+use super::judge::{self, Policy};
+use super::router_model::{Answer, Protocol, RouterModel};
 use super::{Role, Route, Turn};
+
+pub use super::asking::{Asking, ESCALATION_MARGIN, Failure, LowConfidence, Order};
+pub use super::router_model::{Question, Reply};
 
 /// Who scores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ScorerKind {
-    /// The router model.
-    ArchRouter,
+    /// A router model, asked with this prompt.
+    RouterModel(Protocol),
     /// The scorer inside this process.
     Embedded,
 }
@@ -24,7 +29,8 @@ impl ScorerKind {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
-            Self::ArchRouter => "arch-router",
+            Self::RouterModel(Protocol::ArchRouter) => "arch-router",
+            Self::RouterModel(Protocol::PlanoOrchestrator) => "plano-orchestrator",
             Self::Embedded => "embedded",
         }
     }
@@ -35,12 +41,18 @@ impl ScorerKind {
 pub struct Verdict {
     /// The route that fits, by its index; `None` if none does.
     pub route: Option<usize>,
-    /// The probability of what was found: of the route, or that none fits. Arch-Router states none.
+    /// The probability of what was found: of the route, or that none fits. A router model states one only where its
+    /// engine gives log-probabilities.
     pub confidence: Option<f32>,
-    /// Every route with its probability, best first. Arch-Router gives none.
+    /// Every route with its probability, best first, by the embedded scorer; empty if it was not asked.
     pub scores: Vec<(usize, f32)>,
-    /// The probability that none fits.
+    /// The probability that none fits, by the embedded scorer.
     pub none_probability: Option<f32>,
+    /// What the router model weighed, best first: routes (`None`: that none fits) with their share. Empty if it was
+    /// not asked or gives no log-probabilities.
+    pub router_scores: Vec<(Option<usize>, f32)>,
+    /// The decision was put to the router model, whatever came of it.
+    pub escalated: bool,
     /// Who found it; `None` if there was nothing to ask.
     pub scorer: Option<ScorerKind>,
     /// Why, as a clause that can stand alone or inside a sentence.
@@ -56,161 +68,249 @@ impl Verdict {
             confidence: None,
             scores: Vec::new(),
             none_probability: None,
+            router_scores: Vec::new(),
+            escalated: false,
             scorer,
             reason,
             notes: Vec::new(),
         }
     }
-}
 
-/// A request to a router model, `POST /v1/chat/completions` at its address.
-#[derive(Debug)]
-pub struct Question {
-    /// The request's body, JSON.
-    pub body: Vec<u8>,
+    /// The lead of the likeliest answer over the next one, "none fits" being an answer too.
+    fn lead(&self) -> f32 {
+        let mut answers: Vec<f32> =
+            self.scores.iter().map(|(_, score)| *score).chain(self.none_probability).collect();
+        answers.sort_by(|a, b| b.total_cmp(a));
+        match answers.as_slice() {
+            [best, next, ..] => best - next,
+            [only] => *only,
+            [] => 0.0,
+        }
+    }
 }
 
 /// Where the scorers stand.
 #[derive(Debug)]
 pub enum Step {
     /// A router model has to be asked; go on with [`Cascade::resume`].
-    Ask(Question),
+    Ask(Question, Waiting),
     /// Done.
     Decided(Verdict),
 }
 
-/// Why a router model gave no answer that counts.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Failure {
-    /// It took too long.
-    #[error("did not answer within the deadline")]
-    Deadline,
-    /// It answered with an error.
-    #[error("answered with status {0}")]
-    Status(u16),
-    /// There was no answer.
-    #[error("could not be reached: {0}")]
-    Unreachable(String),
-    /// There was one, and it says nothing.
-    #[error("gave an answer that cannot be read: {0}")]
-    Nonsense(String),
+/// What was found before the router model was asked.
+#[derive(Debug)]
+pub struct Waiting {
+    /// The embedded scorer's verdict, if it has spoken.
+    embedded: Option<Verdict>,
 }
 
 /// The scorers of one configuration and the routes that they know.
 #[derive(Debug)]
 pub struct Cascade {
-    /// Names of the routes in declared order, as verdicts count them.
-    names: Vec<String>,
+    /// The routes in declared order, as verdicts count them.
+    routes: Vec<Route>,
+    /// For each of them, the domain route that it belongs to, if any.
+    domains: Vec<Option<usize>>,
+    policy: Policy,
     /// Declared indices of the routes in the embedded scorer's order, which is the order of their names: so neither
     /// ties nor the rounding of sums depend on where in the configuration a route stands.
     order: Vec<usize>,
-    arch_router: Option<ArchRouter>,
+    router: Option<Router>,
     embedded: Embedded,
 }
 
-impl Cascade {
-    /// Prepares the scorers; done once, at load. `arch_router` is the router model's name at its server.
+/// A router model that is asked at all.
+#[derive(Debug)]
+struct Router {
+    model: RouterModel,
+    order: Order,
+    margin: f32,
+}
+
+/// How a conversation is scored.
+#[derive(Debug, Clone)]
+pub struct Scoring {
+    /// Whether the embedded scorer has its second tier.
+    pub encoder: bool,
+    /// What its probabilities mean.
+    pub policy: Policy,
+    /// The router model, if there is one.
+    pub asking: Option<Asking>,
+}
+
+impl Scoring {
+    /// The defaults, with or without a router model.
     #[must_use]
-    pub fn new(routes: Vec<Route>, arch_router: Option<String>) -> Self {
-        let names = routes.iter().map(|route| route.name.clone()).collect();
-        let arch_router = arch_router.map(|model| ArchRouter::new(model, &routes));
-        let mut numbered: Vec<(usize, Route)> = routes.into_iter().enumerate().collect();
-        numbered.sort_by(|(_, a), (_, b)| {
-            (&a.name, &a.description, &a.examples).cmp(&(&b.name, &b.description, &b.examples))
+    pub fn new(asking: Option<Asking>) -> Self {
+        let low = match &asking {
+            Some(_) => LowConfidence::Escalate,
+            None => LowConfidence::Default,
+        };
+        Self { encoder: true, policy: Policy { low, ..Policy::default() }, asking }
+    }
+}
+
+impl Cascade {
+    /// Prepares the scorers; done once, at load.
+    #[must_use]
+    pub fn new(routes: Vec<Route>, scoring: Scoring) -> Self {
+        let Scoring { encoder, policy, asking } = scoring;
+        let is_asked =
+            |asking: &Asking| asking.order == Order::RouterFirst || policy.low == LowConfidence::Escalate;
+        let router = asking.filter(is_asked).map(|asking| Router {
+            model: RouterModel::new(&asking.router, &routes),
+            order: asking.order,
+            margin: asking.margin,
         });
-        let (order, sorted): (Vec<usize>, Vec<Route>) = numbered.into_iter().unzip();
-        Self { names, order, arch_router, embedded: Embedded::new(&sorted, true) }
+        let mut order: Vec<usize> = (0..routes.len()).collect();
+        let text = |index: &usize| {
+            routes.get(*index).map(|route| (&route.name, &route.description, &route.examples))
+        };
+        order.sort_by(|a, b| text(a).cmp(&text(b)));
+        let sorted: Vec<Route> = order.iter().filter_map(|&index| routes.get(index).cloned()).collect();
+        let embedded = Embedded::new(&sorted, encoder);
+        let mut domains = vec![None; routes.len()];
+        for (&index, domain) in order.iter().zip(embedded.domains(&sorted)) {
+            if let Some(into) = domains.get_mut(index) {
+                *into = domain.and_then(|domain| order.get(domain).copied());
+            }
+        }
+        Self { routes, domains, policy, order, router, embedded }
     }
 
     /// The scorers in the order in which they are asked.
-    pub fn scorers(&self) -> impl Iterator<Item = ScorerKind> {
-        self.arch_router.iter().map(|_| ScorerKind::ArchRouter).chain([ScorerKind::Embedded])
+    #[must_use]
+    pub fn scorers(&self) -> Vec<ScorerKind> {
+        let Some(router) = &self.router else { return vec![ScorerKind::Embedded] };
+        let model = ScorerKind::RouterModel(router.model.protocol());
+        match router.order {
+            Order::EmbeddedFirst => vec![ScorerKind::Embedded, model],
+            Order::RouterFirst => vec![model, ScorerKind::Embedded],
+        }
     }
 
-    /// Begins: with a question to the router model, or with a verdict if there is none or nothing to ask.
+    /// Begins: with a verdict, or with a question to the router model.
     #[must_use]
     pub fn start(&self, turns: &[Turn<'_>]) -> Step {
-        if self.names.is_empty() {
+        if self.routes.is_empty() {
             return Step::Decided(Verdict::none("no routes are configured".into(), None));
         }
         if !turns.iter().any(|turn| turn.role == Role::User && !turn.text.trim().is_empty()) {
             return Step::Decided(Verdict::none("the conversation has no text to route by".into(), None));
         }
-        match &self.arch_router {
-            Some(router) => Step::Ask(Question { body: router.body(turns) }),
-            None => Step::Decided(self.judge(&self.embedded.score(turns))),
+        match &self.router {
+            None => Step::Decided(self.judge(&self.embedded.score(turns)).0),
+            Some(Router { model, order: Order::RouterFirst, .. }) => {
+                Step::Ask(model.question(turns), Waiting { embedded: None })
+            }
+            Some(Router { model, order: Order::EmbeddedFirst, margin }) => {
+                let (verdict, sure) = self.judge(&self.embedded.score(turns));
+                // Written so that a lead that is no number asks, too.
+                if sure && verdict.lead() >= *margin {
+                    Step::Decided(verdict)
+                } else {
+                    Step::Ask(model.question(turns), Waiting { embedded: Some(verdict) })
+                }
+            }
         }
     }
 
-    /// Goes on with the router model's answer to the same turns: its body, or why there is none. Always ends in a
-    /// verdict.
+    /// Reads the body of the router model's answer.
+    ///
+    /// # Errors
+    /// [`Failure::Nonsense`]: it names no route in any form that is known.
+    pub fn read(&self, body: &[u8]) -> Result<Reply, Failure> {
+        let Some(router) = &self.router else { return Err(Failure::Offline) };
+        router.model.read(body).map_err(|nonsense| Failure::Nonsense(nonsense.to_string()))
+    }
+
+    /// Goes on with the router model's answer to the same turns, or why there is none. Always ends in a verdict.
     #[must_use]
-    pub fn resume(&self, turns: &[Turn<'_>], answer: Result<&[u8], &Failure>) -> Verdict {
-        let read = |body| match &self.arch_router {
-            Some(router) => router.read(body).map_err(|nonsense| Failure::Nonsense(nonsense.to_string())),
-            None => Err(Failure::Unreachable("none is configured".to_owned())),
-        };
-        match answer.map_err(Failure::clone).and_then(read) {
-            Ok(answer) => self.adopt(answer),
-            Err(failure) => {
-                let mut verdict = self.judge(&self.embedded.score(turns));
-                verdict.notes.push(format!("Arch-Router {failure}; the embedded scorer decided instead"));
-                verdict
+    pub fn resume(&self, turns: &[Turn<'_>], waiting: Waiting, answer: Result<Reply, Failure>) -> Verdict {
+        let Some(router) = &self.router else { return self.judge(&self.embedded.score(turns)).0 };
+        let problem = match answer {
+            // Plano takes a name that it does not know for "none fits", and where the router model speaks first, so do
+            // we. Behind the embedded scorer it is one more answer that says nothing.
+            Ok(Reply { answer: Answer::Unknown(name), .. }) if router.order == Order::EmbeddedFirst => {
+                format!("answered `{name}`, which is no route here")
             }
+            Ok(reply) => return self.adopt(router, reply, waiting.embedded),
+            Err(failure) => failure.to_string(),
+        };
+        let mut verdict = waiting.embedded.unwrap_or_else(|| self.judge(&self.embedded.score(turns)).0);
+        verdict.escalated = true;
+        let name = router.model.protocol().name();
+        verdict.notes.push(format!("{name} {problem}; the embedded scorer decided instead"));
+        verdict
+    }
+
+    /// What the router model's answer means; what the embedded scorer has found stays to be seen.
+    fn adopt(&self, router: &Router, reply: Reply, embedded: Option<Verdict>) -> Verdict {
+        let name = router.model.protocol().name();
+        let (route, mut reason, notes) = match reply.answer {
+            Answer::Route(route) => (Some(route), format!("{name} chose `{}`", self.name(route)), Vec::new()),
+            Answer::NoRoute => (None, format!("{name} found that no route fits"), Vec::new()),
+            Answer::Unknown(said) => (
+                None,
+                format!("{name} chose a route that is not configured"),
+                vec![format!("{name} answered `{said}`, which is no route here")],
+            ),
+        };
+        let (scores, none_probability) = match embedded {
+            Some(found) => {
+                reason = format!("{reason}; the embedded scorer was not sure ({})", found.reason);
+                (found.scores, found.none_probability)
+            }
+            None => (Vec::new(), None),
+        };
+        let scorer = ScorerKind::RouterModel(router.model.protocol());
+        Verdict {
+            route,
+            confidence: reply.confidence,
+            scores,
+            none_probability,
+            router_scores: reply.shares,
+            escalated: true,
+            notes,
+            ..Verdict::none(reason, Some(scorer))
         }
     }
 
-    /// What the router model's answer means.
-    fn adopt(&self, answer: Answer) -> Verdict {
-        let (route, reason) = match answer {
-            Answer::Route(route) => (Some(route), format!("Arch-Router chose `{}`", self.name(route))),
-            Answer::NoRoute => (None, "Arch-Router found that no route fits".to_owned()),
-            Answer::Unknown(name) => {
-                let mut verdict = Verdict::none(
-                    "Arch-Router chose a route that is not configured".to_owned(),
-                    Some(ScorerKind::ArchRouter),
-                );
-                verdict.notes.push(format!("Arch-Router answered `{name}`, which is no route here"));
-                return verdict;
-            }
-        };
-        Verdict { route, ..Verdict::none(reason, Some(ScorerKind::ArchRouter)) }
-    }
-
-    /// What the embedded scorer's probabilities mean: the best route wins unless it is likelier that none fits.
-    fn judge(&self, found: &Scores) -> Verdict {
+    /// What the embedded scorer's probabilities mean, and whether they are enough.
+    fn judge(&self, found: &Scores) -> (Verdict, bool) {
         let mut scores: Vec<(usize, f32)> =
             self.order.iter().copied().zip(found.routes.iter().copied()).collect();
         // The sort is stable, so equal scores stay in the order of the names.
         scores.sort_by(|(_, a), (_, b)| b.total_cmp(a));
-        let best = scores.first().copied();
-        let fits = best.filter(|(_, score)| *score >= found.none);
-        let reason = match (fits, best) {
-            (Some((route, score)), _) => {
-                let mut reason = format!("`{}` fits best at {score:.2}; ", self.name(route));
-                if let Some((next, score)) = scores.get(1) {
-                    // Writing into a string cannot fail.
-                    let _ = write!(reason, "next `{}` at {score:.2}; ", self.name(*next));
-                }
-                reason + &format!("none fits {:.2}", found.none)
-            }
-            (None, Some((route, score))) => {
-                let (none, name) = (found.none, self.name(route));
-                format!("no route fits ({none:.2}; nearest `{name}` at {score:.2})")
-            }
-            (None, None) => "no routes are configured".to_owned(),
-        };
-        Verdict {
-            route: fits.map(|(route, _)| route),
-            confidence: Some(fits.map_or(found.none, |(_, score)| score)),
+        let judgement = judge::judge(&self.routes, &self.domains, &self.policy, &scores, found.none);
+        let verdict = Verdict {
+            route: judgement.route,
+            confidence: Some(judgement.confidence),
             scores,
             none_probability: Some(found.none),
-            ..Verdict::none(reason, Some(ScorerKind::Embedded))
+            ..Verdict::none(judgement.reason, Some(ScorerKind::Embedded))
+        };
+        (verdict, judgement.sure)
+    }
+
+    /// What drove the embedded scorer's verdict on the conversation.
+    #[must_use]
+    pub fn explain(&self, turns: &[Turn<'_>]) -> Explanation {
+        if self.routes.is_empty() {
+            return Explanation::default();
         }
+        let subject = self.judge(&self.embedded.score(turns)).0.route;
+        explain::explain(turns, |turns| {
+            let (verdict, _) = self.judge(&self.embedded.score(turns));
+            let of_route = |route| verdict.scores.iter().find(|(index, _)| *index == route).map(|(_, score)| *score);
+            let probability = subject.map_or(verdict.none_probability, of_route);
+            Opinion { route: verdict.route, probability: probability.unwrap_or_default() }
+        })
     }
 
     fn name(&self, route: usize) -> &str {
-        self.names.get(route).map_or("?", String::as_str)
+        self.routes.get(route).map_or("?", |route| route.name.as_str())
     }
 }
 
@@ -218,6 +318,7 @@ impl Cascade {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::embedded::Tier;
     use super::super::embedded::Tier;
     use super::*;
 
@@ -236,7 +337,7 @@ mod tests {
 
     /// Judges scores that are given by the routes' names.
     fn judged(names: &[&str], scores: &[(&str, f32)], none: f32) -> Verdict {
-        let cascade = Cascade::new(routes(names), None);
+        let cascade = Cascade::new(routes(names), Scoring::new(None));
         let score = |index: &usize| scores.iter().find(|(name, _)| *name == names[*index]).unwrap().1;
         cascade.judge(&Scores { routes: cascade.order.iter().map(score).collect(), none, tier: Tier::Static })
     }
@@ -295,7 +396,7 @@ mod tests {
 
     #[test]
     fn nothing_to_ask_is_said() {
-        for arch_router in [None, Some("Arch-Router".to_owned())] {
+        for asking in [None, Some(router_first()), Some(Asking::new("Arch-Router"))] {
             for (names, turns, reason) in [
                 (vec![], vec![user("hi")], "no routes are configured"),
                 (vec!["code"], vec![], "the conversation has no text to route by"),
@@ -306,76 +407,183 @@ mod tests {
                     "the conversation has no text to route by",
                 ),
             ] {
-                match Cascade::new(routes(&names), arch_router.clone()).start(&turns) {
+                match Cascade::new(routes(&names), Scoring::new(asking.clone())).start(&turns) {
                     Step::Decided(verdict) => assert_eq!(verdict, Verdict::none(reason.into(), None)),
-                    Step::Ask(_) => panic!("nothing to ask: {reason}"),
+                    Step::Ask(..) => panic!("nothing to ask: {reason}"),
                 }
             }
         }
     }
 
-    #[test]
-    fn a_router_model_is_asked_first() {
-        let plain = Cascade::new(routes(&["code", "poem"]), None);
-        assert_eq!(plain.scorers().collect::<Vec<_>>(), [ScorerKind::Embedded]);
-        assert!(matches!(plain.start(&[user("hi")]), Step::Decided(_)));
+    const ARCH_ROUTER: ScorerKind = ScorerKind::RouterModel(Protocol::ArchRouter);
 
-        let cascade = Cascade::new(routes(&["poem", "code"]), Some("Arch-Router".into()));
-        assert_eq!(cascade.scorers().collect::<Vec<_>>(), [ScorerKind::ArchRouter, ScorerKind::Embedded]);
-        let Step::Ask(question) = cascade.start(&[user("hi")]) else {
-            panic!("the router model is not asked")
-        };
-        let body: serde_json::Value = serde_json::from_slice(&question.body).unwrap();
+    fn router_first() -> Asking {
+        Asking { order: Order::RouterFirst, ..Asking::new("Arch-Router") }
+    }
+
+    /// With a margin that no verdict reaches, or that every verdict does.
+    fn embedded_first(margin: f32) -> Asking {
+        Asking { margin, ..Asking::new("Arch-Router") }
+    }
+
+    fn saying(content: &str) -> Vec<u8> {
+        serde_json::json!({"choices": [{"message": {"content": content}}]}).to_string().into_bytes()
+    }
+
+    fn asked(cascade: &Cascade, turns: &[Turn<'_>]) -> (serde_json::Value, Waiting) {
+        match cascade.start(turns) {
+            Step::Ask(question, waiting) => (serde_json::from_slice(&question.body(false)).unwrap(), waiting),
+            Step::Decided(verdict) => panic!("the router model is not asked: {verdict:?}"),
+        }
+    }
+
+    fn alone(turns: &[Turn<'_>]) -> Verdict {
+        match Cascade::new(routes(&["poem", "code"]), Scoring::new(None)).start(turns) {
+            Step::Decided(verdict) => verdict,
+            Step::Ask(..) => panic!("the embedded scorer asks nobody"),
+        }
+    }
+
+    #[test]
+    fn a_router_model_can_be_asked_first() {
+        let plain = Cascade::new(routes(&["code", "poem"]), Scoring::new(None));
+        assert_eq!(plain.scorers(), [ScorerKind::Embedded]);
+
+        let cascade = Cascade::new(routes(&["poem", "code"]), Scoring::new(Some(router_first())));
+        assert_eq!(cascade.scorers(), [ARCH_ROUTER, ScorerKind::Embedded]);
+        let (body, _) = asked(&cascade, &[user("hi")]);
         assert_eq!(body["model"], "Arch-Router");
         // Routes stand in declared order in the prompt.
         assert!(body["messages"][0]["content"].as_str().unwrap().contains(r#"[{"name":"poem""#));
 
         for (content, route, reason, notes) in [
-            (r#"{\"route\": \"code\"}"#, Some(1), "Arch-Router chose `code`", vec![]),
-            (r#"{\"route\": \"other\"}"#, None, "Arch-Router found that no route fits", vec![]),
+            (r#"{"route": "code"}"#, Some(1), "Arch-Router chose `code`", vec![]),
+            (r#"{"route": "other"}"#, None, "Arch-Router found that no route fits", vec![]),
             (
-                r#"{\"route\": \"maths\"}"#,
+                r#"{"route": "maths"}"#,
                 None,
                 "Arch-Router chose a route that is not configured",
                 vec!["Arch-Router answered `maths`, which is no route here"],
             ),
         ] {
-            let body = format!(r#"{{"choices":[{{"message":{{"content":"{content}"}}}}]}}"#);
-            let verdict = cascade.resume(&[user("hi")], Ok(body.as_bytes()));
+            let (_, waiting) = asked(&cascade, &[user("hi")]);
+            let verdict = cascade.resume(&[user("hi")], waiting, cascade.read(&saying(content)));
             assert_eq!((verdict.route, verdict.reason.as_str()), (route, reason));
             assert_eq!(verdict.notes, notes);
             assert_eq!((verdict.confidence, verdict.none_probability), (None, None));
-            assert_eq!(verdict.scorer, Some(ScorerKind::ArchRouter));
+            assert_eq!((verdict.scorer, verdict.escalated), (Some(ARCH_ROUTER), true));
+        }
+    }
+
+    #[test]
+    fn behind_the_embedded_scorer_it_is_asked_only_within_the_margin() {
+        let turns = [user("write a function")];
+        let alone = alone(&turns);
+        let lead = alone.lead();
+        assert!(lead > 0.0);
+        let sure = Cascade::new(routes(&["poem", "code"]), Scoring::new(Some(embedded_first(lead))));
+        assert_eq!(sure.scorers(), [ScorerKind::Embedded, ARCH_ROUTER]);
+        let Step::Decided(verdict) = sure.start(&turns) else { panic!("a lead that is enough asks nobody") };
+        assert_eq!(verdict, alone);
+
+        let unsure = Cascade::new(routes(&["poem", "code"]), Scoring::new(Some(embedded_first(lead + 0.001))));
+        for (content, route, reason) in [
+            (r#"{"route": "poem"}"#, Some(0), "Arch-Router chose `poem`"),
+            (r#"{"route": "other"}"#, None, "Arch-Router found that no route fits"),
+        ] {
+            let (_, waiting) = asked(&unsure, &turns);
+            let verdict = unsure.resume(&turns, waiting, unsure.read(&saying(content)));
+            assert_eq!(verdict.route, route);
+            let reason = format!("{reason}; the embedded scorer was not sure ({})", alone.reason);
+            assert_eq!(verdict.reason, reason);
+            assert_eq!((verdict.scorer, verdict.escalated), (Some(ARCH_ROUTER), true));
+            // What the embedded scorer found stays to be seen.
+            assert_eq!((&verdict.scores, verdict.none_probability), (&alone.scores, alone.none_probability));
+        }
+        // A route that is not configured says nothing; the embedded scorer has spoken.
+        let (_, waiting) = asked(&unsure, &turns);
+        let verdict = unsure.resume(&turns, waiting, unsure.read(&saying(r#"{"route": "maths"}"#)));
+        let note =
+            "Arch-Router answered `maths`, which is no route here; the embedded scorer decided instead";
+        assert_eq!(verdict, Verdict { notes: vec![note.to_owned()], escalated: true, ..alone });
+    }
+
+    #[test]
+    fn without_escalation_it_is_asked_only_if_it_comes_first() {
+        for on_low_confidence in [LowConfidence::Default, LowConfidence::Best] {
+            let scoring = |asking| {
+                let policy = Policy { low: on_low_confidence, ..Policy::default() };
+                Scoring { policy, ..Scoring::new(Some(asking)) }
+            };
+            let cascade = Cascade::new(routes(&["code", "poem"]), scoring(embedded_first(2.0)));
+            assert_eq!(cascade.scorers(), [ScorerKind::Embedded]);
+            assert!(matches!(cascade.start(&[user("hi")]), Step::Decided(_)));
+            asked(&Cascade::new(routes(&["code", "poem"]), scoring(router_first())), &[user("hi")]);
+        }
+    }
+
+    #[test]
+    fn log_probabilities_become_the_confidence() {
+        let body = serde_json::json!({"choices": [{
+            "message": {"content": "{\"route\": \"code\"}"},
+            "logprobs": {"content": [
+                {"token": "{\"route\": \"", "logprob": 0.0},
+                {"token": "code", "logprob": 0.8f64.ln(), "top_logprobs": [
+                    {"token": "code", "logprob": 0.8f64.ln()}, {"token": "poem", "logprob": 0.15f64.ln()},
+                ]},
+                {"token": "\"}", "logprob": 0.0},
+            ]},
+        }]});
+        for asking in [router_first(), embedded_first(2.0)] {
+            let cascade = Cascade::new(routes(&["poem", "code"]), Scoring::new(Some(asking)));
+            let (_, waiting) = asked(&cascade, &[user("hi")]);
+            let verdict = cascade.resume(&[user("hi")], waiting, cascade.read(body.to_string().as_bytes()));
+            assert_eq!(verdict.route, Some(1));
+            assert!((verdict.confidence.unwrap() - 0.8).abs() < 1e-6);
+            let [(Some(1), _), (Some(0), second)] = verdict.router_scores.as_slice() else {
+                panic!("{:?}", verdict.router_scores)
+            };
+            assert!((second - 0.15).abs() < 1e-6);
         }
     }
 
     #[test]
     fn the_embedded_scorer_stands_behind_the_router_model() {
         let turns = [user("write a function")];
-        let Step::Decided(alone) = Cascade::new(routes(&["poem", "code"]), None).start(&turns) else {
-            panic!("the embedded scorer asks nobody")
-        };
-        let cascade = Cascade::new(routes(&["poem", "code"]), Some("Arch-Router".into()));
-        for (answer, note) in [
-            (
-                Err(&Failure::Deadline),
-                "Arch-Router did not answer within the deadline; the embedded scorer decided instead",
-            ),
-            (
-                Err(&Failure::Status(503)),
-                "Arch-Router answered with status 503; the embedded scorer decided instead",
-            ),
-            (
-                Err(&Failure::Unreachable("connection refused".into())),
-                "Arch-Router could not be reached: connection refused; the embedded scorer decided instead",
-            ),
-            (
-                Ok(r#"{"choices":[{"message":{"content":"hm"}}]}"#.as_bytes()),
-                "Arch-Router gave an answer that cannot be read: it names no route: `hm`; the embedded scorer decided instead",
-            ),
+        let alone = alone(&turns);
+        for asking in [router_first(), embedded_first(2.0)] {
+            let cascade = Cascade::new(routes(&["poem", "code"]), Scoring::new(Some(asking)));
+            for (answer, note) in [
+                (Err(Failure::Deadline), "did not answer within the deadline"),
+                (Err(Failure::Status(503)), "answered with status 503"),
+                (Err(Failure::Unreachable("no connection")), "could not be reached: no connection"),
+                (Err(Failure::Resting), "was not asked: it has failed several times in a row"),
+                (Err(Failure::Busy), "was not asked: too many questions are open already"),
+                (cascade.read(&saying("hm")), "gave an answer that cannot be read: it names no route: `hm`"),
+            ] {
+                let (_, waiting) = asked(&cascade, &turns);
+                let verdict = cascade.resume(&turns, waiting, answer);
+                let note = format!("Arch-Router {note}; the embedded scorer decided instead");
+                assert_eq!(verdict, Verdict { notes: vec![note], escalated: true, ..alone.clone() });
+            }
+        }
+    }
+
+    #[test]
+    fn plano_orchestrator_is_called_by_its_name() {
+        let asking = Asking { order: Order::RouterFirst, ..Asking::new("Plano-Orchestrator") };
+        let cascade = Cascade::new(routes(&["poem", "code"]), Scoring::new(Some(asking)));
+        assert_eq!(cascade.scorers()[0].name(), "plano-orchestrator");
+        for (content, route, reason) in [
+            (r#"{"route": ["code", "poem"]}"#, Some(1), "Plano-Orchestrator chose `code`"),
+            (r#"{"route": []}"#, None, "Plano-Orchestrator found that no route fits"),
         ] {
-            let verdict = cascade.resume(&turns, answer);
-            assert_eq!(verdict, Verdict { notes: vec![note.to_owned()], ..alone.clone() });
+            let (body, waiting) = asked(&cascade, &[user("hi")]);
+            assert!(
+                body["messages"][0]["content"].as_str().unwrap().contains("return an empty list for `route`")
+            );
+            let verdict = cascade.resume(&[user("hi")], waiting, cascade.read(&saying(content)));
+            assert_eq!((verdict.route, verdict.reason.as_str()), (route, reason));
         }
     }
 
@@ -405,9 +613,9 @@ mod tests {
             moved.rotate_left(turn);
             let of = |names: &[&str]| {
                 let turns = [user("write code please"), user(&text)];
-                match Cascade::new(routes(names), None).start(&turns) {
+                match Cascade::new(routes(names), Scoring::new(None)).start(&turns) {
                     Step::Decided(verdict) => by_name(names, verdict),
-                    Step::Ask(_) => panic!("the embedded scorer asks nobody"),
+                    Step::Ask(..) => panic!("the embedded scorer asks nobody"),
                 }
             };
             prop_assert_eq!(of(&names), of(&moved));

@@ -3,18 +3,7 @@
 use std::fmt::Write;
 
 use super::Route;
-
-/// What happens where nothing is sure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum LowConfidence {
-    /// The default model takes the request.
-    #[default]
-    Default,
-    /// The best route takes it all the same.
-    Best,
-    /// A router model is asked; if there is none, or it gives no answer, the default model takes it.
-    Escalate,
-}
+use super::asking::LowConfidence;
 
 /// When a route is sure enough, and what happens if none is.
 #[derive(Debug, Clone, Copy, PartialEq)]

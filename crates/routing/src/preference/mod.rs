@@ -1,9 +1,13 @@
 //! By preference: match a conversation to the routes that the operator described in plain words.
 
-pub mod arch_router;
+mod asking;
 pub mod cascade;
 pub mod embedded;
+pub mod explain;
+pub mod judge;
 pub mod reading;
+pub mod router_model;
+
 pub use waypost_dialect::envelope::{RawTurn, Role, Turn};
 
 /// What the operator wrote under `routing_preferences`.

@@ -1,4 +1,4 @@
-//! What Arch-Router says: a chat completion whose text is, more or less, `{"route": "…"}`.
+//! What a router model says: a chat completion whose text is, more or less, `{"route": "…"}` or `{"route": ["…"]}`.
 //!
 //! Small models, quantised ones most of all, leave that form in a few known ways: single quotes, a code fence, line
 //! breaks spelled as `\n`, a list, a word before the object, the bare name. Strict JSON is tried first, so that no
@@ -6,15 +6,14 @@
 
 use serde::Deserialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
-use super::Names;
+use super::confidence::{self, Logprobs, Said};
+use super::{Names, OTHER};
 
 /// Longest text that is searched for a route. An answer is a dozen tokens; this leaves room for a model that thinks
 /// aloud first.
 const MAX_TEXT: usize = 16 * 1024;
-
-/// The word that the prompt gives the model for "none of these".
-const OTHER: &str = "other";
 
 /// What the router model answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,19 +26,35 @@ pub enum Answer {
     Unknown(String),
 }
 
+/// An answer, and how sure the model is of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reply {
+    /// What it answered.
+    pub answer: Answer,
+    /// The probability of this answer, where the engine gives those of its tokens.
+    pub confidence: Option<f32>,
+    /// What else it weighed, the answer among them: routes (`None`: that none fits) and their share, the likeliest
+    /// first. Shares of other routes are upper bounds.
+    pub shares: Vec<(Option<usize>, f32)>,
+}
+
 /// An answer that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Nonsense(String);
 
 #[derive(Deserialize)]
-struct Completion {
-    choices: Vec<Choice>,
+struct Completion<'a> {
+    #[serde(borrow)]
+    choices: Vec<Choice<'a>>,
 }
 
 #[derive(Deserialize)]
-struct Choice {
+struct Choice<'a> {
     message: Message,
+    /// Read by itself, so that numbers of a strange kind cannot spoil an answer.
+    #[serde(borrow, default)]
+    logprobs: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -48,31 +63,52 @@ struct Message {
     content: Value,
 }
 
-pub(super) fn read(names: &Names, body: &[u8]) -> Result<Answer, Nonsense> {
-    let completion: Completion = serde_json::from_slice(body)
+/// An answer, and the words for it.
+type Found = (Answer, Said);
+
+pub(super) fn read(names: &Names, body: &[u8], is_constrained: bool) -> Result<Reply, Nonsense> {
+    let completion: Completion<'_> = serde_json::from_slice(body)
         .map_err(|error| Nonsense(format!("it is not a chat completion ({error})")))?;
-    let Some(choice) = completion.choices.into_iter().next() else { return Ok(Answer::NoRoute) };
-    match choice.message.content {
-        Value::Null => Ok(Answer::NoRoute),
-        Value::String(text) => route_in(names, &text),
+    let silence = (Answer::NoRoute, Said::Nothing);
+    let Some(choice) = completion.choices.into_iter().next() else { return Ok(plain(silence.0)) };
+    let (answer, said) = match choice.message.content {
+        Value::Null => silence,
+        Value::String(text) => route_in(names, &text)?,
         Value::Array(parts) => {
             let texts: Vec<&str> = parts.iter().filter_map(|part| part.get("text")?.as_str()).collect();
-            route_in(names, &texts.concat())
+            route_in(names, &texts.concat())?
         }
         Value::Bool(_) | Value::Number(_) | Value::Object(_) => {
-            Err(Nonsense("its `content` is not text".into()))
+            return Err(Nonsense("its `content` is not text".into()));
         }
-    }
+    };
+    let logprobs: Option<Logprobs> = choice.logprobs.and_then(|raw| serde_json::from_str(raw.get()).ok());
+    let meant = match &answer {
+        Answer::Route(route) => Some(*route),
+        Answer::NoRoute => None,
+        Answer::Unknown(_) => return Ok(plain(answer)),
+    };
+    Ok(
+        match logprobs.and_then(|logprobs| confidence::weigh(names, meant, &said, &logprobs, is_constrained))
+        {
+            Some(weighed) => Reply { answer, confidence: Some(weighed.confidence), shares: weighed.shares },
+            None => plain(answer),
+        },
+    )
+}
+
+fn plain(answer: Answer) -> Reply {
+    Reply { answer, confidence: None, shares: Vec::new() }
 }
 
 /// The route that a text names.
-fn route_in(names: &Names, text: &str) -> Result<Answer, Nonsense> {
+fn route_in(names: &Names, text: &str) -> Result<Found, Nonsense> {
     if text.len() > MAX_TEXT {
         return Err(Nonsense(format!("its text has {} bytes", text.len())));
     }
     let text = text.trim();
     if text.is_empty() {
-        return Ok(Answer::NoRoute);
+        return Ok((Answer::NoRoute, Said::Nothing));
     }
     if let Some(answer) = in_object(names, text).or_else(|| in_words(names, text)) {
         return Ok(answer);
@@ -85,39 +121,53 @@ fn route_in(names: &Names, text: &str) -> Result<Answer, Nonsense> {
 }
 
 /// The value of `route` in an object, quoted as JSON does or as Python does: in the outermost braces or, where the
-/// model goes on behind its answer or thinks before it, in the first or the last that can be read.
-fn in_object(names: &Names, text: &str) -> Option<Answer> {
+/// model goes on behind its answer or thinks before it, in the first or the last that can be read. Plano-Orchestrator's
+/// prompt shows the form in two pairs of braces, so they may come back.
+fn in_object(names: &Names, text: &str) -> Option<Found> {
     let (first, last) = (text.find('{')?, text.rfind('}')?);
+    let doubled = text.get(first..=last).is_some_and(|text| text.starts_with("{{") && text.ends_with("}}"));
     let spans = [
         Some(first..=last),
         text.find('}').map(|end| first..=end),
         text.rfind('{').map(|start| start..=last),
+        doubled.then(|| first + 1..=last - 1),
     ];
     spans.into_iter().flatten().filter_map(|span| text.get(span)).find_map(|object| in_fields(names, object))
 }
 
-fn in_fields(names: &Names, object: &str) -> Option<Answer> {
+fn in_fields(names: &Names, object: &str) -> Option<Found> {
     let fields: serde_json::Map<String, Value> =
         serde_json::from_str(object).or_else(|_| serde_json::from_str(&requoted(object))).ok()?;
-    let route = match fields.get("route") {
-        // Several intents: the first one counts.
-        Some(Value::Array(routes)) => routes.first(),
-        route => route,
-    };
-    match route {
-        None | Some(Value::Null) => Some(Answer::NoRoute),
-        Some(Value::String(name)) => Some(named(names, name).unwrap_or_else(|| Answer::Unknown(shown(name)))),
+    match fields.get("route") {
+        Some(Value::Array(routes)) if routes.is_empty() => Some((Answer::NoRoute, Said::EmptyList)),
+        // Several intents: the first one that there is counts.
+        Some(Value::Array(routes)) => {
+            let known = |value: &&Value| value.as_str().is_some_and(|name| named(names, name).is_some());
+            in_value(names, routes.iter().find(known).or_else(|| routes.first()))
+        }
+        value => in_value(names, value),
+    }
+}
+
+fn in_value(names: &Names, value: Option<&Value>) -> Option<Found> {
+    match value {
+        None | Some(Value::Null) => Some((Answer::NoRoute, Said::Nothing)),
+        Some(Value::String(name)) => {
+            let answer = named(names, name).unwrap_or_else(|| Answer::Unknown(shown(name)));
+            Some((answer, Said::Name(name.clone())))
+        }
         Some(_) => None,
     }
 }
 
 /// A text that is a name and nothing else, or `route: name`.
-fn in_words(names: &Names, text: &str) -> Option<Answer> {
+fn in_words(names: &Names, text: &str) -> Option<Found> {
     let text = text.strip_prefix("```").map_or(text, unfenced);
     let quotes = ['"', '\'', '`', '*'];
     let bare = |text: &str| {
         let inner = text.trim().trim_matches(quotes).trim_end_matches('.').trim_matches(quotes);
-        named(names, text).or_else(|| named(names, inner))
+        let found = |said: &str| Some((named(names, said)?, Said::Name(said.trim().to_owned())));
+        found(text).or_else(|| found(inner))
     };
     if let Some(answer) = bare(text) {
         return Some(answer);
@@ -218,7 +268,7 @@ mod tests {
 
     fn said(content: &Value) -> Result<Answer, Nonsense> {
         let body = json!({"choices": [{"message": {"role": "assistant", "content": content}}]}).to_string();
-        read(&names(&ROUTES), body.as_bytes())
+        read(&names(&ROUTES), body.as_bytes(), false).map(|reply| reply.answer)
     }
 
     #[test]
@@ -256,6 +306,9 @@ mod tests {
             r"```json\ncode generation\n```",
             "{'why': None, 'route': 'code generation'}",
             r"code generation\n",
+            "{{\"route\": [\"code generation\"]}}",
+            "{{'route': ['code generation', 'DUPE']}}",
+            r#"{"route": ["no such route", "code generation"]}"#,
             "route: code generation",
             "Route : `code generation`",
             "\"route\": \"code generation\"",
@@ -311,7 +364,8 @@ mod tests {
         assert_eq!(said(&Value::Null), Ok(Answer::NoRoute));
         assert_eq!(said(&json!([])), Ok(Answer::NoRoute));
         for body in [r#"{"choices": []}"#, r#"{"choices": [{"message": {"role": "assistant"}}], "id": 1}"#] {
-            assert_eq!(read(&names(&ROUTES), body.as_bytes()), Ok(Answer::NoRoute), "{body}");
+            let reply = read(&names(&ROUTES), body.as_bytes(), false);
+            assert_eq!(reply, Ok(plain(Answer::NoRoute)), "{body}");
         }
     }
 
@@ -323,6 +377,7 @@ mod tests {
             (r#"{"route": "dupe"}"#, Answer::Unknown("dupe".into())),
             (r#"{"route": "Other"}"#, Answer::Route(2)),
             (r#"{"route": "poetry"}"#, Answer::Unknown("poetry".into())),
+            (r#"{"route": ["poetry", "prose"]}"#, Answer::Unknown("poetry".into())),
         ] {
             assert_eq!(said(&text.into()), Ok(answer), "{text}");
         }
@@ -350,14 +405,14 @@ mod tests {
         assert!(said(&"{\"a\":".repeat(2000).into()).is_err());
         assert!(said(&json!(7)).is_err());
         for body in ["", "<html>", "[]", "null", r#"{"error": {"message": "no"}}"#, r#"{"choices": [7]}"#] {
-            assert!(read(&names(&ROUTES), body.as_bytes()).is_err(), "{body}");
+            assert!(read(&names(&ROUTES), body.as_bytes(), false).is_err(), "{body}");
         }
     }
 
     proptest! {
         #[test]
         fn no_bytes_panic(body in proptest::collection::vec(any::<u8>(), 0..300)) {
-            let _ = read(&names(&ROUTES), &body);
+            let _ = read(&names(&ROUTES), &body, false);
         }
 
         #[test]
@@ -372,7 +427,8 @@ mod tests {
             prop_assume!(!name.eq_ignore_ascii_case(OTHER));
             let names = names(&[&name]);
             for text in [json!({"route": name}).to_string(), json!({"route": [name]}).to_string()] {
-                prop_assert_eq!(route_in(&names, &text), Ok(Answer::Route(0)), "{}", text);
+                let found = route_in(&names, &text).map(|(answer, _)| answer);
+                prop_assert_eq!(found, Ok(Answer::Route(0)), "{}", text);
             }
         }
 
@@ -382,7 +438,8 @@ mod tests {
             prop_assume!(!name.eq_ignore_ascii_case(OTHER));
             let names = names(&[&name]);
             for text in [format!("{{'route': '{name}'}}"), format!("{{'route': '{}'}}", name.replace('\'', "\\'"))] {
-                prop_assert_eq!(route_in(&names, &text), Ok(Answer::Route(0)), "{}", text);
+                let found = route_in(&names, &text).map(|(answer, _)| answer);
+                prop_assert_eq!(found, Ok(Answer::Route(0)), "{}", text);
             }
         }
     }

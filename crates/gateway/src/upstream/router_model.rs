@@ -1,0 +1,236 @@
+//! Asking the router model: within the deadline, not too many at a time, not while it keeps failing, and not twice
+//! about the same conversation within a minute.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use moka::sync::Cache;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::Instant;
+use waypost_dialect::DialectId;
+use waypost_routing::preference::cascade::{Failure, Question};
+
+use super::breaker::{Attempt, Breaker, Change};
+use super::client::{Client, Segments};
+use super::endpoint::Upstream;
+use crate::config::{Logprobs, Routing};
+
+/// Largest answer that is read, in bytes. One with log-probabilities has ten alternatives for each of its tokens.
+const MAX_ANSWER: usize = 256 * 1024;
+/// Bytes of answers that are kept.
+const CACHE_BYTES: u64 = 8 << 20;
+
+/// The router model of one configuration; shared by all workers.
+#[derive(Debug)]
+pub struct RouterModel {
+    /// Index of its entry.
+    pub entry: usize,
+    deadline: Duration,
+    permits: Semaphore,
+    breaker: Breaker,
+    cache: Option<Answers>,
+    logprobs: Logprobs,
+    /// The server has refused to give log-probabilities.
+    refuses_logprobs: AtomicBool,
+}
+
+/// Answers by the identity of their question.
+#[derive(Debug)]
+struct Answers {
+    kept: Cache<u128, Bytes>,
+    /// Two hashers with random keys: nobody can make two questions look the same.
+    hashers: [RandomState; 2],
+}
+
+/// An answer, and what has to be said about it when it has been read.
+#[derive(Debug)]
+pub struct Answer<'r> {
+    /// The body.
+    pub body: Bytes,
+    fresh: Option<Fresh<'r>>,
+}
+
+/// What a new answer holds on to.
+#[derive(Debug)]
+struct Fresh<'r> {
+    model: &'r RouterModel,
+    attempt: Attempt<'r>,
+    key: Option<u128>,
+    _permit: SemaphorePermit<'r>,
+}
+
+impl RouterModel {
+    /// The router model of a configuration, if it has one.
+    #[must_use]
+    pub fn new(routing: &Routing) -> Option<Self> {
+        let settings = routing.router_model;
+        Some(Self {
+            entry: routing.arch_router.as_ref()?.entry,
+            deadline: routing.deadline,
+            permits: Semaphore::new(settings.concurrency),
+            breaker: Breaker::default(),
+            cache: (!settings.cache.is_zero()).then(|| Answers::new(settings.cache)),
+            logprobs: settings.logprobs,
+            refuses_logprobs: AtomicBool::new(false),
+        })
+    }
+
+    /// Asks within the deadline, counted from `started`.
+    ///
+    /// # Errors
+    /// Why there is no answer; the call is given up when the deadline comes.
+    pub async fn ask(
+        &self,
+        client: &Client,
+        upstream: &Upstream,
+        question: &Question,
+        started: Instant,
+    ) -> Result<Answer<'_>, Failure> {
+        let key = self.cache.as_ref().map(|answers| answers.key(question));
+        if let Some(body) = self.cache.as_ref().zip(key).and_then(|(answers, key)| answers.kept.get(&key)) {
+            return Ok(Answer { body, fresh: None });
+        }
+        let permit = self.permits.try_acquire().map_err(|_full| Failure::Busy)?;
+        let attempt = self.breaker.admit(Instant::now()).ok_or(Failure::Resting)?;
+        let call = self.call(client, upstream, question);
+        match tokio::time::timeout_at(started + self.deadline, call).await.unwrap_or(Err(Failure::Deadline)) {
+            Ok(body) => {
+                Ok(Answer { body, fresh: Some(Fresh { model: self, attempt, key, _permit: permit }) })
+            }
+            Err(failure) => {
+                if is_its_fault(&failure) {
+                    report(attempt.failed(Instant::now()), &failure);
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    async fn call(
+        &self,
+        client: &Client,
+        upstream: &Upstream,
+        question: &Question,
+    ) -> Result<Bytes, Failure> {
+        let logprobs = match self.logprobs {
+            Logprobs::On => true,
+            Logprobs::Off => false,
+            Logprobs::Auto => !self.refuses_logprobs.load(Ordering::Relaxed),
+        };
+        let answer = post(client, upstream, question.body(logprobs)).await;
+        let Err(Failure::Status(status)) = answer else { return answer };
+        if !(logprobs && self.logprobs == Logprobs::Auto && refuses_a_parameter(status)) {
+            return answer;
+        }
+        // Was it the log-probabilities? If it answers without them, they are not asked for again.
+        let plain = post(client, upstream, question.body(false)).await;
+        if plain.is_ok() && !self.refuses_logprobs.swap(true, Ordering::Relaxed) {
+            tracing::info!(
+                status,
+                "the router model's server gives no log-probabilities; they are not asked for again"
+            );
+        }
+        plain
+    }
+}
+
+impl Answer<'_> {
+    /// True if it was kept from an earlier question.
+    #[must_use]
+    pub fn is_cached(&self) -> bool {
+        self.fresh.is_none()
+    }
+
+    /// Says whether it could be read: one that can is kept, one that cannot counts as a failure.
+    pub fn was_read(self, understood: bool) {
+        let Some(Fresh { model, attempt, key, .. }) = self.fresh else { return };
+        if !understood {
+            report(attempt.failed(Instant::now()), &Failure::Nonsense("see the notes".to_owned()));
+            return;
+        }
+        if attempt.succeeded() == Change::Closed {
+            tracing::info!("the router model answers again");
+        }
+        if let Some((answers, key)) = model.cache.as_ref().zip(key) {
+            answers.kept.insert(key, self.body);
+        }
+    }
+}
+
+impl Answers {
+    fn new(time_to_live: Duration) -> Self {
+        let weight =
+            |_: &u128, body: &Bytes| u32::try_from(body.len() + size_of::<Bytes>()).unwrap_or(u32::MAX);
+        let kept =
+            Cache::builder().max_capacity(CACHE_BYTES).weigher(weight).time_to_live(time_to_live).build();
+        Self { kept, hashers: [RandomState::new(), RandomState::new()] }
+    }
+
+    fn key(&self, question: &Question) -> u128 {
+        let [high, low] = [0, 1].map(|index: usize| {
+            self.hashers.get(index).map_or(0, |hasher| u128::from(hasher.hash_one(question.identity())))
+        });
+        high << 64 | low
+    }
+}
+
+/// One call, and why there is no answer. What the error says stays in the log: it may hold the server's address, and
+/// notes go to clients.
+async fn post(client: &Client, upstream: &Upstream, body: Vec<u8>) -> Result<Bytes, Failure> {
+    let Some((dialect, address)) = upstream.route(DialectId::OpenAiChat) else {
+        return Err(Failure::Unreachable("it speaks no dialect that is known here"));
+    };
+    let mut request = Request::new(Segments::whole(body));
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = address.clone();
+    *request.headers_mut() = upstream.headers(&HeaderMap::new(), DialectId::OpenAiChat, *dialect);
+    request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let response = client.send(request).await.map_err(|error| {
+        tracing::debug!(%error, "the router model could not be reached");
+        Failure::Unreachable("the connection failed")
+    })?;
+    let status = response.status();
+    if !status.is_success() {
+        return Err(Failure::Status(status.as_u16()));
+    }
+    let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await;
+    body.map(http_body_util::Collected::to_bytes).map_err(|error| {
+        tracing::debug!(%error, "the router model's answer was not read to its end");
+        Failure::Unreachable(if error.is::<LengthLimitError>() {
+            "its answer is longer than 256 KiB"
+        } else {
+            "its answer broke off"
+        })
+    })
+}
+
+/// A server that does not know a key of the request says so.
+fn refuses_a_parameter(status: u16) -> bool {
+    [StatusCode::BAD_REQUEST, StatusCode::UNPROCESSABLE_ENTITY, StatusCode::NOT_IMPLEMENTED]
+        .iter()
+        .any(|refusal| refusal.as_u16() == status)
+}
+
+/// Whether the next question is likely to fail as well. A request that is wrong or too long says nothing about it.
+fn is_its_fault(failure: &Failure) -> bool {
+    match failure {
+        Failure::Status(status) => ![400, 413, 422].contains(status),
+        Failure::Deadline | Failure::Unreachable(_) | Failure::Nonsense(_) => true,
+        Failure::Resting | Failure::Busy | Failure::Offline => false,
+    }
+}
+
+fn report(change: Change, failure: &Failure) {
+    if let Change::Opened(rest) = change {
+        let rest = format!("{:.1} s", rest.as_secs_f64());
+        tracing::warn!(
+            failure = failure.name(),
+            "the router model has failed several times in a row and is not asked for {rest}; the embedded router decides"
+        );
+    }
+}
