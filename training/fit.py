@@ -17,6 +17,7 @@ import pathlib
 import re
 
 import jax
+import jax.flatten_util
 import jax.numpy as jnp
 import numpy as np
 from safetensors.numpy import load_file
@@ -30,6 +31,7 @@ NONE_KEPT = 0.5
 SURE = 0.9
 ENCODED = 4
 MAX_TURNS = 8
+MOST_SHOTS = 10
 STOP_WORDS = set(
     "a an the of to and or in on for with by from at is are was be as it its this that these those i me my you your we "
     "our do does did can could would should will what which who how when where why please s t".split()
@@ -162,16 +164,34 @@ class Group:
         self.right = np.where(self.label == -1, r, np.maximum(self.label, 0))
 
 
+def borrow(lines, conversations):
+    """Gives routes without examples some of the first asks of conversations, which are then left out."""
+    needy = {(line["set"], r["name"]): r for line in lines for r in line["routes"] if not r.get("examples")}
+    room = len(conversations) // 2
+    left = []
+    for row in conversations:
+        first = next(m for m in row["messages"] if m["role"] == "user")
+        route = needy.get((row["set"], first["route"]))
+        if route is not None and room > 0 and len(route.get("borrowed", [])) < MOST_SHOTS:
+            route.setdefault("borrowed", []).append(first["content"][:2000])
+            room -= 1
+        else:
+            left.append(row)
+    for route in needy.values():
+        if route.get("borrowed"):
+            route["examples"] = route.pop("borrowed")
+    return left
+
+
 def load(folder, embedder, shots):
     folder, sets, groups = pathlib.Path(folder), {}, {}
     lines = [json.loads(line) for line in (folder / "routes.jsonl").open()]
-    if shots:
-        lines = [line for line in lines if all(route.get("examples") for route in line["routes"])]
-    files = {}
-    known = {line["set"] for line in lines}
+    files, known = {}, {line["set"] for line in lines}
     for file in sorted(folder.glob("*.jsonl")):
         if file.name != "routes.jsonl":
             files[file.stem] = [row for row in map(json.loads, file.open()) if row["set"] in known]
+            if shots:
+                files[file.stem] = borrow(lines, files[file.stem])
     texts = [t for line in lines for route in line["routes"] for t in wordings(route) + route.get("examples", [])[:shots]]
     texts += [m["content"] for rows in files.values() for row in rows for m in row["messages"] if m["role"] == "user"]
     embedder.encode(texts)

@@ -43,11 +43,7 @@ impl Asking {
     /// The defaults for a router model of this name.
     #[must_use]
     pub fn new(model: impl Into<String>) -> Self {
-        Self {
-            router: Settings::reference(model),
-            order: Order::EmbeddedFirst,
-            margin: ESCALATION_MARGIN,
-        }
+        Self { router: Settings::reference(model), order: Order::EmbeddedFirst, margin: ESCALATION_MARGIN }
     }
 }
 

@@ -303,7 +303,8 @@ impl Cascade {
         let subject = self.judge(&self.embedded.score(turns)).0.route;
         explain::explain(turns, |turns| {
             let (verdict, _) = self.judge(&self.embedded.score(turns));
-            let of_route = |route| verdict.scores.iter().find(|(index, _)| *index == route).map(|(_, score)| *score);
+            let of_route =
+                |route| verdict.scores.iter().find(|(index, _)| *index == route).map(|(_, score)| *score);
             let probability = subject.map_or(verdict.none_probability, of_route);
             Opinion { route: verdict.route, probability: probability.unwrap_or_default() }
         })
@@ -318,7 +319,6 @@ impl Cascade {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::embedded::Tier;
     use super::super::embedded::Tier;
     use super::*;
 
@@ -339,7 +339,7 @@ mod tests {
     fn judged(names: &[&str], scores: &[(&str, f32)], none: f32) -> Verdict {
         let cascade = Cascade::new(routes(names), Scoring::new(None));
         let score = |index: &usize| scores.iter().find(|(name, _)| *name == names[*index]).unwrap().1;
-        cascade.judge(&Scores { routes: cascade.order.iter().map(score).collect(), none, tier: Tier::Static })
+        cascade.judge(&Scores { routes: cascade.order.iter().map(score).collect(), none, tier: Tier::Static }).0
     }
 
     /// A verdict with names in place of indices.
@@ -486,7 +486,8 @@ mod tests {
         let Step::Decided(verdict) = sure.start(&turns) else { panic!("a lead that is enough asks nobody") };
         assert_eq!(verdict, alone);
 
-        let unsure = Cascade::new(routes(&["poem", "code"]), Scoring::new(Some(embedded_first(lead + 0.001))));
+        let unsure =
+            Cascade::new(routes(&["poem", "code"]), Scoring::new(Some(embedded_first(lead + 0.001))));
         for (content, route, reason) in [
             (r#"{"route": "poem"}"#, Some(0), "Arch-Router chose `poem`"),
             (r#"{"route": "other"}"#, None, "Arch-Router found that no route fits"),

@@ -69,8 +69,12 @@ pub fn explain(turns: &[Turn<'_>], judge: impl Fn(&[Turn<'_>]) -> Opinion) -> Ex
         })
         .collect();
     words.sort_by(|a, b| b.effect.abs().total_cmp(&a.effect.abs()));
-    let asks: Vec<usize> =
-        turns.iter().enumerate().filter(|(_, turn)| turn.role == Role::User).map(|(index, _)| index).collect();
+    let asks: Vec<usize> = turns
+        .iter()
+        .enumerate()
+        .filter(|(_, turn)| turn.role == Role::User)
+        .map(|(index, _)| index)
+        .collect();
     let turns = match asks.as_slice() {
         [] | [_] => Vec::new(),
         asks => asks
@@ -138,7 +142,8 @@ mod tests {
         }
         assert_eq!(strongest[0].words.as_deref(), Some("poem,"));
         assert!(rest.iter().all(|effect| effect.effect == 0.0 && effect.flips_to.is_none()));
-        let effects: Vec<(usize, f32)> = found.turns.iter().map(|effect| (effect.turn, effect.effect)).collect();
+        let effects: Vec<(usize, f32)> =
+            found.turns.iter().map(|effect| (effect.turn, effect.effect)).collect();
         assert_eq!(effects.len(), 2);
         assert!((effects[0].1 - 0.1).abs() < 1e-6 && (effects[1].1 - 0.2).abs() < 1e-6, "{effects:?}");
         assert_eq!(explain(&[], judge), Explanation::default());

@@ -57,7 +57,8 @@ pub(super) fn judge(
         let reason = "no routes are configured".to_owned();
         return Judgement { route: None, confidence: none, sure: true, reason };
     };
-    let threshold = |route: usize| routes.get(route).and_then(|route| route.threshold).unwrap_or(policy.threshold);
+    let threshold =
+        |route: usize| routes.get(route).and_then(|route| route.threshold).unwrap_or(policy.threshold);
     let of_domain = |domain: usize| {
         let member = |route: usize| route == domain || domains.get(route) == Some(&Some(domain));
         scores.iter().filter(|(route, _)| member(*route)).map(|(_, score)| score).sum::<f32>()
@@ -84,10 +85,13 @@ pub(super) fn judge(
         let reason = format!("`{}` fits best at {score:.2}; {told}", name(routes, best));
         return Judgement { route: Some(best), confidence: score, sure: true, reason };
     }
-    let unsure = format!("`{}` fits best, but {score:.2} is under the threshold of {wanted:.2}", name(routes, best));
+    let unsure =
+        format!("`{}` fits best, but {score:.2} is under the threshold of {wanted:.2}", name(routes, best));
     let (route, confidence, reason) = match policy.low {
         LowConfidence::Best => (Some(best), score, format!("{unsure}; it is taken all the same; {told}")),
-        LowConfidence::Default | LowConfidence::Escalate => (None, none.max(score), format!("{unsure}; {told}")),
+        LowConfidence::Default | LowConfidence::Escalate => {
+            (None, none.max(score), format!("{unsure}; {told}"))
+        }
     };
     Judgement { route, confidence, sure: false, reason }
 }
@@ -111,7 +115,12 @@ mod tests {
     use super::*;
 
     fn routes() -> Vec<Route> {
-        let route = |name: &str, threshold, domain| Route { name: name.into(), threshold, domain, ..Route::default() };
+        let route = |name: &str, threshold, domain| Route {
+            name: name.into(),
+            threshold,
+            domain,
+            ..Route::default()
+        };
         vec![route("contracts", None, false), route("cases", Some(0.7), false), route("legal", None, true)]
     }
 
@@ -120,16 +129,65 @@ mod tests {
         let domains = [Some(2), Some(2), None];
         let default = |threshold| Policy { threshold, low: LowConfidence::Default };
         for (policy, scores, none, route, sure, reason) in [
-            (default(0.0), [0.6, 0.1, 0.1], 0.2, Some(0), true, "`contracts` fits best at 0.60; next `cases` at 0.10; none fits 0.20"),
-            (default(0.0), [0.1, 0.1, 0.4], 0.4, Some(2), true, "`legal` fits best at 0.40; next `contracts` at 0.10; none fits 0.40"),
-            (default(0.0), [0.2, 0.1, 0.1], 0.6, None, true, "no route fits (0.60; nearest `contracts` at 0.20)"),
+            (
+                default(0.0),
+                [0.6, 0.1, 0.1],
+                0.2,
+                Some(0),
+                true,
+                "`contracts` fits best at 0.60; next `cases` at 0.10; none fits 0.20",
+            ),
+            (
+                default(0.0),
+                [0.1, 0.1, 0.4],
+                0.4,
+                Some(2),
+                true,
+                "`legal` fits best at 0.40; next `contracts` at 0.10; none fits 0.40",
+            ),
+            (
+                default(0.0),
+                [0.2, 0.1, 0.1],
+                0.6,
+                None,
+                true,
+                "no route fits (0.60; nearest `contracts` at 0.20)",
+            ),
             // Two actions share the probability: their domain takes it.
-            (default(0.0), [0.45, 0.4, 0.1], 0.05, Some(2), true, "no action is sure (best `contracts` at 0.45), the domain `legal` with all its actions is at 0.95; none fits 0.05"),
+            (
+                default(0.0),
+                [0.45, 0.4, 0.1],
+                0.05,
+                Some(2),
+                true,
+                "no action is sure (best `contracts` at 0.45), the domain `legal` with all its actions is at 0.95; none fits 0.05",
+            ),
             // A route's own threshold.
-            (default(0.5), [0.1, 0.6, 0.1], 0.2, Some(2), true, "no action is sure (best `cases` at 0.60), the domain `legal` with all its actions is at 0.80; none fits 0.20"),
+            (
+                default(0.5),
+                [0.1, 0.6, 0.1],
+                0.2,
+                Some(2),
+                true,
+                "no action is sure (best `cases` at 0.60), the domain `legal` with all its actions is at 0.80; none fits 0.20",
+            ),
             // Neither a route nor none is sure, nor is the domain.
-            (default(0.9), [0.45, 0.2, 0.1], 0.25, None, false, "`contracts` fits best, but 0.45 is under the threshold of 0.90; next `cases` at 0.20; none fits 0.25"),
-            (Policy { threshold: 0.9, low: LowConfidence::Best }, [0.45, 0.2, 0.1], 0.25, Some(0), false, "`contracts` fits best, but 0.45 is under the threshold of 0.90; it is taken all the same; next `cases` at 0.20; none fits 0.25"),
+            (
+                default(0.9),
+                [0.45, 0.2, 0.1],
+                0.25,
+                None,
+                false,
+                "`contracts` fits best, but 0.45 is under the threshold of 0.90; next `cases` at 0.20; none fits 0.25",
+            ),
+            (
+                Policy { threshold: 0.9, low: LowConfidence::Best },
+                [0.45, 0.2, 0.1],
+                0.25,
+                Some(0),
+                false,
+                "`contracts` fits best, but 0.45 is under the threshold of 0.90; it is taken all the same; next `cases` at 0.20; none fits 0.25",
+            ),
         ] {
             let mut sorted: Vec<(usize, f32)> = scores.into_iter().enumerate().collect();
             sorted.sort_by(|(_, a), (_, b)| b.total_cmp(a));

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 use waypost_routing::preference::Route;
-use waypost_routing::preference::cascade::{Cascade, Scoring, ScorerKind};
+use waypost_routing::preference::cascade::{Cascade, ScorerKind, Scoring};
 
 use super::progress;
 use crate::cli::table;
@@ -21,8 +21,11 @@ pub(super) fn measure(folder: &Path, groups: &[String], shots: usize) -> anyhow:
     let bar = progress::bar("deciding", conversations);
     let mut runs = Vec::new();
     for group in &suite.groups {
-        let cascades: Vec<Cascade> =
-            group.sets.iter().map(|set| Cascade::new(with_shots(&set.routes, shots), Scoring::new(None))).collect();
+        let cascades: Vec<Cascade> = group
+            .sets
+            .iter()
+            .map(|set| Cascade::new(with_shots(&set.routes, shots), Scoring::new(None)))
+            .collect();
         let cascades: Vec<&Cascade> = cascades.iter().collect();
         runs.push((group.name.clone(), run::run(group, &cascades, &|| bar.inc(1))));
     }

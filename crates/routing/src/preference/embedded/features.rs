@@ -4,21 +4,38 @@ use super::filter::Evidence;
 use super::fitted::{Fitted, LEXICAL_HALF};
 use super::lexical::Lexical;
 use super::model::{MODEL, encode};
-use super::{Route, count};
+use super::{Route, count, head_and_tail};
 
-/// The likenesses of a text to a route: the mean cosine in both static tables, over the route's wordings; BM25 over the
-/// words of the route's text, between 0 and 1; the cosine in the encoder, zero where it was not asked.
-pub(super) const COUNT: usize = 3;
-/// Where the encoder's stands.
+/// The likenesses of a text to a route. To its wordings: the mean cosine in both static tables; BM25 over the words of
+/// the route's text and examples, between 0 and 1; the cosine in the encoder. To its examples: the cosine with their
+/// mean and with the nearest one, in the tables and in the encoder. Zero where there is nothing to compare with.
+pub(super) const COUNT: usize = 7;
+const STATIC: usize = 0;
+const LEXICAL: usize = 1;
 const ENCODED: usize = 2;
+/// The mean of the examples; the nearest one stands behind it.
+const STATIC_SHOTS: usize = 3;
+const ENCODED_SHOTS: usize = 5;
 
 /// A set of routes, ready to be compared with.
 #[derive(Debug)]
 pub(super) struct Prepared {
-    statics: Vec<Vec<f32>>,
     lexical: Lexical,
+    statics: Vec<Described>,
     /// Empty if the encoder is off.
-    encoded: Vec<Vec<f32>>,
+    encoded: Vec<Described>,
+    /// Whether any route has examples.
+    pub(super) has_examples: bool,
+}
+
+/// A route in one space of vectors.
+#[derive(Debug)]
+struct Described {
+    /// The mean of its wordings' vectors: a dot product with a text's vector is the mean cosine over the wordings.
+    wording: Vec<f32>,
+    /// The mean of its examples' vectors, at length one.
+    centre: Vec<f32>,
+    examples: Vec<Vec<f32>>,
 }
 
 /// One text, compared with every route.
@@ -30,14 +47,16 @@ pub(super) struct Features {
 
 impl Prepared {
     pub(super) fn new(routes: &[Route], encoder: bool) -> Self {
-        let texts: Vec<String> = routes.iter().map(|route| wordings(route)[0].clone()).collect();
+        let has_examples = routes.iter().any(|route| !route.examples.is_empty());
+        let texts = routes.iter().map(|route| format!("{} {}", wordings(route)[0], route.examples.join(" ")));
+        let describe = |embed: &dyn Fn(&[u32]) -> Vec<f32>| {
+            routes.iter().map(|route| Described::new(route, has_examples, embed)).collect()
+        };
         Self {
-            statics: routes.iter().map(|route| mean(route, |tokens| MODEL.embed(tokens))).collect(),
-            lexical: Lexical::new(texts.iter().map(String::as_str)),
-            encoded: match encoder {
-                true => routes.iter().map(|route| mean(route, |tokens| encode(tokens).to_vec())).collect(),
-                false => Vec::new(),
-            },
+            lexical: Lexical::new(texts),
+            statics: describe(&|tokens| MODEL.embed(tokens)),
+            encoded: if encoder { describe(&|tokens| encode(tokens).to_vec()) } else { Vec::new() },
+            has_examples,
         }
     }
 
@@ -57,17 +76,62 @@ impl Prepared {
         self.lexical.score(text, &mut words);
         let tokens = MODEL.tokenize(text);
         let vector = MODEL.embed(&tokens);
-        let of =
-            |(route, words): (&Vec<f32>, f32)| [dot(&vector, route), words / (words + LEXICAL_HALF), 0.0];
-        Features { routes: self.statics.iter().zip(words).map(of).collect(), tokens }
+        let mut routes = vec![[0.0; COUNT]; self.len()];
+        for ((likeness, route), words) in routes.iter_mut().zip(&self.statics).zip(words) {
+            likeness[STATIC] = dot(&vector, &route.wording);
+            likeness[LEXICAL] = words / (words + LEXICAL_HALF);
+            [likeness[STATIC_SHOTS], likeness[STATIC_SHOTS + 1]] = route.shots(&vector);
+        }
+        Features { routes, tokens }
     }
 
     /// Adds what the encoder sees.
     pub(super) fn encode(&self, features: &mut Features) {
         let vector = encode(&features.tokens);
         for (likeness, route) in features.routes.iter_mut().zip(&self.encoded) {
-            likeness[ENCODED] = dot(&vector, route);
+            likeness[ENCODED] = dot(&vector, &route.wording);
+            [likeness[ENCODED_SHOTS], likeness[ENCODED_SHOTS + 1]] = route.shots(&vector);
         }
+    }
+
+    /// For each route, the domain route that it belongs to: the one whose text is most like its own.
+    pub(super) fn domains(&self, routes: &[Route]) -> Vec<Option<usize>> {
+        let is_domain = |index: &usize| routes.get(*index).is_some_and(|route| route.domain);
+        let likeness = |a: &Described, domain: usize| {
+            self.statics.get(domain).map_or(f32::NEG_INFINITY, |b| dot(&a.wording, &b.wording))
+        };
+        let nearest = |(index, route): (usize, &Described)| {
+            let domains = (0..self.len()).filter(is_domain);
+            let nearest = domains.max_by(|a, b| likeness(route, *a).total_cmp(&likeness(route, *b)));
+            nearest.filter(|_| !is_domain(&index))
+        };
+        self.statics.iter().enumerate().map(nearest).collect()
+    }
+}
+
+impl Described {
+    fn new(route: &Route, has_examples: bool, embed: &dyn Fn(&[u32]) -> Vec<f32>) -> Self {
+        let vector = |text: &String| embed(&MODEL.tokenize(&head_and_tail(text)));
+        let wordings: Vec<Vec<f32>> = wordings(route).iter().map(vector).collect();
+        let wording = mean(&wordings);
+        // Where others have examples, a route without stands for itself with its wordings.
+        let examples: Vec<Vec<f32>> = match (has_examples, route.examples.is_empty()) {
+            (false, _) => Vec::new(),
+            (true, true) => wordings,
+            (true, false) => route.examples.iter().map(vector).collect(),
+        };
+        let mut centre = mean(&examples);
+        let length = dot(&centre, &centre).sqrt();
+        if length > 0.0 {
+            centre.iter_mut().for_each(|value| *value /= length);
+        }
+        Self { wording, centre, examples }
+    }
+
+    /// Cosines with the examples: with their mean, and with the nearest.
+    fn shots(&self, vector: &[f32]) -> [f32; 2] {
+        let nearest = self.examples.iter().map(|example| dot(vector, example)).reduce(f32::max);
+        [dot(vector, &self.centre), nearest.unwrap_or_default()]
     }
 }
 
@@ -93,16 +157,12 @@ fn wordings(route: &Route) -> [String; 3] {
     [format!("{name}: {}", route.description), name, route.description.clone()]
 }
 
-/// The mean of the wordings' vectors: a dot product with a text's vector is the mean cosine over the wordings.
-fn mean(route: &Route, embed: impl Fn(&[u32]) -> Vec<f32>) -> Vec<f32> {
-    let wordings = wordings(route);
-    let share = 1.0 / count(wordings.len());
-    let mut vectors = wordings.iter().map(|wording| embed(&MODEL.tokenize(wording)));
-    let mut sum = vectors.next().unwrap_or_default();
+fn mean(vectors: &[Vec<f32>]) -> Vec<f32> {
+    let share = 1.0 / count(vectors.len().max(1));
+    let mut sum = vectors.first().map_or_else(Vec::new, |first| vec![0.0; first.len()]);
     for vector in vectors {
-        sum.iter_mut().zip(vector).for_each(|(sum, value)| *sum += value);
+        sum.iter_mut().zip(vector).for_each(|(sum, value)| *sum += share * value);
     }
-    sum.iter_mut().for_each(|value| *value *= share);
     sum
 }
 

@@ -24,16 +24,17 @@ pub(super) const SURE: f32 = 0.9;
 
 /// Static tables and words alone.
 pub(super) const STATIC: Fitted = Fitted {
-    likeness: [13.056, 4.626, 0.0],
+    likeness: [13.056, 4.626, 0.0, 0.0, 0.0, 0.0, 0.0],
     length: 0.088,
     stay: [9.976, -3.135, 0.154],
     none: [0.542, -0.146, 0.694, -0.119, 0.012],
 };
 
 /// With the encoder.
-pub(super) const BOTH: Fitted = Fitted {
-    likeness: [13.056, 4.626, 10.0],
-    length: 0.088,
-    stay: [9.976, -3.135, 0.154],
-    none: [0.542, -0.146, 0.694, -0.119, 0.012],
-};
+pub(super) const BOTH: Fitted = STATIC;
+
+/// Static tables and words, where every route has examples.
+pub(super) const STATIC_SHOTS: Fitted = STATIC;
+
+/// With the encoder, where every route has examples.
+pub(super) const BOTH_SHOTS: Fitted = STATIC;

@@ -27,8 +27,8 @@ pub(super) struct Lexical {
 impl Lexical {
     /// Indexes the route texts.
     #[expect(clippy::cast_precision_loss, reason = "counts of words and routes")]
-    pub(super) fn new<'a>(texts: impl Iterator<Item = &'a str>) -> Self {
-        let documents: Vec<Vec<String>> = texts.map(|text| stems(text).collect()).collect();
+    pub(super) fn new(texts: impl Iterator<Item = impl AsRef<str>>) -> Self {
+        let documents: Vec<Vec<String>> = texts.map(|text| stems(text.as_ref()).collect()).collect();
         let total: usize = documents.iter().map(Vec::len).sum();
         let average = (total as f32 / documents.len().max(1) as f32).max(1.0);
         let mut counts: HashMap<String, Vec<(usize, f32)>> = HashMap::new();

@@ -61,6 +61,12 @@ impl Embedded {
         Self { routes: Prepared::new(routes, encoder && cfg!(feature = "encoder")) }
     }
 
+    /// For each route, the domain route that it belongs to, if there are any.
+    #[must_use]
+    pub fn domains(&self, routes: &[Route]) -> Vec<Option<usize>> {
+        self.routes.domains(routes)
+    }
+
     /// Scores a conversation. Without text of the person, or without routes, nothing fits.
     #[must_use]
     pub fn score(&self, turns: &[Turn<'_>]) -> Scores {
@@ -84,7 +90,12 @@ impl Embedded {
         let first = seen.len().saturating_sub(MAX_ENCODED);
         let mut belief: Option<Vec<f32>> = None;
         for (turn, features) in seen.iter().enumerate() {
-            let fitted = if tier == Tier::Encoder && turn >= first { &fitted::BOTH } else { &fitted::STATIC };
+            let fitted = match (tier == Tier::Encoder && turn >= first, self.routes.has_examples) {
+                (false, false) => &fitted::STATIC,
+                (false, true) => &fitted::STATIC_SHOTS,
+                (true, false) => &fitted::BOTH,
+                (true, true) => &fitted::BOTH_SHOTS,
+            };
             belief = Some(update(belief.as_deref(), &features.evidence(fitted), fitted));
         }
         match belief.map(|mut belief| (belief.pop(), belief)) {

@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn the_weights_are_whole() {
-        assert_eq!(Model::new("a\nb", [DISTILLED, TRAINED]).unwrap_err(), "a piece is missing: [UNK]");
+        assert_eq!(Model::new("a\nb", [DISTILLED, TRAINED]).unwrap_err(), "the vocabulary has no [UNK]");
         let vector = MODEL.embed(&MODEL.tokenize("hello"));
         assert!((vector.iter().map(|value| value * value).sum::<f32>() - 1.0).abs() < 1e-5);
     }
