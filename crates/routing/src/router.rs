@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::models::{Found, Models, Target};
 use crate::preference::cascade::{Cascade, Failure, Question, Reply, Step as Scoring, Verdict, Waiting};
+use crate::preference::explain::Explanation;
 use crate::preference::reading::{self, Reading, Stripped, table::Harness};
 use crate::preference::{RawTurn, Turn};
 
@@ -190,6 +191,16 @@ impl Router {
         }
     }
 
+    /// What drove the embedded scorer's verdict on a conversation; nothing if there was nothing to decide.
+    #[must_use]
+    pub fn explain(&self, turns: Vec<RawTurn<'_>>) -> Explanation {
+        let Reading { turns, call, .. } = reading::read(turns);
+        match call {
+            Some(_) => Explanation::default(),
+            None => self.cascade.explain(&turns),
+        }
+    }
+
     /// Goes on with a router model's answer, as [`Cascade::read`] reads it, or why there is none.
     ///
     /// # Errors
@@ -249,6 +260,7 @@ fn housekeeping(harness: Harness) -> Verdict {
         router_scores: Vec::new(),
         escalated: false,
         scorer: None,
+        tier: None,
         reason: format!("the last message is a housekeeping call of {}", harness.name()),
         notes: Vec::new(),
     }

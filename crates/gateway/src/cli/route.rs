@@ -1,65 +1,100 @@
 //! `waypost route`: where a prompt would go, and why, without calling any model.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use anyhow::{Context, anyhow, bail};
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::Instant;
-use waypost_dialect::envelope;
+use waypost_dialect::envelope::{self, Envelope};
 use waypost_routing::preference::cascade::Failure;
+use waypost_routing::preference::explain::{Effect, Explanation};
 use waypost_routing::router::{Decision, NoDecision, Step};
 
 use super::Stop;
 use super::table::table;
-use crate::proxy::decide;
+use crate::proxy::page;
 use crate::runtime::Runtime;
 use crate::telemetry::record::Record;
+
+/// Words that are shown.
+const SHOWN: usize = 6;
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
     /// The configuration
     config: PathBuf,
     /// What the user says; `-` reads a whole request body (JSON with `messages`, `input` or `contents`) from standard input
-    prompt: String,
+    #[arg(required_unless_present = "replay")]
+    prompt: Option<String>,
     /// The model that the request names, if any
     #[arg(long, value_name = "NAME")]
     model: Option<String>,
-    /// Print the decision as JSON, as `POST /routing/v1/chat/completions` answers it
+    /// Print the decision as JSON, as `POST /routing/v1/chat/completions?explain` answers it, with the request and the
+    /// configuration's hash: a record that can be replayed
     #[arg(long)]
     json: bool,
+    /// Decide once more what a record of `--json` decided, and fail if the answer is another one
+    #[arg(long, value_name = "RECORD", conflicts_with_all = ["prompt", "model"])]
+    replay: Option<PathBuf>,
+}
+
+/// A decision with all that is known about it.
+struct Told {
+    decision: Decision,
+    record: Record,
+    explanation: Explanation,
+    /// What the router would have chosen, where the request names a model.
+    instead: Option<Decision>,
 }
 
 pub(super) fn run(options: &Options) -> Result<(), Stop> {
     let (_, loaded) = super::load(Some(&options.config))?;
     let runtime = Runtime::new(&loaded.config).map_err(anyhow::Error::msg)?;
-    let body = match options.prompt.as_str() {
-        "-" => std::io::read_to_string(std::io::stdin())?,
+    let hash = config_hash(&options.config)?;
+    if let Some(path) = &options.replay {
+        return Ok(replay(&runtime, &hash, path)?);
+    }
+    let body = match options.prompt.as_deref() {
+        Some("-") => std::io::read_to_string(std::io::stdin())?,
         prompt => json!({"messages": [{"role": "user", "content": prompt}]}).to_string(),
     };
     let envelope = envelope::peek_any(body.as_bytes())?;
     let asked = options.model.as_deref().or(envelope.model.as_deref());
-    let mut record = Record::open("waypost route");
-    record.asked(asked, envelope.stream);
-    let started = Instant::now();
-    let decided = offline(&runtime, asked, &envelope);
-    record.decision = started.elapsed();
-    let decision = decided.map_err(|none| anyhow::anyhow!("{none}"))?;
-    record.decided(&decision, &runtime.route_names);
+    let told = tell(&runtime, asked, &envelope)?;
     if options.json {
-        anstream::println!("{}", decide::page(&runtime, &decision, &record));
+        let mut page = page(&runtime, &told);
+        page["config_hash"] = hash.into();
+        page["request"] = json!({"model": asked, "body": serde_json::from_str::<Value>(&body)?});
+        anstream::println!("{page}");
     } else {
-        print(&runtime, &decision, &record);
+        print(&runtime, &told);
     }
     Ok(())
 }
 
+fn tell(runtime: &Runtime, asked: Option<&str>, envelope: &Envelope<'_>) -> anyhow::Result<Told> {
+    let mut record = Record::open("waypost route");
+    record.asked(asked, envelope.stream);
+    let started = Instant::now();
+    let decided = offline(runtime, asked, envelope);
+    record.decision = started.elapsed();
+    let decision = decided.map_err(|none| anyhow!("{none}"))?;
+    record.decided(&decision, &runtime.route_names);
+    let instead = match decision.verdict {
+        Some(_) => None,
+        None => offline(runtime, None, envelope).ok().filter(|instead| instead.verdict.is_some()),
+    };
+    let explanation = match decision.verdict {
+        Some(_) => runtime.router.explain(envelope.turns()),
+        None => Explanation::default(),
+    };
+    Ok(Told { decision, record, explanation, instead })
+}
+
 /// Decides without a call: a router model counts as one that cannot be reached.
-fn offline(
-    runtime: &Runtime,
-    asked: Option<&str>,
-    envelope: &envelope::Envelope<'_>,
-) -> Result<Decision, NoDecision> {
+fn offline(runtime: &Runtime, asked: Option<&str>, envelope: &Envelope<'_>) -> Result<Decision, NoDecision> {
     let router = &runtime.router;
     match router.start(asked, || envelope.turns())? {
         Step::Decided(decision) => Ok(decision),
@@ -67,11 +102,69 @@ fn offline(
     }
 }
 
-fn print(runtime: &Runtime, decision: &Decision, record: &Record) {
+fn page(runtime: &Runtime, told: &Told) -> Value {
+    let mut page = page::page(runtime, &told.decision, &told.record);
+    page["explanation"] = page::explanation(runtime, &told.explanation);
+    if let Some(instead) = &told.instead {
+        page["by_preference"] = page::page(runtime, instead, &told.record);
+    }
+    page
+}
+
+/// Identifies all that a decision depends on: the configuration's text and this program's version, whose weights are
+/// part of it.
+fn config_hash(path: &Path) -> anyhow::Result<String> {
+    let mut bytes = std::fs::read(path)?;
+    bytes.extend_from_slice(env!("CARGO_PKG_VERSION").as_bytes());
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &bytes);
+    let hex: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(format!("sha256:{hex}"))
+}
+
+/// The parts of a decision that must come out the same.
+const DECIDED: [&str; 6] = ["models", "route", "method", "confidence", "scores", "none_probability"];
+
+fn replay(runtime: &Runtime, hash: &str, path: &Path) -> anyhow::Result<()> {
+    let name = path.display();
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {name}"))?;
+    let before: Value = serde_json::from_str(&text).with_context(|| format!("{name} is not a record"))?;
+    let then = before["config_hash"].as_str().with_context(|| format!("{name} has no `config_hash`"))?;
+    let body = before["request"]["body"].to_string();
+    let envelope = envelope::peek_any(body.as_bytes()).map_err(|error| anyhow!("{name}: {error}"))?;
+    let told = tell(runtime, before["request"]["model"].as_str(), &envelope)?;
+    let now = page::page(runtime, &told.decision, &told.record);
+    let changed: Vec<&str> = DECIDED.into_iter().filter(|key| now.get(key) != before.get(key)).collect();
+    let same = then == hash;
+    match (changed.is_empty(), same) {
+        (true, true) => anstream::println!("the same decision, under the same configuration"),
+        (true, false) => anstream::println!("the same decision; the configuration has changed since"),
+        (false, _) => {
+            for key in &changed {
+                let show = |page: &Value| page.get(key).map_or_else(|| "–".to_owned(), Value::to_string);
+                anstream::println!("{key}: {} then, {} now", show(&before), show(&now));
+            }
+            let why =
+                if same { "under the same configuration" } else { "the configuration has changed since" };
+            bail!("another decision ({why})");
+        }
+    }
+    Ok(())
+}
+
+fn print(runtime: &Runtime, told: &Told) {
+    let Told { decision, record, explanation, instead } = told;
     let route = record.route.clone().unwrap_or_else(|| Arc::from("none"));
     anstream::println!("models    {}", runtime.target_names(&decision.targets).join(", "));
     anstream::println!("route     {route}");
     anstream::println!("decision  {}", record.decision_text());
+    let name = |route: Option<usize>| {
+        route.and_then(|route| runtime.route_names.get(route)).map_or("none", |name| &**name)
+    };
+    if let Some(instead) = instead {
+        let chosen = runtime.target_names(&instead.targets).join(", ");
+        let (method, route) = (decision.method.name(), name(instead.route));
+        anstream::println!("override  by {method}: without it, route {route} and {chosen}");
+    }
     let Some(verdict) = &decision.verdict else { return };
     anstream::println!("reason    {}", verdict.reason);
     for note in &verdict.notes {
@@ -82,12 +175,29 @@ fn print(runtime: &Runtime, decision: &Decision, record: &Record) {
         anstream::println!("stripped  {rule}: {bytes} bytes of turn {turn}");
     }
     let Some(none) = verdict.none_probability else { return };
-    let mut table = table(&["route", "probability"]);
+    let mut probabilities = table(&["route", "probability"]);
     for (route, probability) in &verdict.scores {
-        if let Some(name) = runtime.route_names.get(*route) {
-            table.add_row([name.to_string(), format!("{:5.1} %", probability * 100.0)]);
-        }
+        probabilities.add_row([name(Some(*route)).to_owned(), format!("{:5.1} %", probability * 100.0)]);
     }
-    table.add_row(["(none fits)".to_owned(), format!("{:5.1} %", none * 100.0)]);
-    anstream::println!("{table}");
+    probabilities.add_row(["(none fits)".to_owned(), format!("{:5.1} %", none * 100.0)]);
+    anstream::println!("{probabilities}");
+    let effects = explanation.turns.iter().chain(explanation.words.iter().take(SHOWN));
+    let mut driven = table(&["left out", "effect", "would go to"]);
+    for effect in effects.filter(|effect| effect.flips_to.is_some() || effect.effect.abs() >= 0.0005) {
+        driven.add_row([
+            what(effect),
+            format!("{:+5.1} points", effect.effect * 100.0),
+            effect.flips_to.map_or("", name).to_owned(),
+        ]);
+    }
+    if driven.row_count() > 0 {
+        anstream::println!("What drove it (how much less probable the verdict is without it):\n{driven}");
+    }
+}
+
+fn what(effect: &Effect) -> String {
+    match &effect.words {
+        Some(words) => format!("“{words}”"),
+        None => format!("turn {}", effect.turn),
+    }
 }

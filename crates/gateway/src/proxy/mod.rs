@@ -3,13 +3,18 @@
 pub mod decide;
 pub mod forward;
 pub mod ingress;
+pub mod page;
 pub mod stream;
 
 mod attempt;
 mod boundary;
 
+use std::sync::Arc;
+
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
+use serde_json::Value;
 use waypost_dialect::envelope;
 use waypost_dialect::error::ApiError;
 
@@ -63,13 +68,27 @@ async fn serve(
     // Decide: by name, by alias or by preference; the reason goes into the record.
     let decision = decide::decide(worker, &envelope, record).await?;
     if endpoint.operation == Operation::Decide {
-        return Ok(Outcome::Decision(decide::page(&worker.runtime, &decision, record)));
+        let mut page = page::page(&worker.runtime, &decision, record);
+        if head.uri.query().is_some_and(|query| query.split('&').any(|part| part == "explain")) {
+            page["explanation"] = explanation(worker, body.clone()).await;
+        }
+        return Ok(Outcome::Decision(page.to_string()));
     }
     // Attempt: the decision's targets in order, until one answers.
     let asked =
         forward::Asked { client: endpoint.dialect, headers: &head.headers, body: &body, envelope: &envelope };
     forward::send(worker, &asked, &decision.targets, record).await.map(Outcome::Answer)
     // The answer goes to the client in `stream::respond`: bytes as they come where the dialects agree, else translated.
+}
+
+/// What drove a decision. It asks the scorer dozens of times, so it must not hold up the other requests of this worker.
+async fn explanation(worker: &Worker, body: Bytes) -> Value {
+    let runtime = Arc::clone(&worker.runtime);
+    let explain = move || {
+        let envelope = envelope::peek(&body).ok()?;
+        Some(page::explanation(&runtime, &runtime.router.explain(envelope.turns())))
+    };
+    tokio::task::spawn_blocking(explain).await.ok().flatten().unwrap_or_default()
 }
 
 /// The headers that say what was decided and why.

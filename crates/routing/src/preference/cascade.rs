@@ -6,7 +6,7 @@
 //! [`Cascade::start`] gives the question, the caller puts it, [`Cascade::resume`] reads the answer. Whatever goes wrong
 //! there, the embedded scorer's verdict stands and a note says so.
 
-use super::embedded::{Embedded, Scores};
+use super::embedded::{Embedded, Scores, Tier};
 use super::explain::{self, Explanation, Opinion};
 use super::judge::{self, Policy};
 use super::router_model::{Answer, Protocol, RouterModel};
@@ -55,6 +55,8 @@ pub struct Verdict {
     pub escalated: bool,
     /// Who found it; `None` if there was nothing to ask.
     pub scorer: Option<ScorerKind>,
+    /// How far the embedded scorer had to look, if it was asked.
+    pub tier: Option<Tier>,
     /// Why, as a clause that can stand alone or inside a sentence.
     pub reason: String,
     /// What went wrong on the way.
@@ -71,6 +73,7 @@ impl Verdict {
             router_scores: Vec::new(),
             escalated: false,
             scorer,
+            tier: None,
             reason,
             notes: Vec::new(),
         }
@@ -257,12 +260,12 @@ impl Cascade {
                 vec![format!("{name} answered `{said}`, which is no route here")],
             ),
         };
-        let (scores, none_probability) = match embedded {
+        let (scores, none_probability, tier) = match embedded {
             Some(found) => {
                 reason = format!("{reason}; the embedded scorer was not sure ({})", found.reason);
-                (found.scores, found.none_probability)
+                (found.scores, found.none_probability, found.tier)
             }
-            None => (Vec::new(), None),
+            None => (Vec::new(), None, None),
         };
         let scorer = ScorerKind::RouterModel(router.model.protocol());
         Verdict {
@@ -271,6 +274,7 @@ impl Cascade {
             scores,
             none_probability,
             router_scores: reply.shares,
+            tier,
             escalated: true,
             notes,
             ..Verdict::none(reason, Some(scorer))
@@ -289,6 +293,7 @@ impl Cascade {
             confidence: Some(judgement.confidence),
             scores,
             none_probability: Some(found.none),
+            tier: Some(found.tier),
             ..Verdict::none(judgement.reason, Some(ScorerKind::Embedded))
         };
         (verdict, judgement.sure)
@@ -319,7 +324,6 @@ impl Cascade {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::embedded::Tier;
     use super::*;
 
     fn routes(names: &[&str]) -> Vec<Route> {
@@ -339,7 +343,9 @@ mod tests {
     fn judged(names: &[&str], scores: &[(&str, f32)], none: f32) -> Verdict {
         let cascade = Cascade::new(routes(names), Scoring::new(None));
         let score = |index: &usize| scores.iter().find(|(name, _)| *name == names[*index]).unwrap().1;
-        cascade.judge(&Scores { routes: cascade.order.iter().map(score).collect(), none, tier: Tier::Static }).0
+        cascade
+            .judge(&Scores { routes: cascade.order.iter().map(score).collect(), none, tier: Tier::Static })
+            .0
     }
 
     /// A verdict with names in place of indices.

@@ -105,6 +105,17 @@ impl Embedded {
     }
 }
 
+impl Tier {
+    /// The word in answers and logs.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Static => "static",
+            Self::Encoder => "encoder",
+        }
+    }
+}
+
 impl Scores {
     /// How far the likeliest of all routes and "none fits" leads the next.
     #[must_use]
