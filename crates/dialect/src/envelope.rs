@@ -91,8 +91,9 @@ pub fn peek_any(body: &[u8]) -> Result<Envelope<'_>, RequestError> {
         (None, None, Some(contents)) => ("contents", contents),
         (None, None, None) => return Err(field("messages", "missing field `messages`")),
     };
-    let Items(items) = serde_json::from_str(raw.get())
-        .map_err(|_| field(name, &format!("expected a list of messages, found {}", kind(raw.get()))))?;
+    let Items(items) = serde_json::from_str(raw.get()).map_err(|error| {
+        field(name, &format!("expected a string or a list of messages: {}", plain(&error)))
+    })?;
     envelope(body, &fields, items)
 }
 
@@ -310,7 +311,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Items<'a> {
                 let items: Vec<ItemPeek<'de>> = serde_json::from_str(raw.get()).map_err(de::Error::custom)?;
                 Ok(Self(items.into_iter().map(|ItemPeek(message)| message).collect()))
             }
-            _ => Err(de::Error::custom("neither a string nor a list")),
+            _ => Err(de::Error::custom(format_args!("found {}", kind(raw.get())))),
         }
     }
 }

@@ -409,6 +409,48 @@ mod tests {
     }
 
     #[test]
+    fn a_harness_that_calls_for_itself_gets_the_default() {
+        let call = "Please write a 5-10 word title for the following conversation: write a poem";
+        let said = |router: &Router, asked| {
+            let turn = Turn { role: Role::User, text: call.into() };
+            match router.start(asked, || vec![turn.into()]) {
+                Ok(Step::Decided(decision)) => Ok(decision),
+                Ok(Step::Ask(..)) => panic!("there is nothing to ask about"),
+                Err(none) => Err(none.to_string()),
+            }
+        };
+        let decision = said(&PLAIN.router(), None).unwrap();
+        let verdict = decision.verdict.unwrap();
+        assert_eq!((decision.method, verdict.route, verdict.scorer), (Method::Default, None, None));
+        assert_eq!(verdict.reason, "the last message is a housekeeping call of Claude Code");
+        let stripped = Stripped { turn: 0, rule: "claude-code/title", bytes: call.len() };
+        assert_eq!(decision.stripped, [stripped]);
+        let always = Setup { mode: Mode::Always, ..PLAIN }.router();
+        assert_eq!(said(&always, Some("fast")).unwrap().method, Method::Alias);
+        assert_eq!(
+            said(&Setup { default: false, ..PLAIN }.router(), None).unwrap_err(),
+            "no model was named, the last message is a housekeeping call of Claude Code, and there is no default model; \
+             name a model, or mark one with `default: true`"
+        );
+    }
+
+    #[test]
+    fn envelopes_are_taken_out_before_anybody_is_asked() {
+        let router = PLAIN.router();
+        let turn = Turn {
+            role: Role::User,
+            text: "<system-reminder>\nsecret\n</system-reminder>\nwrite a poem".into(),
+        };
+        let Ok(Step::Ask(question, pending)) = router.start(None, || vec![turn.into()]) else {
+            panic!("not asked")
+        };
+        let body = String::from_utf8(question.body).unwrap();
+        assert!(body.contains("write a poem") && !body.contains("secret"), "{body}");
+        let decision = router.resume(pending, Err(&Failure::Deadline)).unwrap();
+        assert_eq!(decision.stripped.len(), 1);
+    }
+
+    #[test]
     fn an_alias_may_be_called_auto() {
         let setup = Setup { aliases: &[("fast", &["gpt-4o"]), ("auto", &["azure/gpt-4o"])], ..PLAIN };
         assert_eq!(setup.decide(Some("auto"), "code"), "alias: 1:gpt-4o");

@@ -107,7 +107,7 @@ impl<'de> Visitor<'de> for Part {
             Some("text" | "input_text" | "output_text") => text,
             Some(other) => mention(other).map(Cow::Borrowed),
             None if thought => None,
-            None => text.or(media.map(Cow::Borrowed)),
+            None => text.or_else(|| media.map(Cow::Borrowed)),
         }))
     }
     fn visit_borrowed_str<E>(self, text: &'de str) -> Result<PartText<'de>, E> {

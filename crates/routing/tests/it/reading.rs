@@ -16,7 +16,7 @@ use waypost_routing::preference::reading::{Reading, read};
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Fixture {
-    /// Whose requests these are, as `Harness` spells it.
+    /// Whose requests these are.
     #[serde(rename = "harness")]
     _harness: String,
     /// Where the format is published.
@@ -176,10 +176,10 @@ fn nothing_is_copied_where_nothing_is_stripped() {
 /// A quadratic step would run for minutes, so a passing test is the measurement.
 #[test]
 fn hostile_sizes_take_linear_time() {
-    const SIZE: usize = 2 << 20;
+    const SIZE: usize = 1 << 20;
     let fill = |unit: &str| unit.repeat(SIZE / unit.len());
     for text in [
-        fill("<system-reminder>\n").repeat(5),
+        fill("<system-reminder>\n").repeat(10),
         fill("<task>\n") + "</task>",
         fill("<task>\n<feedback>\n") + "</task></feedback>",
         fill("<system-reminder></system-reminder>"),

@@ -56,7 +56,7 @@ fn blocks(text: &str, run: Range<usize>, floor: usize, found: &mut Vec<(Range<us
         let open = block.take();
         if letters >= LINE {
             wrapped = open.is_some();
-            block = Some(open.map_or(this.clone(), |block| block.start..this.end));
+            block = Some(open.map_or_else(|| this.clone(), |block| block.start..this.end));
         } else {
             // The last line of wrapped base64 is a short one.
             close(open.map(|block| block.start..if wrapped && letters > 0 { this.end } else { block.end }));

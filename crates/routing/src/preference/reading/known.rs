@@ -26,8 +26,8 @@ impl Tag {
 
 pub(super) struct Known {
     pub(super) tags: HashMap<&'static str, Tag>,
-    /// Rows that are known by how a part begins.
-    pub(super) beginnings: Vec<&'static Rule>,
+    /// Rows that are known by how a part begins, by the first byte, in the table's order.
+    beginnings: HashMap<u8, Vec<&'static Rule>>,
     /// Rows that are known by what a part is, when all else is stripped.
     pub(super) wholes: Vec<(&'static Rule, &'static str)>,
     pub(super) tails: Vec<(&'static Rule, Finder<'static>)>,
@@ -35,10 +35,17 @@ pub(super) struct Known {
     pub(super) replies: Vec<(&'static Rule, &'static str)>,
 }
 
+impl Known {
+    /// The rows that may be how `text` begins.
+    pub(super) fn beginnings(&self, text: &str) -> &[&'static Rule] {
+        text.as_bytes().first().and_then(|first| self.beginnings.get(first)).map_or(&[], Vec::as_slice)
+    }
+}
+
 pub(super) static KNOWN: LazyLock<Known> = LazyLock::new(|| {
     let mut known = Known {
         tags: HashMap::new(),
-        beginnings: Vec::new(),
+        beginnings: HashMap::new(),
         wholes: Vec::new(),
         tails: Vec::new(),
         replies: Vec::new(),
@@ -58,14 +65,17 @@ pub(super) static KNOWN: LazyLock<Known> = LazyLock::new(|| {
             Kind::Tail(words) => known.tails.push((rule, Finder::new(words))),
             Kind::Reply(words) => known.replies.push((rule, words)),
             Kind::WholePart(words) | Kind::WholeCall(words) => known.wholes.push((rule, words)),
-            Kind::Part(_)
-            | Kind::Result(..)
-            | Kind::Observation(..)
-            | Kind::Summary(_)
-            | Kind::Restart(_)
-            | Kind::Preface(..)
-            | Kind::Call(_)
-            | Kind::FirstCall(_) => known.beginnings.push(rule),
+            Kind::Part(words)
+            | Kind::Result(words, _)
+            | Kind::Observation(words, _)
+            | Kind::Summary(words)
+            | Kind::Restart(words)
+            | Kind::Preface(words, _)
+            | Kind::Call(words)
+            | Kind::FirstCall(words) => {
+                let first = words.as_bytes().first().copied().unwrap_or_default();
+                known.beginnings.entry(first).or_default().push(rule);
+            }
         }
     }
     known

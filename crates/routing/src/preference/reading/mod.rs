@@ -102,11 +102,11 @@ impl<'a> Reader<'a> {
                     Kind::Summary(_) => self.summary = Some((self.turns.len(), number, rule, part)),
                     Kind::Restart(_) => self.restart(number, rule),
                     Kind::FirstCall(_) => self.first_call = Some(rule),
-                    _ => kept.extend(self.compose(number, part, scanned.kept, true)),
+                    _ => kept.extend(self.compose(number, part, &scanned.kept, true)),
                 }
             } else {
                 let stripped = !scanned.stripped.is_empty();
-                kept.extend(self.compose(number, part, scanned.kept, stripped));
+                kept.extend(self.compose(number, part, &scanned.kept, stripped));
             }
         }
         self.push(Role::User, kept);
@@ -124,7 +124,7 @@ impl<'a> Reader<'a> {
         let mut kept = Vec::with_capacity(1);
         for part in parts {
             let whole = 0..part.len();
-            kept.extend(self.compose(number, part, vec![whole], false));
+            kept.extend(self.compose(number, part, &[whole], false));
         }
         self.push(Role::Assistant, kept);
     }
@@ -145,7 +145,7 @@ impl<'a> Reader<'a> {
         &mut self,
         number: usize,
         part: Cow<'a, str>,
-        pieces: Vec<Range<usize>>,
+        pieces: &[Range<usize>],
         stripped: bool,
     ) -> Option<Cow<'a, str>> {
         let mut text = String::new();

@@ -227,10 +227,7 @@ impl<'s> Scanner<'s> {
 
     /// The row for a part that begins so; for a preface, how long it is.
     fn rule_for(&self, said: &str) -> Option<(&'static Rule, Option<usize>)> {
-        if said.is_empty() {
-            return None;
-        }
-        KNOWN.beginnings.iter().find_map(|rule| match rule.kind {
+        KNOWN.beginnings(said).iter().find_map(|rule| match rule.kind {
             Kind::Part(words) | Kind::Summary(words) | Kind::Restart(words) | Kind::Call(words) => {
                 begins(said, words).then_some((*rule, None))
             }
@@ -326,8 +323,9 @@ fn line_begins(text: &str, at: usize) -> bool {
 /// The first line, if it is no longer than headings are.
 fn first_line(text: &str) -> &str {
     let bytes = text.as_bytes();
-    let line = memchr(b'\n', bytes.get(..MAX_HEADING).unwrap_or(bytes));
-    text.get(..line.unwrap_or(text.len().min(MAX_HEADING))).unwrap_or_default().trim_end()
+    let most = text.len().min(MAX_HEADING);
+    let line = memchr(b'\n', bytes.get(..most).unwrap_or(bytes));
+    text.get(..line.unwrap_or(most)).unwrap_or_default().trim_end()
 }
 
 /// Where the line ends that begins with `marker`: the first such line.
