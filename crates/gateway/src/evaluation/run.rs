@@ -1,5 +1,4 @@
-//! Deciding labelled conversations: every turn with what stands before it, on all cores; then again some of them, one
-//! at a time, for the time that a decision takes.
+//! Deciding labelled conversations: every turn with what stands before it.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,7 +11,7 @@ use waypost_routing::preference::cascade::{Cascade, Failure, Step, Verdict};
 use super::suite::{Conversation, Group, Label};
 
 /// As many decisions of a group are timed: enough for a 99th percentile.
-const TIMED: usize = 1000;
+const TIMED: usize = 400;
 
 /// One decided turn.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -47,16 +46,22 @@ pub struct Run {
 }
 
 /// Decides all labelled turns of a group. `cascades` has one for each set; `done` is called after each conversation.
+///
+/// Some conversations, spread evenly, are decided and timed first, turn by turn and one at a time: threads that share a
+/// core would be timed waiting for each other, and a turn that was decided before is remembered. The others follow on
+/// all cores.
 #[must_use]
 pub fn run(group: &Group, cascades: &[&Cascade], done: &(dyn Fn() + Sync)) -> Run {
-    let conversations = decide_all(group, cascades, done);
-    let turns = conversations.iter().map(|(_, outcomes)| outcomes.len()).sum::<usize>();
-    Run { times: time_some(group, cascades, turns), conversations }
-}
-
-fn decide_all(group: &Group, cascades: &[&Cascade], done: &(dyn Fn() + Sync)) -> Vec<(usize, Vec<Outcome>)> {
+    let turns: usize = group.conversations.iter().map(|conversation| labelled(conversation).count()).sum();
+    let step = turns.div_ceil(TIMED).max(1);
+    let mut times = Vec::new();
+    let mut decided = Vec::with_capacity(group.conversations.len());
+    for (index, conversation) in group.conversations.iter().enumerate().step_by(step) {
+        decided.push((index, decide(cascades, conversation, Some(&mut times))));
+        done();
+    }
     let next = AtomicUsize::new(0);
-    let finished = Mutex::new(Vec::with_capacity(group.conversations.len()));
+    let finished = Mutex::new(decided);
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
         for _ in 0..workers.min(group.conversations.len()) {
@@ -65,10 +70,10 @@ fn decide_all(group: &Group, cascades: &[&Cascade], done: &(dyn Fn() + Sync)) ->
                 loop {
                     let index = next.fetch_add(1, Ordering::Relaxed);
                     let Some(conversation) = group.conversations.get(index) else { break };
-                    let cascade = cascades.get(conversation.set);
-                    let outcomes = cascade.map(|cascade| decide(cascade, conversation)).unwrap_or_default();
-                    mine.push((index, (conversation.set, outcomes)));
-                    done();
+                    if !index.is_multiple_of(step) {
+                        mine.push((index, decide(cascades, conversation, None)));
+                        done();
+                    }
                 }
                 if let Ok(mut finished) = finished.lock() {
                     finished.extend(mine);
@@ -76,15 +81,27 @@ fn decide_all(group: &Group, cascades: &[&Cascade], done: &(dyn Fn() + Sync)) ->
             });
         }
     });
-    let mut finished = finished.into_inner().unwrap_or_default();
-    finished.sort_by_key(|(index, _)| *index);
-    finished.into_iter().map(|(_, decided)| decided).collect()
+    let mut decided = finished.into_inner().unwrap_or_default();
+    decided.sort_by_key(|(index, _)| *index);
+    Run { conversations: decided.into_iter().map(|(_, decided)| decided).collect(), times }
 }
 
-fn decide(cascade: &Cascade, conversation: &Conversation) -> Vec<Outcome> {
+/// The conversation's set and outcomes.
+fn decide(
+    cascades: &[&Cascade],
+    conversation: &Conversation,
+    mut times: Option<&mut Vec<Duration>>,
+) -> (usize, Vec<Outcome>) {
+    let Some(cascade) = cascades.get(conversation.set) else { return (conversation.set, Vec::new()) };
     let turns = turns(conversation);
     let outcome = |(message, label): (usize, Label)| {
-        let verdict = verdict(cascade, turns.get(..=message)?);
+        let so_far = turns.get(..=message)?;
+        let started = Instant::now();
+        let verdict = verdict(cascade, so_far);
+        let took = started.elapsed();
+        if let Some(times) = &mut times {
+            times.push(took);
+        }
         Some(Outcome {
             label,
             predicted: verdict.route.map_or(Label::Other, Label::Route),
@@ -93,7 +110,7 @@ fn decide(cascade: &Cascade, conversation: &Conversation) -> Vec<Outcome> {
             message,
         })
     };
-    labelled(conversation).filter_map(outcome).collect()
+    (conversation.set, labelled(conversation).filter_map(outcome).collect())
 }
 
 /// The router's verdict, where no router model is asked.
@@ -115,27 +132,4 @@ pub fn turns(conversation: &Conversation) -> Vec<Turn<'_>> {
 fn labelled(conversation: &Conversation) -> impl Iterator<Item = (usize, Label)> {
     let messages = conversation.messages.iter().enumerate();
     messages.filter_map(|(index, message)| Some((index, message.label?)))
-}
-
-/// Times decisions that are spread evenly over the group. One at a time: threads that share a core would be timed
-/// waiting for each other.
-fn time_some(group: &Group, cascades: &[&Cascade], turns: usize) -> Vec<Duration> {
-    let step = turns.div_ceil(TIMED).max(1);
-    let mut times = Vec::with_capacity(turns / step + 1);
-    let mut number = 0_usize;
-    for conversation in &group.conversations {
-        let Some(cascade) = cascades.get(conversation.set) else { continue };
-        let said = self::turns(conversation);
-        for (message, _) in labelled(conversation) {
-            let wanted = number.is_multiple_of(step);
-            number += 1;
-            if let Some(so_far) = said.get(..=message).filter(|_| wanted) {
-                let started = Instant::now();
-                let found = verdict(cascade, so_far);
-                times.push(started.elapsed());
-                drop(found);
-            }
-        }
-    }
-    times
 }
