@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
-use waypost_routing::preference::Turn;
+use waypost_dialect::envelope::RawTurn;
 use waypost_routing::preference::cascade::{Cascade, Failure, Step, Verdict};
+use waypost_routing::preference::reading::{self, Reading};
 
-use super::suite::{Conversation, Group, Label};
+use super::suite::{Conversation, Group, Label, Message};
 
 /// As many decisions of a group are timed: enough for a 99th percentile.
 const TIMED: usize = 400;
@@ -93,40 +94,49 @@ fn decide(
     mut times: Option<&mut Vec<Duration>>,
 ) -> (usize, Vec<Outcome>) {
     let Some(cascade) = cascades.get(conversation.set) else { return (conversation.set, Vec::new()) };
-    let turns = turns(conversation);
     let outcome = |(message, label): (usize, Label)| {
-        let so_far = turns.get(..=message)?;
+        let so_far = turns(conversation.messages.get(..=message)?);
         let started = Instant::now();
         let verdict = verdict(cascade, so_far);
         let took = started.elapsed();
         if let Some(times) = &mut times {
             times.push(took);
         }
+        let best = verdict.as_ref().and_then(|verdict| verdict.scores.first());
         Some(Outcome {
             label,
-            predicted: verdict.route.map_or(Label::Other, Label::Route),
-            best: verdict.scores.first().map(|(route, _)| *route),
-            confidence: verdict.confidence,
+            predicted: verdict.as_ref().and_then(|verdict| verdict.route).map_or(Label::Other, Label::Route),
+            best: best.map(|(route, _)| *route),
+            confidence: verdict.as_ref().and_then(|verdict| verdict.confidence),
             message,
         })
     };
     (conversation.set, labelled(conversation).filter_map(outcome).collect())
 }
 
-/// The router's verdict, where no router model is asked.
+/// The router's verdict, where no router model is asked; `None` for a call of a harness's own, which has no ask.
 #[must_use]
-pub fn verdict(cascade: &Cascade, turns: &[Turn<'_>]) -> Verdict {
-    match cascade.start(turns) {
-        Step::Decided(verdict) => verdict,
-        Step::Ask(_, waiting) => cascade.resume(turns, waiting, Err(Failure::Offline)),
+pub fn verdict(cascade: &Cascade, turns: Vec<RawTurn<'_>>) -> Option<Verdict> {
+    let Reading { turns, call, .. } = reading::read(turns);
+    if call.is_some() {
+        return None;
     }
+    Some(match cascade.start(&turns) {
+        Step::Decided(verdict) => verdict,
+        Step::Ask(_, waiting) => cascade.resume(&turns, waiting, Err(Failure::Offline)),
+    })
 }
 
-/// A conversation as routers read it.
+/// Messages as a client sends them.
 #[must_use]
-pub fn turns(conversation: &Conversation) -> Vec<Turn<'_>> {
-    let messages = conversation.messages.iter();
-    messages.map(|message| Turn { role: message.role, text: message.text.as_str().into() }).collect()
+pub fn turns(messages: &[Message]) -> Vec<RawTurn<'_>> {
+    messages
+        .iter()
+        .map(|message| RawTurn {
+            role: message.role,
+            parts: message.parts.iter().map(|part| part.as_str().into()).collect(),
+        })
+        .collect()
 }
 
 fn labelled(conversation: &Conversation) -> impl Iterator<Item = (usize, Label)> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use waypost_routing::preference::cascade::{Cascade, Verdict};
-use waypost_routing::preference::{Role, Turn};
+use waypost_dialect::envelope::{RawTurn, Role};
 
 use super::Finding;
 use crate::config::RouteEntry;
@@ -55,7 +55,7 @@ impl Prompt<'_> {
 
     /// The probability of a route.
     fn score(&self, route: usize) -> f32 {
-        self.verdict.scores.iter().find(|(index, _)| *index == route).map_or(0.0, |(_, score)| *score)
+        score(&self.verdict, route)
     }
 }
 
@@ -73,7 +73,7 @@ impl<'s> Traffic<'s> {
             let place = &entry.places.description;
             let said = clauses(&entry.route.description).map(|text| (Kind::Description, text, place));
             for (kind, text, place) in tests.chain(said) {
-                let verdict = decided(subject.cascade(), text);
+                let Some(verdict) = decided(subject.cascade(), text) else { continue };
                 prompts.push(Prompt { route, kind, text, place, verdict });
             }
         }
@@ -90,7 +90,7 @@ impl<'s> Traffic<'s> {
             for (route, entry) in routes.iter().enumerate() {
                 let examples = entry.route.examples.iter().zip(&entry.places.examples);
                 for (text, place) in examples.skip(fold).step_by(FOLDS) {
-                    let verdict = decided(without.cascade(), text);
+                    let Some(verdict) = decided(without.cascade(), text) else { continue };
                     prompts.push(Prompt { route, kind: Kind::Example, text, place, verdict });
                 }
             }
@@ -148,7 +148,7 @@ impl<'s> Traffic<'s> {
         let is_test = |prompt: &&Prompt<'_>| prompt.route == route && prompt.kind == Kind::Test;
         let tests: Vec<_> = self.prompts.iter().filter(is_test).collect();
         let again = |test: &&Prompt<'_>| {
-            Prompt { verdict: decided(after.cascade(), test.text), ..**test }.score(route)
+            decided(after.cascade(), test.text).map_or(0.0, |verdict| score(&verdict, route))
         };
         let [before, now]: [f32; 2] =
             [tests.iter().map(|test| test.score(route)).sum(), tests.iter().map(again).sum()];
@@ -158,8 +158,13 @@ impl<'s> Traffic<'s> {
     }
 }
 
-fn decided(cascade: &Cascade, text: &str) -> Verdict {
-    verdict(cascade, &[Turn { role: Role::User, text: text.into() }])
+fn score(verdict: &Verdict, route: usize) -> f32 {
+    verdict.scores.iter().find(|(index, _)| *index == route).map_or(0.0, |(_, score)| *score)
+}
+
+/// The verdict on a prompt alone; `None` for what only a harness says.
+fn decided(cascade: &Cascade, text: &str) -> Option<Verdict> {
+    verdict(cascade, vec![RawTurn { role: Role::User, parts: vec![text.into()] }])
 }
 
 /// The parts of a description that say something each.
