@@ -15,5 +15,6 @@ pub mod upstream;
 pub mod telemetry;
 
 pub mod evaluation;
+pub mod lint;
 
 pub mod echo;

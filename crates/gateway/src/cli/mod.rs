@@ -67,6 +67,8 @@ enum LogFormat {
 enum Stop {
     /// The configuration or the arguments are wrong; what is wrong has been printed.
     Usage,
+    /// What was looked for has been found, and printed.
+    Found,
     /// Something failed on the way.
     Failed(anyhow::Error),
 }
@@ -94,6 +96,7 @@ pub fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(Stop::Usage) => ExitCode::from(2),
+        Err(Stop::Found) => ExitCode::FAILURE,
         Err(Stop::Failed(error)) => {
             anstream::eprintln!("error: {error:#}");
             ExitCode::FAILURE

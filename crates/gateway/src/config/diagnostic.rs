@@ -19,21 +19,57 @@ const SHOWN: usize = 40;
 /// One thing that is wrong, or ignored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Problem {
-    warning: bool,
+    severity: Severity,
     message: Box<str>,
     label: Option<Box<str>>,
     place: Option<Place>,
     related: Option<Box<(Place, String)>>,
     hint: Option<Box<str>>,
+    /// Boxed: most problems have none, and a problem is an error of many functions.
+    rule: Option<Box<OfRule>>,
+}
+
+/// The rule behind a finding, and what shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct OfRule {
+    code: &'static str,
+    evidence: Vec<String>,
+}
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Severity {
+    Error,
+    Warning,
+    Note,
 }
 
 impl Problem {
     pub(crate) fn error(message: impl Into<Box<str>>) -> Self {
-        Self { warning: false, message: message.into(), label: None, place: None, related: None, hint: None }
+        Self {
+            severity: Severity::Error,
+            message: message.into(),
+            label: None,
+            place: None,
+            related: None,
+            hint: None,
+            rule: None,
+        }
     }
 
     pub(crate) fn warning(message: impl Into<Box<str>>) -> Self {
-        Self { warning: true, ..Self::error(message) }
+        Self { severity: Severity::Warning, ..Self::error(message) }
+    }
+
+    /// A finding of a rule with a code of its own, and what shows it.
+    pub(crate) fn of_rule(
+        severity: Severity,
+        code: &'static str,
+        message: impl Into<Box<str>>,
+        evidence: &[String],
+    ) -> Self {
+        let rule = OfRule { code, evidence: evidence.to_vec() };
+        Self { severity, rule: Some(Box::new(rule)), ..Self::error(message) }
     }
 
     /// Where it is, unless a more exact place is known already.
@@ -86,7 +122,7 @@ impl Problems {
     pub(super) fn sorted(self) -> (Vec<Problem>, Vec<Problem>) {
         let mut all = self.0.into_inner();
         all.sort_by_key(|problem| problem.place.as_ref().map_or(usize::MAX, |place| place.start));
-        all.into_iter().partition(|problem| !problem.warning)
+        all.into_iter().partition(|problem| problem.severity == Severity::Error)
     }
 }
 
@@ -166,8 +202,16 @@ impl Source {
 
     fn show(&self, renderer: &Renderer, problem: &Problem) -> String {
         let clean = |text: &str| normalize_untrusted_str(&super::mask::message(text));
-        let level = if problem.warning { Level::WARNING } else { Level::ERROR };
-        let mut group = Group::with_title(level.primary_title(clean(&problem.message)));
+        let level = match problem.severity {
+            Severity::Error => Level::ERROR,
+            Severity::Warning => Level::WARNING,
+            Severity::Note => Level::NOTE,
+        };
+        let title = level.primary_title(clean(&problem.message));
+        let mut group = Group::with_title(match &problem.rule {
+            Some(rule) => title.id(rule.code),
+            None => title,
+        });
         match &problem.place {
             Some(place) => {
                 let mut snippet = Snippet::source(self.masked.as_str()).path(self.name.as_str()).annotation(
@@ -182,6 +226,9 @@ impl Source {
                 group = group.element(snippet);
             }
             None => group = group.element(Origin::path(self.name.as_str())),
+        }
+        for evidence in problem.rule.iter().flat_map(|rule| &rule.evidence) {
+            group = group.element(Level::NOTE.message(clean(evidence)));
         }
         if let Some(hint) = &problem.hint {
             group = group.element(Level::HELP.with_name("hint").message(clean(hint)));

@@ -26,7 +26,7 @@ use waypost_routing::preference::router_model::{Constraint, Protocol, Settings, 
 use waypost_routing::router::Mode;
 
 pub use self::detect::detect;
-pub(crate) use self::diagnostic::{Place, Problem};
+pub(crate) use self::diagnostic::{Place, Problem, Severity};
 pub use self::diagnostic::{Rendered, Source};
 pub use self::secret::Environment;
 

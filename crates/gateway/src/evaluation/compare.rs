@@ -69,7 +69,7 @@ pub fn moved(before: Side<'_>, after: Side<'_>) -> Vec<Moved> {
             };
             Some(Moved {
                 at: new.conversation.place.clone(),
-                prompt: new.prompt().to_owned(),
+                prompt: new.prompt(),
                 label: known.to_owned(),
                 before: from.to_owned(),
                 after: to.to_owned(),

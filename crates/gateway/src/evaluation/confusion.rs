@@ -22,9 +22,9 @@ pub struct Decided<'g> {
 impl<'g> Decided<'g> {
     /// What the person said.
     #[must_use]
-    pub fn prompt(&self) -> &'g str {
+    pub fn prompt(&self) -> String {
         let message = self.conversation.messages.get(self.outcome.message);
-        message.map_or("", |message| message.text.as_str())
+        message.map(|message| message.parts.join("\n")).unwrap_or_default()
     }
 }
 
@@ -144,7 +144,7 @@ pub fn confusions(group: &Group, run: &Run, routes: &[Route]) -> Vec<Confusion> 
 fn mistake(turn: &Decided<'_>) -> Mistake {
     Mistake {
         at: turn.conversation.place.clone(),
-        prompt: turn.prompt().to_owned(),
+        prompt: turn.prompt(),
         confidence: turn.outcome.confidence,
     }
 }

@@ -49,12 +49,10 @@ struct Part {
 }
 
 impl Content {
-    fn into_text(self) -> String {
+    fn into_parts(self) -> Vec<String> {
         match self {
-            Self::Text(text) => text,
-            Self::Parts(parts) => {
-                parts.into_iter().filter_map(|part| part.text).collect::<Vec<_>>().join("\n")
-            }
+            Self::Text(text) => vec![text],
+            Self::Parts(parts) => parts.into_iter().filter_map(|part| part.text).collect(),
         }
     }
 }
@@ -103,7 +101,7 @@ impl WrittenMessage {
             }
         };
         let label = self.route.filter(|_| role == Role::User).map(label);
-        Some(Message { role, text: self.content.map(Content::into_text).unwrap_or_default(), label })
+        Some(Message { role, parts: self.content.map(Content::into_parts).unwrap_or_default(), label })
     }
 }
 

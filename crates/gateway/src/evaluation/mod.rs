@@ -7,4 +7,5 @@ pub mod confusion;
 pub mod figures;
 pub mod lines;
 pub mod run;
+pub mod subject;
 pub mod suite;

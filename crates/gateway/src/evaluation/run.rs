@@ -1,18 +1,18 @@
-//! Deciding labelled conversations: every turn with what stands before it, on all cores; then again some of them, one
-//! at a time, for the time that a decision takes.
+//! Deciding labelled conversations: every turn with what stands before it.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
-use waypost_routing::preference::Turn;
+use waypost_dialect::envelope::RawTurn;
 use waypost_routing::preference::cascade::{Cascade, Failure, Step, Verdict};
+use waypost_routing::preference::reading::{self, Reading};
 
-use super::suite::{Conversation, Group, Label};
+use super::suite::{Conversation, Group, Label, Message};
 
 /// As many decisions of a group are timed: enough for a 99th percentile.
-const TIMED: usize = 1000;
+const TIMED: usize = 400;
 
 /// One decided turn.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -47,16 +47,22 @@ pub struct Run {
 }
 
 /// Decides all labelled turns of a group. `cascades` has one for each set; `done` is called after each conversation.
+///
+/// Some conversations, spread evenly, are decided and timed first, turn by turn and one at a time: threads that share a
+/// core would be timed waiting for each other, and a turn that was decided before is remembered. The others follow on
+/// all cores.
 #[must_use]
 pub fn run(group: &Group, cascades: &[&Cascade], done: &(dyn Fn() + Sync)) -> Run {
-    let conversations = decide_all(group, cascades, done);
-    let turns = conversations.iter().map(|(_, outcomes)| outcomes.len()).sum::<usize>();
-    Run { times: time_some(group, cascades, turns), conversations }
-}
-
-fn decide_all(group: &Group, cascades: &[&Cascade], done: &(dyn Fn() + Sync)) -> Vec<(usize, Vec<Outcome>)> {
+    let turns: usize = group.conversations.iter().map(|conversation| labelled(conversation).count()).sum();
+    let step = turns.div_ceil(TIMED).max(1);
+    let mut times = Vec::new();
+    let mut decided = Vec::with_capacity(group.conversations.len());
+    for (index, conversation) in group.conversations.iter().enumerate().step_by(step) {
+        decided.push((index, decide(cascades, conversation, Some(&mut times))));
+        done();
+    }
     let next = AtomicUsize::new(0);
-    let finished = Mutex::new(Vec::with_capacity(group.conversations.len()));
+    let finished = Mutex::new(decided);
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
         for _ in 0..workers.min(group.conversations.len()) {
@@ -65,10 +71,10 @@ fn decide_all(group: &Group, cascades: &[&Cascade], done: &(dyn Fn() + Sync)) ->
                 loop {
                     let index = next.fetch_add(1, Ordering::Relaxed);
                     let Some(conversation) = group.conversations.get(index) else { break };
-                    let cascade = cascades.get(conversation.set);
-                    let outcomes = cascade.map(|cascade| decide(cascade, conversation)).unwrap_or_default();
-                    mine.push((index, (conversation.set, outcomes)));
-                    done();
+                    if !index.is_multiple_of(step) {
+                        mine.push((index, decide(cascades, conversation, None)));
+                        done();
+                    }
                 }
                 if let Ok(mut finished) = finished.lock() {
                     finished.extend(mine);
@@ -76,66 +82,64 @@ fn decide_all(group: &Group, cascades: &[&Cascade], done: &(dyn Fn() + Sync)) ->
             });
         }
     });
-    let mut finished = finished.into_inner().unwrap_or_default();
-    finished.sort_by_key(|(index, _)| *index);
-    finished.into_iter().map(|(_, decided)| decided).collect()
+    let mut decided = finished.into_inner().unwrap_or_default();
+    decided.sort_by_key(|(index, _)| *index);
+    Run { conversations: decided.into_iter().map(|(_, decided)| decided).collect(), times }
 }
 
-fn decide(cascade: &Cascade, conversation: &Conversation) -> Vec<Outcome> {
-    let turns = turns(conversation);
+/// The conversation's set and outcomes.
+fn decide(
+    cascades: &[&Cascade],
+    conversation: &Conversation,
+    mut times: Option<&mut Vec<Duration>>,
+) -> (usize, Vec<Outcome>) {
+    let Some(cascade) = cascades.get(conversation.set) else { return (conversation.set, Vec::new()) };
     let outcome = |(message, label): (usize, Label)| {
-        let verdict = verdict(cascade, turns.get(..=message)?);
+        let so_far = turns(conversation.messages.get(..=message)?);
+        let started = Instant::now();
+        let verdict = verdict(cascade, so_far);
+        let took = started.elapsed();
+        if let Some(times) = &mut times {
+            times.push(took);
+        }
+        let best = verdict.as_ref().and_then(|verdict| verdict.scores.first());
         Some(Outcome {
             label,
-            predicted: verdict.route.map_or(Label::Other, Label::Route),
-            best: verdict.scores.first().map(|(route, _)| *route),
-            confidence: verdict.confidence,
+            predicted: verdict.as_ref().and_then(|verdict| verdict.route).map_or(Label::Other, Label::Route),
+            best: best.map(|(route, _)| *route),
+            confidence: verdict.as_ref().and_then(|verdict| verdict.confidence),
             message,
         })
     };
-    labelled(conversation).filter_map(outcome).collect()
+    (conversation.set, labelled(conversation).filter_map(outcome).collect())
 }
 
-/// The router's verdict, where no router model is asked.
+/// The router's verdict, where no router model is asked; `None` for a call of a harness's own, which has no ask.
 #[must_use]
-pub fn verdict(cascade: &Cascade, turns: &[Turn<'_>]) -> Verdict {
-    match cascade.start(turns) {
-        Step::Decided(verdict) => verdict,
-        Step::Ask(_, waiting) => cascade.resume(turns, waiting, Err(Failure::Offline)),
+pub fn verdict(cascade: &Cascade, turns: Vec<RawTurn<'_>>) -> Option<Verdict> {
+    let Reading { turns, call, .. } = reading::read(turns);
+    if call.is_some() {
+        return None;
     }
+    Some(match cascade.start(&turns) {
+        Step::Decided(verdict) => verdict,
+        Step::Ask(_, waiting) => cascade.resume(&turns, waiting, Err(Failure::Offline)),
+    })
 }
 
-/// A conversation as routers read it.
+/// Messages as a client sends them.
 #[must_use]
-pub fn turns(conversation: &Conversation) -> Vec<Turn<'_>> {
-    let messages = conversation.messages.iter();
-    messages.map(|message| Turn { role: message.role, text: message.text.as_str().into() }).collect()
+pub fn turns(messages: &[Message]) -> Vec<RawTurn<'_>> {
+    messages
+        .iter()
+        .map(|message| RawTurn {
+            role: message.role,
+            parts: message.parts.iter().map(|part| part.as_str().into()).collect(),
+        })
+        .collect()
 }
 
 fn labelled(conversation: &Conversation) -> impl Iterator<Item = (usize, Label)> {
     let messages = conversation.messages.iter().enumerate();
     messages.filter_map(|(index, message)| Some((index, message.label?)))
-}
-
-/// Times decisions that are spread evenly over the group. One at a time: threads that share a core would be timed
-/// waiting for each other.
-fn time_some(group: &Group, cascades: &[&Cascade], turns: usize) -> Vec<Duration> {
-    let step = turns.div_ceil(TIMED).max(1);
-    let mut times = Vec::with_capacity(turns / step + 1);
-    let mut number = 0_usize;
-    for conversation in &group.conversations {
-        let Some(cascade) = cascades.get(conversation.set) else { continue };
-        let said = self::turns(conversation);
-        for (message, _) in labelled(conversation) {
-            let wanted = number.is_multiple_of(step);
-            number += 1;
-            if let Some(so_far) = said.get(..=message).filter(|_| wanted) {
-                let started = Instant::now();
-                let found = verdict(cascade, so_far);
-                times.push(started.elapsed());
-                drop(found);
-            }
-        }
-    }
-    times
 }

@@ -62,8 +62,8 @@ pub struct Conversation {
 pub struct Message {
     /// Who.
     pub role: Role,
-    /// What.
-    pub text: String,
+    /// What, part by part.
+    pub parts: Vec<String>,
     /// The right route, where one is given.
     pub label: Option<Label>,
 }

@@ -166,3 +166,95 @@ fn nothing_to_measure_is_said() {
     assert!(said.contains("nothing to measure") && said.contains("hint: add `tests:"), "{said}");
     assert!(errors(2, &["test"]).contains("<CONFIG>"));
 }
+
+/// The rules that are broken, each once.
+fn rules(config: &str) -> Vec<String> {
+    let page = json_of(&["lint", config, "--json"]);
+    let mut rules: Vec<String> =
+        page["findings"].as_array().unwrap().iter().map(|f| f["rule"].as_str().unwrap().to_owned()).collect();
+    rules.sort();
+    rules.dedup();
+    rules
+}
+
+fn json_of(arguments: &[&str]) -> Value {
+    serde_json::from_slice(&waypost(arguments).stdout).unwrap()
+}
+
+#[test]
+fn every_best_practice_is_checked() {
+    let config = fixture("every-rule.yaml");
+    let known: Vec<String> = waypost::lint::RULES.iter().map(|rule| rule.id.to_owned()).collect();
+    assert_eq!(rules(&config), known, "the fixture breaks every rule");
+    let page = json_of(&["lint", &config, "--json"]);
+    for finding in page["findings"].as_array().unwrap() {
+        assert!(
+            !finding["message"].as_str().unwrap().is_empty() && !finding["hint"].as_str().unwrap().is_empty()
+        );
+    }
+    output(1, &["lint", &config]);
+    assert!(errors(2, &["lint", &config, "--allow", "WR999"]).contains("WR006 (no-domain-route)"));
+}
+
+#[test]
+fn the_guides_examples_are_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("waypost.yaml");
+    let broken = |name: &str, description: &str| {
+        let text = format!(
+            "model_providers: [{{model: openai/gpt-5, access_key: $K, default: true}}]\nrouting_preferences:\n  - \
+             {{name: {name}, description: \"{description}\", models: [gpt-5], tests: [\"Solve x^2 = 9\"]}}\n"
+        );
+        std::fs::write(&config, text).unwrap();
+        rules(config.to_str().unwrap())
+    };
+    let nothing: [&str; 0] = [];
+    assert!(
+        broken("math", "handle solving quadratic equations")
+            .starts_with(&["WR003".to_owned(), "WR005".to_owned()])
+    );
+    assert_eq!(broken("quadratic_equation", "solving quadratic equations"), nothing);
+    assert!(broken("math", "anything closely related to mathematics").contains(&"WR004".to_owned()));
+    assert_eq!(broken("math", "solving, explaining math problems, concepts"), nothing);
+}
+
+#[test]
+fn good_routes_pass_and_warnings_can_be_denied() {
+    let [good, vague] = ["household.yaml", "household-vague.yaml"].map(fixture);
+    let text = output(0, &["lint", &good, "--deny-warnings"]);
+    assert!(text.contains("4 routes, 0 errors, 0 warnings"), "{text}");
+    let text = output(0, &["lint", &vague]);
+    assert!(text.contains("warning[WR004]: the description of `cooking` is vague: `anything`"), "{text}");
+    assert!(text.contains("of its 3 examples and tests come to it"), "{text}");
+    output(1, &["lint", &vague, "--deny-warnings"]);
+    let text = output(0, &["lint", &vague, "--allow", "vague-description", "--allow", "wr005"]);
+    assert!(!text.contains("WR004") && !text.contains("WR005"), "{text}");
+}
+
+#[test]
+fn findings_have_places_in_json_and_in_sarif() {
+    let config = fixture("household-vague.yaml");
+    let page = json_of(&["lint", &config, "--json"]);
+    let vague = page["findings"].as_array().unwrap().iter().find(|f| f["rule"] == "WR004").unwrap();
+    let at =
+        |end: u64| serde_json::json!({"startLine": 9, "startColumn": 18, "endLine": 9, "endColumn": end});
+    assert_eq!(vague["at"], at(48));
+
+    let log = json_of(&["lint", &config, "--sarif"]);
+    assert_eq!(log["version"], "2.1.0");
+    let run = &log["runs"][0];
+    let rules = run["tool"]["driver"]["rules"].as_array().unwrap();
+    assert_eq!(rules.len(), waypost::lint::RULES.len());
+    let results = run["results"].as_array().unwrap();
+    assert!(!results.is_empty());
+    for result in results {
+        let index = usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap();
+        assert_eq!(rules[index]["id"], result["ruleId"]);
+        assert!(["error", "warning", "note"].contains(&result["level"].as_str().unwrap()));
+        let place = &result["locations"][0]["physicalLocation"];
+        assert!(place["artifactLocation"]["uri"].as_str().unwrap().ends_with("household-vague.yaml"));
+        assert!(place["region"]["startLine"].as_u64().unwrap() > 0, "{result}");
+    }
+    let vague = results.iter().find(|result| result["ruleId"] == "WR004").unwrap();
+    assert_eq!(vague["locations"][0]["physicalLocation"]["region"], at(48));
+}

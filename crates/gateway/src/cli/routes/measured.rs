@@ -5,7 +5,6 @@ use waypost_routing::preference::Route;
 use waypost_routing::preference::cascade::ScorerKind;
 
 use super::progress;
-use super::subject::Subject;
 use super::suite::percent;
 use crate::cli::table::{self, shorten};
 use crate::evaluation::compare::{self, Change, Moved, Side};
@@ -13,6 +12,7 @@ use crate::evaluation::confusion::{self, Confusion};
 use crate::evaluation::figures::{self, BINS, Figures};
 use crate::evaluation::lines::Written;
 use crate::evaluation::run::{self, Run};
+use crate::evaluation::subject::Subject;
 use crate::evaluation::suite::{Group, Label};
 
 /// Confusions that are printed, and prompts of each; `--json` has all.
@@ -37,7 +37,10 @@ pub(super) struct Measured {
 
 impl Measured {
     pub(super) fn new(subject: &Subject, labelled: &[(String, Written)]) -> Self {
-        let group = subject.group(labelled);
+        let (group, warning) = subject.group(labelled);
+        if let Some(warning) = warning {
+            anstream::eprintln!("warning: {}: {warning}", subject.source.name());
+        }
         let bar = progress::bar("deciding", group.conversations.len());
         let run = run::run(&group, &[subject.cascade()], &|| bar.inc(1));
         bar.finish_and_clear();

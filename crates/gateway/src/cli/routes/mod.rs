@@ -1,14 +1,17 @@
 //! `waypost routes`: routes are code; measure them.
 
+mod lint;
 mod measured;
 mod progress;
-mod subject;
 mod suite;
 mod test;
+
+use std::path::Path;
 
 use clap::{Args, Subcommand};
 
 use super::Stop;
+use crate::evaluation::subject::Subject;
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -18,12 +21,24 @@ pub(super) struct Options {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Check names and descriptions of routes by the routing guide's best practices
+    Lint(lint::Options),
     /// Measure where labelled prompts go
     Test(test::Options),
 }
 
 pub(super) fn run(options: &Options) -> Result<(), Stop> {
     match &options.command {
+        Command::Lint(options) => lint::run(options),
         Command::Test(options) => test::run(options),
     }
+}
+
+/// Loads a configuration; its routes get the first `shots` of their examples, all of them if it is `None`.
+fn load(path: &Path, shots: Option<usize>) -> Result<Subject, Stop> {
+    let mut loaded = super::load_without_keys(path)?;
+    if let Some(shots) = shots {
+        loaded.config.routes.iter_mut().for_each(|entry| entry.route.examples.truncate(shots));
+    }
+    Ok(Subject::new(loaded).map_err(anyhow::Error::msg)?)
 }

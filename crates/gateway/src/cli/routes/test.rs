@@ -6,7 +6,6 @@ use clap::Args;
 use serde_json::Value;
 
 use super::measured::{self, Measured};
-use super::subject::Subject;
 use super::suite;
 use crate::cli::Stop;
 use crate::evaluation::lines::{self, Written};
@@ -99,7 +98,7 @@ fn test_suite(options: &Options, folder: &Path) -> Result<Option<f64>, Stop> {
 }
 
 fn test_config(options: &Options, config: &Path) -> Result<Option<f64>, Stop> {
-    let subject = Subject::load(config, options.shots)?;
+    let subject = super::load(config, options.shots)?;
     let mut labelled: Vec<(String, Written)> = subject.tests();
     for file in &options.files {
         labelled.extend(lines::read(file)?);
@@ -112,7 +111,7 @@ fn test_config(options: &Options, config: &Path) -> Result<Option<f64>, Stop> {
         )));
     }
     let before = match &options.against {
-        Some(other) => Some(Measured::new(&Subject::load(other, options.shots)?, &labelled)),
+        Some(other) => Some(Measured::new(&super::load(other, options.shots)?, &labelled)),
         None => None,
     };
     if options.json {

@@ -132,6 +132,12 @@ impl Scores {
     }
 }
 
+/// The vector of a text in the static tables, at length one: for tools that compare texts as the scorer sees them.
+#[must_use]
+pub fn embed(text: &str) -> Vec<f32> {
+    model::MODEL.embed(&model::MODEL.tokenize(&head_and_tail(text)))
+}
+
 /// The beginning and the end of a long text.
 fn head_and_tail(text: &str) -> std::borrow::Cow<'_, str> {
     if text.len() <= MAX_TURN_BYTES {
