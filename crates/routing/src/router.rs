@@ -444,9 +444,9 @@ mod tests {
         let Ok(Step::Ask(question, pending)) = router.start(None, || vec![turn.into()]) else {
             panic!("not asked")
         };
-        let body = String::from_utf8(question.body).unwrap();
+        let body = String::from_utf8(question.body(false)).unwrap();
         assert!(body.contains("write a poem") && !body.contains("secret"), "{body}");
-        let decision = router.resume(pending, Err(&Failure::Deadline)).unwrap();
+        let decision = router.resume(pending, Err(Failure::Deadline)).unwrap();
         assert_eq!(decision.stripped.len(), 1);
     }
 
