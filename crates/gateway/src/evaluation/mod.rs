@@ -1,10 +1,11 @@
 //! Measuring routes: labelled conversations in, figures out, through the same scorers that serve traffic.
 //!
-//! `lines` and `suite` read, `run` decides, `figures` and `confusion` count, `compare` says what moved.
+//! `lines` and `suite` read, `run` decides, `figures` and `confusion` count, `compare` says what moved, `fit` chooses thresholds.
 
 pub mod compare;
 pub mod confusion;
 pub mod figures;
+pub mod fit;
 pub mod lines;
 pub mod run;
 pub mod subject;

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use waypost_routing::preference::cascade::{Cascade, Verdict};
 use waypost_dialect::envelope::{RawTurn, Role};
+use waypost_routing::preference::cascade::{Cascade, Verdict};
 
 use super::Finding;
 use crate::config::RouteEntry;

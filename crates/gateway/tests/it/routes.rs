@@ -258,3 +258,24 @@ fn findings_have_places_in_json_and_in_sarif() {
     let vague = results.iter().find(|result| result["ruleId"] == "WR004").unwrap();
     assert_eq!(vague["locations"][0]["physicalLocation"]["region"], at(48));
 }
+
+#[test]
+fn thresholds_are_fitted_and_judged_on_conversations_that_did_not_choose_them() {
+    let [config, labelled] = ["household.yaml", "household.jsonl"].map(fixture);
+    let page = json(0, &["fit", &config, &labelled, "--json"]);
+    assert_eq!((&page["turns"], &page["other"]), (&15.into(), &2.into()));
+    let measured = json(0, &["test", &config, &labelled, "--json"]);
+    assert_eq!(page["turn_accuracy"], measured["turn_accuracy"]);
+    let share = |value: &Value| value.as_f64().unwrap();
+    let one = &page["one"];
+    assert!((0.0..1.0).contains(&share(&one["threshold"])));
+    assert!(share(&one["turn_accuracy"]) >= share(&one["cross_validated"]), "{page}");
+    let text = output(0, &["fit", &config, &labelled]);
+    assert!(text.contains("cross-validated %") && text.contains("one threshold, 0."), "{text}");
+
+    let folder = tempfile::tempdir().unwrap();
+    let empty = folder.path().join("empty.jsonl");
+    std::fs::write(&empty, "").unwrap();
+    let bare = fixture("every-rule.yaml");
+    assert!(errors(0, &["fit", &bare, empty.to_str().unwrap()]).contains("no turn is labelled `other`"));
+}

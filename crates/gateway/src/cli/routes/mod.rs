@@ -1,5 +1,6 @@
 //! `waypost routes`: routes are code; measure them.
 
+mod fit;
 mod lint;
 mod measured;
 mod progress;
@@ -23,6 +24,8 @@ pub(super) struct Options {
 enum Command {
     /// Check names and descriptions of routes by the routing guide's best practices
     Lint(lint::Options),
+    /// Fit thresholds to labelled prompts
+    Fit(fit::Options),
     /// Measure where labelled prompts go
     Test(test::Options),
 }
@@ -30,6 +33,7 @@ enum Command {
 pub(super) fn run(options: &Options) -> Result<(), Stop> {
     match &options.command {
         Command::Lint(options) => lint::run(options),
+        Command::Fit(options) => fit::run(options),
         Command::Test(options) => test::run(options),
     }
 }
