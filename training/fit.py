@@ -1,7 +1,7 @@
 """Fits the few numbers in crates/routing/src/preference/embedded/fitted.rs and says how well they do.
 
     pip install numpy scipy jax optax safetensors tokenizers
-    python training/fit.py --minilm FOLDER --work WORK SUITE [SUITE …] [--report SUITE …]
+    python training/fit.py --work WORK SUITE [SUITE …] [--report SUITE …]
 
 A suite is a folder with `routes.jsonl` and one `<group>.jsonl` a group, as training/README.md describes. The numbers
 minimise the mean over all groups of the log loss of the right route (or of none), so that a large group does not
@@ -11,9 +11,11 @@ vectorised; a test compares the two.
 """
 
 import argparse
+import hashlib
 import json
 import math
 import pathlib
+import pickle
 import re
 
 import jax
@@ -62,8 +64,12 @@ class Embedder:
             file = load_file(MODEL / f"{name}.safetensors")
             self.tables.append(file["table"].astype(np.float32) * file["table.scale"][:, None])
         self.tokenizer = train.BertWordPieceTokenizer(str(MODEL / "vocab.txt"), lowercase=True)
-        self.params, self.frozen = read_encoder(args)
-        self.static_cache, self.encoded = {}, {}
+        self.params, self.frozen = read_encoder()
+        self.static_cache = {}
+        # Encoding takes minutes: vectors are kept for as long as the weights are the same.
+        key = hashlib.sha256((MODEL / "encoder.safetensors").read_bytes()).hexdigest()[:16]
+        self.cache = pathlib.Path(args.work) / f"vectors-{key}.pickle"
+        self.encoded = pickle.loads(self.cache.read_bytes()) if self.cache.exists() else {}
 
     def ids(self, text):
         return self.tokenizer.encode(head_and_tail(text), add_special_tokens=False).ids
@@ -81,12 +87,15 @@ class Embedder:
 
     def encode(self, texts):
         texts = sorted(set(texts) - self.encoded.keys())
+        if not texts:
+            return
         rows = [train.cut(self.ids(text), train.BUCKETS[-1]) for text in texts]
         found = train.vectors(train.encode, self.params, self.frozen, rows).astype(np.float32)
         self.encoded.update(zip(texts, found))
+        self.cache.write_bytes(pickle.dumps(self.encoded))
 
 
-def read_encoder(args):
+def read_encoder():
     """The weights as the product has them: int8."""
     file = load_file(MODEL / "encoder.safetensors")
     matrix = lambda name: jnp.asarray(file[name].astype(np.float32) * file[name + ".scale"][:, None])
@@ -320,7 +329,7 @@ def show(name, q):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--minilm", required=True)
+    parser.add_argument("--work", required=True, help="a folder to keep vectors in")
     parser.add_argument("--report", nargs="*", default=[])
     parser.add_argument("suites", nargs="+")
     args = parser.parse_args()

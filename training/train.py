@@ -84,7 +84,8 @@ def encode(params, frozen, ids):
 
 
 def unit(x):
-    return x / (jnp.linalg.norm(x, axis=-1, keepdims=True) + 1e-9)
+    # The small number keeps the gradient of an empty text finite.
+    return x * jax.lax.rsqrt((x * x).sum(-1, keepdims=True) + 1e-12)
 
 
 NAMES = {
@@ -116,13 +117,14 @@ def minilm(folder, layers):
     return jax.tree.map(jnp.asarray, (params, {"words": file["embeddings.word_embeddings.weight"]}))
 
 
-# The static table: a bag of words, weights already in the rows.
+# The static table: a bag of words. One linear map and one weight a token are learned, and for tokens that the texts have
+# a small correction; so a token that they do not have moves with its neighbours.
 
 
 def bag(params, frozen, ids):
     mask = (ids > 0) & (ids != CLS) & (ids != SEP)
-    summed = (params["table"][ids] * mask[..., None]).sum(1)
-    return unit(summed)
+    weight = jnp.exp(params["weight"][ids]) * mask
+    return unit((frozen["table"][ids] * weight[..., None]).sum(1) @ params["map"] + (params["own"][ids] * mask[..., None]).sum(1))
 
 
 # Batches: texts of one space against some of its labels.
@@ -252,7 +254,8 @@ def train(model, params, frozen, texts, teacher, args):
     def step(params, frozen, state, batch, task_weight, near_weight):
         def total(params):
             task, distance = losses(model, params, frozen, batch)
-            return task_weight * task + near_weight * distance, (task, distance)
+            held = args.held * (params["own"] ** 2).sum() if "own" in params else 0.0
+            return task_weight * task + near_weight * distance + held, (task, distance)
 
         (_, parts), gradient = jax.value_and_grad(total, has_aux=True)(params)
         update, state = optimiser.update(gradient, state, params)
@@ -278,13 +281,15 @@ def train(model, params, frozen, texts, teacher, args):
             print(f"{number + 1:6} task {task:.4f} distance {distance:.4f} none {float(params['none']):.3f} "
                   f"{time.time() - start:.0f} s", flush=True)
         if (number + 1) % args.save == 0 or number + 1 == steps:
-            save(params, args)
+            save(params, frozen, args)
             report(model, params, frozen, texts, args)
     return params
 
 
-def save(params, args):
+def save(params, frozen, args):
     flat = {"none": params["none"]}
+    if "map" in params:
+        flat["table"] = frozen["table"] * jnp.exp(params["weight"])[:, None] @ params["map"] + params["own"]
     for name, value in params.items():
         if name == "layers":
             flat.update({f"layers.{i}.{k}": v for i, layer in enumerate(value) for k, v in layer.items()})
@@ -300,7 +305,7 @@ def run(model, params, frozen, ids):
 
 def vectors(model, params, frozen, rows, batch=64):
     """Vectors of token rows, by length, so that little is padding."""
-    out = np.zeros((len(rows), WIDTH if "table" not in params else params["table"].shape[1]), np.float16)
+    out = np.zeros((len(rows), params["map"].shape[1] if "map" in params else WIDTH), np.float16)
     order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
     for bucket in BUCKETS:
         here = [i for i in order if len(rows[i]) <= bucket and len(rows[i]) > bucket // 2 * (bucket > BUCKETS[0])]
@@ -374,12 +379,15 @@ def main():
     parser.add_argument("--rate", type=float)
     parser.add_argument("--first", type=float, default=0.15, help="share of the steps that only follow the teacher")
     parser.add_argument("--near", type=float, default=1.0, help="weight of staying near the teacher afterwards")
-    parser.add_argument("--decay", type=float, default=0.01)
+    parser.add_argument("--decay", type=float)
+    parser.add_argument("--held", type=float, default=1e-3, help="what a token's own correction costs (static)")
     parser.add_argument("--save", type=int, default=500)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--watch", nargs="*", default=[], help="suites whose accuracy is printed on the way")
     args = parser.parse_args()
     args.name = args.name or args.what
+    if args.decay is None:
+        args.decay = 0.01 if args.what == "encoder" else 0.0
     pathlib.Path(args.work).mkdir(parents=True, exist_ok=True)
     texts = Texts(args)
     path = pathlib.Path(args.work) / "teacher.npz"
@@ -399,8 +407,11 @@ def main():
     else:
         args.rate = args.rate or 1e-3
         file = load_file(args.table)
-        params = {"table": jnp.asarray(file["table"].astype(np.float32) * file["table.scale"][:, None]), "none": jnp.float32(0.3)}
-        train(bag, params, {}, texts, None, args)
+        table = file["table"].astype(np.float32) * file["table.scale"][:, None]
+        # Rows of length one in the mean: so the learning rate means the same for all parts.
+        frozen = {"table": jnp.asarray(table / np.linalg.norm(table, axis=1).mean())}
+        params = {"map": jnp.eye(table.shape[1]), "weight": jnp.zeros(len(table)), "own": jnp.zeros(table.shape), "none": jnp.float32(0.3)}
+        train(bag, params, frozen, texts, None, args)
 
 
 if __name__ == "__main__":

@@ -13,3 +13,4 @@ mod router_model;
 mod routes;
 mod routing;
 mod support;
+mod use_cases;

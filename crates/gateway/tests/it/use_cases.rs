@@ -1,0 +1,105 @@
+//! The routing guide's own use cases, through the front door: its phrases, bare and around pasted material, and a
+//! conversation whose topic shifts.
+
+use serde_json::{Value, json};
+
+use crate::support::Gateway;
+
+const EXAMPLE: &str = include_str!("../../../../examples/use-cases.yaml");
+const GUIDE: &str = include_str!("../fixtures/config/good/guide-3-by-preference.yaml");
+
+/// A notice of some length, for what is pasted: nothing in it asks for anything.
+const NOTICE: &str = "The county library is changing its hours from the first of March. On weekdays the main building \
+    opens at nine in the morning and closes at seven in the evening; on Saturdays it opens at ten and closes at four. The \
+    children's room keeps its present hours. Borrowed books can be returned at any time through the flap beside the east \
+    door. During the works on the roof, which are expected to last until the end of May, the reading room on the second \
+    floor is closed, and newspapers are laid out in the hall. Visitors who need a quiet place to study are asked to book \
+    one of the six cabins at the desk. The café will move into the courtyard as soon as the weather allows.";
+
+const CODE: &str = "def unique(items):\n    result = []\n    for item in items:\n        if item not in result:\n            \
+    result.append(item)\n    return result\n\nprint(unique(open('words.txt').read().split()))";
+
+const ERROR: &str = "Traceback (most recent call last):\n  File \"report.py\", line 12, in <module>\n    total = \
+    sum(row[\"amount\"] for row in rows)\n  File \"report.py\", line 12, in <genexpr>\n    total = sum(row[\"amount\"] \
+    for row in rows)\nKeyError: 'amount'";
+
+const FORMAT: &str = "The file has one record a line: an identifier of eight digits, a tab, a date as year-month-day, \
+    a tab, and an amount in cents. Lines that start with # are comments.";
+
+/// What the router chooses for the conversation of these user turns.
+fn chosen(gateway: &Gateway, turns: &[&str]) -> String {
+    let mut messages = Vec::new();
+    for turn in turns {
+        messages.push(json!({"role": "user", "content": turn}));
+        messages.push(json!({"role": "assistant", "content": "Here you are."}));
+    }
+    messages.pop();
+    let body = json!({"messages": messages}).to_string();
+    let page: Value = gateway.post("/routing/v1/chat/completions", &body).json();
+    page["route"].as_str().unwrap_or("none").to_owned()
+}
+
+#[test]
+fn the_guides_story_goes_to_creative_writing() {
+    let gateway = Gateway::with(GUIDE);
+    assert_eq!(chosen(&gateway, &["Write a creative story about space exploration"]), "creative writing");
+}
+
+#[test]
+fn the_guides_phrases_go_where_they_belong_with_and_without_pasted_material() {
+    let gateway = Gateway::with(EXAMPLE);
+    let mut wrong = Vec::new();
+    for (phrase, material, route) in [
+        ("write a Python function", FORMAT, "code generation"),
+        ("fix this error", ERROR, "code debugging"),
+        ("make this faster", CODE, "code optimization"),
+        ("summarize this document", NOTICE, "summarization"),
+        ("translate to Spanish", NOTICE, "translation"),
+        ("what are the key themes", NOTICE, "text analysis"),
+    ] {
+        for prompt in [
+            phrase.to_owned(),
+            format!("{phrase}:\n\n{material}"),
+            format!("{material}\n\n{phrase}"),
+            format!("{phrase}:\n\n{}", [material; 6].join("\n\n")),
+            format!("{}\n\n{phrase}", [material; 6].join("\n\n")),
+        ] {
+            let found = chosen(&gateway, &[&prompt]);
+            if found != route {
+                wrong.push(format!("{phrase} ({} bytes): {found}", prompt.len()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn domains_take_what_no_action_fits() {
+    let gateway = Gateway::with(EXAMPLE);
+    for (prompt, route) in [
+        ("My neighbour's tree fell on my fence. Does he have to pay for it?", "legal"),
+        ("I have had a dull pain behind my left knee for a week, what could it be?", "healthcare"),
+        ("Which router settings matter when video calls keep dropping?", "technical"),
+        ("Which week in May has the best weather in Lisbon?", "general"),
+    ] {
+        assert_eq!(chosen(&gateway, &[prompt]), route, "{prompt}");
+    }
+}
+
+#[test]
+fn a_conversation_is_followed_as_its_topic_shifts() {
+    let gateway = Gateway::with(EXAMPLE);
+    let turns: [(&str, &str); 7] = [
+        ("Write a Python function that reads a csv file into a list of dicts", "code generation"),
+        ("Now add type hints", "code generation"),
+        ("It raises KeyError: 'amount' on the second file, fix this error", "code debugging"),
+        ("Still the same exception", "code debugging"),
+        ("Translate this notice to Spanish: the office is closed on Monday", "translation"),
+        ("And into French", "translation"),
+        ("My landlord refuses to return my deposit, can I take him to court?", "legal"),
+    ];
+    let said: Vec<&str> = turns.iter().map(|(text, _)| *text).collect();
+    let found: Vec<String> = (1..=said.len()).map(|count| chosen(&gateway, &said[..count])).collect();
+    let expected: Vec<&str> = turns.iter().map(|(_, route)| *route).collect();
+    assert_eq!(found, expected);
+}
