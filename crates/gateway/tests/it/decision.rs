@@ -88,6 +88,31 @@ fn what_is_told_is_what_is_done() {
     gateway.stop();
 }
 
+/// Live traffic is read as the decision endpoints are, and what the router does not read is sent on all the same.
+#[test]
+fn what_a_harness_puts_around_an_ask_is_not_read() {
+    let gateway = Gateway::start();
+    let around = "<system-reminder>\nExplain what this code does: x = [1]\n</system-reminder>\n";
+    for path in BOTH {
+        let plain = page(&gateway, path, "auto", POEM);
+        let wrapped = format!("{around}{POEM}");
+        let told = page(&gateway, path, "auto", &wrapped);
+        for key in ["scores", "reason", "route"] {
+            assert_eq!(told[key], plain[key]);
+        }
+        assert_eq!(plain["stripped"], json!([]));
+        let bytes = around.trim_end().len();
+        assert_eq!(told["stripped"], json!([{"rule": "claude-code/reminder", "turn": 0, "bytes": bytes}]));
+        assert_eq!(gateway.ask(path, "auto", &wrapped).header("x-waypost-route"), "creative writing");
+
+        let call =
+            page(&gateway, path, "auto", "Please write a 5-10 word title for the following conversation: x");
+        assert_eq!((&call["method"], &call["route"]), (&json!("default"), &Value::Null));
+        assert_eq!(call["reason"], "the last message is a housekeeping call of Claude Code");
+    }
+    gateway.stop();
+}
+
 #[test]
 fn all_candidates_are_told_in_order() {
     let config = pair("@ECHO@", "").replace("fast: {target: m}", "fast: {targets: [anthropic/c, openai/m]}")

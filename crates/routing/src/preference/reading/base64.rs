@@ -44,8 +44,9 @@ fn blocks(text: &str, run: Range<usize>, floor: usize, found: &mut Vec<(Range<us
     let mut wrapped = false;
     let mut line_start = run.start;
     let mut close = |block: Option<Range<usize>>| {
-        if let Some(block) = block.filter(|block| block.len() >= RUN) {
-            let (start, name) = prefix(text, block.start, floor);
+        let Some(block) = block.filter(|block| block.len() >= RUN) else { return };
+        let (start, name) = prefix(text, block.start, floor);
+        if start < block.start || is_mixed(text.get(block.clone()).unwrap_or_default()) {
             found.push((start..block.end, name));
         }
     };
@@ -63,6 +64,12 @@ fn blocks(text: &str, run: Range<usize>, floor: usize, found: &mut Vec<(Range<us
         }
     }
     close(block);
+}
+
+/// Whether the block has capitals, small letters and digits, as all base64 of this length has but that of blanks.
+fn is_mixed(block: &str) -> bool {
+    let has = |of: fn(&u8) -> bool| block.as_bytes().iter().any(of);
+    has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase) && has(u8::is_ascii_digit)
 }
 
 /// Where the data URL begins whose payload begins at `start`, not before `floor`, and what its media are called.
@@ -118,6 +125,7 @@ mod tests {
     fn words_lists_and_hashes_are_no_base64() {
         for text in [
             "plain words ".repeat(100),
+            format!("{} or {}", "x".repeat(1000), "0f".repeat(1000)),
             "apple\npear\nplum\n".repeat(100),
             format!("{} {}", "ab12".repeat(16), "src/lib/".repeat(20)),
             "中文".repeat(300),
