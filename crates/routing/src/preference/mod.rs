@@ -7,6 +7,7 @@ pub mod explain;
 pub mod judge;
 pub mod reading;
 pub mod router_model;
+mod verdict;
 
 pub use waypost_dialect::envelope::{RawTurn, Role, Turn};
 

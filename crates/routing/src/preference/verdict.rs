@@ -1,0 +1,81 @@
+//! What the scorers found, and why.
+
+use super::embedded::Tier;
+use super::router_model::Protocol;
+
+/// Who scores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ScorerKind {
+    /// A router model, asked with this prompt.
+    RouterModel(Protocol),
+    /// The scorer inside this process.
+    Embedded,
+}
+
+impl ScorerKind {
+    /// The word in headers, logs and metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::RouterModel(Protocol::ArchRouter) => "arch-router",
+            Self::RouterModel(Protocol::PlanoOrchestrator) => "plano-orchestrator",
+            Self::Embedded => "embedded",
+        }
+    }
+}
+
+/// What was found, and why.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Verdict {
+    /// The route that fits, by its index; `None` if none does.
+    pub route: Option<usize>,
+    /// The probability of what was found: of the route, or that none fits. A router model states one only where its
+    /// engine gives log-probabilities.
+    pub confidence: Option<f32>,
+    /// Every route with its probability, best first, by the embedded scorer; empty if it was not asked.
+    pub scores: Vec<(usize, f32)>,
+    /// The probability that none fits, by the embedded scorer.
+    pub none_probability: Option<f32>,
+    /// What the router model weighed, best first: routes (`None`: that none fits) with their share. Empty if it was
+    /// not asked or gives no log-probabilities.
+    pub router_scores: Vec<(Option<usize>, f32)>,
+    /// The decision was put to the router model, whatever came of it.
+    pub escalated: bool,
+    /// Who found it; `None` if there was nothing to ask.
+    pub scorer: Option<ScorerKind>,
+    /// How far the embedded scorer had to look, if it was asked.
+    pub tier: Option<Tier>,
+    /// Why, as a clause that can stand alone or inside a sentence.
+    pub reason: String,
+    /// What went wrong on the way.
+    pub notes: Vec<String>,
+}
+
+impl Verdict {
+    pub(super) fn none(reason: String, scorer: Option<ScorerKind>) -> Self {
+        Self {
+            route: None,
+            confidence: None,
+            scores: Vec::new(),
+            none_probability: None,
+            router_scores: Vec::new(),
+            escalated: false,
+            scorer,
+            tier: None,
+            reason,
+            notes: Vec::new(),
+        }
+    }
+
+    /// The lead of the likeliest answer over the next one, "none fits" being an answer too.
+    pub(super) fn lead(&self) -> f32 {
+        let mut answers: Vec<f32> =
+            self.scores.iter().map(|(_, score)| *score).chain(self.none_probability).collect();
+        answers.sort_by(|a, b| b.total_cmp(a));
+        match answers.as_slice() {
+            [best, next, ..] => best - next,
+            [only] => *only,
+            [] => 0.0,
+        }
+    }
+}
