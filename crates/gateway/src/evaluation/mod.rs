@@ -1,7 +1,9 @@
 //! Measuring routes: labelled conversations in, figures out, through the same scorers that serve traffic.
 //!
-//! `lines` and `suite` read, `run` decides, `figures` and `confusion` count, `compare` says what moved, `fit` chooses thresholds.
+//! `lines` and `suite` read, `run` decides, `figures` and `confusion` count, `compare` says what moved, `fit` chooses thresholds, `cluster` finds
+//! what is alike.
 
+pub mod cluster;
 pub mod compare;
 pub mod confusion;
 pub mod figures;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
-use waypost_dialect::envelope::RawTurn;
+use waypost_dialect::envelope::{RawTurn, Role};
 use waypost_routing::preference::cascade::{Cascade, Failure, Step, Verdict};
 use waypost_routing::preference::reading::{self, Reading};
 
@@ -125,6 +125,16 @@ pub fn verdict(cascade: &Cascade, turns: Vec<RawTurn<'_>>) -> Option<Verdict> {
         Step::Decided(verdict) => verdict,
         Step::Ask(_, waiting) => cascade.resume(&turns, waiting, Err(Failure::Offline)),
     })
+}
+
+/// What the person asks at the end of a conversation; `None` if the last word is not the person's.
+#[must_use]
+pub fn ask(turns: Vec<RawTurn<'_>>) -> Option<String> {
+    if turns.last()?.role != Role::User {
+        return None;
+    }
+    let last = reading::read(turns).turns.pop()?;
+    (last.role == Role::User).then(|| last.text.into_owned())
 }
 
 /// Messages as a client sends them.

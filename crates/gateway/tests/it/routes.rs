@@ -279,3 +279,46 @@ fn thresholds_are_fitted_and_judged_on_conversations_that_did_not_choose_them() 
     let bare = fixture("every-rule.yaml");
     assert!(errors(0, &["fit", &bare, empty.to_str().unwrap()]).contains("no turn is labelled `other`"));
 }
+
+#[test]
+fn routes_are_proposed_for_what_no_route_takes() {
+    let file = fixture("unrouted.txt");
+    let page = json(0, &["suggest", &file, "--least", "3", "--json"]);
+    // "thanks" is about what stands before it.
+    assert_eq!((&page["conversations"], &page["prompts"]), (&9.into(), &8.into()));
+    let routes = page["routes"].as_array().unwrap();
+    assert_eq!(routes.len(), 2, "{page}");
+    let all = page.to_string();
+    assert!(all.contains("visa") && all.contains("sourdough"), "{page}");
+
+    // With routes there are fewer prompts left; what is printed is a configuration once models are named.
+    let config = fixture("household.yaml");
+    let left = json(0, &["suggest", &file, "--config", &config, "--json"]);
+    assert!(left["prompts"].as_u64().unwrap() <= 8);
+    let yaml = output(0, &["suggest", &file, "--config", &config, "--below", "1", "--least", "3"]);
+    assert!(yaml.contains("are drafts") && yaml.contains("models: [\"openai/gpt-5-mini\"]"), "{yaml}");
+    let whole =
+        format!("model_providers: [{{model: openai/gpt-5-mini, access_key: $K, default: true}}]\n{yaml}");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("waypost.yaml");
+    std::fs::write(&path, whole).unwrap();
+    assert!(output(0, &["lint", path.to_str().unwrap(), "--allow", "WR003"]).contains("2 routes, 0 errors"));
+
+    // The order of the lines does not matter.
+    let text = std::fs::read_to_string(&file).unwrap();
+    let turned: Vec<&str> = text.lines().rev().collect();
+    std::fs::write(folder.path().join("turned.txt"), turned.join("\n")).unwrap();
+    let turned = folder.path().join("turned.txt").display().to_string();
+    assert_eq!(json(0, &["suggest", &turned, "--least", "3", "--json"]), page);
+
+    // Lines of a log: what was sure needs no route; without words there is nothing to propose.
+    let log = folder.path().join("log.ndjson");
+    let line =
+        |confidence: f32, prompt: &str| format!("{{\"confidence\":{confidence},\"prompt\":\"{prompt}\"}}\n");
+    std::fs::write(&log, line(0.2, "a visa for Japan please") + &line(0.9, "a visa for Peru please"))
+        .unwrap();
+    let path = log.to_str().unwrap();
+    assert_eq!(json(0, &["suggest", path, "--json"])["prompts"], 1);
+    std::fs::write(&log, "{\"method\":\"default\",\"confidence\":0.4}\n").unwrap();
+    assert!(errors(1, &["suggest", path]).contains("holds no content"));
+}

@@ -4,6 +4,7 @@ mod fit;
 mod lint;
 mod measured;
 mod progress;
+mod suggest;
 mod suite;
 mod test;
 
@@ -26,6 +27,8 @@ enum Command {
     Lint(lint::Options),
     /// Fit thresholds to labelled prompts
     Fit(fit::Options),
+    /// Propose routes for prompts that no route takes surely
+    Suggest(suggest::Options),
     /// Measure where labelled prompts go
     Test(test::Options),
 }
@@ -34,6 +37,7 @@ pub(super) fn run(options: &Options) -> Result<(), Stop> {
     match &options.command {
         Command::Lint(options) => lint::run(options),
         Command::Fit(options) => fit::run(options),
+        Command::Suggest(options) => suggest::run(options),
         Command::Test(options) => test::run(options),
     }
 }
