@@ -30,9 +30,6 @@ import train
 jax.config.update("jax_enable_x64", True)
 MODEL = pathlib.Path(__file__).resolve().parents[1] / "crates/routing/model"
 NONE_KEPT = 0.5
-SURE = 0.9
-ENCODED = 4
-MAX_TURNS = 8
 MOST_SHOTS = 10
 STOP_WORDS = set(
     "a an the of to and or in on for with by from at is are was be as it its this that these those i me my you your we "
@@ -305,21 +302,22 @@ def calibration(confidence, right, bins=15):
     return sum(abs(confidence[at == b].sum() - right[at == b].sum()) for b in range(bins)) / len(right)
 
 
-def report(title, rows):
+def report(title, rows, each=True):
     suites = {}
     for name, row in rows.items():
-        print(f"  {name:34} " + "  ".join(f"{k} {100 * v:5.1f}" for k, v in row.items()))
+        if each:
+            print(f"  {name:34} " + "  ".join(f"{k} {100 * v:5.1f}" for k, v in row.items()))
         suites.setdefault(name.split("/")[0], []).append(row)
     for suite, members in suites.items():
         mean = {k: np.nanmean([row[k] for row in members]) for k in members[0]}
         print(f"{title:12} {suite:24} " + "  ".join(f"{k} {100 * v:5.1f}" for k, v in mean.items()), flush=True)
 
 
-def cascade(static, both, group):
+def cascade(static, both, group, margin):
     """What the product answers: the static tier where it is sure, both where it is not."""
     static, both = np.asarray(static), np.asarray(both)
     top = np.sort(static, 2)
-    sure = (top[:, :, -1] - top[:, :, -2]) >= SURE
+    sure = (top[:, :, -1] - top[:, :, -2]) >= margin
     return np.where(sure[:, :, None], static, both), sure[group.asked].mean()
 
 
@@ -334,24 +332,33 @@ def main():
     parser.add_argument("suites", nargs="+")
     args = parser.parse_args()
     embedder = Embedder(args)
-    groups = {n: g for folder in args.suites for n, g in load(folder, embedder, 0).items()}
-    shown = {n: g for folder in args.report for n, g in load(folder, embedder, 0).items()}
+    for shots in (0, 5):
+        print(f"-- {shots} examples a route")
+        groups = {n: g for folder in args.suites for n, g in load(folder, embedder, shots).items()}
+        shown = {n: g for folder in args.report for n, g in load(folder, embedder, shots).items()}
+        both_tiers(groups, {**groups, **shown}, shots > 0)
+
+
+def both_tiers(groups, everything, shots):
     # Every suite weighs the same, and every group within its suite.
     weights = [1 / sum(other.split("/")[0] == name.split("/")[0] for other in groups) for name in groups]
-    start = {"likeness": jnp.array([13.0, 4.6]), "length": jnp.array(0.09), "stay": jnp.array([10.0, -3.1, 0.15]),
-             "none": jnp.array([0.5, -0.15, 0.7, -0.12, 0.01])}
-    static, value = fit(groups, [STATIC, LEXICAL], start, weights)
-    show(f"static {value:.4f}", static)
-    start = {**static, "likeness": jnp.append(static["likeness"], 5.0)}
-    both, value = fit(groups, [STATIC, LEXICAL, ENCODER], start, weights)
-    show(f"both {value:.4f}", both)
-    everything = {**groups, **shown}
-    first = {n: beliefs(static, g, [STATIC, LEXICAL]) for n, g in everything.items()}
-    second = {n: beliefs(both, g, [STATIC, LEXICAL, ENCODER]) for n, g in everything.items()}
+    first_pick = [STATIC, LEXICAL] + [SHOT_STATIC, SHOT_NEAREST] * shots
+    both_pick = first_pick + [ENCODER] + [SHOT_ENCODER, SHOT_ENCODER_NEAREST] * shots
+    start = {"likeness": jnp.array([13.0, 4.6] + [1.0, 1.0] * shots), "length": jnp.array(0.09),
+             "stay": jnp.array([10.0, -3.1, 0.15]), "none": jnp.array([0.5, -0.15, 0.7, -0.12, 0.01])}
+    static, value = fit(groups, first_pick, start, weights)
+    show(f"static {value:.4f} {first_pick}", static)
+    start = {**static, "likeness": jnp.concatenate([static["likeness"] / 4, jnp.array([12.0] + [1.0, 1.0] * shots)])}
+    both, value = fit(groups, both_pick, start, weights)
+    show(f"both {value:.4f} {both_pick}", both)
+    first = {n: beliefs(static, g, first_pick) for n, g in everything.items()}
+    second = {n: beliefs(both, g, both_pick) for n, g in everything.items()}
     report("static", {n: figures(first[n], g) for n, g in everything.items()})
     report("both", {n: figures(second[n], g) for n, g in everything.items()})
-    joined = {n: cascade(first[n], second[n], g) for n, g in everything.items()}
-    report("cascade", {n: {**figures(joined[n][0], g), "sure": joined[n][1]} for n, g in everything.items()})
+    for sure in (0.5, 0.7, 0.8, 0.9):
+        joined = {n: cascade(first[n], second[n], g, sure) for n, g in everything.items()}
+        rows = {n: {**figures(joined[n][0], g), "sure": joined[n][1]} for n, g in everything.items()}
+        report(f"sure {sure}", rows, each=False)
 
 
 if __name__ == "__main__":
