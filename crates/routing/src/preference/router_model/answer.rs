@@ -167,7 +167,9 @@ fn in_words(names: &Names, text: &str) -> Option<Found> {
     let bare = |text: &str| {
         let inner = text.trim().trim_matches(quotes).trim_end_matches('.').trim_matches(quotes);
         let found = |said: &str| Some((named(names, said)?, Said::Name(said.trim().to_owned())));
-        found(text).or_else(|| found(inner))
+        // Quotes around nothing are an empty name; any other heap of them says nothing.
+        let says_something = !inner.is_empty() || matches!(text.trim(), "\"\"" | "''");
+        found(text).or_else(|| found(inner).filter(|_| says_something))
     };
     if let Some(answer) = bare(text) {
         return Some(answer);
