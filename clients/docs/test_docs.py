@@ -62,7 +62,9 @@ def test_commands_exist(text):
     for line in text.replace("\\\n", " ").splitlines():
         words = line.split("#")[0].split()
         if words[:1] == ["waypost"]:
-            helped = waypost(words[1], "--help")
+            # `waypost routes` has commands of its own.
+            command = words[1:3] if words[1] == "routes" else words[1:2]
+            helped = waypost(*command, "--help")
             assert helped.returncode == 0, line
             for flag in [word for word in words if word.startswith("--")]:
                 assert flag.split("=")[0] in helped.stdout, line

@@ -322,3 +322,54 @@ fn routes_are_proposed_for_what_no_route_takes() {
     std::fs::write(&log, "{\"method\":\"default\",\"confidence\":0.4}\n").unwrap();
     assert!(errors(1, &["suggest", path]).contains("holds no content"));
 }
+
+#[test]
+fn the_guides_table_of_rules_is_current() {
+    let guide = std::fs::read_to_string(
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/guides/writing-routes.md"),
+    );
+    let guide = guide.unwrap();
+    let written: Vec<&str> = guide.lines().filter(|line| line.starts_with("| WR")).collect();
+    let rows = waypost::lint::RULES.iter().map(|rule| {
+        let level = serde_json::to_value(rule.level).unwrap();
+        format!("| {} | {} | {} | {} |", rule.id, rule.name, level.as_str().unwrap(), rule.finds)
+    });
+    assert_eq!(written, rows.collect::<Vec<_>>());
+}
+
+/// The guide's figures move with the router's model; their direction stays.
+#[test]
+fn the_guides_best_practices_pay() {
+    let file = |name: &str| fixture(&format!("guide/{name}"));
+    let accuracy = |routes: &str, labelled: &str| {
+        json(0, &["test", &file(routes), labelled, "--json"])["turn_accuracy"].as_f64().unwrap()
+    };
+    let labelled = file("labelled.jsonl");
+    let good = accuracy("good.yaml", &labelled);
+    assert!(good > accuracy("vague.yaml", &labelled) + 0.05);
+    assert!(good >= accuracy("overlap.yaml", &labelled));
+    let folder = tempfile::tempdir().unwrap();
+    let renamed = folder.path().join("renamed.jsonl");
+    let mut text = std::fs::read_to_string(&labelled).unwrap();
+    for (from, to) in
+        [("cooking", "kitchen sink"), ("gardening", "outdoor sports"), ("home repair", "furniture")]
+    {
+        text = text.replace(&format!("\"route\": \"{from}\""), &format!("\"route\": \"{to}\""));
+    }
+    std::fs::write(&renamed, text).unwrap();
+    assert!(good > accuracy("names.yaml", renamed.to_str().unwrap()));
+    for (routes, rule) in [
+        ("vague.yaml", Some("WR004")),
+        ("names.yaml", Some("WR003")),
+        ("overlap.yaml", Some("WR002")),
+        ("verbs.yaml", Some("WR005")),
+        ("good.yaml", None),
+    ] {
+        let found = rules(&file(routes));
+        let expected = |rule: &str| ["WR002", "WR003", "WR004", "WR005"].contains(&rule);
+        match rule {
+            Some(rule) => assert!(found.contains(&rule.to_owned()), "{routes}: {found:?}"),
+            None => assert!(!found.iter().any(|rule| expected(rule)), "{routes}: {found:?}"),
+        }
+    }
+}
