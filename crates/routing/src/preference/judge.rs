@@ -24,8 +24,10 @@ impl Default for Policy {
 /// choice among many routes is not refused because there are many.
 pub const DEFAULT_THRESHOLD: f32 = 0.0;
 
-/// An action of a domain has to be at least this likely to be preferred to its domain.
+/// An action that is likelier than all else together is sure, whatever its siblings are.
 const SURE_ACTION: f32 = 0.5;
+/// Below that, an action is sure if it is so many times as likely as the next action of its domain.
+const SURE_LEAD: f32 = 1.5;
 
 /// A judgement of the embedded scorer's probabilities.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,9 +45,9 @@ pub(super) struct Judgement {
 /// Judges routes with their probabilities, best first; `none` is the probability that none of them fits, `domains`
 /// holds for each route the domain route that it belongs to, if any.
 ///
-/// The likeliest of all routes and "none fits" wins if it reaches its threshold. An action that does not, or that is
-/// not likelier than all else together, gives way to its domain, if the domain with all its actions reaches the
-/// threshold. Else the policy decides.
+/// The likeliest of all routes and "none fits" wins if it reaches its threshold. An action that does not, or that hardly
+/// leads another action of its domain, gives way to the domain, if the domain with all its actions reaches the threshold.
+/// Else the policy decides.
 pub(super) fn judge(
     routes: &[Route],
     domains: &[Option<usize>],
@@ -66,8 +68,11 @@ pub(super) fn judge(
     let told = tell(routes, scores, none);
     let domain = domains.get(best).copied().flatten().map(|domain| (domain, of_domain(domain)));
     let wanted = threshold(best);
+    let sibling = |(route, _): &&(usize, f32)| *route != best && domains.get(*route) == domains.get(best);
+    let next = scores.iter().find(sibling).map_or(0.0, |(_, score)| *score);
+    let is_sure = score >= wanted && (score >= SURE_ACTION || score >= SURE_LEAD * next);
     if let Some((domain, whole)) = domain
-        && score < wanted.max(SURE_ACTION)
+        && !is_sure
         && whole >= none
         && whole >= threshold(domain)
     {
