@@ -23,7 +23,7 @@ pub async fn decide(
     let started = Instant::now();
     let decided = match router.start(envelope.model.as_deref(), || envelope.turns()) {
         Ok(Step::Decided(decision)) => Ok(decision),
-        Ok(Step::Ask(question, pending)) => ask(worker, &question, pending, started, record).await,
+        Ok(Step::Ask(question, pending)) => ask(worker, &question, pending, record).await,
         Err(none) => Err(none),
     };
     record.decision = started.elapsed();
@@ -37,13 +37,12 @@ async fn ask(
     worker: &Worker,
     question: &Question,
     pending: Pending<'_>,
-    started: Instant,
     record: &mut Record,
 ) -> Result<Decision, NoDecision> {
     let runtime = &worker.runtime;
     let model = runtime.router_model.as_ref();
     let answer = match model.and_then(|model| Some((model, runtime.upstreams.get(model.entry)?))) {
-        Some((model, upstream)) => model.ask(&worker.client, upstream, question, started).await,
+        Some((model, upstream)) => model.ask(&worker.client, upstream, question).await,
         None => Err(Failure::Unreachable("no address is configured")),
     };
     let (outcome, reply) = match answer {

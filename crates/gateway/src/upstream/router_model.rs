@@ -80,7 +80,7 @@ impl RouterModel {
         })
     }
 
-    /// Asks within the deadline, counted from `started`.
+    /// Asks within the deadline, which is counted from here: what the embedded router took is not the model's fault.
     ///
     /// # Errors
     /// Why there is no answer; the call is given up when the deadline comes.
@@ -89,7 +89,6 @@ impl RouterModel {
         client: &Client,
         upstream: &Upstream,
         question: &Question,
-        started: Instant,
     ) -> Result<Answer<'_>, Failure> {
         let key = self.cache.as_ref().map(|answers| answers.key(question));
         if let Some(body) = self.cache.as_ref().zip(key).and_then(|(answers, key)| answers.kept.get(&key)) {
@@ -98,7 +97,7 @@ impl RouterModel {
         let permit = self.permits.try_acquire().map_err(|_full| Failure::Busy)?;
         let attempt = self.breaker.admit(Instant::now()).ok_or(Failure::Resting)?;
         let call = self.call(client, upstream, question);
-        match tokio::time::timeout_at(started + self.deadline, call).await.unwrap_or(Err(Failure::Deadline)) {
+        match tokio::time::timeout(self.deadline, call).await.unwrap_or(Err(Failure::Deadline)) {
             Ok(body) => {
                 Ok(Answer { body, fresh: Some(Fresh { model: self, attempt, key, _permit: permit }) })
             }

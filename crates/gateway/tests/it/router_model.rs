@@ -406,12 +406,18 @@ fn one_that_keeps_failing_is_left_alone() {
     for turn in 0..5 {
         assert!(note(&decide(&gateway, &format!("turn {turn}"))).contains("answered with status 503"));
     }
-    let page = decide(&gateway, "once more");
-    assert!(note(&page).contains("was not asked: it has failed several times in a row"), "{page}");
-    assert_eq!(router.seen().len(), 5);
-    assert!(
-        gateway.get("/metrics").text().contains("waypost_router_escalations_total{outcome=\"resting\"} 1")
-    );
+    // On a slow machine the first rest may be over before the next question; the rests grow.
+    let mut asked = 5;
+    let rests = (0..12).any(|turn| {
+        let page = decide(&gateway, &format!("once more {turn}"));
+        let is_resting = note(&page).contains("was not asked: it has failed several times in a row");
+        asked += usize::from(!is_resting);
+        is_resting
+    });
+    assert!(rests, "it is asked again and again");
+    assert_eq!(router.seen().len(), asked);
+    let metrics = gateway.get("/metrics").text().to_owned();
+    assert!(metrics.contains("waypost_router_escalations_total{outcome=\"resting\"} 1"), "{metrics}");
     gateway.stop();
 
     // What is wrong with one request says nothing about the next.
