@@ -77,10 +77,10 @@ fn the_guides_phrases_go_where_they_belong_with_and_without_pasted_material() {
 fn domains_take_what_no_action_fits() {
     let gateway = Gateway::with(EXAMPLE);
     for (prompt, route) in [
-        ("My neighbour's tree fell on my fence. Does he have to pay for it?", "legal"),
-        ("I have had a dull pain behind my left knee for a week, what could it be?", "healthcare"),
-        ("Which router settings matter when video calls keep dropping?", "technical"),
-        ("Which week in May has the best weather in Lisbon?", "general"),
+        ("Is my employer liable for an accident in the office, by law?", "legal"),
+        ("What are the symptoms of the flu and how is it treated?", "healthcare"),
+        ("Our office network drops every afternoon, how do I find the cause?", "technical"),
+        ("Where should I travel with small children in May?", "general"),
     ] {
         assert_eq!(chosen(&gateway, &[prompt]), route, "{prompt}");
     }

@@ -45,9 +45,9 @@ pub(super) struct Judgement {
 /// Judges routes with their probabilities, best first; `none` is the probability that none of them fits, `domains`
 /// holds for each route the domain route that it belongs to, if any.
 ///
-/// The likeliest of all routes and "none fits" wins if it reaches its threshold. An action that does not, or that hardly
-/// leads another action of its domain, gives way to the domain, if the domain with all its actions reaches the threshold.
-/// Else the policy decides.
+/// The likeliest of all routes and "none fits" wins if it reaches its threshold. A route that does not, that is less
+/// likely than none, or that hardly leads another action of its domain, gives way to the domain, if the domain with all
+/// its actions is likelier than none and reaches the threshold. Else the policy decides.
 pub(super) fn judge(
     routes: &[Route],
     domains: &[Option<usize>],
@@ -66,11 +66,13 @@ pub(super) fn judge(
         scores.iter().filter(|(route, _)| member(*route)).map(|(_, score)| score).sum::<f32>()
     };
     let told = tell(routes, scores, none);
-    let domain = domains.get(best).copied().flatten().map(|domain| (domain, of_domain(domain)));
+    let is_domain = routes.get(best).is_some_and(|route| route.domain);
+    let domain = if is_domain { Some(best) } else { domains.get(best).copied().flatten() };
+    let domain = domain.map(|domain| (domain, of_domain(domain)));
     let wanted = threshold(best);
     let sibling = |(route, _): &&(usize, f32)| *route != best && domains.get(*route) == domains.get(best);
-    let next = scores.iter().find(sibling).map_or(0.0, |(_, score)| *score);
-    let is_sure = score >= wanted && (score >= SURE_ACTION || score >= SURE_LEAD * next);
+    let next = if is_domain { 0.0 } else { scores.iter().find(sibling).map_or(0.0, |(_, score)| *score) };
+    let is_sure = score >= wanted && score >= none && (score >= SURE_ACTION || score >= SURE_LEAD * next);
     if let Some((domain, whole)) = domain
         && !is_sure
         && whole >= none
@@ -78,7 +80,7 @@ pub(super) fn judge(
     {
         let (action, domain_name) = (name(routes, best), name(routes, domain));
         let reason = format!(
-            "no action is sure (best `{action}` at {score:.2}), the domain `{domain_name}` with all its actions is at {whole:.2}; none fits {none:.2}"
+            "no route is sure (best `{action}` at {score:.2}), the domain `{domain_name}` with all its actions is at {whole:.2}; none fits {none:.2}"
         );
         return Judgement { route: Some(domain), confidence: whole, sure: true, reason };
     }
@@ -165,7 +167,7 @@ mod tests {
                 0.05,
                 Some(2),
                 true,
-                "no action is sure (best `contracts` at 0.45), the domain `legal` with all its actions is at 0.95; none fits 0.05",
+                "no route is sure (best `contracts` at 0.45), the domain `legal` with all its actions is at 0.95; none fits 0.05",
             ),
             // A route's own threshold.
             (
@@ -174,7 +176,7 @@ mod tests {
                 0.2,
                 Some(2),
                 true,
-                "no action is sure (best `cases` at 0.60), the domain `legal` with all its actions is at 0.80; none fits 0.20",
+                "no route is sure (best `cases` at 0.60), the domain `legal` with all its actions is at 0.80; none fits 0.20",
             ),
             // Neither a route nor none is sure, nor is the domain.
             (

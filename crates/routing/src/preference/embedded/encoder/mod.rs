@@ -244,8 +244,6 @@ fn attend(heads: &[f32], mixed: &mut Vec<f32>) {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use serde::Deserialize;
 
     use super::super::model::MODEL;
@@ -278,25 +276,6 @@ mod tests {
             let portable = Pass { encoder: &encoder, tokens: &tokens, kernel: Portable };
             let portable = pulp::NullaryFnOnce::call(portable);
             assert!(cosine(&found, &portable) > 0.9999, "{text}");
-        }
-    }
-
-    #[test]
-    #[ignore = "prints times; run it in release"]
-    #[expect(clippy::print_stdout, clippy::disallowed_methods, reason = "a measurement")]
-    fn time() {
-        let encoder = Encoder::new(FILE).unwrap();
-        for tokens in [8, 16, 32, 64_u32] {
-            let text: Vec<u32> = (2000..2000 + tokens).collect();
-            let mut times: Vec<_> = (0..200)
-                .map(|_| {
-                    let start = Instant::now();
-                    std::hint::black_box(encoder.encode(&text));
-                    start.elapsed().as_secs_f64() * 1e3
-                })
-                .collect();
-            times.sort_by(f64::total_cmp);
-            println!("{tokens} tokens: p50 {:.2} ms, p99 {:.2} ms", times[100], times[198]);
         }
     }
 }
