@@ -58,7 +58,7 @@ pub const RULES: &[Rule] = &[
         id: "WR003",
         name: "unrelated-name",
         level: Level::Warning,
-        finds: "a name that shares no word with its description and is far from it in meaning",
+        finds: "a name that shares no word with its description and is no nearer to it than the routing guide's bad example",
     },
     Rule {
         id: "WR004",
