@@ -74,6 +74,8 @@ pub struct Report {
     pub other: F1,
     /// Over all turns of all groups.
     pub ece: Option<f64>,
+    /// The share of all turns for which a router model was asked; 0 without one.
+    pub escalated: Option<f64>,
     /// Over all timed decisions of all groups.
     pub latency_ms: Latency,
     /// Each group.
@@ -108,6 +110,11 @@ impl Report {
                 f1: mean_of(&|figures| figures.other.f1),
             },
             ece: calibration_error(&bins(runs.iter().flat_map(|(_, run)| outcomes(run)))),
+            escalated: mean(
+                runs.iter()
+                    .flat_map(|(_, run)| outcomes(run))
+                    .map(|outcome| f64::from(u8::from(outcome.escalated))),
+            ),
             latency_ms: latency(runs.iter().flat_map(|(_, run)| run.times.iter().copied())),
             groups,
             shots,
@@ -276,7 +283,14 @@ mod tests {
     const NONE: Label = Label::Other;
 
     fn outcome((label, predicted, best, confidence): (Label, Label, usize, f32)) -> Outcome {
-        Outcome { label, predicted, best: Some(best), confidence: Some(confidence), message: 0 }
+        Outcome {
+            label,
+            predicted,
+            best: Some(best),
+            confidence: Some(confidence),
+            escalated: false,
+            message: 0,
+        }
     }
 
     fn run(conversations: &[&[(Label, Label, usize, f32)]]) -> Run {

@@ -4,15 +4,33 @@ use std::path::Path;
 
 use serde_json::Value;
 use waypost_routing::preference::Route;
-use waypost_routing::preference::cascade::{Cascade, ScorerKind, Scoring};
+use waypost_routing::preference::cascade::{Asking, Cascade, ScorerKind, Scoring};
 
 use super::progress;
 use crate::cli::table;
 use crate::evaluation::figures::{F1, Latency, Rates, Report};
 use crate::evaluation::{run, suite};
 
-/// Decides all turns of the groups, with the first `shots` examples of each route.
-pub(super) fn measure(folder: &Path, groups: &[String], shots: usize) -> anyhow::Result<Report> {
+/// Which of the embedded router's tiers decide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Tiers {
+    /// Both: the default
+    Both,
+    /// Static tables and words alone
+    Static,
+}
+
+/// Decides all turns of the groups, with the first `shots` examples of each route; where they doubt, with a simulated
+/// router model that is right in this share of its answers.
+pub(super) fn measure(
+    folder: &Path,
+    groups: &[String],
+    shots: usize,
+    tiers: Tiers,
+    simulated: Option<f64>,
+) -> anyhow::Result<Report> {
+    let asking = simulated.map(|_| Asking::new("simulated"));
+    let scoring = Scoring { encoder: tiers == Tiers::Both, ..Scoring::new(asking) };
     let suite = suite::read(folder, groups)?;
     for warning in &suite.warnings {
         anstream::eprintln!("warning: {warning}");
@@ -24,10 +42,10 @@ pub(super) fn measure(folder: &Path, groups: &[String], shots: usize) -> anyhow:
         let cascades: Vec<Cascade> = group
             .sets
             .iter()
-            .map(|set| Cascade::new(with_shots(&set.routes, shots), Scoring::new(None)))
+            .map(|set| Cascade::new(with_shots(&set.routes, shots), scoring.clone()))
             .collect();
         let cascades: Vec<&Cascade> = cascades.iter().collect();
-        runs.push((group.name.clone(), run::run(group, &cascades, &|| bar.inc(1))));
+        runs.push((group.name.clone(), run::run_with(group, &cascades, simulated, &|| bar.inc(1))));
     }
     bar.finish_and_clear();
     Ok(Report::new(&runs, shots, ScorerKind::Embedded.name()))

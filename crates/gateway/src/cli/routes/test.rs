@@ -27,6 +27,12 @@ pub(super) struct Options {
     /// Give each route its first K examples [default: all of a configuration's, none of a suite's]
     #[arg(long, value_name = "K")]
     shots: Option<usize>,
+    /// Which tiers of the embedded router decide
+    #[arg(long, value_enum, default_value = "both", requires = "suite")]
+    router: suite::Tiers,
+    /// Let a simulated router model decide where the embedded router doubts; it is right in this share of its answers
+    #[arg(long, value_name = "SHARE", value_parser = share, requires = "suite")]
+    simulated_router: Option<f64>,
     /// Fail below this turn accuracy, such as 0.9 or 90%
     #[arg(long, value_name = "SHARE", value_parser = share)]
     min_accuracy: Option<f64>,
@@ -69,7 +75,8 @@ pub(super) fn run(options: &Options) -> Result<(), Stop> {
 }
 
 fn test_suite(options: &Options, folder: &Path) -> Result<Option<f64>, Stop> {
-    let report = suite::measure(folder, &options.groups, options.shots.unwrap_or(0))?;
+    let shots = options.shots.unwrap_or(0);
+    let report = suite::measure(folder, &options.groups, shots, options.router, options.simulated_router)?;
     let before: Option<Value> = match &options.against {
         Some(path) => {
             let text = std::fs::read_to_string(path)
