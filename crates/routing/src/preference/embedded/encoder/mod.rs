@@ -230,13 +230,16 @@ fn attend(heads: &[f32], mixed: &mut Vec<f32>) {
                 }
             }
             math::softmax(&mut scores);
-            let mixed = mixed.get_mut(head * HEAD..(head + 1) * HEAD).unwrap_or_default();
+            // In registers until it is whole: through memory the compiler takes one number at a time.
+            let mut sums = [0.0_f32; HEAD];
             for (score, row) in scores.iter().zip(heads.chunks_exact(3 * WIDTH)) {
-                let value =
-                    row.get(2 * WIDTH + head * HEAD..2 * WIDTH + (head + 1) * HEAD).unwrap_or_default();
-                for (mixed, value) in mixed.iter_mut().zip(value) {
-                    *mixed = score.mul_add(*value, *mixed);
+                let value = row.get(2 * WIDTH + head * HEAD..).and_then(|row| row.first_chunk::<HEAD>());
+                for (sum, value) in sums.iter_mut().zip(value.unwrap_or(&[0.0; HEAD])) {
+                    *sum = score.mul_add(*value, *sum);
                 }
+            }
+            if let Some(mixed) = mixed.get_mut(head * HEAD..(head + 1) * HEAD) {
+                mixed.copy_from_slice(&sums);
             }
         }
     }
