@@ -42,7 +42,10 @@ fn keys(value: &Value) -> Vec<&str> {
 #[test]
 fn a_suite_has_the_figures_of_its_format() {
     let report = json(0, &["test", "--suite", &fixture("suite"), "--json"]);
-    assert_eq!(keys(&report), ["ece", "groups", "latency_ms", "macro", "other", "router", "shots"]);
+    assert_eq!(
+        keys(&report),
+        ["ece", "escalated", "groups", "latency_ms", "macro", "other", "router", "shots"]
+    );
     let rates = ["conversation_accuracy", "in_scope_accuracy", "macro_f1", "span_accuracy", "turn_accuracy"];
     assert_eq!(keys(&report["macro"]), rates);
     assert_eq!(keys(&report["other"]), ["f1", "precision", "recall"]);
@@ -64,6 +67,22 @@ fn a_suite_has_the_figures_of_its_format() {
     let table = output(0, &["test", "--suite", &fixture("suite"), "--group", "desk", "--shots", "1"]);
     assert!(table.contains("desk") && !table.contains("home") && table.contains("MACRO"), "{table}");
     assert!(table.contains("examples a route: 1"), "{table}");
+}
+
+/// The cascade with a router model that is always right, and one that never is: only what was doubted moves.
+#[test]
+fn a_router_model_is_simulated() {
+    let suite = fixture("suite");
+    let accuracy = |options: &[&str]| {
+        let report = json(0, &[&["test", "--suite", &suite, "--json"], options].concat());
+        (report["macro"]["turn_accuracy"].as_f64().unwrap(), report["escalated"].as_f64().unwrap())
+    };
+    let (alone, asked) = accuracy(&["--router", "static"]);
+    assert_eq!(asked, 0.0);
+    let (right, asked) = accuracy(&["--router", "static", "--simulated-router", "1"]);
+    let (wrong, asked_too) = accuracy(&["--router", "static", "--simulated-router", "0%"]);
+    assert!(asked > 0.0 && asked < 1.0 && asked == asked_too, "{asked} {asked_too}");
+    assert!(right >= alone && right > wrong, "{right} {alone} {wrong}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::Gateway;
+use crate::support::{Gateway, KEYS};
 
 const EXAMPLE: &str = include_str!("../../../../examples/use-cases.yaml");
 const GUIDE: &str = include_str!("../fixtures/config/good/guide-3-by-preference.yaml");
@@ -71,6 +71,47 @@ fn the_guides_phrases_go_where_they_belong_with_and_without_pasted_material() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// What drove a decision, over the decision endpoint and on the command line, and the same decision once more.
+#[test]
+fn a_decision_is_explained_and_replayed() {
+    let gateway = Gateway::with(EXAMPLE);
+    let body =
+        json!({"messages": [{"role": "user", "content": "translate this sentence to Spanish"}]}).to_string();
+    let page: Value = gateway.post("/routing/v1/chat/completions?explain", &body).json();
+    let words = page["explanation"]["words"].as_array().unwrap();
+    assert_eq!(words.len(), 5, "{page}");
+    assert_eq!(words[0]["words"], "translate", "{page}");
+    assert!(words[0]["effect"].as_f64().unwrap() > 0.0, "{page}");
+    let plain: Value = gateway.post("/routing/v1/chat/completions", &body).json();
+    assert_eq!(plain.get("explanation"), None);
+
+    let folder = tempfile::tempdir().unwrap();
+    let (config, record) = (folder.path().join("waypost.yaml"), folder.path().join("record.json"));
+    std::fs::write(&config, EXAMPLE).unwrap();
+    let route = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_waypost"));
+        command.arg("route").arg(&config).args(arguments).envs(KEYS).output().unwrap()
+    };
+    let told = route(&["translate this sentence to Spanish", "--json"]);
+    let page: Value = serde_json::from_slice(&told.stdout).unwrap();
+    assert!(page["config_hash"].as_str().unwrap().starts_with("sha256:"), "{page}");
+    std::fs::write(&record, &told.stdout).unwrap();
+    let record = record.to_str().unwrap();
+    let again = route(&["--replay", record]);
+    assert!(again.status.success(), "{}", String::from_utf8_lossy(&again.stderr));
+    assert_eq!(String::from_utf8_lossy(&again.stdout), "the same decision, under the same configuration\n");
+    // Another description, another decision.
+    std::fs::write(&config, EXAMPLE.replace("translations of text into another language", "cooking"))
+        .unwrap();
+    let changed = route(&["--replay", record]);
+    assert_eq!(changed.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&changed.stdout).contains("confidence: "), "{changed:?}");
+    // An explicit model wins, and the page says what it overrode.
+    let told = route(&["translate this sentence to Spanish", "--model", "openai/gpt-5.2"]);
+    let told = String::from_utf8(told.stdout).unwrap();
+    assert!(told.contains("override  by name: without it, route"), "{told}");
 }
 
 #[test]
