@@ -8,6 +8,7 @@
 use pulp::i8x16;
 
 use super::super::weights::{Matrix, Weights};
+use super::math::highest;
 
 /// Columns of a panel: two vectors of eight sums.
 const PANEL: usize = 16;
@@ -15,6 +16,8 @@ const PANEL: usize = 16;
 const ROWS: usize = 5;
 /// The largest magnitude of an input: 1536 products by 127 still fit an i32.
 const INPUT: f32 = 8191.0;
+/// 1.5 · 2²³: added to a number below 2²², it leaves that number, rounded, in the low bits.
+const ROUND: f32 = 12_582_912.0;
 /// The longest row for which that holds.
 const MAX_WIDTH: usize = 1536;
 
@@ -36,14 +39,12 @@ impl Inputs {
         self.scales.clear();
         for (block, rows) in self.pairs.chunks_exact_mut(pairs).zip(rows.chunks(width * ROWS)) {
             for (lane, row) in rows.chunks_exact(width).enumerate() {
-                let largest = row.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
+                let largest = highest(row, f32::abs);
                 let scale = if largest > 0.0 { INPUT / largest } else { 0.0 };
                 for (into, [a, b]) in block.iter_mut().zip(row.as_chunks::<2>().0) {
-                    let [a, b] = [a, b].map(|value| {
-                        #[expect(clippy::cast_possible_truncation, reason = "between -8191 and 8191")]
-                        let rounded = (value * scale).round_ties_even() as i32;
-                        rounded
-                    });
+                    // The low bits of the sum are the rounded number: all of them at once, where a cast to an integer
+                    // has to look at each.
+                    let [a, b] = [a, b].map(|value| value.mul_add(scale, ROUND).to_bits().cast_signed());
                     if let Some(into) = into.get_mut(lane) {
                         *into = (a & 0xffff) | (b << 16);
                     }

@@ -46,6 +46,20 @@ fn sum(values: &[f32], of: impl Fn(f32) -> f32) -> f32 {
     lanes.iter().sum::<f32>() + rest.iter().map(|&value| of(value)).sum::<f32>()
 }
 
+/// The highest, in lanes; no number is lower than all.
+#[inline(always)]
+pub(super) fn highest(values: &[f32], of: impl Fn(f32) -> f32) -> f32 {
+    let mut lanes = [f32::NEG_INFINITY; LANES];
+    let higher = |a: f32, b: f32| if a > b { a } else { b };
+    let (chunks, rest) = values.as_chunks::<LANES>();
+    for chunk in chunks {
+        for (lane, &value) in lanes.iter_mut().zip(chunk) {
+            *lane = higher(of(value), *lane);
+        }
+    }
+    rest.iter().map(|&value| of(value)).chain(lanes).fold(f32::NEG_INFINITY, higher)
+}
+
 /// Mean zero and variance one, then weight and bias.
 #[inline(always)]
 pub(super) fn layer_norm(row: &mut [f32], weight: &[f32], bias: &[f32]) {
@@ -62,7 +76,7 @@ pub(super) fn layer_norm(row: &mut [f32], weight: &[f32], bias: &[f32]) {
 /// Positive and summing to one.
 #[inline(always)]
 pub(super) fn softmax(row: &mut [f32]) {
-    let highest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let highest = highest(row, |value| value);
     for value in row.iter_mut() {
         *value = exp(*value - highest);
     }
@@ -103,6 +117,8 @@ mod tests {
         assert!(sum(&row, |value| value).abs() < 1e-4);
         softmax(&mut row);
         assert!((sum(&row, |value| value) - 1.0).abs() < 1e-6);
+        assert_eq!(highest(&[1.0, -3.0, 2.0], f32::abs), 3.0);
+        assert_eq!(highest(&[], |value| value), f32::NEG_INFINITY);
         unit(&mut row);
         assert!((sum(&row, |value| value * value) - 1.0).abs() < 1e-6);
     }
