@@ -230,6 +230,19 @@ mod tests {
             prop_assert!((total - 1.0).abs() < 1e-4, "{scores:?}");
         }
 
+        /// A clear request stays where it is, whatever the other routes are called.
+        #[test]
+        fn names_of_other_routes_do_not_matter(names in proptest::collection::vec("[a-z]{3,9}", 3)) {
+            let texts: Vec<(&str, &str)> = GUIDE
+                .iter()
+                .zip([0, 1, 3, 2])
+                .map(|((name, description), other)| (names.get(other).map_or(*name, String::as_str), *description))
+                .collect();
+            let scores = Embedded::new(&routes(&texts), true)
+                .score(&[user("Write a creative story about space exploration")]);
+            prop_assert_eq!(best(&scores), Some(2), "{:?} {:?}", texts, scores);
+        }
+
         /// White space between words says nothing.
         #[test]
         fn white_space_does_not_matter(words in proptest::collection::vec("[a-z]{1,8}", 1..20)) {
