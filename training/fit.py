@@ -7,7 +7,7 @@ A suite is a folder with `routes.jsonl` and one `<group>.jsonl` a group, as trai
 minimise the mean over all groups of the log loss of the right route (or of none), so that a large group does not
 dominate; first those of the static tier, then those of both tiers, then those for routes with examples. Groups of
 `--report` are only looked at. Deterministic: no random start, no sampling. The scorer is written here a second time,
-vectorised; a test compares the two.
+vectorised; `waypost routes test --suite` gives the product's own figures to compare with.
 """
 
 import argparse

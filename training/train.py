@@ -3,7 +3,7 @@
     pip install numpy jax optax safetensors tokenizers
     python training/train.py teach  --data OUT --minilm FOLDER --work WORK
     python training/train.py encoder --data OUT --minilm FOLDER --work WORK [--layers 0,1,3,5] [--steps 5000]
-    python training/train.py static --data OUT --minilm FOLDER --work WORK [--steps 6000]
+    python training/train.py static --data OUT --minilm FOLDER --work WORK --table TABLE [--steps 2500]
 
 FOLDER holds all-MiniLM-L6-v2 (`model.safetensors`, `vocab.txt`). `teach` writes its vectors of all texts once; the
 encoder starts from some of its layers, is first drawn towards those vectors, then learns the task while it stays near

@@ -132,9 +132,10 @@ impl Cascade {
                 Step::Ask(model.question(turns), Waiting { embedded: None })
             }
             Some(Router { model, order: Order::EmbeddedFirst, margin }) => {
-                let (verdict, sure) = self.judge(&self.embedded.score(turns));
-                // Written so that a lead that is no number asks, too.
-                if sure && verdict.lead() >= *margin {
+                let found = self.embedded.score(turns);
+                let (verdict, sure) = self.judge(&found);
+                // Written so that a margin that is no number asks, too.
+                if sure && found.margin() >= *margin {
                     Step::Decided(verdict)
                 } else {
                     Step::Ask(model.question(turns), Waiting { embedded: Some(verdict) })
@@ -411,7 +412,8 @@ mod tests {
     fn behind_the_embedded_scorer_it_is_asked_only_within_the_margin() {
         let turns = [user("write a function")];
         let alone = alone(&turns);
-        let lead = alone.lead();
+        let lead =
+            Cascade::new(routes(&["poem", "code"]), Scoring::new(None)).embedded.score(&turns).margin();
         assert!(lead > 0.0);
         let sure = Cascade::new(routes(&["poem", "code"]), Scoring::new(Some(embedded_first(lead))));
         assert_eq!(sure.scorers(), [ScorerKind::Embedded, ARCH_ROUTER]);

@@ -20,8 +20,8 @@ impl Default for Policy {
     }
 }
 
-/// The threshold where the operator gives none: nothing that is likelier than all else together is ever refused, and a
-/// choice among many routes is not refused because there are many.
+/// The threshold where the operator gives none: the likeliest wins. Among many routes even the right one can be far from
+/// certain, so any fixed number would refuse it for being one of many.
 pub const DEFAULT_THRESHOLD: f32 = 0.0;
 
 /// An action that is likelier than all else together is sure, whatever its siblings are.
@@ -65,7 +65,6 @@ pub(super) fn judge(
         let member = |route: usize| route == domain || domains.get(route) == Some(&Some(domain));
         scores.iter().filter(|(route, _)| member(*route)).map(|(_, score)| score).sum::<f32>()
     };
-    let told = tell(routes, scores, none);
     let is_domain = routes.get(best).is_some_and(|route| route.domain);
     let domain = if is_domain { Some(best) } else { domains.get(best).copied().flatten() };
     let domain = domain.map(|domain| (domain, of_domain(domain)));
@@ -89,11 +88,19 @@ pub(super) fn judge(
         return Judgement { route: None, confidence: none, sure: true, reason };
     }
     if score >= none && score >= wanted {
+        let told = tell(routes, scores, none);
         let reason = format!("`{}` fits best at {score:.2}; {told}", name(routes, best));
         return Judgement { route: Some(best), confidence: score, sure: true, reason };
     }
-    let unsure =
-        format!("`{}` fits best, but {score:.2} is under the threshold of {wanted:.2}", name(routes, best));
+    let told = tell(routes, scores, none);
+    let (best_name, least) = (name(routes, best), policy.threshold);
+    let unsure = if score < none {
+        format!(
+            "that no route fits is likeliest, but under the threshold of {least:.2}; nearest `{best_name}` at {score:.2}"
+        )
+    } else {
+        format!("`{best_name}` fits best, but {score:.2} is under the threshold of {wanted:.2}")
+    };
     let (route, confidence, reason) = match policy.low {
         LowConfidence::Best => (Some(best), score, format!("{unsure}; it is taken all the same; {told}")),
         LowConfidence::Default | LowConfidence::Escalate => {
@@ -177,6 +184,15 @@ mod tests {
                 Some(2),
                 true,
                 "no route is sure (best `cases` at 0.60), the domain `legal` with all its actions is at 0.80; none fits 0.20",
+            ),
+            // None is likeliest and not sure; the route's own threshold has nothing to do with it.
+            (
+                default(0.95),
+                [0.1, 0.1, 0.1],
+                0.7,
+                None,
+                false,
+                "that no route fits is likeliest, but under the threshold of 0.95; nearest `contracts` at 0.10; next `cases` at 0.10; none fits 0.70",
             ),
             // Neither a route nor none is sure, nor is the domain.
             (

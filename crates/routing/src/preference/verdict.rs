@@ -66,16 +66,4 @@ impl Verdict {
             notes: Vec::new(),
         }
     }
-
-    /// The lead of the likeliest answer over the next one, "none fits" being an answer too.
-    pub(super) fn lead(&self) -> f32 {
-        let mut answers: Vec<f32> =
-            self.scores.iter().map(|(_, score)| *score).chain(self.none_probability).collect();
-        answers.sort_by(|a, b| b.total_cmp(a));
-        match answers.as_slice() {
-            [best, next, ..] => best - next,
-            [only] => *only,
-            [] => 0.0,
-        }
-    }
 }
