@@ -2,7 +2,8 @@
 //!
 //! Where client and provider speak the same dialect, this is all the parsing that a request gets: one validating
 //! scan that keeps references into the body, and a replacement of the model's span. Every other byte goes on as the
-//! client sent it: prompt-cache prefixes, signatures and unknown fields survive.
+//! client sent it: prompt-cache prefixes, signatures and unknown fields survive. The one field that is cut out is
+//! `routing_preferences`, which is said to us and to no provider.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -63,8 +64,15 @@ pub struct Envelope<'a> {
     model_span: Option<Range<usize>>,
     /// Offset just behind the opening brace: where an absent `model` is put.
     insert_at: usize,
+    /// Routes for this request alone, as the client wrote them; `None` if omitted or null.
+    pub routing_preferences: Option<&'a RawValue>,
+    /// What has to be cut so that no provider sees them.
+    preferences_span: Option<Range<usize>>,
     messages: Vec<MessagePeek<'a>>,
 }
+
+/// A body in pieces of which most are slices of the client's own bytes; empty ones say nothing.
+pub type Pieces = [Bytes; 5];
 
 /// Reads the envelope of a request body.
 ///
@@ -121,6 +129,11 @@ fn envelope<'a>(
         stream: fields.stream.unwrap_or(false),
         model_span: fields.model.and_then(|raw| span(body, raw.get())),
         insert_at: memchr::memchr(b'{', body).map_or(0, |brace| brace + 1),
+        routing_preferences: fields.preferences.filter(|raw| raw.get() != "null"),
+        preferences_span: fields
+            .preferences
+            .and_then(|raw| span(body, raw.get()))
+            .map(|value| member(body, value)),
         messages,
     })
 }
@@ -139,22 +152,67 @@ impl<'a> Envelope<'a> {
         self.messages.len()
     }
 
-    /// The body with `model` in place of the model's name: up to three slices of which the first and the last are
-    /// the client's own bytes, uncopied. The whole body is returned as it is where it names that model already.
+    /// The body with `model` in place of the model's name and without `routing_preferences`. The whole body is
+    /// returned as it is where nothing has to change.
     #[must_use]
-    pub fn splice_model(&self, body: &Bytes, model: &str) -> [Bytes; 3] {
-        if self.model.as_deref() == Some(model) {
-            return [body.clone(), Bytes::new(), Bytes::new()];
+    pub fn splice_model(&self, body: &Bytes, model: &str) -> Pieces {
+        let named = match &self.model_span {
+            _ if self.model.as_deref() == Some(model) => None,
+            Some(span) => Some((span.clone(), serde_json::Value::from(model).to_string())),
+            None => {
+                let field = format!("\"model\":{},", serde_json::Value::from(model));
+                Some((self.insert_at..self.insert_at, field))
+            }
+        };
+        let cut = self.preferences_span.clone().map(|span| (span, String::new()));
+        let (first, second) = match (named, cut) {
+            (Some(named), Some(cut)) if cut.0.start < named.0.start => (Some(cut), Some(named)),
+            (named @ Some(_), cut) => (named, cut),
+            (None, cut) => (cut, None),
+        };
+        let mut pieces = Pieces::default();
+        let mut at = 0;
+        let edits = [first, second].into_iter().flatten();
+        let mut places = pieces.iter_mut();
+        for (span, text) in edits {
+            for (place, piece) in places.by_ref().zip([body.slice(at..span.start), text.into()]).take(2) {
+                *place = piece;
+            }
+            at = span.end;
         }
-        let quoted = serde_json::Value::from(model).to_string();
-        match &self.model_span {
-            Some(span) => [body.slice(..span.start), quoted.into(), body.slice(span.end..)],
-            None => [
-                body.slice(..self.insert_at),
-                format!("\"model\":{quoted},").into(),
-                body.slice(self.insert_at..),
-            ],
+        if let Some(place) = places.next() {
+            *place = body.slice(at..);
         }
+        pieces
+    }
+
+    /// The body without `routing_preferences`; itself if there are none.
+    #[must_use]
+    pub fn without_preferences(&self, body: &Bytes) -> Bytes {
+        match &self.preferences_span {
+            Some(span) => [&body[..span.start], &body[span.end..]].concat().into(),
+            None => body.clone(),
+        }
+    }
+}
+
+/// The whole member of an object whose value stands at `value`: with its key and one of the commas beside it.
+fn member(body: &[u8], value: Range<usize>) -> Range<usize> {
+    let blank = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
+    let before = |end: usize| end - body[..end].iter().rev().take_while(|byte| blank(byte)).count();
+    let after = |start: usize| start + body[start..].iter().take_while(|byte| blank(byte)).count();
+    // Behind the key's closing quote; the key holds no quote of its own, as it is known and has none.
+    let key_end = before(before(value.start).saturating_sub(1)).saturating_sub(1);
+    let key = memchr::memrchr(b'"', &body[..key_end]).unwrap_or(key_end);
+    let next = after(value.end);
+    if body.get(next) == Some(&b',') {
+        return key..after(next + 1);
+    }
+    let previous = before(key);
+    if previous > 0 && body.get(previous - 1) == Some(&b',') {
+        previous - 1..value.end
+    } else {
+        key..value.end
     }
 }
 
@@ -171,6 +229,7 @@ struct Fields<'a> {
     /// fields that may hold anything.
     input: Option<&'a RawValue>,
     contents: Option<&'a RawValue>,
+    preferences: Option<&'a RawValue>,
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
@@ -183,12 +242,15 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
                 let (mut model, mut stream, mut messages) = (None, None, None);
-                let (mut input, mut contents) = (None, None);
+                let (mut input, mut contents, mut preferences) = (None, None, None);
                 while let Some(JsonStr(key)) = map.next_key()? {
                     match key.as_ref() {
                         "model" => once("model", &mut model, map.next_value()?)?,
                         "stream" => once("stream", &mut stream, map.next_value()?)?,
                         "messages" => once("messages", &mut messages, map.next_value()?)?,
+                        "routing_preferences" => {
+                            once("routing_preferences", &mut preferences, map.next_value()?)?;
+                        }
                         "input" => input = Some(map.next_value()?),
                         "contents" => contents = Some(map.next_value()?),
                         _ => {
@@ -196,7 +258,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
                         }
                     }
                 }
-                Ok(Fields { model, stream: stream.flatten(), messages, input, contents })
+                Ok(Fields { model, stream: stream.flatten(), messages, input, contents, preferences })
             }
         }
         deserializer.deserialize_map(Object)
@@ -383,8 +445,9 @@ fn missing_field(error: &serde_json::Error) -> Option<String> {
     rest.split('`').next().map(str::to_owned)
 }
 
-/// The message without serde_json's trailing position.
-fn plain(error: &serde_json::Error) -> String {
+/// What is wrong in JSON's words, without serde_json's trailing position.
+#[must_use]
+pub fn plain(error: &serde_json::Error) -> String {
     let text = error.to_string();
     text.rsplit_once(" at line ")
         .map_or(text.as_str(), |(message, _)| message)
@@ -457,6 +520,36 @@ mod tests {
         let spliced = peek(&body).unwrap().splice_model(&body, "m");
         assert_eq!(spliced[0].as_ptr(), body.as_ptr());
         assert_eq!(spliced[0].len(), body.len());
+    }
+
+    #[test]
+    fn what_is_said_to_us_goes_no_further() {
+        for (before, after) in [
+            (
+                r#"{"routing_preferences":[{"a":"}"}],"messages":[{"role":"user"}]}"#,
+                r#"{"model":"m","messages":[{"role":"user"}]}"#,
+            ),
+            (
+                r#"{ "model": "auto", "messages":[{"role":"user"}] , "routing_preferences" : [1] }"#,
+                r#"{ "model": "m", "messages":[{"role":"user"}]  }"#,
+            ),
+            (
+                r#"{"messages":[{"role":"user"}], "routing\u005fpreferences":null, "model":"auto", "x":1}"#,
+                r#"{"messages":[{"role":"user"}], "model":"m", "x":1}"#,
+            ),
+            (
+                r#"{"messages":[{"role":"user"}],"routing_preferences":{},"model":"m"}"#,
+                r#"{"messages":[{"role":"user"}],"model":"m"}"#,
+            ),
+        ] {
+            let body = Bytes::from(before.to_owned());
+            let envelope = peek(&body).unwrap();
+            assert_eq!(joined(&envelope.splice_model(&body, "m")), after);
+            let kept: Value = serde_json::from_slice(&envelope.without_preferences(&body)).unwrap();
+            assert!(kept.get("messages").is_some() && kept.get("routing_preferences").is_none(), "{kept}");
+        }
+        let twice = br#"{"routing_preferences":[],"messages":[{"role":"user"}],"routing_preferences":[]}"#;
+        assert!(peek(twice).is_err());
     }
 
     #[test]
@@ -558,6 +651,37 @@ mod tests {
             let body = Bytes::from(format!("{head}{}{tail}", quote(&model)));
             let spliced = peek(&body).unwrap().splice_model(&body, &to);
             prop_assert_eq!(joined(&spliced), format!("{head}{}{tail}", quote(&to)));
+        }
+
+        /// The same for members in any order, with and without preferences.
+        #[test]
+        fn members_in_any_order(order in Just(vec![0, 1, 2, 3]).prop_shuffle(), gap in "[ \t\n]{0,3}", skip in 0_usize..5) {
+            let members = [
+                ("\"model\"", r#""auto""#), ("\"messages\"", r#"[{"role":"user"}]"#),
+                ("\"routing_preferences\"", r#"[{"name":"a, \"b\""}]"#), ("\"x\"", "[1e2]"),
+            ];
+            let write = |without: usize, model: Option<&str>| {
+                let kept = order.iter().filter(|member| **member != without);
+                let written: Vec<String> = kept
+                    .map(|&member| {
+                        let (key, value) = members[member];
+                        let value = model.filter(|_| member == 0).unwrap_or(value);
+                        format!("{key}{gap}:{gap}{value}{gap}")
+                    })
+                    .collect();
+                format!("{{{}}}", written.join(&format!(",{gap}")))
+            };
+            let skip = if skip == 1 || skip == 0 { 4 } else { skip };
+            let body = Bytes::from(write(skip, None));
+            let spliced = joined(&peek(&body).unwrap().splice_model(&body, "m"));
+            let found: Value = serde_json::from_str(&spliced).unwrap();
+            let mut wanted: Value = serde_json::from_str(&write(skip, Some("\"m\""))).unwrap();
+            wanted.as_object_mut().unwrap().remove("routing_preferences");
+            prop_assert_eq!(found, wanted);
+            let bare = |text: &str| text.split_whitespace().collect::<String>();
+            if skip == 4 {
+                prop_assert_eq!(bare(&spliced), bare(&write(2, Some("\"m\""))));
+            }
         }
 
         #[test]

@@ -9,6 +9,7 @@ use waypost_routing::preference::cascade::Cascade;
 use waypost_routing::router::Router;
 
 use crate::config::{Config, ModelEntry, ModelPattern};
+use crate::proxy::preferences::Preferences;
 use crate::server::models;
 use crate::upstream::endpoint::{Settings, Upstream};
 use crate::upstream::router_model::RouterModel;
@@ -17,11 +18,11 @@ use crate::upstream::router_model::RouterModel;
 #[derive(Debug)]
 pub struct Runtime {
     /// The routing methods.
-    pub router: Router,
+    pub router: Arc<Router>,
+    /// What becomes of routes that a request brings along.
+    pub preferences: Preferences,
     /// Where each entry of the configuration leads, by its index.
     pub upstreams: Vec<Upstream>,
-    /// Names of the routes, by their index.
-    pub route_names: Vec<Arc<str>>,
     /// The router model, if one is configured.
     pub router_model: Option<RouterModel>,
     /// The body of `GET /v1/models`.
@@ -55,18 +56,13 @@ impl Runtime {
         });
         let routes: Vec<Route> = config.routes.iter().map(|entry| entry.route.clone()).collect();
         let route_models: Vec<Vec<String>> = config.routes.iter().map(|entry| entry.models.clone()).collect();
-        let route_names = routes.iter().map(|route| route.name.as_str().into()).collect();
         let cascade = Cascade::new(routes, config.routing.scoring());
+        let router =
+            Router::new(models, default.into_iter().collect(), &route_models, cascade, config.routing.mode);
         Ok(Self {
-            router: Router::new(
-                models,
-                default.into_iter().collect(),
-                &route_models,
-                cascade,
-                config.routing.mode,
-            ),
+            router: Arc::new(router),
+            preferences: Preferences::new(config),
             upstreams,
-            route_names,
             router_model: RouterModel::new(&config.routing),
             models_page: models::page(config),
         })

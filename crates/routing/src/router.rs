@@ -4,7 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::models::{Found, Models, Target};
-use crate::preference::cascade::{Cascade, Failure, Question, Reply, Step as Scoring, Verdict, Waiting};
+use crate::preference::cascade::{
+    Cascade, Failure, Question, Reply, Scoring, Step as Scored, Verdict, Waiting,
+};
 use crate::preference::explain::Explanation;
 use crate::preference::reading::{self, Reading, Stripped, table::Harness};
 use crate::preference::{RawTurn, Turn};
@@ -102,9 +104,10 @@ impl fmt::Display for NoDecision {
 /// All routing methods of one configuration.
 #[derive(Debug)]
 pub struct Router {
-    models: Models,
+    models: Arc<Models>,
     default: Arc<[Target]>,
     routes: Vec<Arc<[Target]>>,
+    names: Vec<Arc<str>>,
     cascade: Cascade,
     mode: Mode,
 }
@@ -144,8 +147,34 @@ impl Router {
         cascade: Cascade,
         mode: Mode,
     ) -> Self {
-        let routes = routes.iter().map(|names| models.pool(names)).collect();
-        Self { models, default: default.into(), routes, cascade, mode }
+        let nothing = Self {
+            models: Arc::new(models),
+            default: default.into(),
+            routes: Vec::new(),
+            names: Vec::new(),
+            cascade: Cascade::new(Vec::new(), Scoring::new(None)),
+            mode,
+        };
+        nothing.with_routes(routes, cascade)
+    }
+
+    /// The same models and default with other routes.
+    #[must_use]
+    pub fn with_routes(&self, routes: &[Vec<String>], cascade: Cascade) -> Self {
+        Self {
+            models: Arc::clone(&self.models),
+            default: Arc::clone(&self.default),
+            routes: routes.iter().map(|names| self.models.pool(names)).collect(),
+            names: cascade.routes().iter().map(|route| route.name.as_str().into()).collect(),
+            cascade,
+            mode: self.mode,
+        }
+    }
+
+    /// The name of a route.
+    #[must_use]
+    pub fn route_name(&self, route: usize) -> Option<&Arc<str>> {
+        self.names.get(route)
     }
 
     /// The names of the configuration.
@@ -184,10 +213,10 @@ impl Router {
             return self.settle(housekeeping(harness), named, stripped).map(Step::Decided);
         }
         match self.cascade.start(&turns) {
-            Scoring::Ask(question, waiting) => {
+            Scored::Ask(question, waiting) => {
                 Ok(Step::Ask(question, Pending { named, turns, stripped, waiting }))
             }
-            Scoring::Decided(verdict) => self.settle(verdict, named, stripped).map(Step::Decided),
+            Scored::Decided(verdict) => self.settle(verdict, named, stripped).map(Step::Decided),
         }
     }
 
@@ -270,7 +299,7 @@ fn housekeeping(harness: Harness) -> Verdict {
 mod tests {
     use super::*;
     use crate::models::{Alias, Entry, Served};
-    use crate::preference::cascade::{Asking, Order, Scoring};
+    use crate::preference::cascade::{Asking, Order};
     use crate::preference::{Role, Route};
 
     /// A configuration: entries 0 and 1 serve the same model, entry 3 is a wildcard; the router model is asked about

@@ -10,11 +10,11 @@ use tokio::time::Instant;
 use waypost_dialect::envelope::{self, Envelope};
 use waypost_routing::preference::cascade::Failure;
 use waypost_routing::preference::explain::{Effect, Explanation};
-use waypost_routing::router::{Decision, NoDecision, Step};
+use waypost_routing::router::{Decision, NoDecision, Router, Step};
 
 use super::Stop;
 use super::table::table;
-use crate::proxy::page;
+use crate::proxy::{page, preferences};
 use crate::runtime::Runtime;
 use crate::telemetry::record::Record;
 
@@ -42,6 +42,7 @@ pub(super) struct Options {
 
 /// A decision with all that is known about it.
 struct Told {
+    router: Arc<Router>,
     decision: Decision,
     record: Record,
     explanation: Explanation,
@@ -78,24 +79,24 @@ fn tell(runtime: &Runtime, asked: Option<&str>, envelope: &Envelope<'_>) -> anyh
     let mut record = Record::open("waypost route");
     record.asked(asked, envelope.stream);
     let started = Instant::now();
-    let decided = offline(runtime, asked, envelope);
+    let router = preferences::router_at_once(runtime, envelope).map_err(|error| anyhow!(error.message))?;
+    let decided = offline(&router, asked, envelope);
     record.decision = started.elapsed();
     let decision = decided.map_err(|none| anyhow!("{none}"))?;
-    record.decided(&decision, &runtime.route_names);
+    record.decided(&decision, &router);
     let instead = match decision.verdict {
         Some(_) => None,
-        None => offline(runtime, None, envelope).ok().filter(|instead| instead.verdict.is_some()),
+        None => offline(&router, None, envelope).ok().filter(|instead| instead.verdict.is_some()),
     };
     let explanation = match decision.verdict {
-        Some(_) => runtime.router.explain(envelope.turns()),
+        Some(_) => router.explain(envelope.turns()),
         None => Explanation::default(),
     };
-    Ok(Told { decision, record, explanation, instead })
+    Ok(Told { router, decision, record, explanation, instead })
 }
 
 /// Decides without a call: a router model counts as one that cannot be reached.
-fn offline(runtime: &Runtime, asked: Option<&str>, envelope: &Envelope<'_>) -> Result<Decision, NoDecision> {
-    let router = &runtime.router;
+fn offline(router: &Router, asked: Option<&str>, envelope: &Envelope<'_>) -> Result<Decision, NoDecision> {
     match router.start(asked, || envelope.turns())? {
         Step::Decided(decision) => Ok(decision),
         Step::Ask(_, pending) => router.resume(pending, Err(Failure::Offline)),
@@ -103,10 +104,10 @@ fn offline(runtime: &Runtime, asked: Option<&str>, envelope: &Envelope<'_>) -> R
 }
 
 fn page(runtime: &Runtime, told: &Told) -> Value {
-    let mut page = page::page(runtime, &told.decision, &told.record);
-    page["explanation"] = page::explanation(runtime, &told.explanation);
+    let mut page = page::page(runtime, &told.router, &told.decision, &told.record);
+    page["explanation"] = page::explanation(&told.router, &told.explanation);
     if let Some(instead) = &told.instead {
-        page["by_preference"] = page::page(runtime, instead, &told.record);
+        page["by_preference"] = page::page(runtime, &told.router, instead, &told.record);
     }
     page
 }
@@ -132,7 +133,7 @@ fn replay(runtime: &Runtime, hash: &str, path: &Path) -> anyhow::Result<()> {
     let body = before["request"]["body"].to_string();
     let envelope = envelope::peek_any(body.as_bytes()).map_err(|error| anyhow!("{name}: {error}"))?;
     let told = tell(runtime, before["request"]["model"].as_str(), &envelope)?;
-    let now = page::page(runtime, &told.decision, &told.record);
+    let now = page::page(runtime, &told.router, &told.decision, &told.record);
     let changed: Vec<&str> = DECIDED.into_iter().filter(|key| now.get(key) != before.get(key)).collect();
     let same = then == hash;
     match (changed.is_empty(), same) {
@@ -152,13 +153,13 @@ fn replay(runtime: &Runtime, hash: &str, path: &Path) -> anyhow::Result<()> {
 }
 
 fn print(runtime: &Runtime, told: &Told) {
-    let Told { decision, record, explanation, instead } = told;
+    let Told { router, decision, record, explanation, instead } = told;
     let route = record.route.clone().unwrap_or_else(|| Arc::from("none"));
     anstream::println!("models    {}", runtime.target_names(&decision.targets).join(", "));
     anstream::println!("route     {route}");
     anstream::println!("decision  {}", record.decision_text());
     let name = |route: Option<usize>| {
-        route.and_then(|route| runtime.route_names.get(route)).map_or("none", |name| &**name)
+        route.and_then(|route| router.route_name(route)).map_or("none", |name| &**name)
     };
     if let Some(instead) = instead {
         let chosen = runtime.target_names(&instead.targets).join(", ");

@@ -160,6 +160,17 @@ pub struct Routing {
     pub threshold: f32,
     /// Whether the embedded router has its second tier.
     pub encoder: bool,
+    /// What becomes of routes in a request's body; `None` if they are ignored.
+    pub request_preferences: Option<Join>,
+}
+
+/// How a request's own routes stand to the configuration's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Join {
+    /// In place of them.
+    Replace,
+    /// Beside them, and in place of one of the same name.
+    Merge,
 }
 
 impl Routing {

@@ -276,6 +276,11 @@ pub(super) struct Routing {
     /// What happens where the embedded router is not sure. `default`: the default model takes the request. `best`: the
     /// best route does. `escalate`: the router model is asked; this is the default where there is one.
     pub(super) on_low_confidence: Setting<OnLowConfidence>,
+    /// What becomes of `routing_preferences` in a request's body. `replace`, as in Plano: they stand in place of the
+    /// configuration's routes for that request. `merge`: they stand beside them, and in place of one of the same name.
+    /// `ignore`: nothing. A request can choose between the first two by the header `x-waypost-preferences`.
+    #[schemars(extend("default" = "replace"))]
+    pub(super) request_preferences: Setting<RequestPreferences>,
     /// Longest wait for the router model; after it the embedded router decides.
     #[schemars(extend("default" = defaults::shown(defaults::DEADLINE)))]
     pub(super) deadline: Setting<String>,
@@ -318,6 +323,15 @@ pub(super) enum OnLowConfidence {
     Default,
     Best,
     Escalate,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub(super) enum RequestPreferences {
+    Replace,
+    Merge,
+    Ignore,
 }
 
 /// How the router model is asked.

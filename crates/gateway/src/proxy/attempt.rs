@@ -70,7 +70,11 @@ fn outgoing(
         return Ok((Segments::new(asked.envelope.splice_model(asked.body, model)), StreamWish::default()));
     }
     let refused = |error: waypost_dialect::error::RequestError| Failure { error: error.into(), go_on: false };
-    let mut request = asked.client.codec().decode_request(asked.body).map_err(refused)?;
+    let mut request = asked
+        .client
+        .codec()
+        .decode_request(&asked.envelope.without_preferences(asked.body))
+        .map_err(refused)?;
     model.clone_into(&mut request.model);
     let wish = StreamWish { include_usage: request.include_usage };
     let mut loss = Loss::default();

@@ -4,7 +4,7 @@ use tokio::time::Instant;
 use waypost_dialect::envelope::Envelope;
 use waypost_dialect::error::{ApiError, ErrorKind};
 use waypost_routing::preference::cascade::{Failure, Question};
-use waypost_routing::router::{Decision, NoDecision, Pending, Step};
+use waypost_routing::router::{Decision, NoDecision, Pending, Router, Step};
 
 use crate::telemetry::record::Record;
 use crate::worker::Worker;
@@ -16,25 +16,26 @@ use crate::worker::Worker;
 /// The client named an unknown model (404), or nothing fits and there is no default (400).
 pub async fn decide(
     worker: &Worker,
+    router: &Router,
     envelope: &Envelope<'_>,
     record: &mut Record,
 ) -> Result<Decision, ApiError> {
-    let router = &worker.runtime.router;
     let started = Instant::now();
     let decided = match router.start(envelope.model.as_deref(), || envelope.turns()) {
         Ok(Step::Decided(decision)) => Ok(decision),
-        Ok(Step::Ask(question, pending)) => ask(worker, &question, pending, record).await,
+        Ok(Step::Ask(question, pending)) => ask(worker, router, &question, pending, record).await,
         Err(none) => Err(none),
     };
     record.decision = started.elapsed();
     let decision = decided.map_err(|none| refusal(&none))?;
-    record.decided(&decision, &worker.runtime.route_names);
+    record.decided(&decision, router);
     Ok(decision)
 }
 
 /// Puts the question to the router model and decides with its answer, or without one.
 async fn ask(
     worker: &Worker,
+    router: &Router,
     question: &Question,
     pending: Pending<'_>,
     record: &mut Record,
@@ -48,14 +49,14 @@ async fn ask(
     let (outcome, reply) = match answer {
         Ok(answer) => {
             let outcome = if answer.is_cached() { "cached" } else { "answered" };
-            let reply = runtime.router.cascade().read(&answer.body);
+            let reply = router.cascade().read(&answer.body);
             answer.was_read(reply.is_ok());
             (reply.as_ref().map_or_else(Failure::name, |_| outcome), reply)
         }
         Err(failure) => (failure.name(), Err(failure)),
     };
     record.escalation = Some(outcome);
-    runtime.router.resume(pending, reply)
+    router.resume(pending, reply)
 }
 
 fn refusal(none: &NoDecision) -> ApiError {

@@ -4,6 +4,7 @@ pub mod decide;
 pub mod forward;
 pub mod ingress;
 pub mod page;
+pub mod preferences;
 pub mod stream;
 
 mod attempt;
@@ -17,6 +18,7 @@ use hyper::body::Incoming;
 use serde_json::Value;
 use waypost_dialect::envelope;
 use waypost_dialect::error::ApiError;
+use waypost_routing::router::Router;
 
 use crate::proxy::stream::ResponseBody;
 use crate::server::{Endpoint, Operation, respond};
@@ -65,12 +67,13 @@ async fn serve(
     let body = ingress::read(&head.headers, body, &worker.listener).await?;
     let envelope = envelope::peek(&body)?;
     record.asked(envelope.model.as_deref(), envelope.stream);
-    // Decide: by name, by alias or by preference; the reason goes into the record.
-    let decision = decide::decide(worker, &envelope, record).await?;
+    // Decide: by name, by alias or by preference (the operator's or the request's); the reason goes into the record.
+    let router = preferences::router(&worker.runtime, &head.headers, &envelope, record).await?;
+    let decision = decide::decide(worker, &router, &envelope, record).await?;
     if endpoint.operation == Operation::Decide {
-        let mut page = page::page(&worker.runtime, &decision, record);
+        let mut page = page::page(&worker.runtime, &router, &decision, record);
         if head.uri.query().is_some_and(|query| query.split('&').any(|part| part == "explain")) {
-            page["explanation"] = explanation(worker, body.clone()).await;
+            page["explanation"] = explanation(router, body.clone()).await;
         }
         return Ok(Outcome::Decision(page.to_string()));
     }
@@ -82,11 +85,10 @@ async fn serve(
 }
 
 /// What drove a decision. It asks the scorer dozens of times, so it must not hold up the other requests of this worker.
-async fn explanation(worker: &Worker, body: Bytes) -> Value {
-    let runtime = Arc::clone(&worker.runtime);
+async fn explanation(router: Arc<Router>, body: Bytes) -> Value {
     let explain = move || {
         let envelope = envelope::peek(&body).ok()?;
-        Some(page::explanation(&runtime, &runtime.router.explain(envelope.turns())))
+        Some(page::explanation(&router, &router.explain(envelope.turns())))
     };
     tokio::task::spawn_blocking(explain).await.ok().flatten().unwrap_or_default()
 }

@@ -6,15 +6,15 @@ use serde_json::{Value, json};
 use waypost_routing::preference::cascade::ScorerKind;
 use waypost_routing::preference::embedded::Tier;
 use waypost_routing::preference::explain::{Effect, Explanation};
-use waypost_routing::router::Decision;
+use waypost_routing::router::{Decision, Router};
 
 use crate::runtime::Runtime;
 use crate::telemetry::record::Record;
 
 /// The answer of the decision endpoints: Plano's keys (`models`, `route`, `trace_id`), and why.
 #[must_use]
-pub fn page(runtime: &Runtime, decision: &Decision, record: &Record) -> Value {
-    let name = |route: usize| runtime.route_names.get(route).map(AsRef::<str>::as_ref);
+pub fn page(runtime: &Runtime, router: &Router, decision: &Decision, record: &Record) -> Value {
+    let name = |route: usize| router.route_name(route).map(AsRef::<str>::as_ref);
     let mut page = json!({
         "models": runtime.target_names(&decision.targets),
         "route": decision.route.and_then(name),
@@ -58,14 +58,14 @@ pub fn page(runtime: &Runtime, decision: &Decision, record: &Record) -> Value {
 
 /// What drove the decision, as the page's `explanation`.
 #[must_use]
-pub fn explanation(runtime: &Runtime, found: &Explanation) -> Value {
+pub fn explanation(router: &Router, found: &Explanation) -> Value {
     let effect = |effect: &Effect| {
         let mut page = json!({"turn": effect.turn, "effect": rounded(effect.effect)});
         if let Some(words) = &effect.words {
             page["words"] = words.as_str().into();
         }
         if let Some(route) = effect.flips_to {
-            let name = route.and_then(|route| runtime.route_names.get(route)).map(AsRef::<str>::as_ref);
+            let name = route.and_then(|route| router.route_name(route)).map(AsRef::<str>::as_ref);
             page["without_it"] = json!({"route": name});
         }
         page

@@ -154,7 +154,11 @@ impl Metrics {
         let labels = RequestLabels {
             endpoint: record.endpoint,
             method: record.method.map_or("", |method| method.name()),
-            route: record.route.clone().unwrap_or_else(none),
+            route: match &record.route {
+                // Names that clients make up would be labels without end.
+                Some(_) if record.brings_routes => Arc::from("(request)"),
+                route => route.clone().unwrap_or_else(none),
+            },
             model: Arc::clone(&model),
             status: record.status,
         };

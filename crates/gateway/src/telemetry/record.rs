@@ -9,7 +9,7 @@ use waypost_dialect::dialect::Observed;
 use waypost_dialect::loss::Loss;
 use waypost_dialect::usage::Usage;
 use waypost_routing::preference::cascade::ScorerKind;
-use waypost_routing::router::{Decision, Method};
+use waypost_routing::router::{Decision, Method, Router};
 
 /// The facts of one request. Holds no content and no secret.
 #[derive(Debug, Clone)]
@@ -29,6 +29,8 @@ pub struct Record {
     pub method: Option<Method>,
     /// The route that was chosen.
     pub route: Option<Arc<str>>,
+    /// The request brought routes of its own, of any name.
+    pub brings_routes: bool,
     /// The scorer that chose it.
     pub scorer: Option<&'static str>,
     /// Its probability, or that no route fits; a router model states one only with log-probabilities.
@@ -75,6 +77,7 @@ impl Record {
             stream: false,
             method: None,
             route: None,
+            brings_routes: false,
             scorer: None,
             confidence: None,
             escalation: None,
@@ -102,12 +105,12 @@ impl Record {
     }
 
     /// Notes the decision.
-    pub fn decided(&mut self, decision: &Decision, route_names: &[Arc<str>]) {
+    pub fn decided(&mut self, decision: &Decision, router: &Router) {
         self.method = Some(decision.method);
         if let Some(verdict) = &decision.verdict {
             self.scorer = verdict.scorer.map(ScorerKind::name);
             self.confidence = verdict.confidence;
-            self.route = decision.route.and_then(|route| route_names.get(route)).cloned();
+            self.route = decision.route.and_then(|route| router.route_name(route)).cloned();
         }
     }
 

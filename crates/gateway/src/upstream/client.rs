@@ -21,6 +21,7 @@ use hyper_util::client::proxy::matcher::Matcher;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tower_service::Service;
+use waypost_dialect::envelope::Pieces;
 
 /// How long an unused connection to a provider is kept.
 const POOL_IDLE: Duration = Duration::from_secs(90);
@@ -93,31 +94,33 @@ pub fn failed_to_connect(error: &Error) -> bool {
     error.is_connect()
 }
 
-/// A request body in up to three pieces, sent without joining them: the client's bytes around a spliced model name.
+/// A request body in a few pieces, sent without joining them: the client's bytes around what was spliced in.
 #[derive(Debug, Clone)]
 pub struct Segments {
-    pieces: [Bytes; 3],
+    pieces: Pieces,
     next: usize,
 }
 
 impl Segments {
-    /// Bodies up to this size are joined: one small copy is cheaper than three writes.
+    /// Bodies up to this size are joined: one small copy is cheaper than several writes.
     const JOIN_UP_TO: usize = 16 * 1024;
 
     /// The pieces in order; empty ones are skipped.
     #[must_use]
-    pub fn new(pieces: [Bytes; 3]) -> Self {
+    pub fn new(pieces: Pieces) -> Self {
         let length: usize = pieces.iter().map(Bytes::len).sum();
         if pieces[0].len() == length || length > Self::JOIN_UP_TO {
             return Self { pieces, next: 0 };
         }
-        Self { pieces: [pieces.concat().into(), Bytes::new(), Bytes::new()], next: 0 }
+        Self::whole(pieces.concat())
     }
 
     /// One piece.
     #[must_use]
     pub fn whole(body: impl Into<Bytes>) -> Self {
-        Self { pieces: [body.into(), Bytes::new(), Bytes::new()], next: 0 }
+        let mut pieces = Pieces::default();
+        pieces[0] = body.into();
+        Self { pieces, next: 0 }
     }
 
     fn rest(&self) -> &[Bytes] {
@@ -197,11 +200,12 @@ mod tests {
     #[tokio::test]
     async fn segments_come_out_whole() {
         let big = Bytes::from(vec![b'x'; Segments::JOIN_UP_TO]);
+        let small = Bytes::from_static;
         for pieces in [
-            [Bytes::from_static(b"a"), Bytes::from_static(b"b"), Bytes::from_static(b"c")],
-            [Bytes::new(), Bytes::from_static(b"b"), big.clone()],
-            [big.clone(), Bytes::new(), Bytes::from_static(b"c")],
-            [big, Bytes::new(), Bytes::new()],
+            [small(b"a"), small(b"b"), small(b"c"), small(b"d"), small(b"e")],
+            [Bytes::new(), small(b"b"), big.clone(), Bytes::new(), Bytes::new()],
+            [big.clone(), Bytes::new(), small(b"c"), Bytes::new(), small(b"e")],
+            [big, Bytes::new(), Bytes::new(), Bytes::new(), Bytes::new()],
         ] {
             let segments = Segments::new(pieces.clone());
             let expected = pieces.concat();

@@ -9,6 +9,7 @@ mod fake;
 mod faults;
 mod observe;
 mod passthrough;
+mod request_routes;
 mod router_model;
 mod routes;
 mod routing;

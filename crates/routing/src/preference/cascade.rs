@@ -106,6 +106,12 @@ impl Cascade {
         Self { routes, domains, policy, order, router, embedded }
     }
 
+    /// The routes in declared order.
+    #[must_use]
+    pub fn routes(&self) -> &[Route] {
+        &self.routes
+    }
+
     /// The scorers in the order in which they are asked.
     #[must_use]
     pub fn scorers(&self) -> Vec<ScorerKind> {

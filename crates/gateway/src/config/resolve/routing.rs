@@ -8,11 +8,11 @@ use waypost_routing::router::Mode;
 
 use super::super::diagnostic::{Place, Problem};
 use super::super::schema::{
-    AskLogprobs, CascadeOrder, Constrain, File, OnLowConfidence, Overrides, RouterModel as WrittenModel,
-    RouterProtocol, Routing as Written, RoutingMode, TrimTo,
+    AskLogprobs, CascadeOrder, Constrain, File, OnLowConfidence, Overrides, RequestPreferences,
+    RouterModel as WrittenModel, RouterProtocol, Routing as Written, RoutingMode, TrimTo,
 };
 use super::super::setting::Setting;
-use super::super::{ArchRouter, Logprobs, RouterModel as Model, Routing};
+use super::super::{ArchRouter, Join, Logprobs, RouterModel as Model, Routing};
 use super::{Context, defaults, values};
 
 /// The routing of a configuration that says nothing about it.
@@ -30,6 +30,7 @@ fn routing_of(arch_router: Option<ArchRouter>) -> Routing {
         escalation_margin: defaults::ESCALATION_MARGIN,
         threshold: defaults::THRESHOLD,
         encoder: true,
+        request_preferences: Some(Join::Replace),
         on_low_confidence: match arch_router {
             Some(_) => LowConfidence::Escalate,
             None => LowConfidence::Default,
@@ -68,6 +69,11 @@ pub(super) fn resolve(
         escalation_margin: share("escalation_margin", &written.escalation_margin, base.escalation_margin),
         threshold: share("threshold", &written.threshold, base.threshold),
         encoder: written.encoder.value().copied().unwrap_or(base.encoder),
+        request_preferences: match written.request_preferences.value() {
+            Some(RequestPreferences::Ignore) => None,
+            Some(RequestPreferences::Merge) => Some(Join::Merge),
+            Some(RequestPreferences::Replace) | None => base.request_preferences,
+        },
         on_low_confidence: match written.on_low_confidence.value() {
             Some(OnLowConfidence::Default) => LowConfidence::Default,
             Some(OnLowConfidence::Best) => LowConfidence::Best,

@@ -1,0 +1,212 @@
+//! Routes that a request brings along: Plano's `routing_preferences` in the body.
+//!
+//! A client is not the operator, so what it sends is checked as hostile: few routes, short texts, models that are
+//! configured. The vectors of a set of routes take milliseconds, so sets are made ready one at a time, off the workers'
+//! threads, and kept for the requests that bring the same set again.
+
+use std::sync::Arc;
+
+use http::HeaderMap;
+use moka::sync::Cache;
+use serde::Deserialize;
+use tokio::sync::Semaphore;
+use waypost_dialect::envelope::{Envelope, plain};
+use waypost_dialect::error::{ApiError, ErrorKind};
+use waypost_routing::preference::Route;
+use waypost_routing::preference::cascade::{Cascade, Scoring};
+use waypost_routing::router::Router;
+
+use crate::config::{Config, Join};
+use crate::runtime::Runtime;
+use crate::telemetry::record::Record;
+
+const FIELD: &str = "routing_preferences";
+/// The header by which a request chooses how its routes stand to the operator's.
+const HEADER: &str = "x-waypost-preferences";
+/// Most routes in one request.
+const MOST_ROUTES: usize = 64;
+/// Most examples of one route.
+const MOST_EXAMPLES: usize = 20;
+/// Most models of one route.
+const MOST_MODELS: usize = 16;
+/// Longest text of any kind, in bytes.
+const LONGEST_TEXT: usize = 4096;
+/// Most bytes of the whole field.
+const LARGEST: usize = 256 << 10;
+/// Sets that are kept ready.
+const KEPT: u64 = 256;
+
+/// What becomes of routes that a request brings along.
+#[derive(Debug)]
+pub struct Preferences {
+    join: Option<Join>,
+    scoring: Scoring,
+    /// The operator's routes and their models.
+    own: Vec<Entry>,
+    ready: Cache<(Join, Box<str>), Arc<Router>>,
+    /// Making a set ready is work for one core: a client that sends ever new ones waits for its own.
+    turn: Semaphore,
+}
+
+/// A route and the names of its models.
+type Entry = (Route, Vec<String>);
+
+/// A route as a client writes it. Keys that are not here are Plano's, and have no meaning for one request.
+#[derive(Deserialize)]
+#[serde(expecting = "an object with `name`, `description` and `models`")]
+struct Written {
+    name: String,
+    description: String,
+    models: Vec<String>,
+    #[serde(default)]
+    examples: Vec<String>,
+    threshold: Option<f32>,
+    #[serde(default)]
+    domain: bool,
+}
+
+impl Preferences {
+    /// What the configuration says about them.
+    #[must_use]
+    pub fn new(config: &Config) -> Self {
+        Self {
+            join: config.routing.request_preferences,
+            scoring: config.routing.scoring(),
+            own: config.routes.iter().map(|entry| (entry.route.clone(), entry.models.clone())).collect(),
+            ready: Cache::new(KEPT),
+            turn: Semaphore::new(1),
+        }
+    }
+}
+
+/// The router for a request: the configuration's, or one that knows the request's own routes.
+///
+/// # Errors
+/// 400: the routes cannot be used, and where and why.
+pub async fn router(
+    runtime: &Arc<Runtime>,
+    headers: &HeaderMap,
+    envelope: &Envelope<'_>,
+    record: &mut Record,
+) -> Result<Arc<Router>, ApiError> {
+    let preferences = &runtime.preferences;
+    let (Some(written), Some(join)) = (envelope.routing_preferences, preferences.join) else {
+        return Ok(Arc::clone(&runtime.router));
+    };
+    let join = match headers.get(HEADER).map(|value| value.as_bytes()) {
+        None => join,
+        Some(b"replace") => Join::Replace,
+        Some(b"merge") => Join::Merge,
+        Some(_) => return Err(refusal(HEADER, "", "expected `replace` or `merge`")),
+    };
+    record.brings_routes = true;
+    if written.get().len() > LARGEST {
+        return Err(refusal(FIELD, "", &format!("larger than {LARGEST} bytes")));
+    }
+    let key = (join, Box::from(written.get()));
+    if let Some(router) = preferences.ready.get(&key) {
+        return Ok(router);
+    }
+    let routes = read(written.get(), &runtime.router)?;
+    let busy = |_| ApiError::new(ErrorKind::Overloaded, "the router is shutting down");
+    let _turn = preferences.turn.acquire().await.map_err(busy)?;
+    // The one before may have brought the same.
+    if let Some(router) = preferences.ready.get(&key) {
+        return Ok(router);
+    }
+    let shared = Arc::clone(runtime);
+    let prepared = tokio::task::spawn_blocking(move || prepare(&shared, &routes, join)).await;
+    let failed = |_| ApiError::new(ErrorKind::Internal, "the request's routes could not be made ready");
+    let router = Arc::new(prepared.map_err(failed)?);
+    preferences.ready.insert(key, Arc::clone(&router));
+    Ok(router)
+}
+
+/// The same for tools that decide one request and no more.
+///
+/// # Errors
+/// As [`router`].
+pub fn router_at_once(runtime: &Runtime, envelope: &Envelope<'_>) -> Result<Arc<Router>, ApiError> {
+    let (Some(written), Some(join)) = (envelope.routing_preferences, runtime.preferences.join) else {
+        return Ok(Arc::clone(&runtime.router));
+    };
+    let routes = read(written.get(), &runtime.router)?;
+    Ok(Arc::new(prepare(runtime, &routes, join)))
+}
+
+fn prepare(runtime: &Runtime, brought: &[Entry], join: Join) -> Router {
+    let Preferences { own, scoring, .. } = &runtime.preferences;
+    let kept = own.iter().filter(|(route, _)| {
+        join == Join::Merge && brought.iter().all(|(other, _)| other.name != route.name)
+    });
+    let (routes, models): (Vec<Route>, Vec<Vec<String>>) = kept.chain(brought).cloned().unzip();
+    runtime.router.with_routes(&models, Cascade::new(routes, scoring.clone()))
+}
+
+fn read(text: &str, router: &Router) -> Result<Vec<Entry>, ApiError> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let written: Vec<Written> = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let path = match error.path().to_string() {
+            root if root == "." => String::new(),
+            path => path,
+        };
+        refusal(FIELD, &path, &plain(error.inner()))
+    })?;
+    if written.len() > MOST_ROUTES {
+        return Err(refusal(FIELD, "", &format!("{} routes, at most {MOST_ROUTES}", written.len())));
+    }
+    let mut names: Vec<&str> = Vec::with_capacity(written.len());
+    for (index, route) in written.iter().enumerate() {
+        let wrong = |key: &str, message: &str| Err(refusal(FIELD, &format!("[{index}].{key}"), message));
+        for (key, text) in [("name", &route.name), ("description", &route.description)] {
+            if text.trim().is_empty() {
+                return wrong(key, "empty");
+            }
+            if text.len() > LONGEST_TEXT {
+                return wrong(key, &format!("longer than {LONGEST_TEXT} bytes"));
+            }
+        }
+        if route.name == "other" {
+            return wrong("name", "`other` is the router's word for none");
+        }
+        if names.contains(&route.name.as_str()) {
+            return wrong("name", &format!("`{}` is there twice", route.name));
+        }
+        names.push(&route.name);
+        if !(1..=MOST_MODELS).contains(&route.models.len()) {
+            return wrong("models", &format!("expected 1 to {MOST_MODELS} names of models"));
+        }
+        for (model, name) in route.models.iter().enumerate() {
+            if router.models().find(name).is_none() {
+                let near = router.models().nearest(name);
+                let hint = near.first().map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+                let shown: String = name.chars().take(200).collect();
+                return wrong(
+                    &format!("models[{model}]"),
+                    &format!("`{shown}` is not configured here{hint}"),
+                );
+            }
+        }
+        if route.examples.len() > MOST_EXAMPLES || route.examples.iter().any(|text| text.len() > LONGEST_TEXT)
+        {
+            let most = format!("at most {MOST_EXAMPLES} of at most {LONGEST_TEXT} bytes");
+            return wrong("examples", &most);
+        }
+        if route.threshold.is_some_and(|threshold| !(0.0..=1.0).contains(&threshold)) {
+            return wrong("threshold", "not between 0 and 1");
+        }
+    }
+    Ok(written.into_iter().map(entry).collect())
+}
+
+fn entry(written: Written) -> Entry {
+    let Written { name, description, models, examples, threshold, domain } = written;
+    let description = description.trim().to_owned();
+    (Route { name: name.trim().to_owned(), description, examples, threshold, domain }, models)
+}
+
+fn refusal(field: &str, path: &str, message: &str) -> ApiError {
+    ApiError::new(ErrorKind::InvalidRequest, format!("{field}{path}: {message}"))
+        .with_code("invalid_routing_preferences")
+        .with_param(field)
+}
