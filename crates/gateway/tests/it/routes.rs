@@ -292,7 +292,19 @@ fn thresholds_are_fitted_and_judged_on_conversations_that_did_not_choose_them() 
     let text = output(0, &["fit", &config, &labelled]);
     assert!(text.contains("cross-validated %") && text.contains("one threshold, 0."), "{text}");
 
+    // Written into a file whose threshold keeps everything out; nothing else in it changes, and it is done once.
     let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("waypost.yaml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&path, format!("{text}routing: {{threshold: 0.99}}   # by hand\n")).unwrap();
+    let arguments = ["fit", path.to_str().unwrap(), &labelled, "--write", "--json"];
+    let page = json(0, &arguments);
+    assert_eq!(page["written"], true);
+    let threshold = page["chosen"]["threshold"].as_f64().unwrap();
+    let now = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(now, format!("{text}routing: {{threshold: {threshold:.2}}}   # by hand\n"));
+    assert_eq!(json(0, &arguments)["written"], false);
+
     let empty = folder.path().join("empty.jsonl");
     std::fs::write(&empty, "").unwrap();
     let bare = fixture("every-rule.yaml");
