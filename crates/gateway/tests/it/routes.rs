@@ -176,6 +176,39 @@ fn two_configurations_are_compared_turn_by_turn() {
     std::fs::write(&saved, output(0, &["test", "--suite", &fixture("suite"), "--json"])).unwrap();
     let text = output(0, &["test", "--suite", &fixture("suite"), "--against", saved.to_str().unwrap()]);
     assert!(text.contains("+0.0"), "{text}");
+    assert!(!text.contains("turns that moved"), "figures have no turns: {text}");
+}
+
+#[test]
+fn two_routers_are_compared_turn_by_turn() {
+    let suite = fixture("suite");
+    let page = json(0, &["test", "--suite", &suite, "--against", "static", "--json"]);
+    let moved = &page["moved"];
+    assert_eq!(keys(moved), ["groups", "turns"]);
+    for group in ["home", "desk"] {
+        let count = |what: &str| moved["groups"][group][what].as_f64().unwrap();
+        let right = |side: &Value| {
+            let figures = &side["groups"][group];
+            figures["turn_accuracy"].as_f64().unwrap() * figures["turns"].as_f64().unwrap()
+        };
+        let gain = right(&page) - right(&page["against"]);
+        assert!((gain - (count("fixed") - count("broken"))).abs() < 1e-6, "{group}: {page:#}");
+    }
+    let turns = moved["turns"].as_array().unwrap();
+    let telling: Vec<f64> = turns.iter().map(|turn| turn["telling"].as_f64().unwrap()).collect();
+    assert!(telling.is_sorted_by(|a, b| a >= b) && turns.len() <= 10, "{telling:?}");
+    assert!(turns.iter().all(|turn| turn["change"] == "fixed" || turn["change"] == "broken"));
+
+    // The other way round what was fixed is broken; a router does not differ from itself.
+    let back = json(0, &["test", "--suite", &suite, "--router", "static", "--against", "both", "--json"]);
+    for group in ["home", "desk"] {
+        let [there, back] = [&page, &back].map(|page| &page["moved"]["groups"][group]);
+        assert_eq!((&there["fixed"], &there["broken"]), (&back["broken"], &back["fixed"]));
+    }
+    let same = json(0, &["test", "--suite", &suite, "--against", "both", "--json"]);
+    assert_eq!(same["moved"]["turns"], serde_json::json!([]));
+    let text = output(0, &["test", "--suite", &suite, "--against", "static"]);
+    assert!(text.contains("turns that moved") && text.contains("wrong elsewhere"), "{text}");
 }
 
 #[test]

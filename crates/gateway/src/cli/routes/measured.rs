@@ -58,7 +58,7 @@ impl Measured {
     }
 
     fn side(&self) -> Side<'_> {
-        Side { group: &self.group, run: &self.run, routes: &self.routes }
+        Side { group: &self.group, run: &self.run }
     }
 }
 
@@ -220,15 +220,19 @@ pub(super) fn print_against(before: &Measured, now: &Measured) {
         let of_kind: Vec<&Moved> = moved.iter().filter(|moved| moved.change == change).collect();
         anstream::println!("{title}: {}", counted(of_kind.len()));
         for turn in of_kind.iter().take(SHOWN_MOVES) {
-            let prompt = shorten(&turn.prompt, PROMPT_WIDTH);
-            anstream::println!("  {}: {prompt}", turn.at);
-            anstream::println!("    `{}` → `{}`, labelled `{}`", turn.before, turn.after, turn.label);
+            print_move("", turn);
         }
         let hidden = of_kind.len().saturating_sub(SHOWN_MOVES);
         if hidden > 0 {
             anstream::println!("  … and {hidden} more; --json has all");
         }
     }
+}
+
+/// A turn that moved, from where to where; `what` stands before it.
+pub(super) fn print_move(what: &str, turn: &Moved) {
+    anstream::println!("  {what}{}: {}", turn.at, shorten(&turn.prompt, PROMPT_WIDTH));
+    anstream::println!("    `{}` → `{}`, labelled `{}`", turn.before, turn.after, turn.label);
 }
 
 type Figure = fn(&Figures) -> Option<f64>;

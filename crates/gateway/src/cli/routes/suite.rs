@@ -1,15 +1,20 @@
 //! `waypost routes test --suite`: a whole folder of groups, each with routes of its own.
 
-use std::path::Path;
-
+use serde::Serialize;
 use serde_json::Value;
 use waypost_routing::preference::Route;
 use waypost_routing::preference::cascade::{Asking, Cascade, ScorerKind, Scoring};
 
+use super::measured::print_move;
 use super::progress;
 use crate::cli::table;
+use crate::evaluation::compare::{self, Change, Moved, Moves, Side};
 use crate::evaluation::figures::{F1, Latency, Rates, Report};
-use crate::evaluation::{run, suite};
+use crate::evaluation::run::{self, Run};
+use crate::evaluation::suite::Suite;
+
+/// Turns that are shown of those that moved.
+const SHOWN_MOVES: usize = 10;
 
 /// Which of the embedded router's tiers decide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -20,21 +25,28 @@ pub(super) enum Tiers {
     Static,
 }
 
-/// Decides all turns of the groups, with the first `shots` examples of each route; where they doubt, with a simulated
-/// router model that is right in this share of its answers.
-pub(super) fn measure(
-    folder: &Path,
-    groups: &[String],
-    shots: usize,
-    tiers: Tiers,
-    simulated: Option<f64>,
-) -> anyhow::Result<Report> {
-    let asking = simulated.map(|_| Asking::new("simulated"));
-    let scoring = Scoring { encoder: tiers == Tiers::Both, ..Scoring::new(asking) };
-    let suite = suite::read(folder, groups)?;
-    for warning in &suite.warnings {
-        anstream::eprintln!("warning: {warning}");
-    }
+/// How a suite is decided.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct How {
+    /// Examples of each route that are used.
+    pub(super) shots: usize,
+    pub(super) tiers: Tiers,
+    /// Where the tiers doubt, a router model that is right in this share of its answers.
+    pub(super) simulated: Option<f64>,
+}
+
+/// The groups, decided.
+#[derive(Debug)]
+pub(super) struct Decided<'s> {
+    suite: &'s Suite,
+    runs: Vec<(String, Run)>,
+    pub(super) report: Report,
+}
+
+/// Decides all turns of the groups.
+pub(super) fn decide(suite: &Suite, how: How) -> Decided<'_> {
+    let asking = how.simulated.map(|_| Asking::new("simulated"));
+    let scoring = Scoring { encoder: how.tiers == Tiers::Both, ..Scoring::new(asking) };
     let conversations = suite.groups.iter().map(|group| group.conversations.len()).sum();
     let bar = progress::bar("deciding", conversations);
     let mut runs = Vec::new();
@@ -42,13 +54,77 @@ pub(super) fn measure(
         let cascades: Vec<Cascade> = group
             .sets
             .iter()
-            .map(|set| Cascade::new(with_shots(&set.routes, shots), scoring.clone()))
+            .map(|set| Cascade::new(with_shots(&set.routes, how.shots), scoring.clone()))
             .collect();
         let cascades: Vec<&Cascade> = cascades.iter().collect();
-        runs.push((group.name.clone(), run::run_with(group, &cascades, simulated, &|| bar.inc(1))));
+        runs.push((group.name.clone(), run::run_with(group, &cascades, how.simulated, &|| bar.inc(1))));
     }
     bar.finish_and_clear();
-    Ok(Report::new(&runs, shots, ScorerKind::Embedded.name()))
+    let report = Report::new(&runs, how.shots, ScorerKind::Embedded.name());
+    Decided { suite, runs, report }
+}
+
+/// What moved from one way of deciding to another.
+#[derive(Debug, Serialize)]
+pub(super) struct Difference {
+    /// Counted, for each group.
+    #[serde(serialize_with = "as_object")]
+    groups: Vec<(String, Moves)>,
+    /// Those that say the most, and their groups.
+    turns: Vec<InGroup>,
+}
+
+#[derive(Debug, Serialize)]
+struct InGroup {
+    group: String,
+    #[serde(flatten)]
+    moved: Moved,
+}
+
+fn as_object<S: serde::Serializer>(groups: &[(String, Moves)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(groups.iter().map(|(name, moves)| (name, moves)))
+}
+
+impl Difference {
+    pub(super) fn new(before: &Decided<'_>, now: &Decided<'_>) -> Self {
+        let mut difference = Self { groups: Vec::new(), turns: Vec::new() };
+        for ((group, (name, old)), (_, new)) in now.suite.groups.iter().zip(&before.runs).zip(&now.runs) {
+            let moved = compare::moved(Side { group, run: old }, Side { group, run: new });
+            difference.groups.push((name.clone(), Moves::of(&moved)));
+            let turns = moved.into_iter().filter(|turn| turn.change != Change::Elsewhere);
+            difference.turns.extend(turns.map(|moved| InGroup { group: name.clone(), moved }));
+        }
+        // Stable: of equals the first ones stay.
+        difference.turns.sort_by(|a, b| b.moved.telling.total_cmp(&a.moved.telling));
+        difference.turns.truncate(SHOWN_MOVES);
+        difference
+    }
+
+    pub(super) fn print(&self) {
+        let mut table = table::figures(&["turns that moved", "fixed", "broken", "wrong elsewhere"]);
+        let mut row = |name: &str, moves: Moves| {
+            let counts = [moves.fixed, moves.broken, moves.elsewhere].map(|count| count.to_string());
+            table.add_row([name.to_owned()].into_iter().chain(counts));
+        };
+        let sum = |count: fn(&Moves) -> usize| self.groups.iter().map(|(_, moves)| count(moves)).sum();
+        self.groups.iter().for_each(|(name, moves)| row(name, *moves));
+        row(
+            "all",
+            Moves {
+                fixed: sum(|moves| moves.fixed),
+                broken: sum(|moves| moves.broken),
+                elsewhere: sum(|moves| moves.elsewhere),
+            },
+        );
+        anstream::println!("\n{table}");
+        if !self.turns.is_empty() {
+            anstream::println!("\nof which both were surest");
+        }
+        for turn in &self.turns {
+            let change = if turn.moved.change == Change::Fixed { "fixed" } else { "broken" };
+            print_move(&format!("{change}, {}, ", turn.group), &turn.moved);
+        }
+    }
 }
 
 /// The routes with the first `shots` of their examples.

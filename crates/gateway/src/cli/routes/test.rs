@@ -2,13 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde_json::Value;
 
 use super::measured::{self, Measured};
-use super::suite;
+use super::suite::{self, Difference, How, Tiers};
 use crate::cli::Stop;
 use crate::evaluation::lines::{self, Written};
+use crate::evaluation::suite::read;
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -29,15 +30,15 @@ pub(super) struct Options {
     shots: Option<usize>,
     /// Which tiers of the embedded router decide
     #[arg(long, value_enum, default_value = "both", requires = "suite")]
-    router: suite::Tiers,
+    router: Tiers,
     /// Let a simulated router model decide where the embedded router doubts; it is right in this share of its answers
     #[arg(long, value_name = "SHARE", value_parser = share, requires = "suite")]
     simulated_router: Option<f64>,
     /// Fail below this turn accuracy, such as 0.9 or 90%
     #[arg(long, value_name = "SHARE", value_parser = share)]
     min_accuracy: Option<f64>,
-    /// Compare with another configuration; with --suite, with figures that --json has printed
-    #[arg(long, value_name = "FILE")]
+    /// Compare with another configuration; with --suite, with `static`, `both` or figures that --json has printed
+    #[arg(long, value_name = "OTHER")]
     against: Option<PathBuf>,
     /// Print the figures as JSON, as fractions of one
     #[arg(long)]
@@ -75,33 +76,46 @@ pub(super) fn run(options: &Options) -> Result<(), Stop> {
 }
 
 fn test_suite(options: &Options, folder: &Path) -> Result<Option<f64>, Stop> {
+    let suite = read(folder, &options.groups)?;
+    for warning in &suite.warnings {
+        anstream::eprintln!("warning: {warning}");
+    }
     let shots = options.shots.unwrap_or(0);
-    let report = suite::measure(folder, &options.groups, shots, options.router, options.simulated_router)?;
-    let before: Option<Value> = match &options.against {
-        Some(path) => {
-            let text = std::fs::read_to_string(path)
-                .map_err(|error| anyhow::anyhow!("cannot read {}: {error}", path.display()))?;
-            Some(serde_json::from_str(&text).map_err(|error| {
-                anyhow::anyhow!("{}: not what `--suite … --json` prints: {error}", path.display())
-            })?)
+    let how = How { shots, tiers: options.router, simulated: options.simulated_router };
+    let now = suite::decide(&suite, how);
+    let mut page = serde_json::to_value(&now.report)?;
+    if !options.json {
+        suite::print(&now.report);
+    }
+    if let Some(other) = &options.against {
+        let tiers = other.to_str().and_then(|name| Tiers::from_str(name, false).ok());
+        let old = tiers.map(|tiers| suite::decide(&suite, How { tiers, ..how }));
+        let before = match &old {
+            Some(old) => serde_json::to_value(&old.report)?,
+            None => figures_of(other)?,
+        };
+        let difference = old.map(|old| Difference::new(&old, &now));
+        if !options.json {
+            suite::print_against(&now.report, &before);
+            difference.iter().for_each(Difference::print);
         }
-        None => None,
-    };
-    match (options.json, before) {
-        (true, before) => {
-            let mut page = serde_json::to_value(&report)?;
-            if let Some(before) = before {
-                page["against"] = before;
-            }
-            anstream::println!("{page:#}");
-        }
-        (false, None) => suite::print(&report),
-        (false, Some(before)) => {
-            suite::print(&report);
-            suite::print_against(&report, &before);
+        page["against"] = before;
+        if let Some(difference) = &difference {
+            page["moved"] = serde_json::to_value(difference)?;
         }
     }
-    Ok(report.overall.turn_accuracy)
+    if options.json {
+        anstream::println!("{page:#}");
+    }
+    Ok(now.report.overall.turn_accuracy)
+}
+
+/// What `--suite … --json` has printed.
+fn figures_of(path: &Path) -> anyhow::Result<Value> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| anyhow::anyhow!("cannot read {}: {error}", path.display()))?;
+    serde_json::from_str(&text)
+        .map_err(|error| anyhow::anyhow!("{}: not what `--suite … --json` prints: {error}", path.display()))
 }
 
 fn test_config(options: &Options, config: &Path) -> Result<Option<f64>, Stop> {
