@@ -1,4 +1,5 @@
-"""Writes docs/reference/routing-quality.md: how often the embedded router is right, and how fast.
+"""Writes docs/reference/routing-quality.md and reliability.svg: how often the embedded router is right, how far its
+confidence can be believed, and how fast it is.
 
     python training/quality.py --waypost target/release/waypost --suite NAME=FOLDER [--suite …]
 
@@ -12,6 +13,8 @@ import pathlib
 import platform
 import subprocess
 import tempfile
+
+import reliability
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 WORDS = (
@@ -72,10 +75,14 @@ def main():
     args = parser.parse_args()
     suites = [suite.split("=", 1) for suite in args.suite]
     rows, groups, seconds = [], [], {}
+    plots = {"static tier": [], "both tiers": []}
     for name, folder in suites:
         both = measure(args.waypost, folder)
         rows.append(quality_row(name, "both tiers", 0, both))
-        rows.append(quality_row(name, "static tier", 0, measure(args.waypost, folder, "--router", "static")))
+        static = measure(args.waypost, folder, "--router", "static")
+        rows.append(quality_row(name, "static tier", 0, static))
+        plots["static tier"].append((name, static["reliability"]))
+        plots["both tiers"].append((name, both["reliability"]))
         if any(route.get("examples") for line in open(pathlib.Path(folder) / "routes.jsonl") for route in json.loads(line)["routes"]):
             rows.append(quality_row(name, "both tiers", 5, measure(args.waypost, folder, "--shots", "5")))
             rows.append(quality_row(name, "static tier", 5, measure(args.waypost, folder, "--shots", "5", "--router", "static")))
@@ -99,6 +106,12 @@ Made by `training/quality.py` from labelled conversations; `waypost routes test 
 {chr(10).join(rows)}
 
 What each suite is, and which data was trained, fitted or only looked at: [the model's card](../../crates/routing/model/README.md) and [the training recipe](../../training/README.md). **Development** shares its sources with the training data and flatters. **Validation** comes from sources that no model saw, but the few fitted numbers were chosen on it. **Judging** was neither trained nor fitted on.
+
+## Confidence
+
+![What the router states against what is right, for each tier and suite](reliability.svg)
+
+A point is a fifteenth of the range of confidence, as large as its share of the turns; on the dashed line what is stated is so, below it the router claims too much. No examples.
 
 ## By group
 
@@ -127,6 +140,7 @@ One decision on one core of {processor()}, milliseconds, prompts never seen befo
 English only. Text only: images, audio, tools and system prompts are no routing signals. Thirty narrow routes at a time, and pasted material longer than 64 tokens around an unusual ask, are where it is most often wrong. "None fits" is the hardest label: it depends on what the operator left out.
 """
     (ROOT / "docs/reference/routing-quality.md").write_text(page)
+    (ROOT / "docs/reference/reliability.svg").write_text(reliability.plot(list(plots.items())))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 //! The configuration: as it is written (`schema`) → as the gateway uses it (`resolve`). Two stages, no third.
 //!
 //! `tree` gives every node of the YAML its place, `read` makes the schema's types of it without stopping at the first
-//! problem, `resolve` decides defaults and meaning, `diagnostic` shows what is wrong, all at once.
+//! problem, `resolve` decides defaults and meaning, `diagnostic` shows what is wrong, all at once. `thresholds` writes some back.
 
 mod detect;
 mod diagnostic;
@@ -11,6 +11,7 @@ mod resolve;
 mod schema;
 mod secret;
 mod setting;
+mod thresholds;
 mod tree;
 
 use std::net::IpAddr;
@@ -29,6 +30,7 @@ pub use self::detect::detect;
 pub(crate) use self::diagnostic::{Place, Problem, Severity};
 pub use self::diagnostic::{Rendered, Source};
 pub use self::secret::Environment;
+pub use self::thresholds::{Thresholds, with_thresholds};
 
 use self::diagnostic::Problems;
 use self::tree::{Kind, Node};

@@ -23,6 +23,8 @@ pub struct Figures {
     pub other: F1,
     /// Expected calibration error: how far the confidence is from the share that is right, over [`BINS`] bins.
     pub ece: Option<f64>,
+    /// What the router stated and what was so, by bins of confidence.
+    pub reliability: Vec<Reliability>,
     /// What single decisions took.
     pub latency_ms: Latency,
 }
@@ -53,6 +55,17 @@ pub struct F1 {
     pub f1: Option<f64>,
 }
 
+/// Turns of like confidence: a point of a reliability plot.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Reliability {
+    /// What the router stated, in the mean.
+    pub confidence: f64,
+    /// The share that is right.
+    pub accuracy: f64,
+    /// How many turns.
+    pub count: usize,
+}
+
 /// Milliseconds of single decisions.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
 pub struct Latency {
@@ -74,6 +87,8 @@ pub struct Report {
     pub other: F1,
     /// Over all turns of all groups.
     pub ece: Option<f64>,
+    /// Over all turns of all groups.
+    pub reliability: Vec<Reliability>,
     /// The share of all turns for which a router model was asked; 0 without one.
     pub escalated: Option<f64>,
     /// Over all timed decisions of all groups.
@@ -93,6 +108,7 @@ impl Report {
     pub fn new(runs: &[(String, Run)], shots: usize, router: &'static str) -> Self {
         let groups: Vec<(String, Figures)> =
             runs.iter().map(|(name, run)| (name.clone(), Figures::new(run))).collect();
+        let bins = bins(runs.iter().flat_map(|(_, run)| outcomes(run)));
         let mean_of = |figure: &dyn Fn(&Figures) -> Option<f64>| {
             mean(groups.iter().filter_map(|(_, figures)| figure(figures)))
         };
@@ -109,7 +125,8 @@ impl Report {
                 recall: mean_of(&|figures| figures.other.recall),
                 f1: mean_of(&|figures| figures.other.f1),
             },
-            ece: calibration_error(&bins(runs.iter().flat_map(|(_, run)| outcomes(run)))),
+            ece: calibration_error(&bins),
+            reliability: reliability(&bins),
             escalated: mean(
                 runs.iter()
                     .flat_map(|(_, run)| outcomes(run))
@@ -141,6 +158,7 @@ impl Figures {
         let right = share(all.iter().map(|outcome| outcome.is_right()));
         let in_scope = all.iter().filter(|outcome| outcome.label != Label::Other);
         let spans = run.conversations.iter().flat_map(|(_, turns)| turns.chunk_by(|a, b| a.label == b.label));
+        let bins = bins(all.iter().copied());
         let conversations = run
             .conversations
             .iter()
@@ -158,7 +176,8 @@ impl Figures {
                 macro_f1: macro_f1(run),
             },
             other: f1(&all, Label::Other),
-            ece: calibration_error(&bins(all.iter().copied())),
+            ece: calibration_error(&bins),
+            reliability: reliability(&bins),
             latency_ms: latency(run.times.iter().copied()),
         }
     }
@@ -251,6 +270,19 @@ pub fn calibration_error(bins: &[Bin]) -> Option<f64> {
     (turns > 0).then(|| distance / number(turns))
 }
 
+/// The bins in which there are turns, the least confident first.
+#[must_use]
+pub fn reliability(bins: &[Bin]) -> Vec<Reliability> {
+    let filled = bins.iter().filter(|bin| bin.turns > 0);
+    filled
+        .map(|bin| Reliability {
+            confidence: bin.mean_confidence(),
+            accuracy: bin.accuracy(),
+            count: bin.turns,
+        })
+        .collect()
+}
+
 fn latency(times: impl Iterator<Item = Duration>) -> Latency {
     let mut sorted: Vec<Duration> = times.collect();
     sorted.sort_unstable();
@@ -324,6 +356,10 @@ mod tests {
         close(figures.rates.macro_f1, (a + b + other) / 3.0);
         // Four turns at 0.9 are right; of three at 0.5 one is.
         close(figures.ece, (4.0 * 0.1 + 3.0 * (0.5 - 1.0 / 3.0)) / 7.0);
+        let [low, high] = figures.reliability[..] else { panic!("{:?}", figures.reliability) };
+        assert_eq!((low.count, high.count), (3, 4));
+        close(Some(low.accuracy), 1.0 / 3.0);
+        close(Some(high.confidence), 0.9);
         close(figures.latency_ms.p50, 51.0);
         close(figures.latency_ms.p99, 100.0);
         close(figures.latency_ms.mean, 50.5);

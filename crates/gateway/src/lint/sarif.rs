@@ -65,8 +65,22 @@ fn result(finding: &Finding, source: &Source) -> Value {
 
 /// A finding about the whole file stands at its first line.
 fn physical(place: Option<&Range<usize>>, source: &Source) -> Value {
-    let uri = source.name().replace('\\', "/").replace('%', "%25").replace(' ', "%20");
-    json!({"artifactLocation": {"uri": uri}, "region": region(place, source)})
+    json!({"artifactLocation": {"uri": uri(source.name())}, "region": region(place, source)})
+}
+
+/// A path as a reference: what RFC 3986 does not have in the segments of a path is escaped.
+fn uri(path: &str) -> String {
+    let mut uri = String::with_capacity(path.len());
+    for byte in path.bytes() {
+        match byte {
+            b'\\' => uri.push('/'),
+            _ if byte.is_ascii_alphanumeric() || b"/-._~!$&'()*+,;=@".contains(&byte) => {
+                uri.push(char::from(byte));
+            }
+            _ => uri.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    uri
 }
 
 /// Lines and columns, from one.

@@ -15,4 +15,5 @@ mod router_model;
 mod routes;
 mod routing;
 mod support;
+mod thresholds;
 mod use_cases;

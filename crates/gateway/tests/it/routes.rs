@@ -44,8 +44,13 @@ fn a_suite_has_the_figures_of_its_format() {
     let report = json(0, &["test", "--suite", &fixture("suite"), "--json"]);
     assert_eq!(
         keys(&report),
-        ["ece", "escalated", "groups", "latency_ms", "macro", "other", "router", "shots"]
+        ["ece", "escalated", "groups", "latency_ms", "macro", "other", "reliability", "router", "shots"]
     );
+    for (figures, turns) in [(&report, 12), (&report["groups"]["home"], 8)] {
+        let bins = figures["reliability"].as_array().unwrap();
+        assert_eq!(bins.iter().map(|bin| bin["count"].as_u64().unwrap()).sum::<u64>(), turns);
+        assert!(bins.iter().all(|bin| keys(bin) == ["accuracy", "confidence", "count"]), "{figures}");
+    }
     let rates = ["conversation_accuracy", "in_scope_accuracy", "macro_f1", "span_accuracy", "turn_accuracy"];
     assert_eq!(keys(&report["macro"]), rates);
     assert_eq!(keys(&report["other"]), ["f1", "precision", "recall"]);
@@ -128,7 +133,7 @@ fn a_configuration_is_measured_by_its_tests_and_by_labelled_files() {
         page["confusions"].as_array().unwrap().iter().map(|pair| pair["turns"].as_u64().unwrap()).sum();
     assert!((accuracy * 15.0 - (15.0 - wrong as f64)).abs() < 1e-6, "{page}");
     let counted: u64 =
-        page["calibration"].as_array().unwrap().iter().map(|bin| bin["turns"].as_u64().unwrap()).sum();
+        page["reliability"].as_array().unwrap().iter().map(|bin| bin["count"].as_u64().unwrap()).sum();
     assert_eq!(counted, 15);
 
     let text = output(0, &["test", &config, &fixture("household.jsonl")]);
@@ -292,7 +297,19 @@ fn thresholds_are_fitted_and_judged_on_conversations_that_did_not_choose_them() 
     let text = output(0, &["fit", &config, &labelled]);
     assert!(text.contains("cross-validated %") && text.contains("one threshold, 0."), "{text}");
 
+    // Written into a file whose threshold keeps everything out; nothing else in it changes, and it is done once.
     let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("waypost.yaml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&path, format!("{text}routing: {{threshold: 0.99}}   # by hand\n")).unwrap();
+    let arguments = ["fit", path.to_str().unwrap(), &labelled, "--write", "--json"];
+    let page = json(0, &arguments);
+    assert_eq!(page["written"], true);
+    let threshold = page["chosen"]["threshold"].as_f64().unwrap();
+    let now = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(now, format!("{text}routing: {{threshold: {threshold:.2}}}   # by hand\n"));
+    assert_eq!(json(0, &arguments)["written"], false);
+
     let empty = folder.path().join("empty.jsonl");
     std::fs::write(&empty, "").unwrap();
     let bare = fixture("every-rule.yaml");

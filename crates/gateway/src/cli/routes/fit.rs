@@ -1,15 +1,17 @@
 //! `waypost routes fit`: thresholds from the operator's own labelled conversations.
 
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::{Value, json};
 
 use super::progress;
+use super::replace::Replaceable;
 use super::suite::percent;
 use crate::cli::Stop;
 use crate::cli::table;
+use crate::config::{self, Thresholds};
 use crate::evaluation::fit::{self, Choice, Fit};
 use crate::evaluation::lines;
 use crate::evaluation::subject::Subject;
@@ -21,12 +23,17 @@ pub(super) struct Options {
     /// Labelled conversations, as for `waypost routes test`; the routes' `tests` count too
     #[arg(value_name = "FILE.jsonl")]
     files: Vec<PathBuf>,
+    /// Write the thresholds into the configuration; nothing else in it changes
+    #[arg(long)]
+    write: bool,
     /// Print what was found as JSON
     #[arg(long)]
     json: bool,
 }
 
 pub(super) fn run(options: &Options) -> Result<(), Stop> {
+    // Read before it is loaded: what is fitted and what is replaced have to be the same.
+    let file = if options.write { Some(Replaceable::read(&options.config)?) } else { None };
     let subject = super::load(&options.config, None)?;
     let mut labelled = subject.tests();
     for file in &options.files {
@@ -52,24 +59,50 @@ pub(super) fn run(options: &Options) -> Result<(), Stop> {
         );
     }
     let chosen = chosen(&found);
+    if let (Some(file), Some(chosen)) = (file, chosen) {
+        write(&subject, chosen, file, &options.config)?;
+    }
     if options.json {
-        anstream::println!("{:#}", page(&subject, &found, chosen));
+        let mut page = page(&subject, &found, chosen);
+        page["written"] = (options.write && chosen.is_some()).into();
+        anstream::println!("{page:#}");
         return Ok(());
     }
     print(&subject, &found);
     match chosen {
         Some(chosen) => {
-            anstream::println!(
-                "\n# put these keys into {}:\n{}",
-                subject.source.name(),
-                yaml(&subject, chosen)
-            );
+            let what = if options.write { "these keys are now in" } else { "put these keys into" };
+            let keys = yaml(&subject, chosen);
+            anstream::println!("\n# {what} {}:\n{keys}", subject.source.name());
         }
         None => anstream::println!(
             "\nNo threshold is better, on conversations that did not choose it, than those there are."
         ),
     }
     Ok(())
+}
+
+fn write(subject: &Subject, chosen: &Choice, file: Replaceable, path: &Path) -> Result<(), Stop> {
+    let of_routes = of_routes(subject, chosen).map(|(name, threshold)| (name.to_owned(), threshold));
+    let thresholds = Thresholds { all: chosen.threshold, of_routes: of_routes.collect() };
+    let environment = crate::cli::environment_of(path).without_keys();
+    match config::with_thresholds(subject.source.name(), file.text(), &thresholds, &environment) {
+        Ok(text) => Ok(file.replace(&text)?),
+        Err(problem) => {
+            anstream::eprintln!("{problem:#}");
+            Err(Stop::Usage)
+        }
+    }
+}
+
+/// The routes' own thresholds. A route that has one and is given none takes that of all: so it was tried.
+fn of_routes<'s>(subject: &'s Subject, choice: &'s Choice) -> impl Iterator<Item = (&'s str, f32)> {
+    let routes = subject.config.routes.iter().enumerate();
+    routes.filter_map(|(index, entry)| {
+        let own = choice.of_routes.iter().find(|(route, _)| *route == index).map(|(_, threshold)| *threshold);
+        let threshold = own.or_else(|| entry.route.threshold.map(|_| choice.threshold))?;
+        Some((entry.route.name.as_str(), threshold))
+    })
 }
 
 /// What is better than what there is, on conversations that did not choose it.
@@ -96,11 +129,10 @@ fn print(subject: &Subject, found: &Fit) {
 /// The keys to write. Routes under a model are written in the same words there.
 fn yaml(subject: &Subject, choice: &Choice) -> String {
     let mut yaml = format!("routing:\n  threshold: {:.2}\n", choice.threshold);
-    if !choice.of_routes.is_empty() {
-        yaml.push_str("routing_preferences:\n");
-    }
-    for (route, threshold) in &choice.of_routes {
-        let name = subject.config.routes.get(*route).map(|entry| entry.route.name.as_str());
+    for (index, (name, threshold)) in of_routes(subject, choice).enumerate() {
+        if index == 0 {
+            yaml.push_str("routing_preferences:\n");
+        }
         // Writing into a string cannot fail. JSON's quotes are YAML's.
         let _ = writeln!(yaml, "  - name: {}\n    threshold: {threshold:.2}", Value::from(name));
     }
@@ -109,10 +141,8 @@ fn yaml(subject: &Subject, choice: &Choice) -> String {
 
 fn page(subject: &Subject, found: &Fit, chosen: Option<&Choice>) -> Value {
     let choice = |choice: &Choice| {
-        let routes = choice.of_routes.iter().map(|(route, threshold)| {
-            let name = subject.config.routes.get(*route).map(|entry| entry.route.name.as_str());
-            json!({"route": name, "threshold": rounded(*threshold)})
-        });
+        let routes = of_routes(subject, choice)
+            .map(|(name, threshold)| json!({"route": name, "threshold": rounded(threshold)}));
         json!({
             "threshold": rounded(choice.threshold),
             "routes": routes.collect::<Vec<_>>(),

@@ -1,6 +1,6 @@
 //! A configuration's figures, as text and as JSON.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use waypost_routing::preference::Route;
 use waypost_routing::preference::cascade::ScorerKind;
 
@@ -79,12 +79,6 @@ fn side_page(measured: &Measured, shots: Option<usize>) -> anyhow::Result<Value>
     page["shots"] = shots.into();
     page["routes"] = serde_json::to_value(confusion::by_route(&measured.run, &measured.routes))?;
     page["confusions"] = serde_json::to_value(measured.confusions())?;
-    let bins = figures::bins(figures::outcomes(&measured.run));
-    let bins = bins.iter().enumerate().filter(|(_, bin)| bin.turns > 0).map(|(index, bin)| {
-        let [from, to] = edges(index);
-        json!({"from": from, "to": to, "turns": bin.turns, "confidence": bin.mean_confidence(), "accuracy": bin.accuracy()})
-    });
-    page["calibration"] = bins.collect();
     Ok(page)
 }
 
@@ -94,7 +88,7 @@ fn edges(bin: usize) -> [f64; 2] {
 }
 
 pub(super) fn print(measured: &Measured) {
-    let Figures { turns, rates, other, ece, latency_ms } = &measured.figures;
+    let Figures { turns, rates, other, ece, reliability: _, latency_ms } = &measured.figures;
     let millis = |time: Option<f64>| time.map_or_else(|| "–".to_owned(), |time| format!("{time:.3} ms"));
     anstream::println!(
         "{}: {turns} labelled turns, {} routes, {} router\n",

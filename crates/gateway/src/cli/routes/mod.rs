@@ -4,6 +4,7 @@ mod fit;
 mod lint;
 mod measured;
 mod progress;
+mod replace;
 mod suggest;
 mod suite;
 mod test;
