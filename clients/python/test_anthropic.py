@@ -196,5 +196,16 @@ def test_thinking_passes_through(messages):
     assert final.content[0].type == "thinking" and final.content[0].signature
 
 
+def test_counting_tokens(messages):
+    asked = [{"role": "user", "content": "How long is this?"}]
+    assert messages.messages.count_tokens(model="creative-model", messages=asked).input_tokens > 0
+
+
+def test_one_model(messages):
+    assert messages.models.retrieve("creative-model").display_name == "creative-model"
+    with pytest.raises(anthropic.NotFoundError):
+        messages.models.retrieve("nobody")
+
+
 def test_models(messages):
     assert "creative-model" in [model.id for model in messages.models.list()]

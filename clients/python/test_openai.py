@@ -226,6 +226,24 @@ def test_unknown_model_names_the_nearest(chat):
     assert raised.value.code == "model_not_found"
 
 
+def test_embeddings(chat):
+    found = chat.embeddings.create(model="fast-model", input=["one text", "another"])
+    assert [len(row.embedding) for row in found.data] == [8, 8]
+    assert found.data[0].embedding != found.data[1].embedding
+
+
+def test_text_completions(chat):
+    assert chat.completions.create(model="gpt-5", prompt="Once upon").choices[0].text == "echo: Once upon"
+    parts = list(chat.completions.create(model="gpt-5", prompt="Once upon", stream=True))
+    assert "".join(part.choices[0].text for part in parts) == "echo: Once upon"
+
+
+def test_one_model(chat):
+    assert chat.models.retrieve("fast-model").id == "fast-model"
+    with pytest.raises(openai.NotFoundError):
+        chat.models.retrieve("nobody")
+
+
 def test_models(chat):
     ids = [model.id for model in chat.models.list()]
     assert ids == [

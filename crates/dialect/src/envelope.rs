@@ -82,8 +82,18 @@ pub fn peek(body: &[u8]) -> Result<Envelope<'_>, RequestError> {
     let mut fields: Fields<'_> = serde_json::from_slice(body).map_err(|error| locate(body, &error))?;
     match fields.messages.take() {
         None => Err(field("messages", "missing field `messages`")),
-        Some(messages) => envelope(body, &fields, messages),
+        Some(messages) => conversation(body, &fields, messages),
     }
+}
+
+/// Reads the envelope of a request body of an API without a conversation, such as embeddings: the model and whether a
+/// stream is wanted.
+///
+/// # Errors
+/// As [`peek`], but for the messages.
+pub fn peek_model(body: &[u8]) -> Result<Envelope<'_>, RequestError> {
+    let fields: Fields<'_> = serde_json::from_slice(body).map_err(|error| locate(body, &error))?;
+    envelope(body, &fields, Vec::new())
 }
 
 /// Reads the envelope of a request body of any API whose conversation can be read: `messages` as in [`peek`], `input`
@@ -94,7 +104,7 @@ pub fn peek(body: &[u8]) -> Result<Envelope<'_>, RequestError> {
 pub fn peek_any(body: &[u8]) -> Result<Envelope<'_>, RequestError> {
     let mut fields: Fields<'_> = serde_json::from_slice(body).map_err(|error| locate(body, &error))?;
     let (name, raw) = match (fields.messages.take(), fields.input, fields.contents) {
-        (Some(messages), _, _) => return envelope(body, &fields, messages),
+        (Some(messages), _, _) => return conversation(body, &fields, messages),
         (None, Some(input), _) => ("input", input),
         (None, None, Some(contents)) => ("contents", contents),
         (None, None, None) => return Err(field("messages", "missing field `messages`")),
@@ -102,10 +112,10 @@ pub fn peek_any(body: &[u8]) -> Result<Envelope<'_>, RequestError> {
     let Items(items) = serde_json::from_str(raw.get()).map_err(|error| {
         field(name, &format!("expected a string or a list of messages: {}", plain(&error)))
     })?;
-    envelope(body, &fields, items)
+    conversation(body, &fields, items)
 }
 
-fn envelope<'a>(
+fn conversation<'a>(
     body: &[u8],
     fields: &Fields<'a>,
     messages: Vec<MessagePeek<'a>>,
@@ -113,6 +123,14 @@ fn envelope<'a>(
     if messages.is_empty() {
         return Err(field("messages", "expected at least one message, found an empty list"));
     }
+    envelope(body, fields, messages)
+}
+
+fn envelope<'a>(
+    body: &[u8],
+    fields: &Fields<'a>,
+    messages: Vec<MessagePeek<'a>>,
+) -> Result<Envelope<'a>, RequestError> {
     let model = match fields.model.map(|raw| (raw, raw.get().as_bytes().first())) {
         None | Some((_, Some(b'n'))) => None,
         Some((raw, Some(b'"'))) => Some(

@@ -10,7 +10,7 @@ use waypost_routing::router::Router;
 
 use crate::config::{Config, ModelEntry, ModelPattern};
 use crate::proxy::preferences::Preferences;
-use crate::server::models;
+use crate::server::models::ModelList;
 use crate::upstream::endpoint::{Settings, Upstream};
 use crate::upstream::router_model::RouterModel;
 
@@ -25,8 +25,8 @@ pub struct Runtime {
     pub upstreams: Vec<Upstream>,
     /// The router model, if one is configured.
     pub router_model: Option<RouterModel>,
-    /// The body of `GET /v1/models`.
-    pub models_page: String,
+    /// What `GET /v1/models` tells.
+    pub model_list: ModelList,
 }
 
 impl Runtime {
@@ -64,7 +64,7 @@ impl Runtime {
             preferences: Preferences::new(config),
             upstreams,
             router_model: RouterModel::new(&config.routing),
-            models_page: models::page(config),
+            model_list: ModelList::new(config),
         })
     }
 

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 use waypost_dialect::envelope::{self, Envelope};
 use waypost_routing::preference::cascade::Failure;
+use waypost_routing::preference::embedded;
 use waypost_routing::preference::explain::{Effect, Explanation};
 use waypost_routing::router::{Decision, NoDecision, Router, Step};
 
@@ -112,12 +113,13 @@ fn page(runtime: &Runtime, told: &Told) -> Value {
     page
 }
 
-/// Identifies all that a decision depends on: the configuration's text and this program's version, whose weights are
-/// part of it.
+/// Identifies all that a decision depends on: the configuration's text, this program's version and its weights.
 fn config_hash(path: &Path) -> anyhow::Result<String> {
-    let mut bytes = std::fs::read(path)?;
-    bytes.extend_from_slice(env!("CARGO_PKG_VERSION").as_bytes());
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &bytes);
+    let mut context = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
+    context.update(&std::fs::read(path)?);
+    context.update(env!("CARGO_PKG_VERSION").as_bytes());
+    embedded::weights().for_each(|bytes| context.update(bytes));
+    let digest = context.finish();
     let hex: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
     Ok(format!("sha256:{hex}"))
 }

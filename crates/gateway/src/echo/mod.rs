@@ -13,6 +13,7 @@ mod fault;
 mod log;
 mod messages_answer;
 mod messages_request;
+mod other_apis;
 mod refusal;
 mod schema;
 
@@ -118,6 +119,7 @@ async fn answer(state: &State, request: Request<Incoming>) -> Result<Response<Sc
     }
     // Only a path that both APIs have is told apart by its headers.
     let is_messages = path.ends_with("/messages")
+        || path.ends_with("/count_tokens")
         || (!path.ends_with("/chat/completions") && head.headers.contains_key("anthropic-version"));
     let api = if is_messages { Api::Messages } else { Api::ChatCompletions };
     let body = match Limited::new(body, MOST_BYTES).collect().await {
@@ -134,6 +136,7 @@ async fn answer(state: &State, request: Request<Incoming>) -> Result<Response<Sc
             return complete(state, api, &head, &body).await;
         }
         (&Method::GET, path) if path.ends_with("/models") => models(api, &head.headers),
+        (&Method::POST, path) if other_apis::takes(path) => other(api, &head, &body),
         (method, path) => Err(Refusal::new(404, format!("Invalid URL ({method} {path})"))),
     };
     Ok(answered.unwrap_or_else(|refusal| fault::refuse(api, &refusal, None)))
@@ -186,6 +189,12 @@ fn authorize(api: Api, headers: &HeaderMap) -> Result<(), Refusal> {
         Api::ChatCompletions => chat_request::authorize(headers),
         Api::Messages => messages_request::authorize(headers),
     }
+}
+
+fn other(api: Api, head: &Parts, body: &[u8]) -> Result<Response<Script>, Refusal> {
+    authorize(api, &head.headers)?;
+    let body = serde_json::from_slice(body).map_err(|error| Refusal::invalid(error.to_string()))?;
+    other_apis::answer(head.uri.path(), &body)
 }
 
 fn models(api: Api, headers: &HeaderMap) -> Result<Response<Script>, Refusal> {

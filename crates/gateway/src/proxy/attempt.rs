@@ -12,6 +12,7 @@ use waypost_dialect::error::{ApiError, ErrorKind};
 use waypost_dialect::loss::Loss;
 
 use super::forward::{Answer, AnswerBody, Asked, Failure, StreamWish};
+use crate::server::Api;
 use crate::telemetry::record::Record;
 use crate::upstream::client::{Segments, failed_to_connect};
 use crate::upstream::endpoint::{Upstream, is_named_by_connection};
@@ -31,17 +32,14 @@ pub(super) async fn attempt(
     model: &str,
     record: &mut Record,
 ) -> Result<Answer, Failure> {
-    let Some((dialect, address)) = upstream.route(asked.client) else {
-        return Err(own_fault(format!(
-            "provider `{}` speaks no dialect that is known here",
-            upstream.provider
-        )));
+    let Some((dialect, address)) = upstream.route(asked.client, asked.api) else {
+        return Err(not_served(upstream, asked.api));
     };
-    let (body, wish) = outgoing(asked, *dialect, upstream, model, record)?;
+    let (body, wish) = outgoing(asked, dialect, upstream, model, record)?;
     let mut request = Request::new(body);
     *request.method_mut() = Method::POST;
     *request.uri_mut() = address.clone();
-    *request.headers_mut() = upstream.headers(asked.headers, asked.client, *dialect);
+    *request.headers_mut() = upstream.headers(asked.headers, asked.client, dialect);
 
     let limit = upstream.first_byte_timeout.unwrap_or(worker.listener.first_byte_timeout);
     let response = match tokio::time::timeout(limit, worker.client.send(request)).await {
@@ -50,8 +48,7 @@ pub(super) async fn attempt(
         Err(_elapsed) => return Err(too_slow(upstream, "did not begin to answer", limit)),
     };
     record.first_byte = Some(record.elapsed());
-    let reader =
-        Reader { upstream, dialect: *dialect, client: asked.client, idle: worker.listener.idle_timeout };
+    let reader = Reader { upstream, dialect, client: asked.client, idle: worker.listener.idle_timeout };
     if asked.envelope.stream && response.status().is_success() {
         return reader.stream(response, wish);
     }
@@ -209,8 +206,15 @@ impl Reader<'_> {
     }
 }
 
-fn own_fault(message: String) -> Failure {
-    Failure { error: ApiError::new(ErrorKind::Internal, message), go_on: true }
+fn not_served(upstream: &Upstream, api: Api) -> Failure {
+    let what = match api {
+        Api::Conversation => "no API that is known here",
+        Api::Embeddings => "no API for embeddings that is known here",
+        Api::Completions => "no text completions that are known here",
+        Api::CountTokens => "no way to count tokens that is known here",
+    };
+    let message = format!("provider `{}` has {what}", upstream.provider);
+    Failure { error: ApiError::new(ErrorKind::NotFound, message).with_code("unsupported_api"), go_on: true }
 }
 
 fn too_slow(upstream: &Upstream, what: &str, limit: Duration) -> Failure {

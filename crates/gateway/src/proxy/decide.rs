@@ -59,7 +59,8 @@ async fn ask(
     router.resume(pending, reply)
 }
 
-fn refusal(none: &NoDecision) -> ApiError {
+/// The error that a client gets where there is no decision.
+pub fn refusal(none: &NoDecision) -> ApiError {
     match none {
         NoDecision::UnknownModel { .. } => ApiError::new(ErrorKind::NotFound, none.to_string())
             .with_code("model_not_found")

@@ -12,6 +12,7 @@ use waypost_dialect::loss::Loss;
 use waypost_routing::models::Target;
 
 use super::attempt;
+use crate::server::Api;
 use crate::telemetry::record::Record;
 use crate::worker::Worker;
 
@@ -20,6 +21,8 @@ use crate::worker::Worker;
 pub struct Asked<'a> {
     /// The client's dialect.
     pub client: DialectId,
+    /// What is asked.
+    pub api: Api,
     /// The client's headers.
     pub headers: &'a HeaderMap,
     /// The client's bytes.

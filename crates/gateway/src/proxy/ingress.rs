@@ -7,9 +7,12 @@ use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, EXPECT};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use waypost_dialect::envelope::{self, Envelope};
 use waypost_dialect::error::{ApiError, ErrorKind};
+use waypost_routing::router::AUTO;
 
 use crate::config::Listener;
+use crate::server::Api;
 use crate::telemetry::CLIENT_CLOSED;
 
 /// How much of a refused body is read and thrown away, in bytes.
@@ -39,6 +42,22 @@ pub async fn read(headers: &HeaderMap, mut body: Incoming, limits: &Listener) ->
             Err(ApiError::new(ErrorKind::RequestTimeout, message))
         }
     }
+}
+
+/// Reads what the gateway has to know of a body.
+///
+/// # Errors
+/// 400: it is not what the API takes, and where; or it names no model and has no conversation to choose one by.
+pub fn peek(api: Api, body: &[u8]) -> Result<Envelope<'_>, ApiError> {
+    if matches!(api, Api::Conversation | Api::CountTokens) {
+        return Ok(envelope::peek(body)?);
+    }
+    let envelope = envelope::peek_model(body)?;
+    if envelope.model.as_deref().is_none_or(|name| name == AUTO) {
+        let message = "model: without a conversation there is nothing to route by: name a model or an alias";
+        return Err(ApiError::new(ErrorKind::InvalidRequest, message).with_param("model"));
+    }
+    Ok(envelope)
 }
 
 /// Reads what is left of a body that is refused, beside the answer and within limits: a connection that is closed

@@ -21,7 +21,7 @@ use waypost_dialect::error::ApiError;
 use waypost_routing::router::Router;
 
 use crate::proxy::stream::ResponseBody;
-use crate::server::{Endpoint, Operation, respond};
+use crate::server::{Api, Endpoint, Operation, respond};
 use crate::telemetry::Open;
 use crate::telemetry::record::Record;
 use crate::worker::Worker;
@@ -65,7 +65,11 @@ async fn serve(
     let (head, body) = request.into_parts();
     // Read: the body's bytes, and a validating peek that borrows from them.
     let body = ingress::read(&head.headers, body, &worker.listener).await?;
-    let envelope = envelope::peek(&body)?;
+    let api = match endpoint.operation {
+        Operation::Proxy(api) => api,
+        _ => Api::Conversation,
+    };
+    let envelope = ingress::peek(api, &body)?;
     record.asked(envelope.model.as_deref(), envelope.stream);
     // Decide: by name, by alias or by preference (the operator's or the request's); the reason goes into the record.
     let router = preferences::router(&worker.runtime, &head.headers, &envelope, record).await?;
@@ -78,8 +82,13 @@ async fn serve(
         return Ok(Outcome::Decision(page.to_string()));
     }
     // Attempt: the decision's targets in order, until one answers.
-    let asked =
-        forward::Asked { client: endpoint.dialect, headers: &head.headers, body: &body, envelope: &envelope };
+    let asked = forward::Asked {
+        client: endpoint.dialect,
+        api,
+        headers: &head.headers,
+        body: &body,
+        envelope: &envelope,
+    };
     forward::send(worker, &asked, &decision.targets, record).await.map(Outcome::Answer)
     // The answer goes to the client in `stream::respond`: bytes as they come where the dialects agree, else translated.
 }

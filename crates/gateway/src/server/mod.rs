@@ -5,7 +5,7 @@ pub mod models;
 pub mod respond;
 
 use http::header::ALLOW;
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderValue, Method, Request, Response};
 use hyper::body::Incoming;
 use waypost_dialect::DialectId;
 use waypost_dialect::error::{ApiError, ErrorKind};
@@ -18,11 +18,13 @@ use crate::worker::Worker;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operation {
     /// Choose a model and pass the request on.
-    Proxy,
+    Proxy(Api),
     /// Choose a model and say which.
     Decide,
     /// List the names that clients can ask for.
     Models,
+    /// Tell of one of them.
+    Model,
     /// Is the process alive?
     Health,
     /// Does it take requests?
@@ -31,10 +33,23 @@ pub enum Operation {
     Metrics,
 }
 
+/// What is asked of a provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Api {
+    /// The next message of a conversation: any provider can be asked, translated where it speaks another dialect.
+    Conversation,
+    /// Vectors of texts: of providers of the client's own dialect.
+    Embeddings,
+    /// OpenAI's older text completion: of the same.
+    Completions,
+    /// How many tokens a conversation has: of the same.
+    CountTokens,
+}
+
 /// A client-facing path.
 #[derive(Debug)]
 pub struct Endpoint {
-    /// Exact path.
+    /// The path; `{id}` at its end stands for the rest of a request's.
     pub path: &'static str,
     /// The method that it takes.
     pub method: Method,
@@ -46,11 +61,25 @@ pub struct Endpoint {
 
 /// Every endpoint.
 pub const ENDPOINTS: &[Endpoint] = &[
-    endpoint("/v1/chat/completions", Method::POST, Operation::Proxy, DialectId::OpenAiChat),
-    endpoint("/v1/messages", Method::POST, Operation::Proxy, DialectId::AnthropicMessages),
+    endpoint(
+        "/v1/chat/completions",
+        Method::POST,
+        Operation::Proxy(Api::Conversation),
+        DialectId::OpenAiChat,
+    ),
+    endpoint("/v1/messages", Method::POST, Operation::Proxy(Api::Conversation), DialectId::AnthropicMessages),
+    endpoint("/v1/embeddings", Method::POST, Operation::Proxy(Api::Embeddings), DialectId::OpenAiChat),
+    endpoint("/v1/completions", Method::POST, Operation::Proxy(Api::Completions), DialectId::OpenAiChat),
+    endpoint(
+        "/v1/messages/count_tokens",
+        Method::POST,
+        Operation::Proxy(Api::CountTokens),
+        DialectId::AnthropicMessages,
+    ),
     endpoint("/routing/v1/chat/completions", Method::POST, Operation::Decide, DialectId::OpenAiChat),
     endpoint("/routing/v1/messages", Method::POST, Operation::Decide, DialectId::AnthropicMessages),
     endpoint("/v1/models", Method::GET, Operation::Models, DialectId::OpenAiChat),
+    endpoint("/v1/models/{id}", Method::GET, Operation::Model, DialectId::OpenAiChat),
     endpoint("/healthz", Method::GET, Operation::Health, DialectId::OpenAiChat),
     endpoint("/readyz", Method::GET, Operation::Ready, DialectId::OpenAiChat),
     endpoint("/metrics", Method::GET, Operation::Metrics, DialectId::OpenAiChat),
@@ -58,6 +87,18 @@ pub const ENDPOINTS: &[Endpoint] = &[
 
 const fn endpoint(path: &'static str, method: Method, operation: Operation, dialect: DialectId) -> Endpoint {
     Endpoint { path, method, operation, dialect }
+}
+
+impl Endpoint {
+    fn matches(&self, path: &str) -> bool {
+        self.path == path || !self.rest(path).is_empty()
+    }
+
+    /// What stands for `{id}` in a request's path; empty if nothing does.
+    fn rest<'p>(&self, path: &'p str) -> &'p str {
+        let before = self.path.strip_suffix("{id}");
+        before.and_then(|before| path.strip_prefix(before)).unwrap_or_default()
+    }
 }
 
 /// Answers one request; never fails.
@@ -71,8 +112,12 @@ pub async fn dispatch(worker: &Worker, request: Request<Incoming>) -> Response<R
         }
     };
     match endpoint.operation {
-        Operation::Proxy | Operation::Decide => proxy::handle(worker, endpoint, request).await,
-        Operation::Models => respond::json(StatusCode::OK, worker.runtime.models_page.clone()),
+        Operation::Proxy(_) | Operation::Decide => proxy::handle(worker, endpoint, request).await,
+        Operation::Models => worker.runtime.model_list.page(request.headers()),
+        Operation::Model => {
+            let id = endpoint.rest(request.uri().path());
+            worker.runtime.model_list.one(&worker.runtime.router, request.headers(), id)
+        }
         Operation::Health => respond::text("text/plain; charset=utf-8", "ok\n"),
         Operation::Ready if worker.is_draining() => {
             let error = ApiError::new(ErrorKind::Overloaded, "draining: this instance is shutting down");
@@ -103,7 +148,7 @@ impl Refusal {
 }
 
 fn find(method: &Method, path: &str) -> Result<&'static Endpoint, Refusal> {
-    if let Some(endpoint) = ENDPOINTS.iter().find(|endpoint| endpoint.path == path) {
+    if let Some(endpoint) = ENDPOINTS.iter().find(|endpoint| endpoint.matches(path)) {
         if endpoint.method == *method || (*method == Method::HEAD && endpoint.method == Method::GET) {
             return Ok(endpoint);
         }

@@ -1,56 +1,125 @@
-//! `GET /v1/models`: every name that a client can ask for.
+//! `GET /v1/models` and `GET /v1/models/{id}`: every name that a client can ask for.
 //!
-//! Shape: OpenAI's list object (<https://platform.openai.com/docs/api-reference/models/list>), with the fields of
-//! Anthropic's list beside them, so that either SDK's `models.list()` reads it.
+//! In the shape of OpenAI's API (<https://platform.openai.com/docs/api-reference/models/list>), or of Anthropic's
+//! (<https://docs.anthropic.com/en/api/models-list>) for a client that sends that API's version header.
 
+use http::{HeaderMap, Response, StatusCode};
 use serde_json::{Value, json};
+use waypost_dialect::DialectId;
+use waypost_dialect::error::ApiError;
+use waypost_routing::router::{NoDecision, Router};
 
-use crate::config::Config;
-use crate::config::ModelPattern;
+use super::respond;
+use crate::config::{Config, ModelPattern};
+use crate::proxy::decide;
+use crate::proxy::stream::ResponseBody;
 
-/// The page, in declared order: models (bare and full names lead to the same), wildcards, aliases, `auto`.
-#[must_use]
-pub fn page(config: &Config) -> String {
-    let arch_router = config.routing.arch_router.as_ref().map(|router| router.entry);
-    let mut rows: Vec<Value> = Vec::new();
-    for (index, entry) in config.entries.iter().enumerate() {
-        if Some(index) == arch_router {
-            continue;
-        }
-        let id = match &entry.model {
-            ModelPattern::Exact(_) => entry.name.clone(),
-            ModelPattern::Any => format!("{}/*", entry.provider.id),
-        };
-        rows.push(row(&id, &entry.provider.id, None));
-    }
-    for alias in &config.aliases {
-        rows.push(row(&alias.name, "waypost", Some(&alias.models.join(", "))));
-    }
-    rows.push(row("auto", "waypost", Some("the router chooses by the conversation")));
-    rows.dedup_by(|a, b| a["id"] == b["id"]);
-    let id = |row: Option<&Value>| row.map_or(Value::Null, |row| row["id"].clone());
-    json!({
-        "object": "list",
-        "first_id": id(rows.first()),
-        "last_id": id(rows.last()),
-        "has_more": false,
-        "data": rows,
-    })
-    .to_string()
+/// All names, in declared order: models (bare and full names lead to the same), wildcards, aliases, `auto`.
+#[derive(Debug)]
+pub struct ModelList {
+    names: Vec<Name>,
+    openai: String,
+    anthropic: String,
 }
 
-fn row(id: &str, owner: &str, leads_to: Option<&str>) -> Value {
-    let mut row = json!({
-        "id": id,
-        "object": "model",
-        "created": 0,
-        "owned_by": owner,
-        "type": "model",
-        "display_name": id,
-        "created_at": "1970-01-01T00:00:00Z",
-    });
-    if let Some(target) = leads_to {
-        row["description"] = target.into();
+#[derive(Debug, Clone)]
+struct Name {
+    id: String,
+    owner: String,
+    leads_to: Option<String>,
+}
+
+impl ModelList {
+    /// Writes the pages.
+    #[must_use]
+    pub fn new(config: &Config) -> Self {
+        let arch_router = config.routing.arch_router.as_ref().map(|router| router.entry);
+        let mut names: Vec<Name> = Vec::new();
+        for (index, entry) in config.entries.iter().enumerate() {
+            if Some(index) == arch_router {
+                continue;
+            }
+            let id = match &entry.model {
+                ModelPattern::Exact(_) => entry.name.clone(),
+                ModelPattern::Any => format!("{}/*", entry.provider.id),
+            };
+            names.push(Name { id, owner: entry.provider.id.to_string(), leads_to: None });
+        }
+        let own = |id: &str, leads_to: String| Name {
+            id: id.to_owned(),
+            owner: "waypost".to_owned(),
+            leads_to: Some(leads_to),
+        };
+        names.extend(config.aliases.iter().map(|alias| own(&alias.name, alias.models.join(", "))));
+        names.push(own("auto", "the router chooses by the conversation".to_owned()));
+        names.dedup_by(|a, b| a.id == b.id);
+        let rows = |row: fn(&Name) -> Value| names.iter().map(row).collect::<Vec<_>>();
+        let openai = json!({"object": "list", "data": rows(openai)}).to_string();
+        let anthropic = json!({
+            "data": rows(anthropic),
+            "first_id": names.first().map(|name| &name.id),
+            "last_id": names.last().map(|name| &name.id),
+            "has_more": false,
+        })
+        .to_string();
+        Self { names, openai, anthropic }
+    }
+
+    /// The list.
+    pub(super) fn page(&self, headers: &HeaderMap) -> Response<ResponseBody> {
+        let page =
+            if dialect_of(headers) == DialectId::AnthropicMessages { &self.anthropic } else { &self.openai };
+        respond::json(StatusCode::OK, page.clone())
+    }
+
+    /// One of them, by any name that a request could use.
+    pub(super) fn one(&self, router: &Router, headers: &HeaderMap, id: &str) -> Response<ResponseBody> {
+        let dialect = dialect_of(headers);
+        let listed = self.names.iter().find(|name| name.id == id).cloned();
+        let name = listed.or_else(|| {
+            let (_, targets) = router.models().find(id)?;
+            let full = format!("/{}", targets.first()?.model);
+            let listed = self.names.iter().find(|name| name.id.ends_with(&full));
+            let owner = listed.map_or_else(|| id.split('/').next().unwrap_or_default(), |name| &name.owner);
+            Some(Name { id: id.to_owned(), owner: owner.to_owned(), leads_to: None })
+        });
+        match name {
+            Some(name) if dialect == DialectId::AnthropicMessages => {
+                respond::json(StatusCode::OK, anthropic(&name).to_string())
+            }
+            Some(name) => respond::json(StatusCode::OK, openai(&name).to_string()),
+            None => respond::error(dialect, &unknown(router, id)),
+        }
+    }
+}
+
+fn unknown(router: &Router, id: &str) -> ApiError {
+    let nearest = router.models().nearest(id).into_iter().map(str::to_owned).collect();
+    decide::refusal(&NoDecision::UnknownModel { asked: id.to_owned(), nearest })
+}
+
+/// Both APIs have the same path; only Anthropic's clients send a version.
+fn dialect_of(headers: &HeaderMap) -> DialectId {
+    if headers.contains_key("anthropic-version") {
+        DialectId::AnthropicMessages
+    } else {
+        DialectId::OpenAiChat
+    }
+}
+
+fn openai(name: &Name) -> Value {
+    let row = json!({"id": name.id, "object": "model", "created": 0, "owned_by": name.owner});
+    described(row, name)
+}
+
+fn anthropic(name: &Name) -> Value {
+    let row = json!({"type": "model", "id": name.id, "display_name": name.id, "created_at": "1970-01-01T00:00:00Z"});
+    described(row, name)
+}
+
+fn described(mut row: Value, name: &Name) -> Value {
+    if let Some(target) = &name.leads_to {
+        row["description"] = target.as_str().into();
     }
     row
 }

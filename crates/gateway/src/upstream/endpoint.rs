@@ -11,6 +11,8 @@ use secrecy::{ExposeSecret, SecretString};
 use waypost_dialect::DialectId;
 use waypost_dialect::provider::{AuthScheme, Provider, Quirks};
 
+use crate::server::Api;
+
 /// Anthropic's API wants a version with every request; a client of that API sends its own.
 const ANTHROPIC_VERSION: (HeaderName, HeaderValue) =
     (HeaderName::from_static("anthropic-version"), HeaderValue::from_static("2023-06-01"));
@@ -22,8 +24,10 @@ pub struct Upstream {
     pub provider: Arc<str>,
     /// The entry's name as metrics and pages show it: `openai/gpt-5.2`, or `openai/*`. Bounded by the configuration.
     pub name: Arc<str>,
-    /// The dialects that the provider speaks, best first, and where.
-    routes: Vec<(DialectId, Uri)>,
+    /// The dialects that the provider speaks, best first.
+    dialects: &'static [DialectId],
+    /// Where each of its APIs is.
+    addresses: Vec<(DialectId, Api, Uri)>,
     /// How the provider wants a key.
     auth: AuthScheme,
     /// The key in its header; `None` for keyless providers and where the client's own key is passed on.
@@ -65,10 +69,9 @@ impl Upstream {
     pub fn new(settings: Settings<'_>) -> Result<Self, String> {
         let Settings { provider, name, key, passthrough_auth, mut headers, host, first_byte_timeout } =
             settings;
-        let routes = provider
-            .dialects
-            .iter()
-            .map(|&dialect| Ok((dialect, address(provider, dialect)?)))
+        let apis = PATHS.iter().filter(|(dialect, ..)| provider.dialects.contains(dialect));
+        let addresses = apis
+            .map(|(dialect, api, path)| Ok((*dialect, *api, address(provider, path)?)))
             .collect::<Result<Vec<_>, String>>()?;
         let key = match key {
             Some(key) if !passthrough_auth => {
@@ -82,7 +85,8 @@ impl Upstream {
         Ok(Self {
             provider: provider.id.as_ref().into(),
             name: name.into(),
-            routes,
+            dialects: provider.dialects,
+            addresses,
             auth: provider.auth,
             key,
             passthrough_auth,
@@ -92,10 +96,14 @@ impl Upstream {
         })
     }
 
-    /// The dialect to speak for a client of `client`, and its address: the client's own where the provider has it.
+    /// The dialect to speak for a client of `client`, and the address: the client's own dialect where the provider has
+    /// it; what cannot be translated is asked in no other.
     #[must_use]
-    pub fn route(&self, client: DialectId) -> Option<&(DialectId, Uri)> {
-        self.routes.iter().find(|(dialect, _)| *dialect == client).or_else(|| self.routes.first())
+    pub fn route(&self, client: DialectId, api: Api) -> Option<(DialectId, &Uri)> {
+        let own = self.dialects.contains(&client).then_some(client);
+        let dialect = own.or_else(|| self.dialects.first().copied().filter(|_| api == Api::Conversation))?;
+        let found = self.addresses.iter().find(|(of, kind, _)| *of == dialect && *kind == api);
+        found.map(|(_, _, address)| (dialect, address))
     }
 
     /// The headers of a request to this provider, from the client's.
@@ -130,16 +138,21 @@ impl Upstream {
     }
 }
 
-/// `scheme://authority/prefix/path of the dialect`.
-fn address(provider: &Provider, dialect: DialectId) -> Result<Uri, String> {
+/// What stands behind a provider's prefix.
+const PATHS: &[(DialectId, Api, &str)] = &[
+    (DialectId::OpenAiChat, Api::Conversation, "/chat/completions"),
+    (DialectId::OpenAiChat, Api::Embeddings, "/embeddings"),
+    (DialectId::OpenAiChat, Api::Completions, "/completions"),
+    (DialectId::AnthropicMessages, Api::Conversation, "/messages"),
+    (DialectId::AnthropicMessages, Api::CountTokens, "/messages/count_tokens"),
+];
+
+/// `scheme://authority/prefix/path`.
+fn address(provider: &Provider, path: &str) -> Result<Uri, String> {
     let base: Uri = provider
         .base_url
         .parse()
         .map_err(|error| format!("the base URL of `{}` is not a URL: {error}", provider.id))?;
-    let path = match dialect {
-        DialectId::OpenAiChat => "/chat/completions",
-        DialectId::AnthropicMessages => "/messages",
-    };
     let invalid =
         |error: http::uri::InvalidUri| format!("the path of `{}` is not valid: {error}", provider.id);
     let mut parts = http::uri::Parts::default();
@@ -294,7 +307,7 @@ mod tests {
     #[test]
     fn the_address_is_prefix_and_path() {
         assert_eq!(
-            upstream(false).route(DialectId::AnthropicMessages).unwrap().1,
+            upstream(false).route(DialectId::AnthropicMessages, Api::Conversation).unwrap().1.to_string(),
             "https://api.openai.com/v1/chat/completions"
         );
     }

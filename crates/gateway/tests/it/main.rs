@@ -8,6 +8,7 @@ mod echo;
 mod fake;
 mod faults;
 mod observe;
+mod other_apis;
 mod passthrough;
 mod request_routes;
 mod router_model;

@@ -132,6 +132,11 @@ impl Scores {
     }
 }
 
+/// The bytes of everything that was trained, for a hash that says which scorer decided.
+pub fn weights() -> impl Iterator<Item = &'static [u8]> {
+    model::files()
+}
+
 /// The vector of a text in the static tables, at length one: for tools that compare texts as the scorer sees them.
 #[must_use]
 pub fn embed(text: &str) -> Vec<f32> {

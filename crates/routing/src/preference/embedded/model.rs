@@ -20,6 +20,14 @@ const ENCODER: &[u8] = include_bytes!("../../../model/encoder.safetensors");
 #[cfg(feature = "encoder")]
 const KEPT: usize = 1024;
 
+/// The bytes of everything that was trained.
+pub(super) fn files() -> impl Iterator<Item = &'static [u8]> {
+    let tables = [VOCABULARY.as_bytes(), DISTILLED, TRAINED].into_iter();
+    #[cfg(feature = "encoder")]
+    let tables = tables.chain([ENCODER]);
+    tables
+}
+
 /// Vocabulary and tables.
 #[derive(Debug)]
 pub(super) struct Model {
