@@ -6,9 +6,7 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use waypost_routing::preference::Route;
-use waypost_routing::preference::router_model::{
-    Answer, Constraint, Nonsense, Protocol, Reply, RouterModel, Settings, Trim,
-};
+use waypost_routing::preference::router_model::{Answer, Constraint, Nonsense, Reply, RouterModel, Settings};
 
 const ROUTES: [&str; 6] =
     ["code generation", "code", "bob's things", "say \"hi\", now", "コード", "back\\slash\nand line"];
@@ -16,8 +14,7 @@ const ROUTES: [&str; 6] =
 fn model(constraint: Constraint) -> RouterModel {
     let route =
         |name: &&str| Route { name: (*name).to_owned(), description: String::new(), ..Route::default() };
-    let settings =
-        Settings { model: String::new(), protocol: Protocol::ArchRouter, trim: Trim::Reference, constraint };
+    let settings = Settings { constraint, ..Settings::reference("") };
     RouterModel::new(&settings, &ROUTES.iter().map(route).collect::<Vec<_>>())
 }
 

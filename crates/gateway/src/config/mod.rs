@@ -179,9 +179,9 @@ impl Routing {
     /// What the cascade has to know.
     #[must_use]
     pub fn scoring(&self) -> Scoring {
-        let RouterModel { protocol, trim, constraint, .. } = self.router_model;
+        let RouterModel { protocol, trim, budget, constraint, .. } = self.router_model;
         let asking = self.arch_router.as_ref().map(|router| Asking {
-            router: Settings { model: router.model.clone(), protocol, trim, constraint },
+            router: Settings { model: router.model.clone(), protocol, trim, budget, constraint },
             order: self.order,
             margin: self.escalation_margin,
         });
@@ -197,6 +197,8 @@ pub struct RouterModel {
     pub protocol: Protocol,
     /// What becomes of a message that is too long.
     pub trim: Trim,
+    /// How much of a conversation it is shown, in "tokens" of four bytes.
+    pub budget: usize,
     /// How the engine is told to answer in the form alone.
     pub constraint: Constraint,
     /// Whether log-probabilities are asked for.

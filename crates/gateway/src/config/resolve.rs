@@ -39,6 +39,10 @@ pub(super) mod defaults {
     pub(in crate::config) const ROUTER_CONCURRENCY: usize = 8;
     /// More is a mistake.
     pub(in crate::config) const ROUTER_CONCURRENCY_MOST: usize = 1024;
+    /// Hardly more than the prompt without a conversation.
+    pub(in crate::config) const ROUTER_BUDGET_LEAST: usize = 256;
+    /// More is a mistake: no router model reads so much.
+    pub(in crate::config) const ROUTER_BUDGET_MOST: usize = 1 << 20;
     /// Long enough for a client that asks and then sends, or tries again; short enough that nobody wonders.
     pub(in crate::config) const ROUTER_CACHE: Duration = Duration::from_secs(60);
 
@@ -88,7 +92,7 @@ pub(super) fn resolve(file: &File, environment: &Environment, problems: &Problem
         entries: entries.list,
         aliases,
         routes,
-        routing: routing::resolve(context, &file.routing, arch_router),
+        routing: routing::resolve(context, file, arch_router),
     }
 }
 
@@ -120,7 +124,7 @@ fn ignored_sections(context: Context<'_>, file: &File) {
     let Overrides {
         llm_routing_model: _,
         agent_orchestration_model,
-        orchestrator_model_context_length,
+        orchestrator_model_context_length: _,
         upstream_connect_timeout,
         upstream_tls_ca_path,
         disable_signals,
@@ -131,11 +135,6 @@ fn ignored_sections(context: Context<'_>, file: &File) {
     for (key, setting, why) in [
         ("agent_orchestration_model", agent_orchestration_model, agents),
         ("use_agent_orchestrator", use_agent_orchestrator, agents),
-        (
-            "orchestrator_model_context_length",
-            orchestrator_model_context_length,
-            "the router trims by itself",
-        ),
         ("upstream_connect_timeout", upstream_connect_timeout, "a listener's `timeout` bounds the wait"),
         ("upstream_tls_ca_path", upstream_tls_ca_path, "the system's certificates are used"),
         ("disable_signals", disable_signals, "Waypost computes none"),

@@ -409,8 +409,10 @@ pub(super) struct Overrides {
     pub(super) llm_routing_model: Setting<String>,
     /// Plano's, ignored: the router model of agents.
     pub(super) agent_orchestration_model: Setting<Ignored>,
-    /// Plano's, ignored: how much the router model reads.
-    pub(super) orchestrator_model_context_length: Setting<Ignored>,
+    /// How much of a conversation the router model is shown, in tokens counted as four bytes each: 2048 for
+    /// Arch-Router and 8192 for Plano-Orchestrator, if it is left out. The routes are not counted.
+    #[schemars(extend("minimum" = defaults::ROUTER_BUDGET_LEAST, "maximum" = defaults::ROUTER_BUDGET_MOST))]
+    pub(super) orchestrator_model_context_length: Setting<i64>,
     /// Plano's, ignored: longest wait for a connection.
     pub(super) upstream_connect_timeout: Setting<Ignored>,
     /// Plano's, ignored: certificates; the system's are used.

@@ -38,6 +38,7 @@ fn routing_of(arch_router: Option<ArchRouter>) -> Routing {
         router_model: Model {
             protocol,
             trim: Trim::Reference,
+            budget: protocol.budget(),
             constraint: Constraint::None,
             logprobs: Logprobs::Auto,
             concurrency: defaults::ROUTER_CONCURRENCY,
@@ -47,13 +48,19 @@ fn routing_of(arch_router: Option<ArchRouter>) -> Routing {
     }
 }
 
-pub(super) fn resolve(
-    context: Context<'_>,
-    written: &Setting<Written>,
-    arch_router: Option<ArchRouter>,
-) -> Routing {
+pub(super) fn resolve(context: Context<'_>, file: &File, arch_router: Option<ArchRouter>) -> Routing {
     let base = routing_of(arch_router);
-    let Some(written) = written.value() else { return base };
+    let mut resolved = match file.routing.value() {
+        Some(written) => of_written(context, written, base),
+        None => base,
+    };
+    if let Some(overrides) = file.overrides.value() {
+        budget(context, overrides, &mut resolved);
+    }
+    resolved
+}
+
+fn of_written(context: Context<'_>, written: &Written, base: Routing) -> Routing {
     ignored(context, written);
     let share = |key, setting, default| values::share(context, key, setting).unwrap_or(default);
     let resolved = Routing {
@@ -152,12 +159,14 @@ fn contradictions(context: Context<'_>, written: &Written, resolved: &Routing) {
 }
 
 fn model(context: Context<'_>, written: &WrittenModel, base: Model) -> Model {
+    let protocol = match written.protocol.value() {
+        Some(RouterProtocol::ArchRouter) => Protocol::ArchRouter,
+        Some(RouterProtocol::PlanoOrchestrator) => Protocol::PlanoOrchestrator,
+        Some(RouterProtocol::Auto) | None => base.protocol,
+    };
     Model {
-        protocol: match written.protocol.value() {
-            Some(RouterProtocol::ArchRouter) => Protocol::ArchRouter,
-            Some(RouterProtocol::PlanoOrchestrator) => Protocol::PlanoOrchestrator,
-            Some(RouterProtocol::Auto) | None => base.protocol,
-        },
+        protocol,
+        budget: protocol.budget(),
         trim: match written.trim.value() {
             Some(TrimTo::Middle) => Trim::Middle,
             Some(TrimTo::Reference) | None => Trim::Reference,
@@ -180,6 +189,31 @@ fn model(context: Context<'_>, written: &WrittenModel, base: Model) -> Model {
             _ => values::duration(context, "cache", &written.cache, base.cache),
         },
     }
+}
+
+/// How much the router model is shown. Plano asks it of Plano-Orchestrator alone, and so it is named; here any router
+/// model has it.
+fn budget(context: Context<'_>, overrides: &Overrides, resolved: &mut Routing) {
+    let Some(written) = overrides.orchestrator_model_context_length.given() else { return };
+    let (least, most) = (defaults::ROUTER_BUDGET_LEAST, defaults::ROUTER_BUDGET_MOST);
+    let problem = match usize::try_from(written.value) {
+        Ok(tokens) if (least..=most).contains(&tokens) => {
+            resolved.router_model.budget = tokens;
+            if resolved.arch_router.is_some() {
+                return;
+            }
+            Problem::warning(
+                "`overrides.orchestrator_model_context_length` has no effect: no router model is configured",
+            )
+            .hint("name one under `overrides.llm_routing_model`")
+        }
+        _ => Problem::error(format!(
+            "`orchestrator_model_context_length` is not between {least} and {most}: {}",
+            written.value
+        ))
+        .hint("it counts tokens of four bytes, such as `8192`"),
+    };
+    context.add(problem.at(&written.place));
 }
 
 fn is_zero(time: &str) -> bool {

@@ -33,10 +33,10 @@ enum Overflow {
 }
 
 impl Budget {
-    pub(super) fn new(protocol: Protocol, trim: Trim, template_bytes: usize) -> Self {
-        let (tokens, turns) = match protocol {
-            Protocol::ArchRouter => (2048, usize::MAX),
-            Protocol::PlanoOrchestrator => (8192, 16),
+    pub(super) fn new(protocol: Protocol, trim: Trim, tokens: usize, template_bytes: usize) -> Self {
+        let turns = match protocol {
+            Protocol::ArchRouter => usize::MAX,
+            Protocol::PlanoOrchestrator => 16,
         };
         let overflow = match (protocol, trim) {
             (_, Trim::Middle) => Overflow::MiddleAlways,
@@ -111,11 +111,11 @@ mod tests {
     const TEMPLATE: usize = 856;
 
     fn arch(trim: Trim) -> Budget {
-        Budget::new(Protocol::ArchRouter, trim, TEMPLATE)
+        Budget::new(Protocol::ArchRouter, trim, Protocol::ArchRouter.budget(), TEMPLATE)
     }
 
     fn orchestrator(tokens: usize) -> Budget {
-        Budget { tokens, ..Budget::new(Protocol::PlanoOrchestrator, Trim::Reference, 846) }
+        Budget::new(Protocol::PlanoOrchestrator, Trim::Reference, tokens, 846)
     }
 
     /// Each turn is a letter for its author and its length in tokens; the kept ones are counted from the end.

@@ -61,6 +61,15 @@ impl Protocol {
             Self::PlanoOrchestrator => "Plano-Orchestrator",
         }
     }
+
+    /// How much the reference shows it, in "tokens" of four bytes.
+    #[must_use]
+    pub fn budget(self) -> usize {
+        match self {
+            Self::ArchRouter => 2048,
+            Self::PlanoOrchestrator => 8192,
+        }
+    }
 }
 
 /// What becomes of a message that is too long for the budget.
@@ -83,6 +92,8 @@ pub struct Settings {
     pub protocol: Protocol,
     /// What becomes of a message that is too long.
     pub trim: Trim,
+    /// How much of a conversation it is shown, with the prompt's template, in "tokens" of four bytes.
+    pub budget: usize,
     /// How the engine is told to answer in the form alone.
     pub constraint: Constraint,
 }
@@ -93,7 +104,13 @@ impl Settings {
     pub fn reference(model: impl Into<String>) -> Self {
         let model = model.into();
         let protocol = Protocol::of_model(&model);
-        Self { model, protocol, trim: Trim::Reference, constraint: Constraint::None }
+        Self {
+            model,
+            protocol,
+            trim: Trim::Reference,
+            budget: protocol.budget(),
+            constraint: Constraint::None,
+        }
     }
 }
 
@@ -162,7 +179,7 @@ impl RouterModel {
     /// Prepares the part of the body that every request shares. The formats have no place for a route's examples.
     #[must_use]
     pub fn new(settings: &Settings, routes: &[Route]) -> Self {
-        let Settings { model, protocol, trim, constraint } = settings;
+        let Settings { model, protocol, trim, budget, constraint } = settings;
         let prompt = match protocol {
             Protocol::ArchRouter => arch_router::prompt(routes),
             Protocol::PlanoOrchestrator => orchestrator::prompt(routes),
@@ -174,7 +191,7 @@ impl RouterModel {
         let extra = constraint.extra(*protocol, routes);
         Self {
             protocol: *protocol,
-            budget: Budget::new(*protocol, *trim, prompt.template_bytes),
+            budget: Budget::new(*protocol, *trim, *budget, prompt.template_bytes),
             head: head + &escaped(&prompt.before),
             tail: escaped(prompt.after) + r#""}],"temperature":0.01"# + &extra,
             is_constrained: *constraint != Constraint::None,
