@@ -4,80 +4,21 @@
 //! along in [`Extra`] and is written back to that same format only; to all others it is named as
 //! [`crate::loss::Loss`].
 
-use std::fmt;
+mod json;
+mod part;
+pub mod seal;
+mod tool;
 
-use serde_json::value::RawValue;
+pub use json::{Extra, Json};
+pub use part::{Annotation, Audio, CallKind, Content, Part, Reasoning, Source, ToolCall, UrlCitation};
+pub use seal::{Family, Seal, SealKind};
+pub use tool::{AllowedTool, CustomFormat, CustomTool, Function, Tool, ToolChoice};
 
 use crate::dialect::DialectId;
-use crate::loss::Loss;
+use crate::error::RequestError;
+use crate::loss::{Loss, Reason};
 use crate::usage::Usage;
 use crate::{anthropic_messages, openai_chat};
-
-/// JSON text that is known to be valid, with its keys in the order in which they came: a schema or a tool's input
-/// that changes its order misses the provider's prompt cache.
-#[derive(Clone)]
-pub struct Json(Box<RawValue>);
-
-impl Json {
-    pub(crate) fn from_raw(raw: &RawValue) -> Self {
-        Self(raw.to_owned())
-    }
-
-    /// Takes text that is JSON; `None` if it is not.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        serde_json::from_str::<&RawValue>(text).ok().map(Self::from_raw)
-    }
-
-    /// The text.
-    #[must_use]
-    pub fn get(&self) -> &str {
-        self.0.get()
-    }
-
-    /// The value says nothing: null, or an empty list or object.
-    #[must_use]
-    pub fn is_void(&self) -> bool {
-        matches!(self.get(), "null" | "[]" | "{}" | "false")
-    }
-}
-
-impl PartialEq for Json {
-    fn eq(&self, other: &Self) -> bool {
-        self.get() == other.get()
-    }
-}
-
-impl fmt::Debug for Json {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.get())
-    }
-}
-
-/// Fields that the dialect of origin knows and the canonical form does not, in their order.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Extra(pub Vec<(String, Json)>);
-
-impl Extra {
-    pub(crate) fn keep(&mut self, name: &str, value: Json) {
-        self.0.push((name.to_owned(), value));
-    }
-
-    /// Names all fields that say something as lost.
-    pub(crate) fn lose(&self, under: &str, loss: &mut Loss) {
-        for (name, value) in &self.0 {
-            if !value.is_void() {
-                loss.add(format!("{under}{name}"));
-            }
-        }
-    }
-
-    /// The value of one field.
-    #[must_use]
-    pub fn get(&self, name: &str) -> Option<&Json> {
-        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value)
-    }
-}
 
 /// A request for the next message of a conversation.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -86,8 +27,12 @@ pub struct ChatRequest {
     pub source: Option<DialectId>,
     /// Name of the model.
     pub model: String,
-    /// The conversation, system prompts included, in order.
+    /// The system prompt, where the dialect has a place of its own for it.
+    pub system: Vec<Part>,
+    /// The conversation in order; instructions may stand anywhere in it.
     pub messages: Vec<Message>,
+    /// What came before, kept by the provider or by the gateway.
+    pub state: State,
     /// What the model may call.
     pub tools: Vec<Tool>,
     /// Whether and what it has to call.
@@ -96,7 +41,7 @@ pub struct ChatRequest {
     pub parallel_tool_calls: Option<bool>,
     /// Most tokens to generate, reasoning included.
     pub max_tokens: Option<u64>,
-    /// 0 to 2 in Chat Completions, 0 to 1 in Messages.
+    /// 0 to 2 in OpenAI's dialects, 0 to 1 in Messages.
     pub temperature: Option<f64>,
     /// Nucleus sampling, 0 to 1.
     pub top_p: Option<f64>,
@@ -112,20 +57,88 @@ pub struct ChatRequest {
     pub stop: Vec<String>,
     /// How many answers to give.
     pub choices: Option<u64>,
+    /// Log probabilities of the tokens are wanted.
+    pub logprobs: Option<bool>,
+    /// And of this many others at each place.
+    pub top_logprobs: Option<u64>,
     /// The answer is wanted as a stream.
     pub stream: bool,
     /// A stream is to end with token counts.
     pub include_usage: bool,
     /// What the answer has to look like.
     pub response_format: Option<ResponseFormat>,
+    /// How long an answer should be: `low`, `medium`, `high`.
+    pub verbosity: Option<String>,
     /// How hard to think: `none`, `minimal`, `low`, `medium`, `high`, `xhigh` or `max`.
     pub effort: Option<String>,
     /// Visible thinking.
     pub thinking: Option<Thinking>,
+    /// A summary of the thinking: `auto`, `concise`, `detailed`.
+    pub summary: Option<String>,
+    /// How quick and how dear: `auto`, `default`, `flex`, `priority`.
+    pub service_tier: Option<String>,
     /// An opaque name of the end user.
     pub user: Option<String>,
+    /// The same, for finding abuse only.
+    pub safety_identifier: Option<String>,
+    /// Requests with the same key are likely to share a prompt's beginning.
+    pub prompt_cache_key: Option<String>,
+    /// How long to keep it.
+    pub prompt_cache_retention: Option<String>,
+    /// The client's own notes on the request: an object of texts.
+    pub metadata: Option<Json>,
+    /// What else the answer is to carry.
+    pub include: Vec<String>,
     /// What else the dialect of origin said.
     pub extra: Extra,
+}
+
+/// What stands behind a request beside its own messages. Someone who keeps state puts it into the messages and clears
+/// these fields; a dialect without state refuses what is left of them.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct State {
+    /// The answer that this request goes on from.
+    pub previous_response_id: Option<String>,
+    /// The conversation that it belongs to: an id, or an object with one.
+    pub conversation: Option<Json>,
+    /// Keep the answer: in Responses unless this says no, in Chat Completions only if it says yes.
+    pub store: Option<bool>,
+    /// Answer at once and work on.
+    pub background: Option<bool>,
+    /// What to do with a conversation that is too long: `auto`, `disabled`.
+    pub truncation: Option<String>,
+}
+
+impl ChatRequest {
+    /// Checks the state for a dialect that has none.
+    pub(crate) fn without_state(&self, loss: &mut Loss) -> Result<(), RequestError> {
+        let refuse = |path: &str, what: &str| {
+            Err(RequestError::Field {
+                path: path.to_owned(),
+                message: format!("{what} is not known here: send the whole conversation as `input`"),
+            })
+        };
+        if let Some(id) = &self.state.previous_response_id {
+            return refuse("previous_response_id", &format!("the answer `{id}`"));
+        }
+        if self.state.conversation.is_some() {
+            return refuse("conversation", "the conversation");
+        }
+        let is_reference =
+            |part: &Part| matches!(&part.content, Content::Other { kind, .. } if kind == "item_reference");
+        for (position, message) in self.messages.iter().enumerate() {
+            if message.parts.iter().any(is_reference) {
+                return refuse(&format!("input[{position}]"), "the item");
+            }
+        }
+        if self.state.background == Some(true) {
+            loss.add("background", Reason::NoPlace);
+        }
+        if self.state.truncation.as_deref().is_some_and(|word| word != "disabled") {
+            loss.add("truncation", Reason::NoPlace);
+        }
+        Ok(())
+    }
 }
 
 /// Whether the model thinks before it answers, as Messages puts it.
@@ -137,6 +150,15 @@ pub enum Thinking {
     Adaptive,
     /// Up to this many tokens.
     Budget(u64),
+}
+
+/// The word for a budget of thinking, in tokens.
+pub(crate) fn effort_of_budget(tokens: u64) -> &'static str {
+    match tokens {
+        0..=4_095 => "low",
+        4_096..=16_383 => "medium",
+        _ => "high",
+    }
 }
 
 /// What the answer has to look like.
@@ -159,58 +181,12 @@ pub enum ResponseFormat {
     },
 }
 
-/// Something that the model may call.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Tool {
-    /// A function of the client's.
-    Function(Function),
-    /// A kind that only the dialect of origin knows, such as a search that the provider runs.
-    Other {
-        /// Its type there.
-        kind: String,
-        /// All of it.
-        json: Json,
-    },
-}
-
-/// A function that the client runs.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Function {
-    /// Its name.
-    pub name: String,
-    /// What it does.
-    pub description: Option<String>,
-    /// JSON Schema of its arguments.
-    pub parameters: Option<Json>,
-    /// Hold to the schema exactly.
-    pub strict: Option<bool>,
-    /// Prompt cache marker.
-    pub cache_control: Option<Json>,
-    /// What else the dialect of origin said.
-    pub extra: Extra,
-}
-
-/// Whether and what the model has to call.
-#[derive(Debug, Clone, PartialEq)]
-pub enum ToolChoice {
-    /// As it sees fit.
-    Auto,
-    /// Nothing.
-    None,
-    /// Something.
-    Required,
-    /// This function.
-    Function(String),
-    /// A kind that only the dialect of origin knows.
-    Other(Json),
-}
-
 /// Who speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// The operator.
     System,
-    /// The operator, in the newer word of Chat Completions.
+    /// The operator, in the newer word of OpenAI's dialects.
     Developer,
     /// The person, and the tools that answer in the person's turn.
     User,
@@ -239,149 +215,6 @@ impl Message {
     }
 }
 
-/// One piece of a message.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Part {
-    /// What it is.
-    pub content: Content,
-    /// Prompt cache marker, such as `{"type":"ephemeral"}`.
-    pub cache_control: Option<Json>,
-    /// What else the dialect of origin said.
-    pub extra: Extra,
-}
-
-impl From<Content> for Part {
-    fn from(content: Content) -> Self {
-        Self { content, cache_control: None, extra: Extra::default() }
-    }
-}
-
-impl Part {
-    /// A part of text.
-    #[must_use]
-    pub fn text(text: impl Into<String>) -> Self {
-        Content::Text(text.into()).into()
-    }
-
-    /// Nothing but text: no marker, no extra fields.
-    pub(crate) fn plain_text(&self) -> Option<&str> {
-        match &self.content {
-            Content::Text(text) if self.cache_control.is_none() && self.extra.0.is_empty() => Some(text),
-            _ => None,
-        }
-    }
-}
-
-/// What a part of a message is.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Content {
-    /// Text.
-    Text(String),
-    /// The model's words where it refuses.
-    Refusal(String),
-    /// The model's thinking.
-    Thinking {
-        /// Its text; may be empty where the provider shows none.
-        text: String,
-        /// What the provider needs to trust it when it comes back.
-        signature: Option<String>,
-    },
-    /// Thinking that only the provider can read.
-    RedactedThinking(String),
-    /// An image.
-    Image {
-        /// Where it is.
-        source: Source,
-        /// How closely to look: `auto`, `low`, `high`.
-        detail: Option<String>,
-    },
-    /// A document.
-    File {
-        /// Where it is.
-        source: Source,
-        /// Its name or title.
-        name: Option<String>,
-    },
-    /// The model calls a tool.
-    ToolCall(ToolCall),
-    /// What the tool answered.
-    ToolResult {
-        /// Which call is answered.
-        call_id: String,
-        /// The answer: text and images.
-        parts: Vec<Part>,
-        /// The tool failed.
-        is_error: bool,
-    },
-    /// A kind that only the dialect of origin knows.
-    Other {
-        /// Its type there.
-        kind: String,
-        /// All of it.
-        json: Json,
-    },
-}
-
-/// Where the bytes of an image or a document are.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
-    /// At an address.
-    Url(String),
-    /// Here, in base64.
-    Base64 {
-        /// Such as `image/png`.
-        media_type: String,
-        /// The bytes in base64.
-        data: String,
-    },
-    /// Here, as text.
-    Text(String),
-    /// With the provider, under this id.
-    FileId(String),
-}
-
-impl Source {
-    /// Reads an address, taking `data:` addresses apart (RFC 2397; base64 only).
-    #[must_use]
-    pub fn from_url(mut url: String) -> Self {
-        let head = url
-            .get(..5)
-            .filter(|scheme| scheme.eq_ignore_ascii_case("data:"))
-            .and_then(|_| url.split_once(','))
-            .and_then(|(head, _)| head.get(5..)?.strip_suffix(";base64"));
-        match head {
-            Some(head) => {
-                let media_type = head.split(';').next().unwrap_or_default().to_owned();
-                // The data may be megabytes: it moves to the front of its own memory.
-                let data_at = "data:".len() + head.len() + ";base64,".len();
-                url.drain(..data_at);
-                Self::Base64 { media_type, data: url }
-            }
-            None => Self::Url(url),
-        }
-    }
-}
-
-/// A call of a tool.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ToolCall {
-    /// What its result refers to.
-    pub id: String,
-    /// Which tool.
-    pub name: String,
-    /// JSON text as the model wrote it: usually an object, not always valid; `{}` where it wrote nothing.
-    pub arguments: String,
-}
-
-impl ToolCall {
-    /// A call; blank arguments become `{}`.
-    #[must_use]
-    pub fn new(id: String, name: String, arguments: String) -> Self {
-        let arguments = if arguments.trim().is_empty() { "{}".to_owned() } else { arguments };
-        Self { id, name, arguments }
-    }
-}
-
 /// An answer.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ChatResponse {
@@ -397,6 +230,8 @@ pub struct ChatResponse {
     pub choices: Vec<Choice>,
     /// Token counts.
     pub usage: Option<Usage>,
+    /// How quick and how dear it was.
+    pub service_tier: Option<String>,
     /// What else the dialect of origin said.
     pub extra: Extra,
 }

@@ -32,6 +32,12 @@ impl DialectId {
         }
     }
 
+    /// One of OpenAI's: ids of files and the words for effort and tiers mean the same in both.
+    #[must_use]
+    pub fn is_openai(self) -> bool {
+        matches!(self, Self::OpenAiChat)
+    }
+
     /// The name in configuration, metrics and logs, such as `openai_chat`.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -1,10 +1,14 @@
 //! The canonical stream: what every wire format's stream is read into and written from.
 //!
 //! Order: [`StreamEvent::Start`], then blocks and their deltas, [`StreamEvent::Finish`] for each choice, at most one
-//! [`StreamEvent::Usage`], [`StreamEvent::End`]. Blocks are numbered from 0 within a choice, in the order in which they
-//! start. Several may be open at once: a model may write the arguments of two calls by turns.
+//! [`StreamEvent::ServiceTier`] and [`StreamEvent::Usage`], [`StreamEvent::End`]. Blocks are numbered from 0 within a
+//! choice, in the order in which they start. Several may be open at once: a model may write the arguments of two calls
+//! by turns.
 
-use crate::chat::{ChatResponse, Choice, Content, FinishReason, Part, ToolCall};
+use crate::chat::{
+    Annotation, Audio, CallKind, ChatResponse, Choice, Content, FinishReason, Json, Part, Reasoning, Seal,
+    ToolCall,
+};
 use crate::dialect::DialectId;
 use crate::error::ApiError;
 use crate::usage::Usage;
@@ -14,6 +18,8 @@ use crate::usage::Usage;
 pub enum StreamEvent {
     /// The answer begins.
     Start {
+        /// The dialect that it is read from.
+        source: DialectId,
         /// The provider's id; empty if it gave none.
         id: String,
         /// The model that says it answers.
@@ -31,6 +37,8 @@ pub enum StreamEvent {
         block: u64,
         /// What it will hold.
         kind: BlockKind,
+        /// The provider's id of the item that it belongs to.
+        item: Option<String>,
     },
     /// A block goes on.
     Delta {
@@ -55,6 +63,8 @@ pub enum StreamEvent {
         /// Why it ended.
         reason: FinishReason,
     },
+    /// How quick and how dear it was.
+    ServiceTier(String),
     /// Token counts of the whole.
     Usage(Usage),
     /// A field that the stream carried and the canonical form does not, by its name: for [`crate::loss::Loss`].
@@ -66,77 +76,106 @@ pub enum StreamEvent {
 }
 
 /// What a block holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum BlockKind {
     /// Text.
     Text,
     /// Words of refusal.
     Refusal,
     /// Thinking.
-    Thinking,
-    /// Thinking that only the provider can read; complete as it stands.
-    RedactedThinking(String),
+    Reasoning,
+    /// Sound.
+    Audio {
+        /// The provider's id of it.
+        id: Option<String>,
+    },
     /// A call of a tool; the arguments follow.
     ToolCall {
         /// What its result refers to.
         id: String,
         /// Which tool.
         name: String,
+        /// What kind of tool.
+        kind: CallKind,
+    },
+    /// A kind that only the dialect of origin knows; complete as it stands.
+    Other {
+        /// Its type there.
+        kind: String,
+        /// All of it.
+        json: Json,
     },
 }
 
 /// What is added to a block.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Delta {
     /// To text or to a refusal.
     Text(String),
     /// To thinking.
     Thinking(String),
-    /// To the signature of thinking.
-    Signature(String),
-    /// To the JSON text of a call's arguments.
+    /// Another summary of the thinking begins.
+    SummaryStart,
+    /// To the last summary.
+    Summary(String),
+    /// To the seal of the block.
+    Seal(Seal),
+    /// To the JSON text of a call's arguments, or to the text for a custom tool.
     Arguments(String),
+    /// To what the text rests on.
+    Annotation(Annotation),
+    /// To the log probabilities of the text.
+    Logprobs(Vec<Json>),
+    /// To the bytes of sound, in base64.
+    Audio(String),
+    /// To what is said in it.
+    Transcript(String),
+    /// Until when the provider knows its id.
+    Expires(u64),
 }
 
 /// Turns a stream into the answer that the provider would have given without streaming.
 ///
 /// # Errors
 /// The error that the stream carried.
-pub fn fold(source: DialectId, events: &[StreamEvent]) -> Result<ChatResponse, ApiError> {
-    let mut response = ChatResponse { source: Some(source), ..ChatResponse::default() };
+pub fn fold(events: &[StreamEvent]) -> Result<ChatResponse, ApiError> {
+    let mut response = ChatResponse::default();
     // Position of a block among the parts of its choice is its number: blocks start in order.
     for event in events {
         match event {
-            StreamEvent::Start { id, model, created, usage } => {
+            StreamEvent::Start { source, id, model, created, usage } => {
+                response.source = Some(*source);
                 id.clone_into(&mut response.id);
                 model.clone_into(&mut response.model);
                 response.created = *created;
                 response.usage = *usage;
             }
-            StreamEvent::BlockStart { choice, kind, .. } => {
-                choice_mut(&mut response, *choice).parts.push(opened(kind));
+            StreamEvent::BlockStart { choice, kind, item, .. } => {
+                let mut part = opened(kind);
+                part.item.clone_from(item);
+                choice_mut(&mut response, *choice).parts.push(part);
             }
             StreamEvent::Delta { choice, block, delta } => {
                 let position = usize::try_from(*block).unwrap_or(usize::MAX);
                 if let Some(part) = choice_mut(&mut response, *choice).parts.get_mut(position) {
-                    extend(&mut part.content, delta);
+                    extend(part, delta);
                 }
             }
             StreamEvent::Finish { choice, reason } => {
                 choice_mut(&mut response, *choice).finish = Some(reason.clone());
             }
+            StreamEvent::ServiceTier(tier) => response.service_tier = Some(tier.clone()),
             StreamEvent::Usage(usage) => response.usage = Some(*usage),
             StreamEvent::Error(error) => return Err(error.clone()),
             StreamEvent::BlockStop { .. } | StreamEvent::Lost(_) | StreamEvent::End => {}
         }
     }
     for part in response.choices.iter_mut().flat_map(|choice| &mut choice.parts) {
-        if let Content::ToolCall(call) = &mut part.content {
-            *call = ToolCall::new(
-                std::mem::take(&mut call.id),
-                std::mem::take(&mut call.name),
-                std::mem::take(&mut call.arguments),
-            );
+        if let Content::ToolCall(call) = &mut part.content
+            && call.kind == CallKind::Function
+            && call.arguments.trim().is_empty()
+        {
+            "{}".clone_into(&mut call.arguments);
         }
     }
     Ok(response)
@@ -152,28 +191,47 @@ fn choice_mut(response: &mut ChatResponse, index: u64) -> &mut Choice {
     &mut response.choices[position]
 }
 
-fn opened(kind: &BlockKind) -> Part {
+/// The part that a block is at its beginning.
+pub(crate) fn opened(kind: &BlockKind) -> Part {
     match kind {
         BlockKind::Text => Content::Text(String::new()),
         BlockKind::Refusal => Content::Refusal(String::new()),
-        BlockKind::Thinking => Content::Thinking { text: String::new(), signature: None },
-        BlockKind::RedactedThinking(data) => Content::RedactedThinking(data.clone()),
-        BlockKind::ToolCall { id, name } => {
-            Content::ToolCall(ToolCall { id: id.clone(), name: name.clone(), arguments: String::new() })
-        }
+        BlockKind::Reasoning => Content::Reasoning(Reasoning::default()),
+        BlockKind::Audio { id } => Content::Audio(Audio { id: id.clone(), ..Audio::default() }),
+        BlockKind::ToolCall { id, name, kind } => Content::ToolCall(ToolCall {
+            id: id.clone(),
+            name: name.clone(),
+            arguments: String::new(),
+            kind: *kind,
+        }),
+        BlockKind::Other { kind, json } => Content::Other { kind: kind.clone(), json: json.clone() },
     }
     .into()
 }
 
-fn extend(content: &mut Content, delta: &Delta) {
-    match (content, delta) {
+/// Adds a delta to the part that its block has become so far. A delta of another kind than its block does nothing: the
+/// decoders do not make one.
+pub(crate) fn extend(part: &mut Part, delta: &Delta) {
+    match (&mut part.content, delta) {
+        (_, Delta::Seal(more)) => match &mut part.seal {
+            Some(seal) => seal.data.push_str(&more.data),
+            none => *none = Some(more.clone()),
+        },
+        (_, Delta::Annotation(annotation)) => part.annotations.push(annotation.clone()),
+        (_, Delta::Logprobs(more)) => part.logprobs.extend_from_slice(more),
         (Content::Text(text) | Content::Refusal(text), Delta::Text(more))
-        | (Content::Thinking { text, .. }, Delta::Thinking(more)) => text.push_str(more),
-        (Content::Thinking { signature, .. }, Delta::Signature(more)) => {
-            signature.get_or_insert_default().push_str(more);
-        }
+        | (Content::Reasoning(Reasoning { text, .. }), Delta::Thinking(more)) => text.push_str(more),
+        (Content::Reasoning(reasoning), Delta::SummaryStart) => reasoning.summary.push(String::new()),
+        (Content::Reasoning(reasoning), Delta::Summary(more)) => match reasoning.summary.last_mut() {
+            Some(summary) => summary.push_str(more),
+            None => reasoning.summary.push(more.clone()),
+        },
         (Content::ToolCall(call), Delta::Arguments(more)) => call.arguments.push_str(more),
-        // A delta of another kind than its block: the decoders do not make one.
+        (Content::Audio(audio), Delta::Audio(more)) => audio.data.push_str(more),
+        (Content::Audio(audio), Delta::Transcript(more)) => {
+            audio.transcript.get_or_insert_default().push_str(more);
+        }
+        (Content::Audio(audio), Delta::Expires(at)) => audio.expires_at = Some(*at),
         _ => {}
     }
 }

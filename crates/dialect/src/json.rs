@@ -441,6 +441,37 @@ impl<'o> Writer<'o> {
         self.key(name).string(text);
     }
 
+    pub(crate) fn optional_text(&mut self, name: &str, text: Option<&str>) {
+        if let Some(text) = text {
+            self.text_field(name, text);
+        }
+    }
+
+    pub(crate) fn text_or_null(&mut self, name: &str, text: Option<&str>) {
+        match text {
+            Some(text) => self.text_field(name, text),
+            None => self.key(name).null(),
+        }
+    }
+
+    pub(crate) fn optional_json(&mut self, name: &str, json: Option<&Json>) {
+        if let Some(json) = json {
+            self.json_field(name, json);
+        }
+    }
+
+    pub(crate) fn optional_count(&mut self, name: &str, value: Option<u64>) {
+        if let Some(value) = value {
+            self.key(name).count(value);
+        }
+    }
+
+    pub(crate) fn optional_boolean(&mut self, name: &str, value: Option<bool>) {
+        if let Some(value) = value {
+            self.key(name).boolean(value);
+        }
+    }
+
     pub(crate) fn json_field(&mut self, name: &str, json: &Json) {
         self.key(name).raw(json.get());
     }

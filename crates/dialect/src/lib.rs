@@ -25,5 +25,8 @@ pub mod providers;
 
 mod error_body;
 mod json;
+mod names;
+mod openai_errors;
+mod stream;
 
 pub use dialect::{Dialect, DialectId};

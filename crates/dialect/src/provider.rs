@@ -25,6 +25,22 @@ pub struct Quirks {
     pub no_stream_options: bool,
     /// Does not know the role `developer`: send `system`.
     pub no_developer_role: bool,
+    /// Knows the fields that only OpenAI's own servers have (`prompt_cache_key`, `safety_identifier`, `service_tier`,
+    /// `verbosity`).
+    pub openai_fields: bool,
+    /// Takes `reasoning_details` back, of whatever model.
+    pub reasoning_details: bool,
+}
+
+impl Quirks {
+    /// The dialect as its reference has it.
+    pub const NONE: Self = Self {
+        max_completion_tokens: false,
+        no_stream_options: false,
+        no_developer_role: false,
+        openai_fields: false,
+        reasoning_details: false,
+    };
 }
 
 /// A provider as the data path needs it.

@@ -16,12 +16,10 @@ pub fn find(id_or_alias: &str) -> Option<&'static Provider> {
 }
 
 /// OpenAI's own models: newer ones refuse `max_tokens`.
-const OPENAI_MODELS: Quirks =
-    Quirks { max_completion_tokens: true, no_stream_options: false, no_developer_role: false };
+const OPENAI_MODELS: Quirks = Quirks { max_completion_tokens: true, openai_fields: true, ..Quirks::NONE };
 
 /// Everybody else's: all of them know `system`, many refuse `developer`.
-const OTHER_MODELS: Quirks =
-    Quirks { max_completion_tokens: false, no_stream_options: false, no_developer_role: true };
+const OTHER_MODELS: Quirks = Quirks { no_developer_role: true, ..Quirks::NONE };
 
 const NO_STREAM_OPTIONS: Quirks = Quirks { no_stream_options: true, ..OTHER_MODELS };
 
@@ -362,6 +360,7 @@ pub const PROVIDERS: &[Provider] = &[
         path_prefix: Borrowed("/api/v1"),
         dialects: &[DialectId::OpenAiChat, DialectId::AnthropicMessages],
         key_variables: &["OPENROUTER_API_KEY"],
+        quirks: Quirks { reasoning_details: true, ..OTHER_MODELS },
         ..OPENAI_COMPATIBLE
     },
     Provider {

@@ -2,9 +2,13 @@
 
 use std::borrow::Cow;
 
-use crate::chat::{Content, Extra, Json, Part, Source, ToolCall};
+use super::citations;
+use crate::chat::{
+    CallKind, Content, Extra, Family, Json, Part, Reasoning, Seal, SealKind, Source, ToolCall, seal,
+};
 use crate::json::{Fault, Fields, Node, Path, Writer};
-use crate::loss::Loss;
+use crate::loss::{Loss, Reason};
+use crate::names::Site;
 
 /// The API takes documents in base64 of this type only.
 const PDF: &str = "application/pdf";
@@ -30,7 +34,7 @@ fn list(node: Node<'_, '_>, path: &Path<'_>, inside_result: bool) -> Result<Vec<
 
 fn block(fields: Fields<'_>, path: &Path<'_>, inside_result: bool) -> Result<Part, Fault> {
     let kind = fields.string("type", path)?;
-    let other = |kind| {
+    let other = |kind: String| {
         let json = fields.json().ok_or_else(|| path.fault("expected JSON"))?;
         Ok(Content::Other { kind, json }.into())
     };
@@ -39,11 +43,11 @@ fn block(fields: Fields<'_>, path: &Path<'_>, inside_result: bool) -> Result<Par
         "text" => (Content::Text(fields.string("text", path)?), &["text"]),
         "image" => match source(&fields, path)? {
             Some(source) => (Content::Image { source, detail: None }, &["source"]),
-            None => return other(kind),
+            None => return other(kind.clone()),
         },
         "document" => match source(&fields, path)? {
             Some(source) => (Content::File { source, name: fields.text("title") }, &["source", "title"]),
-            None => return other(kind),
+            None => return other(kind.clone()),
         },
         "tool_use" => {
             let input = fields.get("input").map_or("", |raw| raw.get());
@@ -54,20 +58,28 @@ fn block(fields: Fields<'_>, path: &Path<'_>, inside_result: bool) -> Result<Par
         "tool_result" if !inside_result => {
             (tool_result(&fields, path)?, &["tool_use_id", "content", "is_error"])
         }
-        "thinking" => {
-            let signature = fields.text("signature").filter(|signature| !signature.is_empty());
-            (
-                Content::Thinking { text: fields.string("thinking", path)?, signature },
-                &["thinking", "signature"],
-            )
-        }
-        "redacted_thinking" => (Content::RedactedThinking(fields.string("data", path)?), &["data"]),
-        _ => return other(kind),
+        "thinking" => (
+            Content::Reasoning(Reasoning::of_text(fields.string("thinking", path)?)),
+            &["thinking", "signature"],
+        ),
+        "redacted_thinking" => (Content::Reasoning(Reasoning::default()), &["data"]),
+        _ => return other(kind.clone()),
     };
     let mut part = Part::from(content);
+    match kind.as_str() {
+        "thinking" => {
+            let signature = fields.text("signature").filter(|signature| !signature.is_empty());
+            signature.into_iter().for_each(|text| unseal(&mut part, SealKind::Signature, text));
+        }
+        "redacted_thinking" => unseal(&mut part, SealKind::Encrypted, fields.string("data", path)?),
+        _ => {}
+    }
     for (key, raw) in fields.0 {
         match key.as_ref() {
             "type" => {}
+            "citations" if kind == "text" => {
+                part.annotations = Node::new(raw, path).optional(citations::read)?.unwrap_or_default();
+            }
             "cache_control" => part.cache_control = Node::new(raw, path).optional(|node| Ok(node.json()))?,
             key if known.contains(&key) => {}
             _ if raw.get() == "null" => {}
@@ -87,7 +99,26 @@ fn tool_result(fields: &Fields<'_>, path: &Path<'_>) -> Result<Content, Fault> {
         Some(raw) => Node::new(raw, &path.key("is_error")).boolean()?,
         None => false,
     };
-    Ok(Content::ToolResult { call_id: fields.string("tool_use_id", path)?, parts, is_error })
+    let call_id = fields.string("tool_use_id", path)?;
+    Ok(Content::ToolResult { call_id, parts, is_error, kind: CallKind::Function })
+}
+
+/// A seal of the API's own, or what we have put into its place.
+pub(super) fn unseal(part: &mut Part, kind: SealKind, text: String) {
+    match seal::unwrap(&text) {
+        Some((seal, item)) => {
+            if let Content::Reasoning(reasoning) = &mut part.content
+                && seal.family == Family::OpenAi
+                && !reasoning.text.is_empty()
+            {
+                // What that family shows of its thinking is a summary.
+                reasoning.summary = vec![std::mem::take(&mut reasoning.text)];
+            }
+            part.seal = Some(seal);
+            part.item = item;
+        }
+        None => part.seal = Some(Seal::new(Family::Anthropic, kind, text)),
+    }
 }
 
 /// `None` for a kind of source that is not known.
@@ -115,35 +146,43 @@ pub(super) struct BlockWriter<'l> {
     /// They were read from this dialect: everything goes back as it was.
     pub(super) same: bool,
     pub(super) loss: &'l mut Loss,
-    /// Where the other side wrote their message: `messages[]` or `choices[].message`.
-    pub(super) message: &'static str,
+    pub(super) site: Site,
 }
 
 impl BlockWriter<'_> {
     /// The part becomes a block; if not, its loss has been named.
     pub(super) fn keeps(&mut self, part: &Part) -> bool {
-        if self.same {
-            return true;
-        }
-        let lost = match &part.content {
+        let is_request = !self.site.is_answer;
+        let (name, reason) = match &part.content {
+            // The API refuses thinking that it did not sign itself; servers that imitate it may sign nothing.
+            Content::Reasoning(_) if is_request => match &part.seal {
+                Some(Seal { family: Family::Anthropic, .. }) => return true,
+                None if self.same && part.item.is_none() => return true,
+                Some(_) => ("reasoning", Reason::Foreign),
+                None => ("reasoning", Reason::NoPlace),
+            },
+            _ if self.same => return true,
             // The API refuses empty text, and nothing is lost with it.
             Content::Text(text) | Content::Refusal(text) if text.is_empty() => return false,
-            // It refuses thinking that it did not sign itself.
-            Content::Thinking { .. } | Content::RedactedThinking(_) => {
-                self.loss.add(format!("{}.reasoning_content", self.message));
+            Content::Image { source: Source::FileId(_), .. } => ("image", Reason::Foreign),
+            Content::Image { source: Source::Text(_), .. } => ("image", Reason::NoPlace),
+            Content::Image { source: Source::Url(url), .. } if !is_web(url) => ("image", Reason::NoPlace),
+            Content::File { source: Source::FileId(_), .. } => ("file", Reason::Foreign),
+            Content::File { source: Source::Base64 { media_type, .. }, .. } if media_type != PDF => {
+                ("file", Reason::NoPlace)
+            }
+            Content::File { source: Source::Url(url), .. } if !is_web(url) => ("file", Reason::NoPlace),
+            Content::Audio(audio) if audio.transcript.is_none() => ("audio", Reason::NoPlace),
+            Content::ToolCall(ToolCall { kind: CallKind::Custom, .. }) if !is_request => {
+                ("custom_call", Reason::NoPlace)
+            }
+            Content::Other { kind, .. } => {
+                self.loss.add(self.site.other(kind), Reason::NoPlace);
                 return false;
             }
-            Content::Image { source: Source::FileId(_) | Source::Text(_), .. } => "image_url",
-            Content::Image { source: Source::Url(url), .. } if !is_web(url) => "image_url",
-            Content::File { source: Source::FileId(_), .. } => "file.file_id",
-            Content::File { source: Source::Base64 { media_type, .. }, .. } if media_type != PDF => {
-                "file.file_data"
-            }
-            Content::File { source: Source::Url(url), .. } if !is_web(url) => "file.file_data",
-            Content::Other { kind, .. } => kind,
             _ => return true,
         };
-        self.loss.add(format!("{}.content[].{lost}", self.message));
+        self.loss.add(self.site.part(name), reason);
         false
     }
 
@@ -167,10 +206,21 @@ impl BlockWriter<'_> {
                 out.json_field("cache_control", marker);
             }
             if self.same {
-                part.extra.0.iter().for_each(|(name, value)| out.json_field(name, value));
-            } else {
-                part.extra.lose(&format!("{}.content[].", self.message), self.loss);
+                if !part.annotations.is_empty() {
+                    out.key("citations").list(|out| {
+                        part.annotations.iter().for_each(|annotation| out.raw(annotation.json.get()));
+                    });
+                }
+                return part.extra.write_except(&[], out);
             }
+            if !part.annotations.is_empty() {
+                // The API takes back only citations that it has sealed itself.
+                self.loss.add(self.site.part("annotations"), Reason::NoPlace);
+            }
+            if !part.logprobs.is_empty() {
+                self.loss.add(self.site.part("logprobs"), Reason::NoPlace);
+            }
+            part.extra.lose(&self.site.inside_part(), self.loss);
         });
     }
 
@@ -181,22 +231,32 @@ impl BlockWriter<'_> {
                 out.text_field("text", text);
             }
             Content::Refusal(text) => {
-                self.loss.add(format!("{}.refusal", self.message));
+                self.loss.add(self.site.part("refusal"), Reason::Nearest);
                 out.text_field("type", "text");
                 out.text_field("text", text);
             }
-            Content::Thinking { text, signature } => {
-                out.text_field("type", "thinking");
-                out.text_field("thinking", text);
-                out.text_field("signature", signature.as_deref().unwrap_or_default());
+            Content::Audio(audio) => {
+                self.loss.add(self.site.part("audio"), Reason::Nearest);
+                out.text_field("type", "text");
+                out.text_field("text", audio.transcript.as_deref().unwrap_or_default());
             }
-            Content::RedactedThinking(data) => {
-                out.text_field("type", "redacted_thinking");
-                out.text_field("data", data);
+            Content::Reasoning(reasoning) => {
+                let text = reasoning.shown();
+                let field = seal::in_field(part.seal.as_ref(), &Family::Anthropic, part.item.as_deref());
+                let is_sealed = part.seal.as_ref().is_some_and(|seal| seal.kind == SealKind::Encrypted);
+                if is_sealed && text.is_empty() {
+                    out.text_field("type", "redacted_thinking");
+                    return out.text_field("data", &field);
+                }
+                out.text_field("type", "thinking");
+                out.text_field("thinking", &text);
+                // Servers that imitate the API may sign nothing: what they said goes back as they said it.
+                let is_unsigned = self.same && part.seal.is_none() && part.item.is_none();
+                out.text_field("signature", if is_unsigned { "" } else { &field });
             }
             Content::Image { source, detail } => {
                 if detail.as_deref().is_some_and(|detail| detail != "auto") {
-                    self.loss.add(format!("{}.content[].image_url.detail", self.message));
+                    self.loss.add(self.site.part("image.detail"), Reason::NoPlace);
                 }
                 out.text_field("type", "image");
                 write_source(source, out);
@@ -213,9 +273,9 @@ impl BlockWriter<'_> {
                 out.text_field("id", &tool_id(&call.id, self.same));
                 out.text_field("name", &call.name);
                 out.key("input");
-                self.input(&call.arguments, out);
+                self.input(call, out);
             }
-            Content::ToolResult { call_id, parts, is_error } => {
+            Content::ToolResult { call_id, parts, is_error, .. } => {
                 out.text_field("type", "tool_result");
                 out.text_field("tool_use_id", &tool_id(call_id, self.same));
                 let kept: Vec<&Part> = parts.iter().filter(|part| self.keeps(part)).collect();
@@ -231,14 +291,18 @@ impl BlockWriter<'_> {
     }
 
     /// The API takes an object only. What the model wrote is kept as text where it is none.
-    fn input(&mut self, arguments: &str, out: &mut Writer<'_>) {
-        let trimmed = arguments.trim();
+    fn input(&mut self, call: &ToolCall, out: &mut Writer<'_>) {
+        let trimmed = call.arguments.trim();
+        if call.kind == CallKind::Custom {
+            self.loss.add(self.site.part("custom_call"), Reason::Nearest);
+            return out.object(|out| out.text_field("input", &call.arguments));
+        }
         match Json::parse(trimmed) {
             _ if trimmed.is_empty() => out.raw("{}"),
             Some(json) if trimmed.starts_with('{') || self.same => out.raw(json.get()),
             _ => {
-                self.loss.add(format!("{}.tool_calls[].function.arguments", self.message));
-                out.object(|out| out.text_field("arguments", arguments));
+                self.loss.add(self.site.part("call.arguments"), Reason::Nearest);
+                out.object(|out| out.text_field("arguments", &call.arguments));
             }
         }
     }

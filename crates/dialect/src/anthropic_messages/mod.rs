@@ -1,6 +1,7 @@
 //! Anthropic Messages (`POST /v1/messages`), as its API reference describes it.
 
 mod blocks;
+mod citations;
 mod errors;
 mod request;
 mod request_out;
@@ -8,14 +9,16 @@ mod response;
 mod stream;
 mod stream_out;
 mod tap;
+mod tools;
 mod turns;
 
 use crate::chat::{ChatRequest, ChatResponse, FinishReason};
 use crate::dialect::{Dialect, DialectId, Observed, StreamDecoder, StreamEncoder, StreamOptions, StreamTap};
 use crate::error::{ApiError, RequestError, ResponseError};
 use crate::json::{Fields, Writer};
-use crate::loss::Loss;
+use crate::loss::{Loss, Reason};
 use crate::provider::Quirks;
+use crate::stream::{Decoder, Tap};
 use crate::usage::Usage;
 
 pub use request_out::DEFAULT_MAX_TOKENS;
@@ -54,7 +57,7 @@ impl Dialect for AnthropicMessages {
     }
 
     fn stream_decoder(&self) -> Box<dyn StreamDecoder> {
-        Box::new(stream::Decoder::default())
+        Box::new(Decoder::<stream::Messages>::default())
     }
 
     fn stream_encoder(&self, _options: StreamOptions) -> Box<dyn StreamEncoder> {
@@ -62,7 +65,7 @@ impl Dialect for AnthropicMessages {
     }
 
     fn stream_tap(&self) -> Box<dyn StreamTap> {
-        Box::new(tap::Tap::default())
+        Box::new(Tap::<tap::MessagesWatch>::default())
     }
 
     fn observe_response(&self, body: &[u8]) -> Result<Observed, ResponseError> {
@@ -100,7 +103,7 @@ pub(crate) fn finish_word(reason: &FinishReason) -> Option<&str> {
 fn word_for_client(reason: &FinishReason, source: Option<DialectId>, loss: &mut Loss) -> String {
     match reason {
         FinishReason::Other(word) if source != Some(DialectId::AnthropicMessages) => {
-            loss.add(format!("finish_reason.{word}"));
+            loss.add(format!("finish_reason.{word}"), Reason::NoPlace);
             "end_turn".to_owned()
         }
         known => finish_word(known).unwrap_or("end_turn").to_owned(),
@@ -157,7 +160,13 @@ impl Tally {
     }
 }
 
-fn write_usage(usage: &Usage, out: &mut Writer<'_>) {
+/// The word of the other dialects for a tier; `usage` tells it here.
+fn read_tier(usage: &Fields<'_>) -> Option<String> {
+    let word = usage.text("service_tier")?;
+    Some(if word == "standard" { "default".to_owned() } else { word })
+}
+
+fn write_usage(usage: &Usage, tier: Option<&str>, out: &mut Writer<'_>) {
     out.key("usage").object(|out| {
         let cached = usage.cache_read.saturating_add(usage.cache_write);
         out.key("input_tokens").count(usage.input.saturating_sub(cached));
@@ -168,6 +177,10 @@ fn write_usage(usage: &Usage, out: &mut Writer<'_>) {
             out.key("output_tokens_details").object(|out| {
                 out.key("thinking_tokens").count(usage.reasoning);
             });
+        }
+        match tier {
+            Some("default") => out.text_field("service_tier", "standard"),
+            tier => out.optional_text("service_tier", tier),
         }
     });
 }

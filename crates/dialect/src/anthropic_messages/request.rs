@@ -13,7 +13,7 @@ pub(super) fn decode(body: &[u8]) -> Result<ChatRequest, Fault> {
         include_usage: true,
         ..ChatRequest::default()
     };
-    let (mut has_messages, mut system) = (false, None);
+    let mut has_messages = false;
     for (key, raw) in Fields::of_body(body)?.0 {
         let path = root.key(&key);
         let node = Node::new(raw, &path);
@@ -26,7 +26,9 @@ pub(super) fn decode(body: &[u8]) -> Result<ChatRequest, Fault> {
                     request.messages.push(message(fields, &path.index(position))?);
                 }
             }
-            "system" => system = node.optional(|node| blocks::decode(node, &path))?,
+            "system" => {
+                request.system = node.optional(|node| blocks::decode(node, &path))?.unwrap_or_default();
+            }
             "stop_sequences" => request.stop = node.optional(Node::strings)?.unwrap_or_default(),
             "stream" => request.stream = node.optional(Node::boolean)?.unwrap_or(false),
             "temperature" => request.temperature = node.optional(Node::number)?,
@@ -42,16 +44,12 @@ pub(super) fn decode(body: &[u8]) -> Result<ChatRequest, Fault> {
             "output_config" => {
                 node.optional(|node| output_config(node, &path, &mut request))?;
             }
+            "service_tier" => request.service_tier = node.optional(Node::string)?,
             "metadata" => {
                 node.optional(|node| metadata(node, &path, &mut request))?;
             }
             _ => request.extra.keep(&key, node.json()),
         }
-    }
-    if let Some(parts) = system {
-        let mut message = Message::new(Role::System);
-        message.parts = parts;
-        request.messages.insert(0, message);
     }
     if has_messages { Ok(request) } else { Err(root.missing("messages")) }
 }

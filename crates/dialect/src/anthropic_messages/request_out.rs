@@ -1,12 +1,14 @@
 //! Writing a request: <https://platform.claude.com/docs/en/api/messages/create>.
 
 use super::blocks::BlockWriter;
+use super::tools;
 use super::turns::{self, Conversation};
-use crate::chat::{ChatRequest, Extra, Function, Json, ResponseFormat, Thinking, Tool, ToolChoice};
+use crate::chat::{ChatRequest, ResponseFormat, Thinking, ToolChoice};
 use crate::dialect::DialectId;
 use crate::error::RequestError;
-use crate::json::{Fields, Writer};
-use crate::loss::Loss;
+use crate::json::Writer;
+use crate::loss::{Loss, Reason};
+use crate::names::{self, Site};
 
 /// `max_tokens` where the client gave none: the API demands it and Chat Completions does not. Every current model can
 /// write this much, and few answers are longer.
@@ -15,9 +17,11 @@ pub const DEFAULT_MAX_TOKENS: u64 = 8192;
 const MIN_BUDGET: u64 = 1024;
 
 pub(super) fn encode(request: &ChatRequest, loss: &mut Loss) -> Result<Vec<u8>, RequestError> {
+    request.without_state(loss)?;
     let same = request.source == Some(DialectId::AnthropicMessages);
-    let mut writer = BlockWriter { same, loss, message: "messages[]" };
-    let conversation = if same { turns::unchanged(request) } else { turns::arranged(request, &mut writer) };
+    let mut writer = BlockWriter { same, loss, site: Site { source: request.source, is_answer: false } };
+    let conversation =
+        if same { turns::unchanged(request, &mut writer) } else { turns::arranged(request, &mut writer) };
     if conversation.turns.is_empty() && !same {
         return Err(RequestError::Field {
             path: "messages".into(),
@@ -30,7 +34,7 @@ pub(super) fn encode(request: &ChatRequest, loss: &mut Loss) -> Result<Vec<u8>, 
         let mut target = Target { same, request, blocks: writer };
         target.thinking(&conversation, out);
         target.messages(&conversation, out);
-        target.tools(out);
+        tools::write(request, same, target.blocks.loss, out);
         target.rest(out);
     });
     Ok(body)
@@ -51,8 +55,8 @@ enum Effort<'r> {
 }
 
 impl Target<'_, '_> {
-    fn lose(&mut self, field: &str) {
-        self.blocks.loss.add(field);
+    fn lose(&mut self, field: &'static str, reason: Reason) {
+        self.blocks.loss.add(names::field(self.request.source, field), reason);
     }
 
     fn messages(&mut self, conversation: &Conversation<'_>, out: &mut Writer<'_>) {
@@ -65,7 +69,7 @@ impl Target<'_, '_> {
                     out.text_field("role", turn.role);
                     self.blocks.content("content", &turn.parts, out);
                     if let Some(extra) = turn.extra {
-                        extra.0.iter().for_each(|(name, value)| out.json_field(name, value));
+                        extra.write_except(&[], out);
                     }
                 });
             }
@@ -83,14 +87,16 @@ impl Target<'_, '_> {
         };
         out.key("max_tokens").count(limit);
         match (&request.thinking, &effort) {
-            (_, Some(Effort::Budget(budget))) => write_thinking("enabled", Some(*budget), None, out),
-            (_, Some(Effort::Adaptive(_))) => write_thinking("adaptive", None, None, out),
-            (Some(Thinking::Disabled), _) => write_thinking("disabled", None, Some(&request.extra), out),
-            (Some(Thinking::Adaptive), _) => write_thinking("adaptive", None, Some(&request.extra), out),
-            (Some(Thinking::Budget(budget)), _) => {
-                write_thinking("enabled", Some(*budget), Some(&request.extra), out);
+            (_, Some(Effort::Budget(budget))) => self.write_thinking("enabled", Some(*budget), out),
+            (_, Some(Effort::Adaptive(_))) => self.write_thinking("adaptive", None, out),
+            (Some(Thinking::Disabled), _) => self.write_thinking("disabled", None, out),
+            (Some(Thinking::Adaptive), _) => self.write_thinking("adaptive", None, out),
+            (Some(Thinking::Budget(budget)), _) => self.write_thinking("enabled", Some(*budget), out),
+            (None, None) => {
+                if !self.same && request.summary.is_some() {
+                    self.lose("summary", Reason::Refused);
+                }
             }
-            (None, None) => {}
         }
         let word = match &effort {
             Some(Effort::Adaptive(word)) => Some(*word),
@@ -106,7 +112,7 @@ impl Target<'_, '_> {
         }
         if let Some(top_k) = request.top_k {
             if effort.is_some() {
-                self.lose("top_k");
+                self.lose("top_k", Reason::Refused);
             } else {
                 out.key("top_k").count(top_k);
             }
@@ -123,13 +129,16 @@ impl Target<'_, '_> {
             Some("medium") => "medium",
             Some("high") => "high",
             Some(_) => {
-                self.lose("reasoning_effort");
+                self.lose("effort", Reason::Nearest);
                 "high"
             }
         };
-        let forced = matches!(self.request.tool_choice, Some(ToolChoice::Required | ToolChoice::Function(_)));
+        let forced = matches!(
+            self.request.tool_choice,
+            Some(ToolChoice::Required | ToolChoice::Function(_) | ToolChoice::Allowed { required: true, .. })
+        );
         if forced || conversation.is_amid_unsigned_tool_use() {
-            self.lose("reasoning_effort");
+            self.lose("effort", Reason::Refused);
             return None;
         }
         if !thinks_by_budget(&self.request.model) {
@@ -146,7 +155,7 @@ impl Target<'_, '_> {
             None => wanted,
         };
         if budget < MIN_BUDGET {
-            self.lose("reasoning_effort");
+            self.lose("effort", Reason::Refused);
             return None;
         }
         Some(Effort::Budget(budget))
@@ -156,24 +165,24 @@ impl Target<'_, '_> {
         let format = match &self.request.response_format {
             None | Some(ResponseFormat::Text) => None,
             Some(ResponseFormat::JsonObject) => {
-                self.lose("response_format");
+                self.lose("format", Reason::NoPlace);
                 None
             }
             Some(ResponseFormat::JsonSchema { name, description, schema, .. }) => {
                 if name.is_some() {
-                    self.lose("response_format.json_schema.name");
+                    self.lose("format.name", Reason::NoPlace);
                 }
                 if description.is_some() {
-                    self.lose("response_format.json_schema.description");
+                    self.lose("format.description", Reason::NoPlace);
                 }
                 if schema.is_none() && !self.same {
-                    self.lose("response_format");
+                    self.lose("format", Reason::NoPlace);
                 }
                 Some(schema.as_ref()).filter(|schema| schema.is_some() || self.same)
             }
         };
         let extra = &self.request.extra;
-        let has_extra = self.same && extra.0.iter().any(|(name, _)| name.starts_with("output_config."));
+        let has_extra = self.same && extra.has_inner("output_config.");
         if effort.is_none() && format.is_none() && !has_extra {
             return;
         }
@@ -190,7 +199,7 @@ impl Target<'_, '_> {
                 });
             }
             if has_extra {
-                inner_extras(extra, "output_config.", out);
+                extra.write_inner("output_config.", out);
             }
         });
     }
@@ -201,100 +210,25 @@ impl Target<'_, '_> {
         let (temperature, top_p) = (self.request.temperature, self.request.top_p);
         if thinks {
             if temperature.is_some_and(|temperature| !is_one(temperature)) {
-                self.lose("temperature");
+                self.lose("temperature", Reason::Refused);
             }
             if top_p.is_some_and(|top_p| !is_one(top_p)) {
-                self.lose("top_p");
+                self.lose("top_p", Reason::Refused);
             }
             return;
         }
         if temperature.is_some_and(|temperature| temperature > 1.0) {
-            self.lose("temperature");
+            self.lose("temperature", Reason::Limit);
         }
         out.number_field("temperature", temperature.map(|temperature| temperature.min(1.0)));
         match top_p {
             Some(top_p) if temperature.is_some() => {
                 if !is_one(top_p) {
-                    self.lose("top_p");
+                    self.lose("top_p", Reason::Refused);
                 }
             }
             top_p => out.number_field("top_p", top_p),
         }
-    }
-
-    fn tools(&mut self, out: &mut Writer<'_>) {
-        let request = self.request;
-        let mut kept = Vec::new();
-        for tool in &request.tools {
-            match tool {
-                Tool::Other { kind, .. } if !self.same => self.lose(&format!("tools[].{kind}")),
-                tool => kept.push(tool),
-            }
-        }
-        if !kept.is_empty() {
-            out.key("tools").list(|out| {
-                for tool in &kept {
-                    match tool {
-                        Tool::Function(function) => self.function(function, out),
-                        Tool::Other { json, .. } => out.raw(json.get()),
-                    }
-                }
-            });
-        }
-        // The API refuses a choice among no tools.
-        if kept.is_empty() && !self.same {
-            if request.tool_choice.is_some() {
-                self.lose("tool_choice");
-            }
-            return;
-        }
-        let sequential = request.parallel_tool_calls == Some(false);
-        let (kind, name) = match &request.tool_choice {
-            None if sequential => ("auto", None),
-            None => return,
-            Some(ToolChoice::Auto) => ("auto", None),
-            Some(ToolChoice::None) => ("none", None),
-            Some(ToolChoice::Required) => ("any", None),
-            Some(ToolChoice::Function(name)) => ("tool", Some(name)),
-            Some(ToolChoice::Other(json)) if self.same => return out.json_field("tool_choice", json),
-            Some(ToolChoice::Other(_)) => return self.lose("tool_choice"),
-        };
-        out.key("tool_choice").object(|out| {
-            out.text_field("type", kind);
-            if let Some(name) = name {
-                out.text_field("name", name);
-            }
-            if sequential && kind != "none" {
-                out.key("disable_parallel_tool_use").boolean(true);
-            } else if self.same && request.parallel_tool_calls.is_some() {
-                out.key("disable_parallel_tool_use").boolean(sequential);
-            }
-        });
-    }
-
-    fn function(&mut self, function: &Function, out: &mut Writer<'_>) {
-        out.object(|out| {
-            out.text_field("name", &function.name);
-            if let Some(description) = &function.description {
-                out.text_field("description", description);
-            }
-            out.key("input_schema");
-            write_schema(function.parameters.as_ref(), self.same, out);
-            match function.strict {
-                Some(strict) if self.same => out.key("strict").boolean(strict),
-                // Older models refuse the field; without it the schema is a wish.
-                Some(true) => self.lose("tools[].function.strict"),
-                _ => {}
-            }
-            if let Some(marker) = &function.cache_control {
-                out.json_field("cache_control", marker);
-            }
-            if self.same {
-                inner_extras(&function.extra, "", out);
-            } else {
-                function.extra.lose("tools[].", self.blocks.loss);
-            }
-        });
     }
 
     fn rest(&mut self, out: &mut Writer<'_>) {
@@ -302,7 +236,7 @@ impl Target<'_, '_> {
         let is_sent = |stop: &&String| self.same || !stop.trim().is_empty();
         if request.stop.iter().any(|stop| !is_sent(&stop)) {
             // The API refuses stop texts of white space only.
-            self.blocks.loss.add("stop");
+            self.blocks.loss.add(names::field(request.source, "stop"), Reason::Refused);
         }
         if request.stop.iter().any(|stop| is_sent(&stop)) {
             out.key("stop_sequences").list(|out| {
@@ -312,73 +246,70 @@ impl Target<'_, '_> {
         if request.stream {
             out.key("stream").boolean(true);
         }
-        let has_metadata = self.same && request.extra.0.iter().any(|(name, _)| name.starts_with("metadata."));
-        if request.user.is_some() || has_metadata {
-            out.key("metadata").object(|out| {
-                if let Some(user) = &request.user {
-                    out.text_field("user_id", user);
-                }
-                if has_metadata {
-                    inner_extras(&request.extra, "metadata.", out);
-                }
-            });
+        self.user(out);
+        match request.service_tier.as_deref() {
+            None => {}
+            Some(tier) if self.same || tier == "auto" => out.text_field("service_tier", tier),
+            Some("default") => out.text_field("service_tier", "standard_only"),
+            Some(_) => self.lose("service_tier", Reason::NoPlace),
         }
         if self.same {
-            let nested = ["metadata.", "thinking.", "output_config."];
-            for (name, value) in &request.extra.0 {
-                if !nested.iter().any(|prefix| name.starts_with(prefix)) {
-                    out.json_field(name, value);
-                }
-            }
-            return;
+            return request.extra.write_except(&["metadata.", "thinking.", "output_config."], out);
         }
         request.extra.lose("", self.blocks.loss);
         for (name, is_set) in [
-            ("n", request.choices.is_some_and(|choices| choices > 1)),
+            ("choices", request.choices.is_some_and(|choices| choices > 1)),
             ("seed", request.seed.is_some()),
             ("frequency_penalty", request.frequency_penalty.is_some_and(|penalty| penalty != 0.0)),
             ("presence_penalty", request.presence_penalty.is_some_and(|penalty| penalty != 0.0)),
+            ("logprobs", request.logprobs == Some(true)),
+            ("top_logprobs", request.top_logprobs.is_some_and(|count| count > 0)),
+            ("verbosity", request.verbosity.is_some()),
+            ("metadata", request.metadata.as_ref().is_some_and(|metadata| !metadata.is_void())),
+            ("prompt_cache_key", request.prompt_cache_key.is_some()),
+            ("prompt_cache_retention", request.prompt_cache_retention.is_some()),
         ] {
             if is_set {
-                self.lose(name);
+                self.lose(name, Reason::NoPlace);
+            }
+        }
+        for wish in &request.include {
+            // Thinking is given with its seal whenever there is some.
+            if wish != "reasoning.encrypted_content" {
+                self.blocks.loss.add(format!("include.{wish}"), Reason::NoPlace);
             }
         }
     }
-}
 
-fn inner_extras(extra: &Extra, inner: &str, out: &mut Writer<'_>) {
-    for (name, value) in &extra.0 {
-        if let Some(name) = name.strip_prefix(inner) {
-            out.json_field(name, value);
-        }
-    }
-}
-
-fn write_thinking(kind: &str, budget: Option<u64>, extra: Option<&Extra>, out: &mut Writer<'_>) {
-    out.key("thinking").object(|out| {
-        out.text_field("type", kind);
-        if let Some(budget) = budget {
-            out.key("budget_tokens").count(budget);
-        }
-        if let Some(extra) = extra {
-            inner_extras(extra, "thinking.", out);
-        }
-    });
-}
-
-/// The API demands a schema, and in it `"type": "object"`; Chat Completions demands neither.
-fn write_schema(schema: Option<&Json>, same: bool, out: &mut Writer<'_>) {
-    let Some(schema) = schema else { return out.raw(r#"{"type":"object","properties":{}}"#) };
-    match Fields::of_body(schema.get().as_bytes()) {
-        Ok(fields) if !same && fields.get("type").is_none() => out.object(|out| {
-            out.text_field("type", "object");
-            for (name, value) in fields.0 {
-                if name != "type" {
-                    out.key(&name).raw(value.get());
+    fn user(&mut self, out: &mut Writer<'_>) {
+        let request = self.request;
+        let has_metadata = self.same && request.extra.has_inner("metadata.");
+        let user = request.user.as_ref().or(request.safety_identifier.as_ref());
+        if user.is_some() || has_metadata {
+            out.key("metadata").object(|out| {
+                out.optional_text("user_id", user.map(String::as_str));
+                if has_metadata {
+                    request.extra.write_inner("metadata.", out);
                 }
+            });
+        }
+        if request.user.is_some() && request.safety_identifier.is_some() {
+            self.lose("safety_identifier", Reason::NoPlace);
+        }
+    }
+
+    fn write_thinking(&mut self, kind: &str, budget: Option<u64>, out: &mut Writer<'_>) {
+        let request = self.request;
+        out.key("thinking").object(|out| {
+            out.text_field("type", kind);
+            out.optional_count("budget_tokens", budget);
+            if self.same {
+                request.extra.write_inner("thinking.", out);
+            } else if request.summary.is_some() && kind == "adaptive" {
+                // Newer models show no thinking unless they are asked to.
+                out.text_field("display", "summarized");
             }
-        }),
-        _ => out.raw(schema.get()),
+        });
     }
 }
 

@@ -1,11 +1,12 @@
 //! A plain answer, both ways, and a look at one: <https://platform.claude.com/docs/en/api/messages/create>.
 
 use super::blocks::{self, BlockWriter};
-use super::{Tally, read_finish, word_for_client, write_usage};
-use crate::chat::{ChatResponse, Choice, Content, FinishReason, Part};
+use super::{Tally, read_finish, read_tier, word_for_client, write_usage};
+use crate::chat::{ChatResponse, Choice, FinishReason, Part};
 use crate::dialect::{DialectId, Observed};
 use crate::json::{Fault, Fields, Node, Path, Writer};
-use crate::loss::Loss;
+use crate::loss::{Loss, Reason};
+use crate::names::Site;
 use crate::usage::Usage;
 
 /// Stands for an id where the provider gave none: the SDKs declare the field as always there.
@@ -34,7 +35,11 @@ pub(super) fn decode(body: &[u8]) -> Result<ChatResponse, Fault> {
                 has_content = true;
                 choice.parts = blocks::decode(node, &path)?;
             }
-            "usage" => response.usage = node.fields().ok().map(|fields| tallied(&fields)),
+            "usage" => {
+                let fields = node.fields().ok();
+                response.service_tier = fields.as_ref().and_then(read_tier);
+                response.usage = fields.map(|fields| tallied(&fields));
+            }
             _ => response.extra.keep(&key, node.json()),
         }
     }
@@ -69,23 +74,21 @@ pub(super) fn encode(response: &ChatResponse, loss: &mut Loss) -> Vec<u8> {
     let nothing = Choice::default();
     let choice = response.choices.first().unwrap_or(&nothing);
     if response.choices.len() > 1 {
-        loss.add("choices");
+        loss.add("choices", Reason::NoPlace);
     }
     if !same {
         response.extra.lose("", loss);
         choice.extra.lose("choices[].", loss);
     }
-    let is_refusal = |part: &Part| matches!(part.content, Content::Refusal(_));
     let mut word = match &choice.finish {
-        Some(FinishReason::Stop) if choice.parts.iter().any(is_refusal) => "refusal".to_owned(),
+        Some(FinishReason::Stop) if choice.parts.iter().any(Part::is_refusal) => "refusal".to_owned(),
         Some(reason) => word_for_client(reason, response.source, loss),
         None => "end_turn".to_owned(),
     };
-    if choice.finish.is_none() && choice.parts.iter().any(|part| matches!(part.content, Content::ToolCall(_)))
-    {
+    if choice.finish.is_none() && choice.parts.iter().any(Part::is_call) {
         "tool_use".clone_into(&mut word);
     }
-    let mut writer = BlockWriter { same, loss, message: "choices[].message" };
+    let mut writer = BlockWriter { same, loss, site: Site { source: response.source, is_answer: true } };
     let parts: Vec<&Part> = choice.parts.iter().filter(|part| writer.keeps(part)).collect();
     let mut body = Vec::with_capacity(1024);
     Writer::new(&mut body).object(|out| {
@@ -99,9 +102,9 @@ pub(super) fn encode(response: &ChatResponse, loss: &mut Loss) -> Vec<u8> {
             Some(FinishReason::StopSequence(Some(text))) => out.text_field("stop_sequence", text),
             _ => out.key("stop_sequence").null(),
         }
-        write_usage(&response.usage.unwrap_or_default(), out);
+        write_usage(&response.usage.unwrap_or_default(), response.service_tier.as_deref(), out);
         if same {
-            response.extra.0.iter().for_each(|(name, value)| out.json_field(name, value));
+            response.extra.write_except(&[], out);
         }
     });
     body

@@ -2,58 +2,24 @@
 //!
 //! A stream is complete with `message_stop`, and with nothing else.
 
-use super::blocks::extra_of;
-use super::{NAME, Tally, read_finish};
-use crate::dialect::{Observed, StreamDecoder};
-use crate::error::ResponseError;
+use super::blocks::{self, extra_of};
+use super::{NAME, Tally, citations, read_finish, read_tier};
+use crate::chat::{CallKind, Content, Json, Part, Reasoning, SealKind};
+use crate::dialect::{DialectId, Observed};
 use crate::event::{BlockKind, Delta, StreamEvent};
 use crate::json::{Fault, Fields, Node, Path};
-use crate::sse::{Found, MAX_EVENT_BYTES, Reader};
+use crate::stream::{Blocks, Meaning};
 
 /// More blocks than this at once are nonsense, and are not held.
 const MAX_OPEN_BLOCKS: usize = 1024;
 
 #[derive(Debug, Default)]
-pub(super) struct Decoder {
-    reader: Reader,
-    state: State,
-}
-
-impl StreamDecoder for Decoder {
-    fn push(&mut self, bytes: &[u8], events: &mut Vec<StreamEvent>) -> Result<(), ResponseError> {
-        let Self { reader, state } = self;
-        reader.push(bytes, &mut |found| state.take(&found, events));
-        state.failed.clone().map_or(Ok(()), Err)
-    }
-
-    fn observed(&self) -> &Observed {
-        &self.state.observed
-    }
-
-    fn finish(&mut self, events: &mut Vec<StreamEvent>) -> Result<(), ResponseError> {
-        let Self { reader, state } = self;
-        if let Some(error) = &state.failed {
-            return Err(error.clone());
-        }
-        reader.finish(&mut |found| state.take(&found, events));
-        match &state.failed {
-            // Half an event: the connection was cut in the middle of it.
-            Some(_) => Err(ResponseError::Truncated),
-            None if state.observed.complete || state.observed.error => Ok(()),
-            None => Err(ResponseError::Truncated),
-        }
-    }
-}
-
-#[derive(Debug, Default)]
-struct State {
-    observed: Observed,
-    failed: Option<ResponseError>,
+pub(super) struct Messages {
     tally: Tally,
+    tier: Option<String>,
     started: bool,
     finished: bool,
-    /// The number of the next block.
-    blocks: u64,
+    blocks: Blocks,
     open: Vec<Open>,
 }
 
@@ -68,61 +34,60 @@ struct Open {
     input: Option<String>,
 }
 
-impl State {
-    fn take(&mut self, found: &Found<'_>, events: &mut Vec<StreamEvent>) {
-        if self.failed.is_some() || self.observed.complete || self.observed.error {
-            return;
-        }
-        match found {
-            Found::TooLarge => self.failed = Some(ResponseError::EventTooLarge { limit: MAX_EVENT_BYTES }),
-            Found::Event { data, .. } if data.trim_ascii().is_empty() => {}
-            // Not of this dialect, but sent by servers that speak both.
-            Found::Event { data, .. } if data.starts_with(b"[DONE]") => {}
-            Found::Event { name, data } => {
-                if let Err(fault) = self.event(name, data, events) {
-                    self.failed = Some(fault.of_answer(NAME));
-                }
-            }
-        }
-    }
+impl Meaning for Messages {
+    const NAME: &'static str = NAME;
 
-    fn event(&mut self, name: &[u8], data: &[u8], events: &mut Vec<StreamEvent>) -> Result<(), Fault> {
+    fn event(
+        &mut self,
+        name: &[u8],
+        data: &[u8],
+        observed: &mut Observed,
+        events: &mut Vec<StreamEvent>,
+    ) -> Result<(), Fault> {
+        // Not of this dialect, but sent by servers that speak both.
+        if data.starts_with(b"[DONE]") {
+            return Ok(());
+        }
         let fields = Fields::of_body(data)?;
-        let kind = fields.text("type").unwrap_or_else(|| String::from_utf8_lossy(name).into_owned());
-        match kind.as_str() {
-            "message_start" => self.start(&fields.object("message").unwrap_or_default(), events),
-            "content_block_start" => self.block_start(&fields, events)?,
+        match kind_of(&fields, name).as_str() {
+            "message_start" => self.start(&fields.object("message").unwrap_or_default(), observed, events),
+            "content_block_start" => self.block_start(&fields, observed, events)?,
             "content_block_delta" => self.block_delta(&fields, events)?,
             "content_block_stop" => self.block_stop(fields.count("index").unwrap_or(0), events),
-            "message_delta" => self.message_delta(&fields, events),
-            "message_stop" => self.end(events),
-            "error" => self.error(&fields, events),
-            _ if fields.get("error").is_some() => self.error(&fields, events),
+            "message_delta" => self.message_delta(&fields, observed, events),
+            "message_stop" => self.end(observed, events),
+            kind if kind == "error" || fields.get("error").is_some() => {
+                observed.error = true;
+                events.push(StreamEvent::Error(crate::error_body::read_without_status(&fields)));
+            }
             // `ping`, and what is yet to be invented: the reference asks to pass over it.
             _ => {}
         }
         Ok(())
     }
+}
 
-    fn error(&mut self, fields: &Fields<'_>, events: &mut Vec<StreamEvent>) {
-        self.observed.error = true;
-        events.push(StreamEvent::Error(crate::error_body::read_without_status(fields)));
+impl Messages {
+    fn count(&mut self, usage: Option<Fields<'_>>, observed: &mut Observed) {
+        if let Some(usage) = usage {
+            self.tally.add(&usage);
+            self.tier = read_tier(&usage).or_else(|| self.tier.take());
+            observed.usage = Some(self.tally.usage());
+        }
     }
 
-    fn start(&mut self, message: &Fields<'_>, events: &mut Vec<StreamEvent>) {
+    fn start(&mut self, message: &Fields<'_>, observed: &mut Observed, events: &mut Vec<StreamEvent>) {
         if std::mem::replace(&mut self.started, true) {
             return;
         }
-        if let Some(usage) = message.object("usage") {
-            self.tally.add(&usage);
-            self.observed.usage = Some(self.tally.usage());
-        }
-        self.observed.model = message.text("model");
+        self.count(message.object("usage"), observed);
+        observed.model = message.text("model");
         events.push(StreamEvent::Start {
+            source: DialectId::AnthropicMessages,
             id: message.text("id").unwrap_or_default(),
-            model: self.observed.model.clone().unwrap_or_default(),
+            model: observed.model.clone().unwrap_or_default(),
             created: None,
-            usage: self.observed.usage,
+            usage: observed.usage,
         });
         let known = ["id", "type", "role", "model", "content", "stop_reason", "stop_sequence", "usage"];
         for (name, value) in extra_of(message, &known).0 {
@@ -132,32 +97,47 @@ impl State {
         }
     }
 
-    fn block_start(&mut self, fields: &Fields<'_>, events: &mut Vec<StreamEvent>) -> Result<(), Fault> {
+    fn block_start(
+        &mut self,
+        fields: &Fields<'_>,
+        observed: &mut Observed,
+        events: &mut Vec<StreamEvent>,
+    ) -> Result<(), Fault> {
         let path = Path::Key(&Path::Root, "content_block");
         let content = fields.object("content_block").ok_or_else(|| path.fault("expected an object"))?;
         if self.open.len() == MAX_OPEN_BLOCKS {
             return Err(path.fault(format!("more than {MAX_OPEN_BLOCKS} open blocks")));
         }
-        self.start(&Fields::default(), events);
-        let mut open = Open { index: fields.count("index").unwrap_or(self.blocks), block: None, input: None };
+        self.start(&Fields::default(), observed, events);
+        let index = fields.count("index").unwrap_or_else(|| self.blocks.count());
+        let mut open = Open { index, block: None, input: None };
         let kind = content.string("type", &path)?;
-        let mut first = None;
+        let mut first = Vec::new();
         let block = match kind.as_str() {
             "text" => {
-                first = content.text("text").map(Delta::Text);
+                first.extend(content.text("text").map(Delta::Text));
+                if let Some(raw) = content.get("citations") {
+                    first.extend(citations::read(Node::new(raw, &path))?.into_iter().map(Delta::Annotation));
+                }
                 Some(BlockKind::Text)
             }
             "thinking" => {
-                first = content.text("thinking").map(Delta::Thinking);
-                Some(BlockKind::Thinking)
+                first.extend(content.text("thinking").map(Delta::Thinking));
+                let signature = content.text("signature").filter(|signature| !signature.is_empty());
+                first.extend(signature.and_then(|text| seal(SealKind::Signature, text)));
+                Some(BlockKind::Reasoning)
             }
-            "redacted_thinking" => Some(BlockKind::RedactedThinking(content.string("data", &path)?)),
+            "redacted_thinking" => {
+                first.extend(seal(SealKind::Encrypted, content.string("data", &path)?));
+                Some(BlockKind::Reasoning)
+            }
             "tool_use" => {
                 open.input =
                     content.get("input").map(|raw| raw.get().to_owned()).filter(|input| input != "{}");
                 Some(BlockKind::ToolCall {
                     id: content.string("id", &path)?,
                     name: content.string("name", &path)?,
+                    kind: CallKind::Function,
                 })
             }
             _ => {
@@ -166,14 +146,12 @@ impl State {
             }
         };
         if let Some(kind) = block {
-            let block = self.blocks;
-            self.blocks += 1;
+            let block = self.blocks.open(kind, None, events);
             open.block = Some(block);
-            events.push(StreamEvent::BlockStart { choice: 0, block, kind });
-            match first {
-                Some(Delta::Text(text) | Delta::Thinking(text)) if text.is_empty() => {}
-                Some(delta) => events.push(StreamEvent::Delta { choice: 0, block, delta }),
-                None => {}
+            for delta in first {
+                if !matches!(&delta, Delta::Text(text) | Delta::Thinking(text) if text.is_empty()) {
+                    self.blocks.delta(block, delta, events);
+                }
             }
         }
         self.open.push(open);
@@ -187,84 +165,92 @@ impl State {
         let path = Path::Key(&Path::Root, "delta");
         let delta = fields.object("delta").ok_or_else(|| path.fault("expected an object"))?;
         let kind = delta.string("type", &path)?;
-        let text = |name: &str| delta.string(name, &path);
+        let text =
+            |name: &str| delta.string(name, &path).map(|text| Some(text).filter(|text| !text.is_empty()));
         let delta = match kind.as_str() {
-            "text_delta" => Delta::Text(text("text")?),
-            "thinking_delta" => Delta::Thinking(text("thinking")?),
-            "signature_delta" => Delta::Signature(text("signature")?),
-            "input_json_delta" => Delta::Arguments(text("partial_json")?),
+            "text_delta" => text("text")?.map(Delta::Text),
+            "thinking_delta" => text("thinking")?.map(Delta::Thinking),
+            "signature_delta" => text("signature")?.and_then(|text| seal(SealKind::Signature, text)),
+            "input_json_delta" => {
+                let arguments = text("partial_json")?;
+                if arguments.is_some() {
+                    open.input = None;
+                }
+                arguments.map(Delta::Arguments)
+            }
             "citations_delta" => {
-                events.push(StreamEvent::Lost("content[].citations".into()));
-                return Ok(());
+                delta.get("citation").map(|raw| Delta::Annotation(citations::annotation(Json::from_raw(raw))))
             }
             _ => {
                 events.push(StreamEvent::Lost(format!("content[].{kind}")));
-                return Ok(());
+                None
             }
         };
-        let (Delta::Text(text) | Delta::Thinking(text) | Delta::Signature(text) | Delta::Arguments(text)) =
-            &delta;
-        if !text.is_empty() {
-            if matches!(delta, Delta::Arguments(_)) {
-                open.input = None;
-            }
-            events.push(StreamEvent::Delta { choice: 0, block, delta });
+        if let Some(delta) = delta {
+            self.blocks.delta(block, delta, events);
         }
         Ok(())
     }
 
     fn block_stop(&mut self, index: u64, events: &mut Vec<StreamEvent>) {
         if let Some(position) = self.open.iter().rposition(|open| open.index == index) {
-            close(self.open.remove(position), events);
+            let open = self.open.remove(position);
+            self.close(open, events);
         }
     }
 
-    fn message_delta(&mut self, fields: &Fields<'_>, events: &mut Vec<StreamEvent>) {
-        if let Some(usage) = fields.object("usage") {
-            self.tally.add(&usage);
-            self.observed.usage = Some(self.tally.usage());
-        }
+    fn message_delta(&mut self, fields: &Fields<'_>, observed: &mut Observed, events: &mut Vec<StreamEvent>) {
+        self.count(fields.object("usage"), observed);
         let delta = fields.object("delta").unwrap_or_default();
         let Some(word) = delta.text("stop_reason").filter(|word| !word.is_empty()) else { return };
-        self.observed.finish_reason = Some(word.clone());
+        observed.finish_reason = Some(word.clone());
         if !std::mem::replace(&mut self.finished, true) {
-            self.start(&Fields::default(), events);
-            std::mem::take(&mut self.open).into_iter().for_each(|open| close(open, events));
+            self.start(&Fields::default(), observed, events);
+            self.close_all(events);
             let reason = read_finish(word, delta.text("stop_sequence"));
             events.push(StreamEvent::Finish { choice: 0, reason });
         }
     }
 
-    fn end(&mut self, events: &mut Vec<StreamEvent>) {
-        self.start(&Fields::default(), events);
-        std::mem::take(&mut self.open).into_iter().for_each(|open| close(open, events));
-        if let Some(usage) = self.observed.usage {
+    fn end(&mut self, observed: &mut Observed, events: &mut Vec<StreamEvent>) {
+        self.start(&Fields::default(), observed, events);
+        self.close_all(events);
+        if let Some(tier) = self.tier.take() {
+            events.push(StreamEvent::ServiceTier(tier));
+        }
+        if let Some(usage) = observed.usage {
             events.push(StreamEvent::Usage(usage));
         }
         events.push(StreamEvent::End);
-        self.observed.complete = true;
+        observed.complete = true;
+    }
+
+    fn close_all(&mut self, events: &mut Vec<StreamEvent>) {
+        std::mem::take(&mut self.open).into_iter().for_each(|open| self.close(open, events));
+    }
+
+    fn close(&self, open: Open, events: &mut Vec<StreamEvent>) {
+        let Some(block) = open.block else { return };
+        if let Some(input) = open.input {
+            self.blocks.delta(block, Delta::Arguments(input), events);
+        }
+        self.blocks.close(block, events);
     }
 }
 
-fn close(open: Open, events: &mut Vec<StreamEvent>) {
-    let Some(block) = open.block else { return };
-    if let Some(input) = open.input {
-        events.push(StreamEvent::Delta { choice: 0, block, delta: Delta::Arguments(input) });
-    }
-    events.push(StreamEvent::BlockStop { choice: 0, block });
+/// A seal as a delta.
+fn seal(kind: SealKind, text: String) -> Option<Delta> {
+    let mut part = Part::from(Content::Reasoning(Reasoning::default()));
+    blocks::unseal(&mut part, kind, text);
+    part.seal.map(Delta::Seal)
 }
 
 /// Takes from one event of a passing stream what can be told of it.
-pub(super) fn observe_event(
-    fields: &Fields<'_>,
-    kind: &str,
-    tally: &mut UsageTally,
-    observed: &mut Observed,
-) {
+pub(super) fn observe_event(fields: &Fields<'_>, kind: &str, tally: &mut Tally, observed: &mut Observed) {
     let message = fields.object("message").unwrap_or_default();
     for usage in [fields.object("usage"), message.object("usage")].into_iter().flatten() {
-        tally.0.add(&usage);
-        observed.usage = Some(tally.0.usage());
+        tally.add(&usage);
+        observed.usage = Some(tally.usage());
     }
     if let Some(model) = message.text("model") {
         observed.model = Some(model);
@@ -276,12 +262,7 @@ pub(super) fn observe_event(
     observed.error |= kind == "error" || fields.get("error").is_some();
 }
 
-/// Counts of a passing stream.
-#[derive(Debug, Default)]
-pub(super) struct UsageTally(Tally);
-
 /// The type of an event.
 pub(super) fn kind_of(fields: &Fields<'_>, name: &[u8]) -> String {
-    let raw = fields.get("type").and_then(|raw| Node::new(raw, &Path::Root).string().ok());
-    raw.unwrap_or_else(|| String::from_utf8_lossy(name).into_owned())
+    fields.text("type").unwrap_or_else(|| String::from_utf8_lossy(name).into_owned())
 }

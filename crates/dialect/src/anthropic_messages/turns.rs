@@ -2,7 +2,8 @@
 //! assistant by turns.
 
 use super::blocks::BlockWriter;
-use crate::chat::{ChatRequest, Content, Extra, Message, Part, Role};
+use crate::chat::{ChatRequest, Extra, Message, Part, Role};
+use crate::loss::Reason;
 
 /// The conversation as Messages takes it.
 #[derive(Debug, Default)]
@@ -20,24 +21,20 @@ pub(super) struct Turn<'r> {
     pub(super) extra: Option<&'r Extra>,
 }
 
-/// A conversation of this dialect: as it was.
-pub(super) fn unchanged(request: &ChatRequest) -> Conversation<'_> {
-    let mut conversation = Conversation::default();
-    let mut messages = request.messages.as_slice();
-    if let [first, rest @ ..] = messages
-        && first.role != Role::User
-        && first.role != Role::Assistant
-    {
-        conversation.system = first.parts.iter().collect();
-        messages = rest;
-    }
-    for message in messages {
+/// A conversation of this dialect: as it was, without the thinking that is not the provider's own.
+pub(super) fn unchanged<'r>(request: &'r ChatRequest, writer: &mut BlockWriter<'_>) -> Conversation<'r> {
+    let mut conversation =
+        Conversation { system: request.system.iter().collect(), ..Conversation::default() };
+    for message in &request.messages {
         let role = match message.role {
             Role::User => "user",
             Role::Assistant => "assistant",
             Role::System | Role::Developer => "system",
         };
-        let parts = message.parts.iter().collect();
+        let parts: Vec<&Part> = message.parts.iter().filter(|part| writer.keeps(part)).collect();
+        if parts.is_empty() && !message.parts.is_empty() {
+            continue;
+        }
         conversation.turns.push(Turn { role, parts, extra: Some(&message.extra) });
     }
     conversation
@@ -49,6 +46,7 @@ pub(super) fn unchanged(request: &ChatRequest) -> Conversation<'_> {
 /// demands.
 pub(super) fn arranged<'r>(request: &'r ChatRequest, writer: &mut BlockWriter<'_>) -> Conversation<'r> {
     let mut conversation = Conversation::default();
+    conversation.system.extend(request.system.iter().filter(|part| writer.keeps(part)));
     for message in &request.messages {
         note(message, writer);
         let kept: Vec<&Part> = message.parts.iter().filter(|part| writer.keeps(part)).collect();
@@ -57,7 +55,7 @@ pub(super) fn arranged<'r>(request: &'r ChatRequest, writer: &mut BlockWriter<'_
                 conversation.system.extend(kept);
             }
             Role::System | Role::Developer => {
-                writer.loss.add("messages[].role");
+                writer.loss.add(format!("{}role", writer.site.message()), Reason::Nearest);
                 conversation.join("user", kept);
             }
             Role::User => conversation.join("user", kept),
@@ -66,21 +64,21 @@ pub(super) fn arranged<'r>(request: &'r ChatRequest, writer: &mut BlockWriter<'_
     }
     if conversation.turns.is_empty() && !conversation.system.is_empty() {
         // Instructions alone are a legal conversation elsewhere; here somebody has to speak.
-        writer.loss.add("messages[].role");
+        writer.loss.add(format!("{}role", writer.site.message()), Reason::Nearest);
         let parts = std::mem::take(&mut conversation.system);
         conversation.join("user", parts);
     }
     for turn in &mut conversation.turns {
-        turn.parts.sort_by_key(|part| !matches!(part.content, Content::ToolResult { .. }));
+        turn.parts.sort_by_key(|part| !part.is_result());
     }
     conversation
 }
 
 fn note(message: &Message, writer: &mut BlockWriter<'_>) {
     if message.name.is_some() {
-        writer.loss.add("messages[].name");
+        writer.loss.add(format!("{}name", writer.site.message()), Reason::NoPlace);
     }
-    message.extra.lose("messages[].", writer.loss);
+    message.extra.lose(writer.site.message(), writer.loss);
 }
 
 impl<'r> Conversation<'r> {
@@ -97,16 +95,14 @@ impl<'r> Conversation<'r> {
     /// The model is in the middle of using tools and its turn does not begin with thinking that it can recognise. The
     /// API refuses to think then.
     pub(super) fn is_amid_unsigned_tool_use(&self) -> bool {
-        let is_person = |part: &Part| !matches!(part.content, Content::ToolResult { .. });
         self.turns
             .iter()
             .rev()
-            .take_while(|turn| turn.role == "assistant" || !turn.parts.iter().all(|part| is_person(part)))
+            .take_while(|turn| turn.role == "assistant" || turn.parts.iter().any(|part| part.is_result()))
             .filter(|turn| turn.role == "assistant")
             .any(|turn| {
-                let calls = turn.parts.iter().any(|part| matches!(part.content, Content::ToolCall(_)));
-                let first = turn.parts.first().map(|part| &part.content);
-                calls && !matches!(first, Some(Content::Thinking { .. } | Content::RedactedThinking(_)))
+                let calls = turn.parts.iter().any(|part| part.is_call());
+                calls && !turn.parts.first().is_some_and(|part| part.is_reasoning())
             })
     }
 }

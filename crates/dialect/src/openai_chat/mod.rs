@@ -1,10 +1,12 @@
 //! OpenAI Chat Completions (`POST /v1/chat/completions`), as its API reference describes it and as the many servers
 //! that imitate it speak it.
 //!
-//! One extension is read and written that the reference does not have: `reasoning_content`, the text of visible
-//! thinking, which most of those servers know.
+//! Two extensions are read and written that the reference does not have: `reasoning_content`, the text of visible
+//! thinking, which most of those servers know, and [`reasoning_details`](details), the same with its seals.
 
-mod errors;
+mod calls;
+mod details;
+mod message;
 mod message_out;
 mod request;
 mod request_out;
@@ -17,8 +19,10 @@ use crate::chat::{ChatRequest, ChatResponse, FinishReason};
 use crate::dialect::{Dialect, DialectId, Observed, StreamDecoder, StreamEncoder, StreamOptions, StreamTap};
 use crate::error::{ApiError, RequestError, ResponseError};
 use crate::json::Fields;
-use crate::loss::Loss;
+use crate::loss::{Loss, Reason};
+use crate::openai_errors;
 use crate::provider::Quirks;
+use crate::stream::{Decoder, Tap};
 use crate::usage::Usage;
 
 /// The name in error messages.
@@ -43,7 +47,7 @@ impl Dialect for OpenAiChat {
         quirks: Quirks,
         loss: &mut Loss,
     ) -> Result<Vec<u8>, RequestError> {
-        Ok(request_out::encode(request, quirks, loss))
+        request_out::encode(request, quirks, loss)
     }
 
     fn decode_response(&self, body: &[u8]) -> Result<ChatResponse, ResponseError> {
@@ -55,7 +59,7 @@ impl Dialect for OpenAiChat {
     }
 
     fn stream_decoder(&self) -> Box<dyn StreamDecoder> {
-        Box::new(stream::Decoder::default())
+        Box::new(Decoder::<stream::Chat>::default())
     }
 
     fn stream_encoder(&self, options: StreamOptions) -> Box<dyn StreamEncoder> {
@@ -63,7 +67,7 @@ impl Dialect for OpenAiChat {
     }
 
     fn stream_tap(&self) -> Box<dyn StreamTap> {
-        Box::new(tap::Tap::default())
+        Box::new(Tap::<tap::ChatWatch>::default())
     }
 
     fn observe_response(&self, body: &[u8]) -> Result<Observed, ResponseError> {
@@ -75,11 +79,11 @@ impl Dialect for OpenAiChat {
     }
 
     fn encode_error(&self, error: &ApiError) -> Vec<u8> {
-        errors::encode(error)
+        openai_errors::encode(error)
     }
 
     fn encode_stream_error(&self, error: &ApiError) -> Vec<u8> {
-        errors::encode_in_stream(error)
+        openai_errors::encode_in_stream(error)
     }
 }
 
@@ -99,11 +103,11 @@ pub(crate) fn finish_word(reason: &FinishReason) -> Option<&str> {
 fn word_for_client(reason: &FinishReason, source: Option<DialectId>, loss: &mut Loss) -> String {
     match reason {
         FinishReason::Other(word) if source != Some(DialectId::OpenAiChat) => {
-            loss.add(format!("stop_reason.{word}"));
+            loss.add(format!("stop_reason.{word}"), Reason::NoPlace);
             "stop".to_owned()
         }
         FinishReason::PauseTurn => {
-            loss.add("stop_reason.pause_turn");
+            loss.add("stop_reason.pause_turn", Reason::NoPlace);
             "stop".to_owned()
         }
         known => finish_word(known).unwrap_or("stop").to_owned(),

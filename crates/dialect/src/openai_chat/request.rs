@@ -1,8 +1,8 @@
 //! Reading a request: <https://platform.openai.com/docs/api-reference/chat/create>.
 
+use super::message;
 use crate::chat::{
-    ChatRequest, Content, Extra, Function, Message, Part, ResponseFormat, Role, Source, Tool, ToolCall,
-    ToolChoice,
+    AllowedTool, ChatRequest, CustomFormat, CustomTool, Function, ResponseFormat, Tool, ToolChoice,
 };
 use crate::dialect::DialectId;
 use crate::json::{Fault, Fields, Node, Path};
@@ -18,7 +18,7 @@ pub(super) fn decode(body: &[u8]) -> Result<ChatRequest, Fault> {
             "model" => request.model = node.optional(Node::string)?.unwrap_or_default(),
             "messages" => {
                 has_messages = true;
-                request.messages = messages(node, &path)?;
+                request.messages = message::list(node, &path)?;
             }
             "tools" => request.tools = node.optional(|node| tools(node, &path))?.unwrap_or_default(),
             "tool_choice" => request.tool_choice = node.optional(|node| tool_choice(node, &path))?,
@@ -46,8 +46,17 @@ pub(super) fn decode(body: &[u8]) -> Result<ChatRequest, Fault> {
                 Some(None) => request.extra.keep(&key, node.json()),
                 None => {}
             },
+            "logprobs" => request.logprobs = node.optional(Node::boolean)?,
+            "top_logprobs" => request.top_logprobs = node.optional(Node::count)?,
             "reasoning_effort" => request.effort = node.optional(Node::string)?,
+            "verbosity" => request.verbosity = node.optional(Node::string)?,
+            "service_tier" => request.service_tier = node.optional(Node::string)?,
+            "store" => request.state.store = node.optional(Node::boolean)?,
+            "metadata" => request.metadata = node.optional(|node| node.fields().map(|_| node.json()))?,
             "user" => request.user = node.optional(Node::string)?,
+            "safety_identifier" => request.safety_identifier = node.optional(Node::string)?,
+            "prompt_cache_key" => request.prompt_cache_key = node.optional(Node::string)?,
+            "prompt_cache_retention" => request.prompt_cache_retention = node.optional(Node::string)?,
             _ => request.extra.keep(&key, node.json()),
         }
     }
@@ -112,11 +121,11 @@ fn tools(node: Node<'_, '_>, path: &Path<'_>) -> Result<Vec<Tool>, Fault> {
         let kind = fields
             .get("type")
             .map_or_else(|| Ok("function".to_owned()), |raw| Node::new(raw, &path.key("type")).string())?;
-        if kind == "function" {
-            tools.push(Tool::Function(function(fields, &path)?));
-        } else {
-            tools.push(Tool::Other { kind, json: node.json() });
-        }
+        tools.push(match kind.as_str() {
+            "function" => Tool::Function(function(fields, &path)?),
+            "custom" => Tool::Custom(custom(fields, &path)?),
+            _ => Tool::Other { kind, json: node.json() },
+        });
     }
     Ok(tools)
 }
@@ -155,6 +164,53 @@ fn function(tool: Fields<'_>, path: &Path<'_>) -> Result<Function, Fault> {
     Ok(function)
 }
 
+fn custom(tool: Fields<'_>, path: &Path<'_>) -> Result<CustomTool, Fault> {
+    let mut custom = CustomTool::default();
+    for (key, raw) in tool.0 {
+        let path = path.key(&key);
+        let node = Node::new(raw, &path);
+        match key.as_ref() {
+            "type" => {}
+            "custom" => {
+                for (key, raw) in node.fields()?.0 {
+                    let path = path.key(&key);
+                    let node = Node::new(raw, &path);
+                    match key.as_ref() {
+                        "name" => custom.name = node.string()?,
+                        "description" => custom.description = node.optional(Node::string)?,
+                        "format" => {
+                            custom.format = node.fields().ok().and_then(|format| custom_format(&format));
+                            if custom.format.is_none() {
+                                custom.extra.keep("custom.format", node.json());
+                            }
+                        }
+                        _ => custom.extra.keep(&format!("custom.{key}"), node.json()),
+                    }
+                }
+            }
+            _ => custom.extra.keep(&key, node.json()),
+        }
+    }
+    if custom.name.is_empty() {
+        return Err(path.key("custom").fault("expected the tool with its name"));
+    }
+    Ok(custom)
+}
+
+fn custom_format(format: &Fields<'_>) -> Option<CustomFormat> {
+    match format.text("type")?.as_str() {
+        "grammar" => {
+            let grammar = format.object("grammar")?;
+            Some(CustomFormat::Grammar {
+                syntax: grammar.text("syntax")?,
+                definition: grammar.text("definition")?,
+            })
+        }
+        "text" => Some(CustomFormat::Text),
+        _ => None,
+    }
+}
+
 fn tool_choice(node: Node<'_, '_>, path: &Path<'_>) -> Result<ToolChoice, Fault> {
     if node.first_byte() == b'"' {
         return match node.string()?.as_str() {
@@ -165,201 +221,33 @@ fn tool_choice(node: Node<'_, '_>, path: &Path<'_>) -> Result<ToolChoice, Fault>
         };
     }
     let fields = node.fields()?;
-    if fields.string("type", path)? != "function" {
-        return Ok(ToolChoice::Other(node.json()));
-    }
-    let path = path.key("function");
-    let raw = fields.get("function").ok_or_else(|| path.fault("missing field `function`"))?;
-    Ok(ToolChoice::Function(Node::new(raw, &path).fields()?.string("name", &path)?))
-}
-
-// === Messages ===
-
-fn messages(node: Node<'_, '_>, path: &Path<'_>) -> Result<Vec<Message>, Fault> {
-    let mut messages = Vec::new();
-    for (position, fields) in node.objects()?.into_iter().enumerate() {
-        messages.push(message(fields, &path.index(position))?);
-    }
-    Ok(messages)
-}
-
-fn message(fields: Fields<'_>, path: &Path<'_>) -> Result<Message, Fault> {
-    let role = match fields.string("role", path)?.as_str() {
-        "system" => Role::System,
-        "developer" => Role::Developer,
-        "user" => Role::User,
-        "assistant" => Role::Assistant,
-        "tool" => return tool_message(fields, path),
-        "function" => {
-            return Err(path
-                .key("role")
-                .fault("the role `function` was withdrawn by the API: send `tool` with `tool_call_id`"));
-        }
-        other => {
-            return Err(path.key("role").fault(format!(
-                "expected `system`, `developer`, `user`, `assistant` or `tool`, found `{other}`"
-            )));
-        }
-    };
-    let mut message = Message::new(role);
-    // Thinking comes before what it led to, and calls come last, whatever the order of the keys.
-    let (mut thinking, mut parts, mut refusal, mut calls) = (None, Vec::new(), None, Vec::new());
-    for (key, raw) in fields.0 {
-        let path = path.key(&key);
-        let node = Node::new(raw, &path);
-        match key.as_ref() {
-            "role" => {}
-            "content" => parts = node.optional(|node| content(node, &path))?.unwrap_or_default(),
-            "name" => message.name = node.optional(Node::string)?,
-            "refusal" if role == Role::Assistant => refusal = node.optional(Node::string)?,
-            "reasoning_content" if role == Role::Assistant => thinking = node.optional(Node::string)?,
-            "tool_calls" if role == Role::Assistant => {
-                calls = node.optional(|node| tool_calls(node, &path))?.unwrap_or_default();
-            }
-            _ => message.extra.keep(&key, node.json()),
-        }
-    }
-    if let Some(text) = thinking.filter(|text| !text.is_empty()) {
-        message.parts.push(Content::Thinking { text, signature: None }.into());
-    }
-    message.parts.append(&mut parts);
-    message.parts.extend(refusal.map(|text| Part::from(Content::Refusal(text))));
-    message.parts.append(&mut calls);
-    Ok(message)
-}
-
-fn tool_message(fields: Fields<'_>, path: &Path<'_>) -> Result<Message, Fault> {
-    let call_id = fields.string("tool_call_id", path)?;
-    let mut message = Message::new(Role::User);
-    let mut parts = Vec::new();
-    for (key, raw) in fields.0 {
-        let path = path.key(&key);
-        let node = Node::new(raw, &path);
-        match key.as_ref() {
-            "role" | "tool_call_id" => {}
-            "content" => parts = node.optional(|node| content(node, &path))?.unwrap_or_default(),
-            "name" => message.name = node.optional(Node::string)?,
-            _ => message.extra.keep(&key, node.json()),
-        }
-    }
-    message.parts.push(Content::ToolResult { call_id, parts, is_error: false }.into());
-    Ok(message)
-}
-
-pub(super) fn tool_calls(node: Node<'_, '_>, path: &Path<'_>) -> Result<Vec<Part>, Fault> {
-    let mut calls = Vec::new();
-    for (position, fields) in node.objects()?.into_iter().enumerate() {
-        let path = path.index(position);
-        let mut extra = Extra::default();
-        let (mut id, mut name, mut arguments) = (None, None, None);
-        for (key, raw) in fields.0 {
-            let path = path.key(&key);
-            let node = Node::new(raw, &path);
-            match key.as_ref() {
-                "type" | "index" => {}
-                "id" => id = node.optional(Node::string)?,
-                "function" => {
-                    let fields = node.fields()?;
-                    name = Some(fields.string("name", &path)?);
-                    // A few servers give the arguments as an object and not as its text.
-                    arguments = fields.get("arguments").map(|raw| {
-                        let node = Node::new(raw, &path);
-                        if node.first_byte() == b'"' { node.string() } else { Ok(raw.get().to_owned()) }
-                    });
-                }
-                _ => extra.keep(&key, node.json()),
-            }
-        }
-        let name = name.ok_or_else(|| path.missing("function"))?;
-        let id = id.filter(|id| !id.is_empty()).unwrap_or_else(|| format!("call_{position}"));
-        let call = ToolCall::new(id, name, arguments.transpose()?.unwrap_or_default());
-        calls.push(Part { content: Content::ToolCall(call), cache_control: None, extra });
-    }
-    Ok(calls)
-}
-
-pub(super) fn content(node: Node<'_, '_>, path: &Path<'_>) -> Result<Vec<Part>, Fault> {
-    match node.first_byte() {
-        b'"' => Ok(vec![Part::text(node.string()?)]),
-        b'[' => {
-            let mut parts = Vec::new();
-            for (position, fields) in node.objects()?.into_iter().enumerate() {
-                parts.push(part(fields, &path.index(position))?);
-            }
-            Ok(parts)
-        }
-        _ => Err(node.expected("a string or a list of parts")),
-    }
-}
-
-fn part(fields: Fields<'_>, path: &Path<'_>) -> Result<Part, Fault> {
     let kind = fields.string("type", path)?;
-    let known = match kind.as_str() {
-        "text" => "text",
-        "refusal" => "refusal",
-        "image_url" => "image_url",
-        "file" => "file",
-        _ => return other(kind, &fields, path),
-    };
-    let mut extra = Extra::default();
-    let (mut content, mut cache_control) = (None, None);
-    for (key, raw) in fields.0 {
-        let path = path.key(&key);
-        let node = Node::new(raw, &path);
-        match key.as_ref() {
-            "type" => {}
-            "cache_control" => cache_control = node.optional(|node| Ok(node.json()))?,
-            key if key == known => {
-                content = Some(match known {
-                    "text" => Content::Text(node.string()?),
-                    "refusal" => Content::Refusal(node.string()?),
-                    "image_url" => image(node, &path, &mut extra)?,
-                    _ => file(node, &path, &mut extra)?,
-                });
-            }
-            _ => extra.keep(&key, node.json()),
-        }
-    }
-    let content = content.ok_or_else(|| path.missing(known))?;
-    Ok(Part { content, cache_control, extra })
+    let path = path.key(&kind);
+    let inner = || fields.get(&kind).ok_or_else(|| path.fault(format!("missing field `{kind}`")));
+    Ok(match kind.as_str() {
+        "function" => ToolChoice::Function(Node::new(inner()?, &path).fields()?.string("name", &path)?),
+        "custom" => ToolChoice::Custom(Node::new(inner()?, &path).fields()?.string("name", &path)?),
+        "allowed_tools" => allowed(&Node::new(inner()?, &path).fields()?, &path)?,
+        _ => ToolChoice::Other(node.json()),
+    })
 }
 
-fn other(kind: String, fields: &Fields<'_>, path: &Path<'_>) -> Result<Part, Fault> {
-    let json = fields.json().ok_or_else(|| path.fault("expected JSON"))?;
-    Ok(Content::Other { kind, json }.into())
-}
-
-fn image(node: Node<'_, '_>, path: &Path<'_>, extra: &mut Extra) -> Result<Content, Fault> {
-    // Some clients write the address itself where the object belongs.
-    if node.first_byte() == b'"' {
-        return Ok(Content::Image { source: Source::from_url(node.string()?), detail: None });
-    }
-    let (mut url, mut detail) = (None, None);
-    for (key, raw) in node.fields()?.0 {
-        let path = path.key(&key);
+fn allowed(fields: &Fields<'_>, path: &Path<'_>) -> Result<ToolChoice, Fault> {
+    let required = fields.string("mode", path)? == "required";
+    let path = path.key("tools");
+    let list = fields.get("tools").ok_or_else(|| path.fault("missing field `tools`"))?;
+    let mut tools = Vec::new();
+    for raw in Node::new(list, &path).list()? {
         let node = Node::new(raw, &path);
-        match key.as_ref() {
-            "url" => url = Some(node.string()?),
-            "detail" => detail = node.optional(Node::string)?,
-            _ => extra.keep(&format!("image_url.{key}"), node.json()),
-        }
+        let fields = node.fields()?;
+        let kind = fields.text("type").unwrap_or_default();
+        // The reference leaves open whether the name stands inside, as in the list of tools, or beside the type.
+        let name = fields.object(&kind).and_then(|inner| inner.text("name")).or_else(|| fields.text("name"));
+        tools.push(match (kind.as_str(), name) {
+            ("function", Some(name)) => AllowedTool::Function(name),
+            ("custom", Some(name)) => AllowedTool::Custom(name),
+            _ => AllowedTool::Other(node.json()),
+        });
     }
-    let url = url.ok_or_else(|| path.missing("url"))?;
-    Ok(Content::Image { source: Source::from_url(url), detail })
-}
-
-fn file(node: Node<'_, '_>, path: &Path<'_>, extra: &mut Extra) -> Result<Content, Fault> {
-    let (mut source, mut name) = (None, None);
-    for (key, raw) in node.fields()?.0 {
-        let path = path.key(&key);
-        let node = Node::new(raw, &path);
-        match key.as_ref() {
-            "file_id" => source = node.optional(Node::string)?.map(Source::FileId).or(source),
-            "file_data" => source = node.optional(Node::string)?.map(Source::from_url).or(source),
-            "filename" => name = node.optional(Node::string)?,
-            _ => extra.keep(&format!("file.{key}"), node.json()),
-        }
-    }
-    let source = source.ok_or_else(|| path.fault("expected `file_id` or `file_data`"))?;
-    Ok(Content::File { source, name })
+    Ok(ToolChoice::Allowed { required, tools })
 }

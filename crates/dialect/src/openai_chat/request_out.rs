@@ -3,60 +3,47 @@
 //! Servers that imitate the API differ in what they refuse, so a request that comes from another dialect keeps to
 //! what the oldest of them understand: text as a string, no list where one part will do.
 
-use crate::chat::{ChatRequest, Extra, Function, ResponseFormat, Thinking, Tool, ToolChoice};
+use crate::chat::{
+    AllowedTool, ChatRequest, CustomFormat, CustomTool, Function, Message, ResponseFormat, Role, Thinking,
+    Tool, ToolChoice, effort_of_budget,
+};
 use crate::dialect::DialectId;
+use crate::error::RequestError;
 use crate::json::Writer;
-use crate::loss::Loss;
+use crate::loss::{Loss, Reason};
+use crate::names::{self, Site};
 use crate::provider::Quirks;
 
 /// The API refuses more stop texts than this.
 const MAX_STOPS: usize = 4;
 
-pub(super) fn encode(request: &ChatRequest, quirks: Quirks, loss: &mut Loss) -> Vec<u8> {
+pub(super) fn encode(
+    request: &ChatRequest,
+    quirks: Quirks,
+    loss: &mut Loss,
+) -> Result<Vec<u8>, RequestError> {
+    request.without_state(loss)?;
     let mut body = Vec::with_capacity(4096);
-    let same = request.source == Some(DialectId::OpenAiChat);
-    let mut target = Target { same, quirks, loss };
-    let mut out = Writer::new(&mut body);
-    out.object(|out| {
+    let source = request.source;
+    let same = source == Some(DialectId::OpenAiChat);
+    let mut target = Target { same, quirks, loss, site: Site { source, is_answer: false } };
+    Writer::new(&mut body).object(|out| {
         out.text_field("model", &request.model);
         out.key("messages").list(|out| {
-            for message in &request.messages {
-                target.message(message, out);
+            if !request.system.is_empty() {
+                let system = Message { parts: request.system.clone(), ..Message::new(Role::System) };
+                target.message(&system, out);
             }
+            target.messages(&request.messages, out);
         });
         target.tools(request, out);
         target.sampling(request, out);
         Target::format(request, out);
         target.stream(request, out);
-        if let Some(effort) = target.effort(request) {
-            out.text_field("reasoning_effort", effort);
-        }
-        if let Some(user) = &request.user {
-            out.text_field("user", user);
-        }
-        if same {
-            extras(&request.extra, "stream_options.", out);
-        } else {
-            request.extra.lose("", target.loss);
-        }
+        out.optional_text("reasoning_effort", target.effort(request));
+        target.rest(request, out);
     });
-    body
-}
-
-/// Writes the fields that do not belong into an inner object.
-pub(super) fn extras(extra: &Extra, inner: &str, out: &mut Writer<'_>) {
-    for (name, value) in extra.0.iter().filter(|(name, _)| inner.is_empty() || !name.starts_with(inner)) {
-        out.json_field(name, value);
-    }
-}
-
-/// Writes the fields that belong into an inner object.
-pub(super) fn inner_extras(extra: &Extra, inner: &str, out: &mut Writer<'_>) {
-    for (name, value) in &extra.0 {
-        if let Some(name) = name.strip_prefix(inner) {
-            out.json_field(name, value);
-        }
-    }
+    Ok(body)
 }
 
 /// What a request is written for.
@@ -66,32 +53,35 @@ pub(super) struct Target<'l> {
     pub(super) same: bool,
     pub(super) quirks: Quirks,
     pub(super) loss: &'l mut Loss,
+    pub(super) site: Site,
 }
 
 impl Target<'_> {
+    fn lose(&mut self, field: &'static str, reason: Reason) {
+        self.loss.add(names::field(self.site.source, field), reason);
+    }
+
     fn sampling(&mut self, request: &ChatRequest, out: &mut Writer<'_>) {
-        if let Some(limit) = request.max_tokens {
-            let name = if self.quirks.max_completion_tokens { "max_completion_tokens" } else { "max_tokens" };
-            out.key(name).count(limit);
-        }
+        let limit = if self.quirks.max_completion_tokens { "max_completion_tokens" } else { "max_tokens" };
+        out.optional_count(limit, request.max_tokens);
         out.number_field("temperature", request.temperature);
         out.number_field("top_p", request.top_p);
         out.number_field("frequency_penalty", request.frequency_penalty);
         out.number_field("presence_penalty", request.presence_penalty);
         match request.top_k {
             Some(top_k) if self.same => out.key("top_k").count(top_k),
-            Some(_) => self.loss.add("top_k"),
+            Some(_) => self.lose("top_k", Reason::NoPlace),
             None => {}
         }
         if let Some(seed) = request.seed {
             out.key("seed").raw(&seed.to_string());
         }
-        if let Some(choices) = request.choices {
-            out.key("n").count(choices);
-        }
+        out.optional_count("n", request.choices);
+        out.optional_boolean("logprobs", request.logprobs);
+        out.optional_count("top_logprobs", request.top_logprobs);
         let stops = if self.same { request.stop.len() } else { request.stop.len().min(MAX_STOPS) };
         if stops < request.stop.len() {
-            self.loss.add("stop_sequences");
+            self.lose("stop", Reason::Limit);
         }
         if stops > 0 {
             out.key("stop").list(|out| request.stop.iter().take(stops).for_each(|stop| out.string(stop)));
@@ -106,13 +96,12 @@ impl Target<'_> {
         if self.quirks.no_stream_options {
             return;
         }
-        if request.include_usage
-            || (self.same && request.extra.0.iter().any(|(key, _)| key.starts_with("stream_options.")))
-        {
+        let extra = self.same && request.extra.has_inner("stream_options.");
+        if request.include_usage || extra {
             out.key("stream_options").object(|out| {
                 out.key("include_usage").boolean(request.include_usage);
                 if self.same {
-                    inner_extras(&request.extra, "stream_options.", out);
+                    request.extra.write_inner("stream_options.", out);
                 }
             });
         }
@@ -127,15 +116,9 @@ impl Target<'_> {
                 out.text_field("type", "json_schema");
                 out.key("json_schema").object(|out| {
                     out.text_field("name", name.as_deref().unwrap_or("answer"));
-                    if let Some(description) = description {
-                        out.text_field("description", description);
-                    }
-                    if let Some(schema) = schema {
-                        out.json_field("schema", schema);
-                    }
-                    if let Some(strict) = strict {
-                        out.key("strict").boolean(*strict);
-                    }
+                    out.optional_text("description", description.as_deref());
+                    out.optional_json("schema", schema.as_ref());
+                    out.optional_boolean("strict", *strict);
                 });
             }
         });
@@ -143,70 +126,137 @@ impl Target<'_> {
 
     /// The word for how hard to think. A budget of thinking becomes the nearest word.
     fn effort<'r>(&mut self, request: &'r ChatRequest) -> Option<&'r str> {
+        let of_openai = self.same;
         match (request.effort.as_deref(), &request.thinking) {
-            (Some("max" | "xhigh"), _) if !self.same => {
-                self.loss.add("output_config.effort");
+            (Some("max" | "xhigh"), _) if !of_openai => {
+                self.lose("effort", Reason::Nearest);
                 Some("high")
             }
             (Some(effort), _) => Some(effort),
             (None, Some(Thinking::Budget(tokens))) => {
-                self.loss.add("thinking.budget_tokens");
-                Some(match tokens {
-                    0..=4_095 => "low",
-                    4_096..=16_383 => "medium",
-                    _ => "high",
-                })
+                self.lose("thinking.budget", Reason::Nearest);
+                Some(effort_of_budget(*tokens))
             }
             // Without a word the provider decides, which is what "adaptive" asks for; not all know "none".
             (None, Some(Thinking::Disabled | Thinking::Adaptive)) => {
-                self.loss.add("thinking");
+                self.lose("thinking", Reason::NoPlace);
                 None
             }
             (None, None) => None,
         }
     }
 
-    fn tools(&mut self, request: &ChatRequest, out: &mut Writer<'_>) {
-        let known = |tool: &&Tool| self.same || matches!(tool, Tool::Function(_));
-        let count = request.tools.iter().filter(known).count();
-        for tool in &request.tools {
-            match tool {
-                Tool::Other { kind, .. } if !self.same => self.loss.add(format!("tools[].{kind}")),
-                _ => {}
+    /// What says nothing about the conversation.
+    fn rest(&mut self, request: &ChatRequest, out: &mut Writer<'_>) {
+        out.optional_text("user", request.user.as_deref());
+        for (name, value) in [
+            ("verbosity", &request.verbosity),
+            ("service_tier", &request.service_tier),
+            ("safety_identifier", &request.safety_identifier),
+            ("prompt_cache_key", &request.prompt_cache_key),
+            ("prompt_cache_retention", &request.prompt_cache_retention),
+        ] {
+            match value.as_deref() {
+                None => {}
+                // What happens anyway.
+                Some("auto") if name == "service_tier" && !self.same => {}
+                Some(value) if self.same || (self.quirks.openai_fields && value != "standard_only") => {
+                    out.text_field(name, value);
+                }
+                Some(_) => self.lose(name, Reason::NoPlace),
             }
         }
-        if count > 0 {
+        if self.same {
+            out.optional_json("metadata", request.metadata.as_ref());
+            out.optional_boolean("store", request.state.store);
+            return request.extra.write_except(&["stream_options."], out);
+        }
+        request.extra.lose("", self.loss);
+        // The API takes notes only on what it keeps, and here it is not asked to keep anything.
+        if request.metadata.as_ref().is_some_and(|metadata| !metadata.is_void()) {
+            self.lose("metadata", Reason::Refused);
+        }
+        if request.summary.is_some() {
+            self.lose("summary", Reason::NoPlace);
+        }
+        for wish in &request.include {
+            // Both are given whenever there is something to give.
+            if !matches!(wish.as_str(), "reasoning.encrypted_content" | "message.output_text.logprobs") {
+                self.loss.add(format!("include.{wish}"), Reason::NoPlace);
+            }
+        }
+    }
+
+    fn tools(&mut self, request: &ChatRequest, out: &mut Writer<'_>) {
+        let mut kept = Vec::new();
+        for tool in &request.tools {
+            match tool {
+                Tool::Other { kind, .. } if !self.same => {
+                    self.loss.add(format!("tools[].{kind}"), Reason::NoPlace);
+                }
+                tool => kept.push(tool),
+            }
+        }
+        if !kept.is_empty() {
             out.key("tools").list(|out| {
-                for tool in &request.tools {
+                for tool in &kept {
                     match tool {
                         Tool::Function(function) => self.function(function, out),
-                        Tool::Other { json, .. } if self.same => out.raw(json.get()),
-                        Tool::Other { .. } => {}
+                        Tool::Custom(custom) => self.custom(custom, out),
+                        Tool::Other { json, .. } => out.raw(json.get()),
                     }
                 }
             });
         }
         // The API refuses a choice among no tools.
-        if count == 0 && !self.same {
+        if kept.is_empty() && !self.same {
             if request.tool_choice.is_some() {
-                self.loss.add("tool_choice");
+                self.lose("tool_choice", Reason::Refused);
             }
             return;
         }
-        match &request.tool_choice {
+        self.tool_choice(request.tool_choice.as_ref(), out);
+        out.optional_boolean("parallel_tool_calls", request.parallel_tool_calls);
+    }
+
+    fn tool_choice(&mut self, choice: Option<&ToolChoice>, out: &mut Writer<'_>) {
+        let named = |kind: &str, name: &str, out: &mut Writer<'_>| {
+            out.object(|out| {
+                out.text_field("type", kind);
+                out.key(kind).object(|out| out.text_field("name", name));
+            });
+        };
+        match choice {
             None => {}
             Some(ToolChoice::Auto) => out.text_field("tool_choice", "auto"),
             Some(ToolChoice::None) => out.text_field("tool_choice", "none"),
             Some(ToolChoice::Required) => out.text_field("tool_choice", "required"),
-            Some(ToolChoice::Function(name)) => out.key("tool_choice").object(|out| {
-                out.text_field("type", "function");
-                out.key("function").object(|out| out.text_field("name", name));
-            }),
+            Some(ToolChoice::Function(name)) => named("function", name, out.key("tool_choice")),
+            Some(ToolChoice::Custom(name)) => named("custom", name, out.key("tool_choice")),
+            Some(ToolChoice::Allowed { required, tools }) => {
+                let same = self.same;
+                if !same && tools.iter().any(|tool| matches!(tool, AllowedTool::Other(_))) {
+                    self.lose("tool_choice", Reason::NoPlace);
+                }
+                out.key("tool_choice").object(|out| {
+                    out.text_field("type", "allowed_tools");
+                    out.key("allowed_tools").object(|out| {
+                        out.text_field("mode", if *required { "required" } else { "auto" });
+                        out.key("tools").list(|out| {
+                            for tool in tools {
+                                match tool {
+                                    AllowedTool::Function(name) => named("function", name, out),
+                                    AllowedTool::Custom(name) => named("custom", name, out),
+                                    AllowedTool::Other(json) if same => out.raw(json.get()),
+                                    AllowedTool::Other(_) => {}
+                                }
+                            }
+                        });
+                    });
+                });
+            }
             Some(ToolChoice::Other(json)) if self.same => out.json_field("tool_choice", json),
-            Some(ToolChoice::Other(_)) => self.loss.add("tool_choice"),
-        }
-        if let Some(parallel) = request.parallel_tool_calls {
-            out.key("parallel_tool_calls").boolean(parallel);
+            Some(ToolChoice::Other(_)) => self.lose("tool_choice", Reason::NoPlace),
         }
     }
 
@@ -215,29 +265,51 @@ impl Target<'_> {
             out.text_field("type", "function");
             out.key("function").object(|out| {
                 out.text_field("name", &function.name);
-                if let Some(description) = &function.description {
-                    out.text_field("description", description);
-                }
-                if let Some(parameters) = &function.parameters {
-                    out.json_field("parameters", parameters);
-                }
-                if let Some(strict) = function.strict {
-                    out.key("strict").boolean(strict);
-                }
+                out.optional_text("description", function.description.as_deref());
+                out.optional_json("parameters", function.parameters.as_ref());
+                out.optional_boolean("strict", function.strict);
                 if self.same {
-                    inner_extras(&function.extra, "function.", out);
+                    function.extra.write_inner("function.", out);
                 }
             });
             if self.same {
-                extras(&function.extra, "function.", out);
-                if let Some(marker) = &function.cache_control {
-                    out.json_field("cache_control", marker);
-                }
+                function.extra.write_except(&["function."], out);
+                out.optional_json("cache_control", function.cache_control.as_ref());
             } else {
                 function.extra.lose("tools[].", self.loss);
                 if function.cache_control.is_some() {
-                    self.loss.add("tools[].cache_control");
+                    self.lose("tools[].cache_control", Reason::NoPlace);
                 }
+            }
+        });
+    }
+
+    fn custom(&mut self, custom: &CustomTool, out: &mut Writer<'_>) {
+        out.object(|out| {
+            out.text_field("type", "custom");
+            out.key("custom").object(|out| {
+                out.text_field("name", &custom.name);
+                out.optional_text("description", custom.description.as_deref());
+                if let Some(format) = &custom.format {
+                    out.key("format").object(|out| match format {
+                        CustomFormat::Text => out.text_field("type", "text"),
+                        CustomFormat::Grammar { syntax, definition } => {
+                            out.text_field("type", "grammar");
+                            out.key("grammar").object(|out| {
+                                out.text_field("definition", definition);
+                                out.text_field("syntax", syntax);
+                            });
+                        }
+                    });
+                }
+                if self.same {
+                    custom.extra.write_inner("custom.", out);
+                }
+            });
+            if self.same {
+                custom.extra.write_except(&["custom."], out);
+            } else {
+                custom.extra.lose("tools[].", self.loss);
             }
         });
     }

@@ -1,10 +1,11 @@
 //! A plain answer, both ways, and a look at one: <https://platform.openai.com/docs/api-reference/chat/object>.
 
-use super::{message_out, read_finish, read_usage, request, request_out, word_for_client, write_usage};
-use crate::chat::{ChatResponse, Choice, Content, FinishReason, Part};
+use super::{details, message, message_out, read_finish, read_usage, word_for_client, write_usage};
+use crate::chat::{Annotation, ChatResponse, Choice, Content, FinishReason, Json, Part};
 use crate::dialect::{DialectId, Observed};
 use crate::json::{Fault, Fields, Node, Path, Writer};
-use crate::loss::Loss;
+use crate::loss::{Loss, Reason};
+use crate::names::Site;
 
 /// Stands for an id where the provider gave none: the SDKs declare the field as always there.
 pub(super) const NO_ID: &str = "chatcmpl-unknown";
@@ -33,6 +34,7 @@ pub(super) fn decode(body: &[u8]) -> Result<ChatResponse, Fault> {
                 }
             }
             "usage" => response.usage = node.fields().ok().map(|fields| read_usage(&fields)),
+            "service_tier" => response.service_tier = node.string().ok(),
             _ => response.extra.keep(&key, node.json()),
         }
     }
@@ -41,6 +43,7 @@ pub(super) fn decode(body: &[u8]) -> Result<ChatResponse, Fault> {
 
 fn choice(fields: Fields<'_>, position: usize, path: &Path<'_>) -> Result<Choice, Fault> {
     let mut choice = Choice { index: position as u64, ..Choice::default() };
+    let logprobs = fields.object("logprobs");
     for (key, raw) in fields.0 {
         let path = path.key(&key);
         let node = Node::new(raw, &path);
@@ -50,45 +53,25 @@ fn choice(fields: Fields<'_>, position: usize, path: &Path<'_>) -> Result<Choice
                 let word = node.optional(Node::string)?.filter(|word| !word.is_empty());
                 choice.finish = word.map(read_finish);
             }
-            "message" => message(node.fields()?, &path, &mut choice)?,
+            "logprobs" => {}
+            "message" => {
+                let extra = &mut choice.extra;
+                let mut keep = |key: &str, json| extra.keep(&format!("message.{key}"), json);
+                choice.parts = message::assistant(node.fields()?, &path, &mut keep)?;
+            }
             _ => choice.extra.keep(&key, node.json()),
         }
     }
-    let is_call = |part: &Part| matches!(part.content, Content::ToolCall(_));
-    if choice.finish == Some(FinishReason::Stop) && choice.parts.iter().any(is_call) {
+    choice.parts.retain(|part| part.plain_text() != Some(""));
+    choice.parts.retain(|part| part.content != Content::Refusal(String::new()));
+    if let Some(logprobs) = logprobs {
+        message::read_logprobs(&logprobs, &mut choice.parts);
+    }
+    if choice.finish == Some(FinishReason::Stop) && choice.parts.iter().any(Part::is_call) {
         // Said where one function was forced, and by some servers always; the calls are what counts.
         choice.finish = Some(FinishReason::ToolCalls);
     }
     Ok(choice)
-}
-
-fn message(fields: Fields<'_>, path: &Path<'_>, choice: &mut Choice) -> Result<(), Fault> {
-    let (mut thinking, mut parts, mut refusal, mut calls) = (None, Vec::new(), None, Vec::new());
-    for (key, raw) in fields.0 {
-        let path = path.key(&key);
-        let node = Node::new(raw, &path);
-        match key.as_ref() {
-            "role" => {}
-            "content" => parts = node.optional(|node| request::content(node, &path))?.unwrap_or_default(),
-            "refusal" => refusal = node.optional(Node::string)?,
-            "reasoning_content" | "reasoning" if thinking.is_none() && node.first_byte() == b'"' => {
-                thinking = Some(node.string()?);
-            }
-            "tool_calls" => {
-                calls = node.optional(|node| request::tool_calls(node, &path))?.unwrap_or_default();
-            }
-            _ => choice.extra.keep(&format!("message.{key}"), node.json()),
-        }
-    }
-    parts.retain(|part| part.plain_text() != Some(""));
-    if let Some(text) = thinking.filter(|text| !text.is_empty()) {
-        choice.parts.push(Content::Thinking { text, signature: None }.into());
-    }
-    choice.parts.append(&mut parts);
-    let refusal = refusal.filter(|text| !text.is_empty());
-    choice.parts.extend(refusal.map(|text| Part::from(Content::Refusal(text))));
-    choice.parts.append(&mut calls);
-    Ok(())
 }
 
 /// Looks at an answer that passes through: only the object itself and its first choice are opened.
@@ -116,16 +99,19 @@ pub(super) fn encode(response: &ChatResponse, loss: &mut Loss) -> Vec<u8> {
         out.text_field("object", "chat.completion");
         out.key("created").count(response.created.unwrap_or(0));
         out.text_field("model", &response.model);
+        let source = response.source;
+        let mut answer = AnswerWriter { same, loss, site: Site { source, is_answer: true } };
         out.key("choices").list(|out| {
             for choice in &response.choices {
-                write_choice(choice, response.source, out, loss);
+                answer.choice(choice, out);
             }
         });
         if let Some(usage) = &response.usage {
             write_usage(usage, out);
         }
+        out.optional_text("service_tier", response.service_tier.as_deref());
         if same {
-            request_out::extras(&response.extra, "", out);
+            response.extra.write_except(&[], out);
         } else {
             response.extra.lose("", loss);
         }
@@ -133,73 +119,140 @@ pub(super) fn encode(response: &ChatResponse, loss: &mut Loss) -> Vec<u8> {
     body
 }
 
-fn write_choice(choice: &Choice, source: Option<DialectId>, out: &mut Writer<'_>, loss: &mut Loss) {
-    let same = source == Some(DialectId::OpenAiChat);
-    out.object(|out| {
-        out.key("index").count(choice.index);
-        out.key("message").object(|out| write_message(choice, same, out, loss));
-        match &choice.finish {
-            Some(reason) => out.text_field("finish_reason", &word_for_client(reason, source, loss)),
-            None if same => out.key("finish_reason").null(),
-            None => out.text_field("finish_reason", "stop"),
-        }
-        if same {
-            request_out::extras(&choice.extra, "message.", out);
-        } else {
-            out.key("logprobs").null();
-            choice.extra.lose("", loss);
-        }
-    });
+struct AnswerWriter<'l> {
+    same: bool,
+    loss: &'l mut Loss,
+    site: Site,
 }
 
-fn write_message(choice: &Choice, same: bool, out: &mut Writer<'_>, loss: &mut Loss) {
-    let (mut said, mut refused, mut thought) = (Vec::new(), Vec::new(), Vec::new());
-    let mut calls = Vec::new();
-    for part in &choice.parts {
-        match &part.content {
-            Content::Text(text) => said.push(text.as_str()),
-            Content::Refusal(text) => refused.push(text.as_str()),
-            Content::Thinking { text, signature } => {
-                thought.push(text.as_str());
-                if signature.is_some() {
-                    loss.add("content[].signature");
+impl AnswerWriter<'_> {
+    fn choice(&mut self, choice: &Choice, out: &mut Writer<'_>) {
+        out.object(|out| {
+            out.key("index").count(choice.index);
+            out.key("message").object(|out| self.message(choice, out));
+            match &choice.finish {
+                Some(reason) => {
+                    out.text_field("finish_reason", &word_for_client(reason, self.site.source, self.loss));
                 }
+                None if self.same => out.key("finish_reason").null(),
+                None => out.text_field("finish_reason", "stop"),
             }
-            Content::ToolCall(call) => calls.push((call, same.then_some(&part.extra))),
-            Content::RedactedThinking(_) => loss.add("content[].redacted_thinking"),
-            Content::Image { .. } => loss.add("content[].image"),
-            Content::File { .. } => loss.add("content[].document"),
-            Content::ToolResult { .. } => loss.add("content[].tool_result"),
-            Content::Other { kind, .. } => loss.add(format!("content[].{kind}")),
-        }
-        if !same {
-            part.extra.lose("content[].", loss);
-        }
-    }
-    out.text_field("role", "assistant");
-    if said.is_empty() && (!calls.is_empty() || !refused.is_empty()) {
-        out.key("content").null();
-    } else {
-        out.text_field("content", &said.concat());
-    }
-    if refused.is_empty() {
-        out.key("refusal").null();
-    } else {
-        out.text_field("refusal", &refused.concat());
-    }
-    if !thought.is_empty() {
-        out.text_field("reasoning_content", &thought.concat());
-    }
-    if !calls.is_empty() {
-        out.key("tool_calls").list(|out| {
-            calls.into_iter().for_each(|(call, extra)| message_out::tool_call(call, extra, out));
+            write_logprobs(&choice.parts, out);
+            if self.same {
+                choice.extra.write_except(&["message."], out);
+            } else {
+                choice.extra.lose("", self.loss);
+            }
         });
     }
-    if same {
-        for (name, value) in &choice.extra.0 {
-            if let Some(name) = name.strip_prefix("message.") {
-                out.json_field(name, value);
+
+    fn message(&mut self, choice: &Choice, out: &mut Writer<'_>) {
+        let (mut said, mut refused, mut thought) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut annotations, mut calls, mut audio) = (Vec::new(), Vec::new(), None);
+        let mut length = 0;
+        for part in &choice.parts {
+            match &part.content {
+                Content::Text(text) => {
+                    for annotation in &part.annotations {
+                        annotations.extend(self.annotation(annotation, text, length));
+                    }
+                    length += text.chars().count() as u64;
+                    said.push(text.as_str());
+                }
+                Content::Refusal(text) => refused.push(text.as_str()),
+                Content::Reasoning(reasoning) => thought.push(reasoning.shown()),
+                Content::ToolCall(call) => calls.push((call, self.same.then_some(&part.extra))),
+                Content::Audio(sound) => audio = Some(sound),
+                Content::Image { .. } => self.loss.add(self.site.part("image"), Reason::NoPlace),
+                Content::File { .. } => self.loss.add(self.site.part("file"), Reason::NoPlace),
+                Content::ToolResult { .. } => self.loss.add(self.site.part("result"), Reason::NoPlace),
+                Content::Other { kind, .. } => self.loss.add(self.site.other(kind), Reason::NoPlace),
+            }
+            if !self.same {
+                part.extra.lose(&self.site.inside_part(), self.loss);
             }
         }
+        out.text_field("role", "assistant");
+        if said.is_empty() && (!calls.is_empty() || !refused.is_empty() || audio.is_some()) {
+            out.key("content").null();
+        } else {
+            out.text_field("content", &said.concat());
+        }
+        out.text_or_null("refusal", (!refused.is_empty()).then(|| refused.concat()).as_deref());
+        if thought.iter().any(|text| !text.is_empty()) {
+            out.text_field("reasoning_content", &thought.concat());
+        }
+        if choice.parts.iter().any(details::is_needed) {
+            details::write(choice.parts.iter().enumerate(), out);
+        }
+        if !annotations.is_empty() {
+            out.key("annotations").list(|out| annotations.iter().for_each(|json| out.raw(json.get())));
+        }
+        if let Some(audio) = audio {
+            out.key("audio").object(|out| {
+                // The SDKs declare all of them as always there.
+                let same = self.same;
+                let text = |name, text: Option<&str>, out: &mut Writer<'_>| match text {
+                    None if same => {}
+                    text => out.text_field(name, text.unwrap_or_default()),
+                };
+                text("id", audio.id.as_deref(), out);
+                out.optional_count("expires_at", audio.expires_at.or(if same { None } else { Some(0) }));
+                out.text_field("data", &audio.data);
+                text("transcript", audio.transcript.as_deref(), out);
+            });
+        }
+        if !calls.is_empty() {
+            out.key("tool_calls").list(|out| {
+                calls.into_iter().for_each(|(call, extra)| message_out::tool_call(call, extra, out));
+            });
+        }
+        if self.same {
+            choice.extra.write_inner("message.", out);
+        }
     }
+
+    /// An annotation of a text that stands this many characters behind the beginning of the message.
+    fn annotation(&mut self, annotation: &Annotation, text: &str, before: u64) -> Option<Json> {
+        if self.same {
+            return Some(annotation.json.clone());
+        }
+        let json = annotation_of_length(annotation, text.chars().count() as u64, before);
+        if json.is_none() {
+            self.loss.add(self.site.part("annotations"), Reason::NoPlace);
+        }
+        json
+    }
+}
+
+/// An annotation of so many characters behind so many others. `None` for what is no citation of a page.
+pub(super) fn annotation_of_length(annotation: &Annotation, length: u64, before: u64) -> Option<Json> {
+    let citation = annotation.url.as_ref()?;
+    let (start, end) = citation.range.unwrap_or((0, length));
+    Json::object(|out| {
+        out.text_field("type", "url_citation");
+        out.key("url_citation").object(|out| {
+            out.key("start_index").count(before.saturating_add(start));
+            out.key("end_index").count(before.saturating_add(end));
+            out.text_field("title", citation.title.as_deref().unwrap_or_default());
+            out.text_field("url", &citation.url);
+        });
+    })
+}
+
+fn write_logprobs(parts: &[Part], out: &mut Writer<'_>) {
+    if parts.iter().all(|part| part.logprobs.is_empty()) {
+        return out.key("logprobs").null();
+    }
+    let list = |name: &str, is_of: fn(&Part) -> bool, out: &mut Writer<'_>| {
+        let all = || parts.iter().filter(|part| is_of(part)).flat_map(|part| &part.logprobs);
+        if all().next().is_none() {
+            return out.key(name).null();
+        }
+        out.key(name).list(|out| all().for_each(|json| out.raw(json.get())));
+    };
+    out.key("logprobs").object(|out| {
+        list("content", |part| !part.is_refusal(), out);
+        list("refusal", Part::is_refusal, out);
+    });
 }

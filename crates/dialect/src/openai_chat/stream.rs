@@ -7,110 +7,69 @@
 //! A stream is complete with `[DONE]`. Some servers leave it out, so one that ends cleanly after every choice has
 //! given its finish reason counts as complete too.
 
+use super::calls::Calls;
+use super::details::{self, EntryKey};
+use super::message::{logprob_list, read_annotations};
 use super::{NAME, read_finish, read_usage};
 use crate::chat::FinishReason;
-use crate::dialect::{Observed, StreamDecoder};
-use crate::error::ResponseError;
+use crate::dialect::{DialectId, Observed};
 use crate::event::{BlockKind, Delta, StreamEvent};
 use crate::json::{Fault, Fields, Node, Path};
-use crate::sse::{Found, MAX_EVENT_BYTES, Reader};
-use crate::usage::Usage;
+use crate::stream::{Blocks, Meaning};
 
-/// More choices or calls than this are nonsense, and are not held.
+/// More choices than this are nonsense, and are not held.
 const MAX_CHOICES: usize = 128;
-const MAX_CALLS: usize = 1024;
 
 #[derive(Debug, Default)]
-pub(super) struct Decoder {
-    reader: Reader,
-    state: State,
-}
-
-impl StreamDecoder for Decoder {
-    fn push(&mut self, bytes: &[u8], events: &mut Vec<StreamEvent>) -> Result<(), ResponseError> {
-        let Self { reader, state } = self;
-        reader.push(bytes, &mut |found| state.take(&found, events));
-        state.failed.clone().map_or(Ok(()), Err)
-    }
-
-    fn observed(&self) -> &Observed {
-        &self.state.observed
-    }
-
-    fn finish(&mut self, events: &mut Vec<StreamEvent>) -> Result<(), ResponseError> {
-        let Self { reader, state } = self;
-        if let Some(error) = &state.failed {
-            return Err(error.clone());
-        }
-        reader.finish(&mut |found| state.take(&found, events));
-        if state.failed.is_some() {
-            // Half an event: the connection was cut in the middle of it.
-            return Err(ResponseError::Truncated);
-        }
-        if state.observed.complete || state.observed.error {
-            return Ok(());
-        }
-        if state.choices.is_empty() || state.choices.iter().any(|choice| !choice.finished) {
-            return Err(ResponseError::Truncated);
-        }
-        state.end(events);
-        Ok(())
-    }
-}
-
-#[derive(Debug, Default)]
-struct State {
-    observed: Observed,
-    failed: Option<ResponseError>,
+pub(super) struct Chat {
     id: String,
     created: Option<u64>,
+    service_tier: Option<String>,
     started: bool,
     choices: Vec<ChoiceState>,
 }
 
 #[derive(Debug, Default)]
 struct ChoiceState {
-    index: u64,
-    blocks: u64,
-    /// The block of text, refusal or thinking that is open.
-    open: Option<(BlockKind, u64)>,
-    calls: Vec<Call>,
+    blocks: Blocks,
+    /// The block of text, refusal, thinking or sound that is open.
+    open: Option<Open>,
+    calls: Calls,
     finished: bool,
 }
 
-#[derive(Debug, Default)]
-struct Call {
-    index: Option<u64>,
-    id: String,
-    /// Known once the call has a name.
-    block: Option<u64>,
-    /// Arguments that came before the name.
-    early: String,
-    scan: JsonScan,
-    closed: bool,
+#[derive(Debug)]
+struct Open {
+    kind: OpenKind,
+    block: u64,
 }
 
-impl State {
-    fn take(&mut self, found: &Found<'_>, events: &mut Vec<StreamEvent>) {
-        if self.failed.is_some() || self.observed.complete || self.observed.error {
-            return;
-        }
-        match found {
-            Found::TooLarge => self.failed = Some(ResponseError::EventTooLarge { limit: MAX_EVENT_BYTES }),
-            Found::Event { data, .. } if data.starts_with(b"[DONE]") => self.end(events),
-            Found::Event { data, .. } if data.trim_ascii().is_empty() => {}
-            Found::Event { data, .. } => {
-                if let Err(fault) = self.chunk(data, events) {
-                    self.failed = Some(fault.of_answer(NAME));
-                }
-            }
-        }
-    }
+#[derive(Debug, Clone, PartialEq)]
+enum OpenKind {
+    Text,
+    Refusal,
+    Audio,
+    /// Thinking, by what its entries of `reasoning_details` say, and whether its seal has come.
+    Reasoning(EntryKey, bool),
+}
 
-    fn chunk(&mut self, data: &[u8], events: &mut Vec<StreamEvent>) -> Result<(), Fault> {
+impl Meaning for Chat {
+    const NAME: &'static str = NAME;
+
+    fn event(
+        &mut self,
+        _name: &[u8],
+        data: &[u8],
+        observed: &mut Observed,
+        events: &mut Vec<StreamEvent>,
+    ) -> Result<(), Fault> {
+        if data.starts_with(b"[DONE]") {
+            self.end(observed, events);
+            return Ok(());
+        }
         let fields = Fields::of_body(data)?;
         if fields.get("error").is_some() {
-            self.observed.error = true;
+            observed.error = true;
             events.push(StreamEvent::Error(crate::error_body::read_without_status(&fields)));
             return Ok(());
         }
@@ -118,29 +77,40 @@ impl State {
             self.id =
                 fields.text("id").filter(|id| !id.is_empty()).unwrap_or_else(|| std::mem::take(&mut self.id));
             let model = fields.text("model").filter(|model| !model.is_empty());
-            self.observed.model = model.or_else(|| self.observed.model.take());
+            observed.model = model.or_else(|| observed.model.take());
             self.created = fields.count("created").or(self.created);
         }
+        if let Some(tier) = fields.text("service_tier") {
+            self.service_tier = Some(tier);
+        }
         if let Some(usage) = fields.object("usage") {
-            self.observed.usage = Some(read_usage(&usage));
+            observed.usage = Some(read_usage(&usage));
         }
         let Some(choices) = fields.get("choices") else { return Ok(()) };
         let path = Path::Key(&Path::Root, "choices");
         for (position, choice) in Node::new(choices, &path).objects()?.into_iter().enumerate() {
-            self.start(events);
-            self.choice(&choice, &path.index(position), events)?;
+            self.start(observed, events);
+            self.choice(&choice, &path.index(position), observed, events)?;
         }
         Ok(())
     }
 
-    fn start(&mut self, events: &mut Vec<StreamEvent>) {
-        if self.started {
+    fn ended(&mut self, observed: &mut Observed, events: &mut Vec<StreamEvent>) {
+        if !self.choices.is_empty() && self.choices.iter().all(|choice| choice.finished) {
+            self.end(observed, events);
+        }
+    }
+}
+
+impl Chat {
+    fn start(&mut self, observed: &Observed, events: &mut Vec<StreamEvent>) {
+        if std::mem::replace(&mut self.started, true) {
             return;
         }
-        self.started = true;
         events.push(StreamEvent::Start {
+            source: DialectId::OpenAiChat,
             id: std::mem::take(&mut self.id),
-            model: self.observed.model.clone().unwrap_or_default(),
+            model: observed.model.clone().unwrap_or_default(),
             created: self.created,
             usage: None,
         });
@@ -150,15 +120,16 @@ impl State {
         &mut self,
         fields: &Fields<'_>,
         path: &Path<'_>,
+        observed: &mut Observed,
         events: &mut Vec<StreamEvent>,
     ) -> Result<(), Fault> {
         let index = fields.count("index").unwrap_or(0);
-        let known = self.choices.iter().position(|choice| choice.index == index);
+        let known = self.choices.iter().position(|choice| choice.blocks.choice == index);
         if known.is_none() {
             if self.choices.len() == MAX_CHOICES {
                 return Err(path.fault(format!("more than {MAX_CHOICES} choices")));
             }
-            self.choices.push(ChoiceState { index, ..ChoiceState::default() });
+            self.choices.push(ChoiceState { blocks: Blocks::of_choice(index), ..ChoiceState::default() });
         }
         let position = known.unwrap_or(self.choices.len() - 1);
         let Some(state) = self.choices.get_mut(position) else { return Ok(()) };
@@ -166,7 +137,7 @@ impl State {
             let path = path.key(key);
             let node = Node::new(raw, &path);
             match key.as_ref() {
-                "index" | "finish_reason" => {}
+                "index" | "finish_reason" | "logprobs" => {}
                 "delta" => {
                     if let Some(delta) = node.optional(Node::fields)? {
                         state.delta(&delta, &path, events)?;
@@ -176,24 +147,30 @@ impl State {
                 _ => events.push(StreamEvent::Lost(format!("choices[].{key}"))),
             }
         }
+        if let Some(logprobs) = fields.object("logprobs") {
+            state.logprobs(&logprobs, events);
+        }
         if let Some(word) = fields.text("finish_reason").filter(|word| !word.is_empty()) {
             state.finish(&word, events);
             // As of a plain answer, the first choice's.
-            self.observed.finish_reason.get_or_insert(word);
+            observed.finish_reason.get_or_insert(word);
         }
         Ok(())
     }
 
-    fn end(&mut self, events: &mut Vec<StreamEvent>) {
-        self.start(events);
+    fn end(&mut self, observed: &mut Observed, events: &mut Vec<StreamEvent>) {
+        self.start(observed, events);
         for choice in &mut self.choices {
             choice.close_all(events);
         }
-        if let Some(usage) = self.observed.usage {
+        if let Some(tier) = self.service_tier.take() {
+            events.push(StreamEvent::ServiceTier(tier));
+        }
+        if let Some(usage) = observed.usage {
             events.push(StreamEvent::Usage(usage));
         }
         events.push(StreamEvent::End);
-        self.observed.complete = true;
+        observed.complete = true;
     }
 }
 
@@ -205,15 +182,21 @@ impl ChoiceState {
         events: &mut Vec<StreamEvent>,
     ) -> Result<(), Fault> {
         // A chunk may carry several kinds at once; thinking comes before what it led to, and calls come last.
-        let thinking = fields.text("reasoning_content").or_else(|| fields.text("reasoning"));
-        self.text(&BlockKind::Thinking, thinking, events);
+        self.thinking(fields, path, events)?;
         for (key, raw) in &fields.0 {
             let path = path.key(key);
             let node = Node::new(raw, &path);
             match key.as_ref() {
-                "content" => self.text(&BlockKind::Text, node.optional(content)?, events),
-                "refusal" => self.text(&BlockKind::Refusal, node.optional(Node::string)?, events),
-                "role" | "tool_calls" | "reasoning_content" | "reasoning" => {}
+                "content" => self.text(&OpenKind::Text, node.optional(content)?, events),
+                "refusal" => self.text(&OpenKind::Refusal, node.optional(Node::string)?, events),
+                "audio" => self.audio(&node.optional(Node::fields)?.unwrap_or_default(), events),
+                "annotations" => {
+                    for annotation in node.optional(read_annotations)?.unwrap_or_default() {
+                        let block = self.block_of(&OpenKind::Text, events);
+                        self.blocks.delta(block, Delta::Annotation(annotation), events);
+                    }
+                }
+                "role" | "tool_calls" | "reasoning_content" | "reasoning" | "reasoning_details" => {}
                 _ if node.json().is_void() => {}
                 _ => events.push(StreamEvent::Lost(format!("choices[].delta.{key}"))),
             }
@@ -221,141 +204,138 @@ impl ChoiceState {
         if let Some(raw) = fields.get("tool_calls") {
             let path = path.key("tool_calls");
             for (position, call) in Node::new(raw, &path).objects()?.into_iter().enumerate() {
-                self.call(&call, &path.index(position), events)?;
+                if !self.calls.knows(&call) {
+                    self.close_open(events);
+                    self.calls.close(&self.blocks, false, events);
+                }
+                self.calls.take(&call, &path.index(position), &mut self.blocks, events)?;
             }
         }
         Ok(())
     }
 
-    fn text(&mut self, kind: &BlockKind, text: Option<String>, events: &mut Vec<StreamEvent>) {
-        let Some(text) = text.filter(|text| !text.is_empty()) else { return };
-        let block = match &self.open {
-            Some((open, block)) if open == kind => *block,
-            _ => {
-                self.close_text(events);
-                self.close_calls(false, events);
-                let block = self.open_block(kind.clone(), events);
-                self.open = Some((kind.clone(), block));
-                block
-            }
-        };
-        let delta = if *kind == BlockKind::Thinking { Delta::Thinking(text) } else { Delta::Text(text) };
-        events.push(StreamEvent::Delta { choice: self.index, block, delta });
-    }
-
-    fn call(
+    /// Entries of `reasoning_details` say all that the plain text says, and more.
+    fn thinking(
         &mut self,
         fields: &Fields<'_>,
         path: &Path<'_>,
         events: &mut Vec<StreamEvent>,
     ) -> Result<(), Fault> {
-        let index = fields.count("index");
-        let id = fields.text("id").filter(|id| !id.is_empty());
-        let function = fields.object("function").unwrap_or_default();
-        let position = match self.find_call(index, id.as_deref()) {
-            Some(position) => position,
-            None if self.calls.len() == MAX_CALLS => {
-                return Err(path.fault(format!("more than {MAX_CALLS} tool calls")));
+        let mut is_said = false;
+        if let Some(raw) = fields.get("reasoning_details") {
+            let path = path.key("reasoning_details");
+            for fields in Node::new(raw, &path).objects()? {
+                let Some(entry) = details::entry(&fields) else { continue };
+                is_said |= !entry.text.is_empty() || !entry.summary.is_empty();
+                self.entry(entry, events);
             }
-            None => {
-                self.close_text(events);
-                self.close_calls(false, events);
-                let id = id.unwrap_or_else(|| format!("call_{}", self.calls.len()));
-                self.calls.push(Call { index, id, ..Call::default() });
-                self.calls.len() - 1
-            }
-        };
-        let name = function.text("name").filter(|name| !name.is_empty());
-        let arguments = match function.get("arguments") {
-            // A few servers give the arguments as an object and not as its text.
-            Some(raw) if raw.get().starts_with('{') => raw.get().to_owned(),
-            Some(raw) => Node::new(raw, path).string()?,
-            None => String::new(),
-        };
-        let is_new = self.calls.get(position).is_some_and(|call| call.block.is_none());
-        if let (true, Some(name)) = (is_new, name) {
-            self.begin_call(position, name, events);
         }
-        let Some(call) = self.calls.get_mut(position) else { return Ok(()) };
-        match call.block {
-            _ if arguments.is_empty() => {}
-            // What comes behind a whole value can only be white space.
-            Some(_) if call.closed => {}
-            Some(block) => {
-                call.scan.push(&arguments);
-                let delta = Delta::Arguments(arguments);
-                events.push(StreamEvent::Delta { choice: self.index, block, delta });
-            }
-            None if call.early.len() + arguments.len() > MAX_EVENT_BYTES => {
-                return Err(path.fault("a tool call without a name"));
-            }
-            None => call.early.push_str(&arguments),
+        let plain = fields.text("reasoning_content").or_else(|| fields.text("reasoning"));
+        if let Some(text) = plain.filter(|text| !text.is_empty() && !is_said) {
+            let block = match &self.open {
+                Some(Open { kind: OpenKind::Reasoning(..), block }) => *block,
+                _ => self.open(OpenKind::Reasoning(EntryKey::default(), false), None, events),
+            };
+            self.blocks.delta(block, Delta::Thinking(text), events);
         }
         Ok(())
     }
 
-    /// The call that a piece belongs to. A piece with an id of its own is a new call even under a used index: some
-    /// servers give every call the index 0. A piece without an index goes on with the last call.
-    fn find_call(&self, index: Option<u64>, id: Option<&str>) -> Option<usize> {
-        let by_index = match index {
-            Some(_) => self.calls.iter().rposition(|call| call.index == index),
-            None if id.is_none() => self.calls.len().checked_sub(1),
-            None => None,
+    fn entry(&mut self, entry: details::Entry, events: &mut Vec<StreamEvent>) {
+        let goes_on = match &self.open {
+            Some(Open { kind: OpenKind::Reasoning(key, is_sealed), block }) => {
+                key.goes_on(&entry, *is_sealed).then_some(*block)
+            }
+            _ => None,
         };
-        match id {
-            Some(id) => by_index
-                .filter(|position| self.calls.get(*position).is_some_and(|call| call.id == id))
-                .or_else(|| self.calls.iter().rposition(|call| call.id == id && index.is_none())),
-            None => by_index,
+        let block = goes_on.unwrap_or_else(|| {
+            let item = entry.key.item();
+            self.open(OpenKind::Reasoning(entry.key.clone(), false), item, events)
+        });
+        if !entry.summary.is_empty() {
+            self.blocks.delta(block, Delta::Summary(entry.summary), events);
+        }
+        if !entry.text.is_empty() {
+            self.blocks.delta(block, Delta::Thinking(entry.text), events);
+        }
+        if let Some(seal) = entry.seal {
+            self.blocks.delta(block, Delta::Seal(seal), events);
+            if let Some(Open { kind: OpenKind::Reasoning(_, is_sealed), .. }) = &mut self.open {
+                *is_sealed = true;
+            }
         }
     }
 
-    fn begin_call(&mut self, position: usize, name: String, events: &mut Vec<StreamEvent>) {
-        let Some(id) = self.calls.get(position).map(|call| call.id.clone()) else { return };
-        let block = self.open_block(BlockKind::ToolCall { id, name }, events);
-        let Some(call) = self.calls.get_mut(position) else { return };
-        call.block = Some(block);
-        let early = std::mem::take(&mut call.early);
-        if !early.is_empty() {
-            call.scan.push(&early);
-            let delta = Delta::Arguments(early);
-            events.push(StreamEvent::Delta { choice: self.index, block, delta });
+    fn text(&mut self, kind: &OpenKind, text: Option<String>, events: &mut Vec<StreamEvent>) {
+        let Some(text) = text.filter(|text| !text.is_empty()) else { return };
+        let block = self.block_of(kind, events);
+        self.blocks.delta(block, Delta::Text(text), events);
+    }
+
+    fn audio(&mut self, fields: &Fields<'_>, events: &mut Vec<StreamEvent>) {
+        if fields.0.is_empty() {
+            return;
+        }
+        let block = match &self.open {
+            Some(Open { kind: OpenKind::Audio, block }) => *block,
+            _ => {
+                let kind = BlockKind::Audio { id: fields.text("id") };
+                self.close_open(events);
+                let block = self.blocks.open(kind, None, events);
+                self.open = Some(Open { kind: OpenKind::Audio, block });
+                block
+            }
+        };
+        let data = fields.text("data").map(Delta::Audio);
+        let transcript = fields.text("transcript").map(Delta::Transcript);
+        let expires = fields.count("expires_at").map(Delta::Expires);
+        for delta in [data, transcript, expires].into_iter().flatten() {
+            self.blocks.delta(block, delta, events);
         }
     }
 
-    fn open_block(&mut self, kind: BlockKind, events: &mut Vec<StreamEvent>) -> u64 {
-        let block = self.blocks;
-        self.blocks += 1;
-        events.push(StreamEvent::BlockStart { choice: self.index, block, kind });
+    fn logprobs(&mut self, fields: &Fields<'_>, events: &mut Vec<StreamEvent>) {
+        for (kind, name) in [(OpenKind::Text, "content"), (OpenKind::Refusal, "refusal")] {
+            let list = logprob_list(fields, name);
+            if !list.is_empty() {
+                let block = self.block_of(&kind, events);
+                self.blocks.delta(block, Delta::Logprobs(list), events);
+            }
+        }
+    }
+
+    /// The block of that kind: the open one, or a new one.
+    fn block_of(&mut self, kind: &OpenKind, events: &mut Vec<StreamEvent>) -> u64 {
+        match &self.open {
+            Some(open) if open.kind == *kind => open.block,
+            _ => self.open(kind.clone(), None, events),
+        }
+    }
+
+    fn open(&mut self, kind: OpenKind, item: Option<String>, events: &mut Vec<StreamEvent>) -> u64 {
+        self.close_open(events);
+        self.calls.close(&self.blocks, false, events);
+        let on_wire = match &kind {
+            OpenKind::Text => BlockKind::Text,
+            OpenKind::Refusal => BlockKind::Refusal,
+            OpenKind::Audio => BlockKind::Audio { id: None },
+            OpenKind::Reasoning(..) => BlockKind::Reasoning,
+        };
+        let block = self.blocks.open(on_wire, item, events);
+        self.open = Some(Open { kind, block });
         block
     }
 
-    fn close_text(&mut self, events: &mut Vec<StreamEvent>) {
-        if let Some((_, block)) = self.open.take() {
-            events.push(StreamEvent::BlockStop { choice: self.index, block });
-        }
-    }
-
-    /// Closes the calls that are whole, or all of them.
-    fn close_calls(&mut self, all: bool, events: &mut Vec<StreamEvent>) {
-        for call in self.calls.iter_mut().filter(|call| !call.closed) {
-            let Some(block) = call.block else { continue };
-            if all || call.scan.is_whole() {
-                call.closed = true;
-                events.push(StreamEvent::BlockStop { choice: self.index, block });
-            }
+    fn close_open(&mut self, events: &mut Vec<StreamEvent>) {
+        if let Some(open) = self.open.take() {
+            self.blocks.close(open.block, events);
         }
     }
 
     fn close_all(&mut self, events: &mut Vec<StreamEvent>) {
-        self.close_text(events);
-        for position in 0..self.calls.len() {
-            // A call that never got a name is still a call that the model made.
-            if self.calls.get(position).is_some_and(|call| call.block.is_none()) {
-                self.begin_call(position, String::new(), events);
-            }
-        }
-        self.close_calls(true, events);
+        self.close_open(events);
+        self.calls.begin_nameless(&mut self.blocks, events);
+        self.calls.close(&self.blocks, true, events);
     }
 
     fn finish(&mut self, word: &str, events: &mut Vec<StreamEvent>) {
@@ -369,7 +349,7 @@ impl ChoiceState {
             FinishReason::Stop if !self.calls.is_empty() => FinishReason::ToolCalls,
             reason => reason,
         };
-        events.push(StreamEvent::Finish { choice: self.index, reason });
+        events.push(StreamEvent::Finish { choice: self.blocks.choice, reason });
     }
 }
 
@@ -379,40 +359,4 @@ fn content(node: Node<'_, '_>) -> Result<String, Fault> {
         return node.string();
     }
     Ok(node.objects()?.iter().filter_map(|part| part.text("text")).collect())
-}
-
-/// Tells whether pieces of JSON text make a whole value, without keeping them.
-#[derive(Debug, Default)]
-struct JsonScan {
-    depth: u32,
-    begun: bool,
-    in_string: bool,
-    escaped: bool,
-}
-
-impl JsonScan {
-    fn push(&mut self, text: &str) {
-        for byte in text.bytes() {
-            match byte {
-                _ if self.escaped => self.escaped = false,
-                b'\\' if self.in_string => self.escaped = true,
-                b'"' => self.in_string = !self.in_string,
-                _ if self.in_string => {}
-                b'{' | b'[' => self.depth = self.depth.saturating_add(1),
-                b'}' | b']' => self.depth = self.depth.saturating_sub(1),
-                b' ' | b'\t' | b'\r' | b'\n' => continue,
-                _ => {}
-            }
-            self.begun = true;
-        }
-    }
-
-    fn is_whole(&self) -> bool {
-        self.begun && self.depth == 0 && !self.in_string
-    }
-}
-
-/// What usage an event carries; for the tap.
-pub(super) fn usage_of(fields: &Fields<'_>) -> Option<Usage> {
-    fields.object("usage").map(|usage| read_usage(&usage))
 }

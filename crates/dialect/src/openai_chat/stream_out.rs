@@ -1,20 +1,25 @@
 //! Writing a stream: <https://platform.openai.com/docs/api-reference/chat-streaming>.
 
-use super::{errors, response::NO_ID, word_for_client, write_usage};
-use crate::chat::FinishReason;
-use crate::dialect::{StreamEncoder, StreamOptions};
+use super::details::Head;
+use super::message_out::kind_words;
+use super::{response, word_for_client, write_usage};
+use crate::chat::{Annotation, CallKind, FinishReason, SealKind};
+use crate::dialect::{DialectId, StreamEncoder, StreamOptions};
 use crate::event::{BlockKind, Delta, StreamEvent};
 use crate::json::Writer;
-use crate::loss::Loss;
-use crate::sse;
+use crate::loss::{Loss, Reason};
+use crate::names::Site;
 use crate::usage::Usage;
+use crate::{openai_errors, sse};
 
 #[derive(Debug)]
 pub(super) struct Encoder {
     options: StreamOptions,
+    source: Option<DialectId>,
     id: String,
     model: String,
     created: u64,
+    service_tier: Option<String>,
     usage: Option<Usage>,
     choices: Vec<ChoiceState>,
     failed: bool,
@@ -24,19 +29,43 @@ pub(super) struct Encoder {
 #[derive(Debug, Default)]
 struct ChoiceState {
     index: u64,
-    /// Blocks that are calls: their number, and whether arguments have come. Their position is the call's index.
-    calls: Vec<(u64, bool)>,
+    /// Blocks that are calls. Their position is the call's index.
+    calls: Vec<Call>,
     /// The block of refusal that is open.
     refusal: Option<u64>,
+    thinking: Thinking,
+    /// Characters of text that stand before the open block of text, and in it.
+    text_before: u64,
+    text_in: u64,
+    /// What the open block of text rests on; some providers say it before they say the text.
+    annotations: Vec<Annotation>,
+}
+
+#[derive(Debug)]
+struct Call {
+    block: u64,
+    kind: CallKind,
+    has_arguments: bool,
+}
+
+/// The block of thinking that is open.
+#[derive(Debug, Default)]
+struct Thinking {
+    item: Option<String>,
+    /// Another summary begins: a blank line sets it off from the last one.
+    between: bool,
+    has_summary: bool,
 }
 
 impl Encoder {
     pub(super) fn new(options: StreamOptions) -> Self {
         Self {
             options,
-            id: NO_ID.to_owned(),
+            source: None,
+            id: response::NO_ID.to_owned(),
             model: String::new(),
             created: 0,
+            service_tier: None,
             usage: None,
             choices: Vec::new(),
             failed: false,
@@ -51,7 +80,8 @@ impl StreamEncoder for Encoder {
             return;
         }
         match event {
-            StreamEvent::Start { id, model, created, usage } => {
+            StreamEvent::Start { source, id, model, created, usage } => {
+                self.source = Some(*source);
                 if !id.is_empty() {
                     id.clone_into(&mut self.id);
                 }
@@ -60,24 +90,21 @@ impl StreamEncoder for Encoder {
                 self.usage = *usage;
                 self.choice(0, out);
             }
-            StreamEvent::BlockStart { choice, block, kind } => self.start(*choice, *block, kind, out, loss),
-            StreamEvent::Delta { choice, block, delta } => self.delta(*choice, *block, delta, out, loss),
-            StreamEvent::BlockStop { choice, block } => {
-                let position = self.choice(*choice, out);
-                if let Some((call, false)) = self.call(position, *block) {
-                    // Clients parse the arguments of every call, and nothing is not JSON.
-                    self.arguments(*choice, call, "{}", out);
-                }
+            StreamEvent::BlockStart { choice, block, kind, item } => {
+                self.start(*choice, *block, kind, item.as_ref(), out, loss);
             }
+            StreamEvent::Delta { choice, block, delta } => self.delta(*choice, *block, delta, out, loss),
+            StreamEvent::BlockStop { choice, block } => self.stop(*choice, *block, out),
             StreamEvent::Finish { choice, reason } => {
                 self.choice(*choice, out);
                 self.finish_choice(*choice, reason, out, loss);
             }
+            StreamEvent::ServiceTier(tier) => self.service_tier = Some(tier.clone()),
             StreamEvent::Usage(usage) => self.usage = Some(*usage),
-            StreamEvent::Lost(field) => loss.add(field.as_str()),
+            StreamEvent::Lost(field) => loss.add(field.as_str(), Reason::NoPlace),
             StreamEvent::Error(error) => {
                 self.failed = true;
-                sse::write_event(out, None, |out| errors::write(error, out));
+                sse::write_event(out, None, |out| openai_errors::write(error, out));
             }
             StreamEvent::End => self.end(out),
         }
@@ -93,97 +120,209 @@ impl StreamEncoder for Encoder {
 }
 
 impl Encoder {
-    /// Position of a choice. One that is new begins with the role: SDKs wait for it.
-    fn choice(&mut self, index: u64, out: &mut Vec<u8>) -> usize {
-        if let Some(position) = self.choices.iter().position(|choice| choice.index == index) {
-            return position;
-        }
-        self.choices.push(ChoiceState { index, ..ChoiceState::default() });
-        self.write_delta(index, out, |out| {
-            out.text_field("role", "assistant");
-            out.text_field("content", "");
+    fn site(&self) -> Site {
+        Site { source: self.source, is_answer: true }
+    }
+
+    /// A choice. One that is new begins with the role: SDKs wait for it.
+    fn choice(&mut self, index: u64, out: &mut Vec<u8>) -> &mut ChoiceState {
+        let known = self.choices.iter().position(|choice| choice.index == index);
+        let position = known.unwrap_or_else(|| {
+            self.choices.push(ChoiceState { index, ..ChoiceState::default() });
+            self.write_delta(index, out, |out| {
+                out.text_field("role", "assistant");
+                out.text_field("content", "");
+            });
+            self.choices.len() - 1
         });
-        self.choices.len() - 1
+        &mut self.choices[position]
     }
 
-    /// Index of the call that a block is, and whether arguments have come.
-    fn call(&mut self, position: usize, block: u64) -> Option<(u64, bool)> {
-        let calls = &self.choices.get(position)?.calls;
-        let index = calls.iter().position(|(of, _)| *of == block)?;
-        calls.get(index).map(|(_, has_arguments)| (index as u64, *has_arguments))
-    }
-
-    fn start(&mut self, choice: u64, block: u64, kind: &BlockKind, out: &mut Vec<u8>, loss: &mut Loss) {
-        let position = self.choice(choice, out);
+    fn start(
+        &mut self,
+        choice: u64,
+        block: u64,
+        kind: &BlockKind,
+        item: Option<&String>,
+        out: &mut Vec<u8>,
+        loss: &mut Loss,
+    ) {
+        let site = self.site();
+        let state = self.choice(choice, out);
         match kind {
-            BlockKind::Text | BlockKind::Thinking => {}
-            BlockKind::Refusal => {
-                if let Some(state) = self.choices.get_mut(position) {
-                    state.refusal = Some(block);
+            BlockKind::Text => state.text_before += std::mem::take(&mut state.text_in),
+            BlockKind::Refusal => state.refusal = Some(block),
+            BlockKind::Reasoning => {
+                state.thinking = Thinking { item: item.cloned(), ..Thinking::default() };
+            }
+            BlockKind::Audio { id } => {
+                if let Some(id) = id {
+                    self.write_audio(choice, out, |out| out.text_field("id", id));
                 }
             }
-            BlockKind::RedactedThinking(_) => loss.add("content[].redacted_thinking"),
-            BlockKind::ToolCall { id, name } => {
-                let Some(state) = self.choices.get_mut(position) else { return };
+            BlockKind::Other { kind, .. } => loss.add(site.other(kind), Reason::NoPlace),
+            BlockKind::ToolCall { id, name, kind } => {
                 let index = state.calls.len() as u64;
-                state.calls.push((block, false));
-                self.write_delta(choice, out, |out| {
-                    out.key("tool_calls").list(|out| {
-                        out.object(|out| {
-                            out.key("index").count(index);
-                            out.text_field("id", id);
-                            out.text_field("type", "function");
-                            out.key("function").object(|out| {
-                                out.text_field("name", name);
-                                out.text_field("arguments", "");
-                            });
-                        });
+                state.calls.push(Call { block, kind: *kind, has_arguments: false });
+                let (body, text) = kind_words(*kind);
+                self.write_call(choice, index, out, |out| {
+                    out.text_field("id", id);
+                    out.text_field("type", body);
+                    out.key(body).object(|out| {
+                        out.text_field("name", name);
+                        out.text_field(text, "");
                     });
                 });
             }
         }
     }
 
-    fn delta(&mut self, choice: u64, block: u64, delta: &Delta, out: &mut Vec<u8>, loss: &mut Loss) {
-        let position = self.choice(choice, out);
-        match delta {
-            Delta::Text(text) => {
-                let is_refusal =
-                    self.choices.get(position).is_some_and(|choice| choice.refusal == Some(block));
-                let name = if is_refusal { "refusal" } else { "content" };
-                self.write_delta(choice, out, |out| out.text_field(name, text));
-            }
-            Delta::Thinking(text) => {
-                self.write_delta(choice, out, |out| out.text_field("reasoning_content", text));
-            }
-            Delta::Signature(_) => loss.add("content[].signature"),
-            Delta::Arguments(text) => {
-                let Some((index, _)) = self.call(position, block) else { return };
-                self.arguments(choice, index, text, out);
-                let calls = self.choices.get_mut(position).map(|choice| choice.calls.iter_mut());
-                if let Some((_, has_arguments)) =
-                    calls.and_then(|mut calls| calls.find(|(of, _)| *of == block))
-                {
-                    *has_arguments = true;
-                }
-            }
+    fn stop(&mut self, choice: u64, block: u64, out: &mut Vec<u8>) {
+        let state = self.choice(choice, out);
+        let (before, length) = (state.text_before, state.text_in);
+        for annotation in std::mem::take(&mut state.annotations) {
+            let Some(json) = response::annotation_of_length(&annotation, length, before) else { continue };
+            self.write_delta(choice, out, |out| out.key("annotations").list(|out| out.raw(json.get())));
+        }
+        let calls = &self.choice(choice, out).calls;
+        let Some(index) = calls.iter().position(|call| call.block == block) else { return };
+        let is_bare =
+            calls.get(index).is_some_and(|call| !call.has_arguments && call.kind == CallKind::Function);
+        if is_bare {
+            // Clients parse the arguments of every call, and nothing is not JSON.
+            self.write_call(choice, index as u64, out, |out| {
+                out.key("function").object(|out| out.text_field("arguments", "{}"));
+            });
         }
     }
 
-    fn arguments(&self, choice: u64, index: u64, text: &str, out: &mut Vec<u8>) {
+    fn delta(&mut self, choice: u64, block: u64, delta: &Delta, out: &mut Vec<u8>, loss: &mut Loss) {
+        let site = self.site();
+        let state = self.choice(choice, out);
+        match delta {
+            Delta::Text(text) => {
+                let is_refusal = state.refusal == Some(block);
+                let name = if is_refusal { "refusal" } else { "content" };
+                state.text_in += text.chars().count() as u64;
+                self.write_delta(choice, out, |out| out.text_field(name, text));
+            }
+            Delta::Thinking(text) => self.thinking(choice, block, ("text", text), out),
+            Delta::SummaryStart => state.thinking.between = state.thinking.has_summary,
+            Delta::Summary(text) => {
+                state.thinking.has_summary = true;
+                if std::mem::take(&mut state.thinking.between) {
+                    self.thinking(choice, block, ("summary", "\n\n"), out);
+                }
+                self.thinking(choice, block, ("summary", text), out);
+            }
+            Delta::Seal(seal) => {
+                let item = state.thinking.item.clone();
+                self.write_detail(choice, block, item.as_deref(), seal.family.word(), out, |head, out| {
+                    match seal.kind {
+                        SealKind::Signature => head.write("text", None, Some(&seal.data), out),
+                        SealKind::Encrypted => head.write("encrypted", Some(("data", &seal.data)), None, out),
+                    }
+                });
+            }
+            Delta::Arguments(text) => {
+                let Some(index) = state.calls.iter().position(|call| call.block == block) else { return };
+                let Some(call) = state.calls.get_mut(index) else { return };
+                call.has_arguments = true;
+                let (body, name) = kind_words(call.kind);
+                self.write_call(choice, index as u64, out, |out| {
+                    out.key(body).object(|out| out.text_field(name, text));
+                });
+            }
+            Delta::Annotation(annotation) if site.source == Some(DialectId::OpenAiChat) => {
+                self.write_delta(choice, out, |out| {
+                    out.key("annotations").list(|out| out.raw(annotation.json.get()));
+                });
+            }
+            Delta::Annotation(annotation) if annotation.url.is_some() => {
+                state.annotations.push(annotation.clone());
+            }
+            Delta::Annotation(_) => loss.add(site.part("annotations"), Reason::NoPlace),
+            Delta::Logprobs(list) => {
+                let name = if state.refusal == Some(block) { "refusal" } else { "content" };
+                self.write_choice(choice, out, |out| {
+                    out.key("delta").object(|_| {});
+                    out.key("logprobs").object(|out| {
+                        out.key(name).list(|out| list.iter().for_each(|json| out.raw(json.get())));
+                    });
+                    out.key("finish_reason").null();
+                });
+            }
+            Delta::Audio(data) => self.write_audio(choice, out, |out| out.text_field("data", data)),
+            Delta::Transcript(text) => {
+                self.write_audio(choice, out, |out| out.text_field("transcript", text));
+            }
+            Delta::Expires(at) => self.write_audio(choice, out, |out| out.key("expires_at").count(*at)),
+        }
+    }
+
+    /// A piece of thinking, for clients that know the plain text and for those that know the list. The plain text of
+    /// another server of this dialect, which has no seal, is not said twice.
+    fn thinking(&self, choice: u64, block: u64, (kind, text): (&str, &str), out: &mut Vec<u8>) {
+        let item = self
+            .choices
+            .iter()
+            .find(|state| state.index == choice)
+            .and_then(|state| state.thinking.item.as_deref());
+        let is_listed = kind == "summary" || item.is_some() || self.source != Some(DialectId::OpenAiChat);
+        self.write_delta(choice, out, |out| {
+            out.text_field("reasoning_content", text);
+            if is_listed {
+                let format = self.family_word();
+                out.key("reasoning_details").list(|out| {
+                    Head { index: block, id: item, format }.write(kind, Some((kind, text)), None, out);
+                });
+            }
+        });
+    }
+
+    /// Whose thinking it is, before a seal says so.
+    fn family_word(&self) -> &'static str {
+        match self.source {
+            Some(DialectId::AnthropicMessages) => "anthropic-claude-v1",
+            Some(DialectId::OpenAiChat) | None => "unknown",
+        }
+    }
+
+    fn write_detail(
+        &self,
+        choice: u64,
+        block: u64,
+        item: Option<&str>,
+        format: &str,
+        out: &mut Vec<u8>,
+        write: impl FnOnce(Head<'_>, &mut Writer<'_>),
+    ) {
+        self.write_delta(choice, out, |out| {
+            out.key("reasoning_details").list(|out| write(Head { index: block, id: item, format }, out));
+        });
+    }
+
+    fn write_call(&self, choice: u64, index: u64, out: &mut Vec<u8>, write: impl FnOnce(&mut Writer<'_>)) {
         self.write_delta(choice, out, |out| {
             out.key("tool_calls").list(|out| {
                 out.object(|out| {
                     out.key("index").count(index);
-                    out.key("function").object(|out| out.text_field("arguments", text));
+                    write(out);
                 });
             });
         });
     }
 
+    fn write_audio(&self, choice: u64, out: &mut Vec<u8>, write: impl FnOnce(&mut Writer<'_>)) {
+        self.write_delta(choice, out, |out| out.key("audio").object(write));
+    }
+
     fn finish_choice(&self, choice: u64, reason: &FinishReason, out: &mut Vec<u8>, loss: &mut Loss) {
-        let word = word_for_client(reason, None, loss);
-        self.write_choice(choice, Some(&word), out, |_| {});
+        let word = word_for_client(reason, self.source, loss);
+        self.write_choice(choice, out, |out| {
+            out.key("delta").object(|_| {});
+            out.text_field("finish_reason", &word);
+        });
     }
 
     fn end(&mut self, out: &mut Vec<u8>) {
@@ -195,6 +334,7 @@ impl Encoder {
                 self.head(out);
                 out.key("choices").list(|_| {});
                 write_usage(usage, out);
+                out.optional_text("service_tier", self.service_tier.as_deref());
             });
         }
     }
@@ -207,26 +347,19 @@ impl Encoder {
     }
 
     fn write_delta(&self, choice: u64, out: &mut Vec<u8>, write: impl FnOnce(&mut Writer<'_>)) {
-        self.write_choice(choice, None, out, write);
+        self.write_choice(choice, out, |out| {
+            out.key("delta").object(write);
+            out.key("finish_reason").null();
+        });
     }
 
-    fn write_choice(
-        &self,
-        choice: u64,
-        finish: Option<&str>,
-        out: &mut Vec<u8>,
-        write: impl FnOnce(&mut Writer<'_>),
-    ) {
+    fn write_choice(&self, choice: u64, out: &mut Vec<u8>, write: impl FnOnce(&mut Writer<'_>)) {
         sse::write_event(out, None, |out| {
             self.head(out);
             out.key("choices").list(|out| {
                 out.object(|out| {
                     out.key("index").count(choice);
-                    out.key("delta").object(write);
-                    match finish {
-                        Some(word) => out.text_field("finish_reason", word),
-                        None => out.key("finish_reason").null(),
-                    }
+                    write(out);
                 });
             });
         });

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use waypost_dialect::DialectId;
 use waypost_dialect::dialect::StreamOptions;
-use waypost_dialect::loss::Loss;
+use waypost_dialect::loss::{Loss, Reason};
 use waypost_dialect::provider::Quirks;
 
 pub(crate) const DIALECTS: [DialectId; 2] = [DialectId::OpenAiChat, DialectId::AnthropicMessages];
@@ -53,7 +53,11 @@ fn pretty(body: &[u8]) -> String {
 }
 
 fn lost(loss: &Loss) -> String {
-    if loss.is_empty() { "nothing lost".to_owned() } else { format!("lost: {loss}") }
+    let named = |(path, reason): (&str, Reason)| format!("{path} ({})", reason.word());
+    match loss.entries().map(named).collect::<Vec<_>>() {
+        fields if fields.is_empty() => "nothing lost".to_owned(),
+        fields => format!("lost: {}", fields.join(", ")),
+    }
 }
 
 #[test]

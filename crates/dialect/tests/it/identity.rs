@@ -12,7 +12,7 @@ use super::golden::{DIALECTS, cases, file};
 
 fn again(dialect: DialectId, request: &ChatRequest) -> ChatRequest {
     let mut loss = Loss::default();
-    let quirks = Quirks { max_completion_tokens: true, ..Quirks::default() };
+    let quirks = Quirks { max_completion_tokens: true, reasoning_details: true, ..Quirks::default() };
     let body = dialect.codec().encode_request(request, quirks, &mut loss).unwrap();
     dialect.codec().decode_request(&body).unwrap()
 }
@@ -57,8 +57,12 @@ fn quirks_are_obeyed() {
     assert_eq!(plain["max_tokens"], 5);
     assert_eq!(plain["messages"][0]["role"], "developer");
     assert_eq!(plain["stream_options"]["include_usage"], true);
-    let quirky =
-        write(Quirks { max_completion_tokens: true, no_stream_options: true, no_developer_role: true });
+    let quirky = write(Quirks {
+        max_completion_tokens: true,
+        no_stream_options: true,
+        no_developer_role: true,
+        ..Quirks::default()
+    });
     assert_eq!(quirky["max_completion_tokens"], 5);
     assert_eq!(quirky["messages"][0]["role"], "system");
     assert!(quirky.get("max_tokens").is_none() && quirky.get("stream_options").is_none());

@@ -82,7 +82,7 @@ fn a_refusal_is_written_as_one() {
     let stream = b"data: {\"choices\":[{\"delta\":{\"refusal\":\"No.\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
     let events = read(OpenAiChat, &[stream]).0;
     let back = read(OpenAiChat, &[&written(OpenAiChat, &events)]).0;
-    let parts = |events: &[StreamEvent]| fold(OpenAiChat, events).unwrap().choices.remove(0).parts;
+    let parts = |events: &[StreamEvent]| fold(events).unwrap().choices.remove(0).parts;
     assert_eq!(parts(&back), parts(&events));
     assert_eq!(parts(&back), [Content::Refusal("No.".into()).into()]);
 }
@@ -317,7 +317,7 @@ proptest! {
         prop_assert_eq!(&read(OpenAiChat, &chunks), &whole);
         prop_assert_eq!(tapped(OpenAiChat, &chunks), whole.2);
         let expected = plain(OpenAiChat, &answer.chat_plain());
-        let mut folded = fold(OpenAiChat, &whole.0).unwrap();
+        let mut folded = fold(&whole.0).unwrap();
         if folded.choices.is_empty() {
             folded.choices = expected.choices.clone();
         }
@@ -331,7 +331,7 @@ proptest! {
         let chunks = split(stream.as_bytes(), &cuts);
         prop_assert_eq!(&read(AnthropicMessages, &chunks), &whole);
         prop_assert_eq!(tapped(AnthropicMessages, &chunks), whole.2);
-        prop_assert_eq!(fold(AnthropicMessages, &whole.0).unwrap(), plain(AnthropicMessages, &answer.messages_plain()));
+        prop_assert_eq!(fold(&whole.0).unwrap(), plain(AnthropicMessages, &answer.messages_plain()));
     }
 
     /// Written by an encoder and read again, a stream says the same; so clients see what providers said.
@@ -340,17 +340,17 @@ proptest! {
         let events = read(AnthropicMessages, &[answer.messages_stream().as_bytes()]).0;
         let back = read(AnthropicMessages, &[&written(AnthropicMessages, &events)]);
         prop_assert_eq!(&back.1, &Ok(()));
-        prop_assert_eq!(fold(AnthropicMessages, &back.0), fold(AnthropicMessages, &events));
+        prop_assert_eq!(fold(&back.0), fold(&events));
 
         let events = read(OpenAiChat, &[answer.chat_stream(by_turns).as_bytes()]).0;
         let back = read(OpenAiChat, &[&written(OpenAiChat, &events)]);
         prop_assert_eq!(&back.1, &Ok(()));
-        prop_assert_eq!(fold(OpenAiChat, &back.0), fold(OpenAiChat, &events));
+        prop_assert_eq!(fold(&back.0), fold(&events));
 
         // Through the other dialect: text, calls, counts and the reason are the same.
         let there = read(AnthropicMessages, &[&written(AnthropicMessages, &events)]);
         prop_assert_eq!(&there.1, &Ok(()));
-        let (one, other) = (fold(OpenAiChat, &events).unwrap(), fold(OpenAiChat, &there.0).unwrap());
+        let (one, other) = (fold(&events).unwrap(), fold(&there.0).unwrap());
         prop_assert_eq!(&one.choices[0].parts, &other.choices[0].parts);
         prop_assert_eq!(one.usage, other.usage);
     }
@@ -366,7 +366,7 @@ proptest! {
         for dialect in DIALECTS {
             let (events, ..) = read(dialect, &[stream.as_bytes()]);
             tapped(dialect, &[stream.as_bytes()]);
-            let _ = fold(dialect, &events);
+            let _ = fold(&events);
             for to in DIALECTS {
                 written(to, &events);
             }

@@ -8,6 +8,7 @@ use http::{Method, Request, Response};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use waypost_dialect::DialectId;
+use waypost_dialect::chat::seal;
 use waypost_dialect::error::{ApiError, ErrorKind};
 use waypost_dialect::loss::Loss;
 
@@ -55,7 +56,8 @@ pub(super) async fn attempt(
     reader.plain(response, record).await
 }
 
-/// The body for the provider: the client's own bytes with the model's name spliced in, or a translation.
+/// The body for the provider: the client's own bytes with the model's name spliced in, or a translation. Thinking of
+/// another provider's models, which a client carries along, is left out even where the dialects agree.
 fn outgoing(
     asked: &Asked<'_>,
     dialect: DialectId,
@@ -63,7 +65,7 @@ fn outgoing(
     model: &str,
     record: &mut Record,
 ) -> Result<(Segments, StreamWish), Failure> {
-    if dialect == asked.client {
+    if dialect == asked.client && !seal::is_present(dialect, upstream.quirks, asked.body) {
         return Ok((Segments::new(asked.envelope.splice_model(asked.body, model)), StreamWish::default()));
     }
     let refused = |error: waypost_dialect::error::RequestError| Failure { error: error.into(), go_on: false };

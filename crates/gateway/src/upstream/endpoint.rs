@@ -243,7 +243,7 @@ mod tests {
         dialects: &[DialectId::OpenAiChat],
         auth: AuthScheme::Bearer,
         key_variables: &[],
-        quirks: Quirks { max_completion_tokens: false, no_stream_options: false, no_developer_role: false },
+        quirks: Quirks::NONE,
         base_url_required: false,
     };
 

@@ -1,34 +1,32 @@
-//! Errors: <https://platform.openai.com/docs/guides/error-codes/api-errors>.
+//! Errors of OpenAI's dialects: <https://platform.openai.com/docs/guides/error-codes/api-errors>.
 
 use crate::error::{ApiError, ErrorKind};
 use crate::json::Writer;
 
-pub(super) fn encode(error: &ApiError) -> Vec<u8> {
+pub(crate) fn encode(error: &ApiError) -> Vec<u8> {
     let mut body = Vec::with_capacity(256);
     Writer::new(&mut body).object(|out| write(error, out));
     body
 }
 
 /// The blank lines end an event that the provider may have left half-written.
-pub(super) fn encode_in_stream(error: &ApiError) -> Vec<u8> {
+pub(crate) fn encode_in_stream(error: &ApiError) -> Vec<u8> {
     let mut event = b"\n\n".to_vec();
     crate::sse::write_event(&mut event, None, |out| write(error, out));
     event
 }
 
-pub(super) fn write(error: &ApiError, out: &mut Writer<'_>) {
+pub(crate) fn write(error: &ApiError, out: &mut Writer<'_>) {
     out.key("error").object(|out| {
         out.text_field("message", &error.message);
         out.text_field("type", type_word(error.kind));
-        match &error.param {
-            Some(param) => out.text_field("param", param),
-            None => out.key("param").null(),
-        }
-        match error.code.as_deref().or_else(|| usual_code(error.kind)) {
-            Some(code) => out.text_field("code", code),
-            None => out.key("code").null(),
-        }
+        write_param_and_code(error, out);
     });
+}
+
+pub(crate) fn write_param_and_code(error: &ApiError, out: &mut Writer<'_>) {
+    out.text_or_null("param", error.param.as_deref());
+    out.text_or_null("code", error.code.as_deref().or_else(|| usual_code(error.kind)));
 }
 
 fn type_word(kind: ErrorKind) -> &'static str {

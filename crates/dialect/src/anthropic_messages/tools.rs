@@ -1,0 +1,120 @@
+//! Writing the tools of a request, and the choice among them: <https://platform.claude.com/docs/en/api/messages/create>.
+
+use crate::chat::{ChatRequest, Function, Json, Tool, ToolChoice};
+use crate::json::{Fields, Writer};
+use crate::loss::{Loss, Reason};
+use crate::names;
+
+pub(super) fn write(request: &ChatRequest, same: bool, loss: &mut Loss, out: &mut Writer<'_>) {
+    let kept: Vec<&Tool> = request.tools.iter().filter(|tool| keeps(tool, request, same, loss)).collect();
+    if !kept.is_empty() {
+        out.key("tools").list(|out| {
+            for tool in &kept {
+                match tool {
+                    Tool::Function(function) => write_function(function, request, same, loss, out),
+                    Tool::Other { json, .. } => out.raw(json.get()),
+                    Tool::Custom(_) => {}
+                }
+            }
+        });
+    }
+    // The API refuses a choice among no tools.
+    if kept.is_empty() && !same {
+        if request.tool_choice.is_some() {
+            loss.add("tool_choice", Reason::Refused);
+        }
+        return;
+    }
+    write_choice(request, same, loss, out);
+}
+
+/// Of the tools of a choice among some only those are given at all: nothing else holds the model to them.
+fn keeps(tool: &Tool, request: &ChatRequest, same: bool, loss: &mut Loss) -> bool {
+    match tool {
+        _ if same => return true,
+        Tool::Function(_) => {}
+        Tool::Custom(_) => {
+            loss.add("tools[].custom", Reason::NoPlace);
+            return false;
+        }
+        Tool::Other { kind, .. } => {
+            loss.add(format!("tools[].{kind}"), Reason::NoPlace);
+            return false;
+        }
+    }
+    match &request.tool_choice {
+        Some(ToolChoice::Allowed { tools, .. }) => {
+            loss.add("tool_choice", Reason::Nearest);
+            tools.iter().any(|allowed| allowed.is(tool))
+        }
+        _ => true,
+    }
+}
+
+fn write_choice(request: &ChatRequest, same: bool, loss: &mut Loss, out: &mut Writer<'_>) {
+    let sequential = request.parallel_tool_calls == Some(false);
+    let (kind, name) = match &request.tool_choice {
+        None if sequential => ("auto", None),
+        None => return,
+        Some(ToolChoice::Auto | ToolChoice::Allowed { required: false, .. }) => ("auto", None),
+        Some(ToolChoice::None) => ("none", None),
+        Some(ToolChoice::Required | ToolChoice::Allowed { required: true, .. }) => ("any", None),
+        Some(ToolChoice::Function(name)) => ("tool", Some(name)),
+        Some(ToolChoice::Other(json)) if same => return out.json_field("tool_choice", json),
+        Some(ToolChoice::Custom(_) | ToolChoice::Other(_)) => {
+            return loss.add("tool_choice", Reason::NoPlace);
+        }
+    };
+    out.key("tool_choice").object(|out| {
+        out.text_field("type", kind);
+        out.optional_text("name", name.map(String::as_str));
+        if sequential && kind != "none" {
+            out.key("disable_parallel_tool_use").boolean(true);
+        } else if same && request.parallel_tool_calls.is_some() {
+            out.key("disable_parallel_tool_use").boolean(sequential);
+        }
+    });
+}
+
+fn write_function(
+    function: &Function,
+    request: &ChatRequest,
+    same: bool,
+    loss: &mut Loss,
+    out: &mut Writer<'_>,
+) {
+    out.object(|out| {
+        out.text_field("name", &function.name);
+        out.optional_text("description", function.description.as_deref());
+        out.key("input_schema");
+        write_schema(function.parameters.as_ref(), same, out);
+        match function.strict {
+            Some(strict) if same => out.key("strict").boolean(strict),
+            // Older models refuse the field; without it the schema is a wish.
+            Some(true) => loss.add(names::field(request.source, "strict"), Reason::Refused),
+            _ => {}
+        }
+        out.optional_json("cache_control", function.cache_control.as_ref());
+        if same {
+            function.extra.write_except(&[], out);
+        } else {
+            function.extra.lose("tools[].", loss);
+        }
+    });
+}
+
+/// The API demands a schema, and in it `"type": "object"`; Chat Completions demands neither.
+fn write_schema(schema: Option<&Json>, same: bool, out: &mut Writer<'_>) {
+    let Some(schema) = schema else { return out.raw(r#"{"type":"object","properties":{}}"#) };
+    match Fields::of_body(schema.get().as_bytes()) {
+        Ok(fields) if !same && fields.get("type").is_none() => out.object(|out| {
+            out.text_field("type", "object");
+            for (name, value) in fields.0 {
+                if name != "type" {
+                    out.key(&name).raw(value.get());
+                }
+            }
+        }),
+        _ => out.raw(schema.get()),
+    }
+}

@@ -1,0 +1,114 @@
+//! What a dialect calls what it says: a loss is named in the words of the side that said it.
+
+use crate::dialect::DialectId;
+
+/// A field of a request: ours, in Chat Completions, in Messages, in Responses.
+type Row = (&'static str, &'static str, &'static str, &'static str);
+
+/// Fields whose names differ.
+const FIELDS: &[Row] = &[
+    ("choices", "n", "n", "n"),
+    ("effort", "reasoning_effort", "output_config.effort", "reasoning.effort"),
+    ("format", "response_format", "output_config.format", "text.format"),
+    (
+        "format.description",
+        "response_format.json_schema.description",
+        "output_config.format",
+        "text.format.description",
+    ),
+    ("format.name", "response_format.json_schema.name", "output_config.format", "text.format.name"),
+    ("format.strict", "response_format.json_schema.strict", "output_config.format", "text.format.strict"),
+    ("max_tokens", "max_completion_tokens", "max_tokens", "max_output_tokens"),
+    ("stop", "stop", "stop_sequences", "stop"),
+    ("strict", "tools[].function.strict", "tools[].strict", "tools[].strict"),
+    ("summary", "reasoning_summary", "thinking.display", "reasoning.summary"),
+    ("system", "messages[]", "system[]", "instructions"),
+    ("thinking", "reasoning_effort", "thinking", "reasoning"),
+    ("thinking.budget", "reasoning_effort", "thinking.budget_tokens", "reasoning"),
+    ("user", "user", "metadata.user_id", "user"),
+    ("verbosity", "verbosity", "verbosity", "text.verbosity"),
+];
+
+/// Parts of a message whose names differ, under the message.
+const PARTS: &[Row] = &[
+    ("annotations", "annotations", "content[].citations", "content[].annotations"),
+    ("audio", "content[].input_audio", "content[].audio", "content[].input_audio"),
+    (
+        "cache_control",
+        "content[].cache_control",
+        "content[].cache_control",
+        "content[].prompt_cache_breakpoint",
+    ),
+    ("call", "tool_calls[]", "content[].tool_use", "function_call"),
+    (
+        "call.arguments",
+        "tool_calls[].function.arguments",
+        "content[].tool_use.input",
+        "function_call.arguments",
+    ),
+    ("call.id", "tool_calls[].id", "content[].tool_use.id", "function_call.call_id"),
+    ("custom_call", "tool_calls[].custom", "content[].tool_use", "custom_tool_call"),
+    ("file", "content[].file", "content[].document", "content[].input_file"),
+    ("image", "content[].image_url", "content[].image", "content[].input_image"),
+    ("image.detail", "content[].image_url.detail", "content[].image", "content[].input_image.detail"),
+    ("logprobs", "logprobs", "content[].logprobs", "content[].logprobs"),
+    ("reasoning", "reasoning_content", "content[].thinking", "reasoning"),
+    ("refusal", "refusal", "content[].refusal", "content[].refusal"),
+    ("result", "content", "content[].tool_result", "function_call_output"),
+    ("result.error", "content", "content[].tool_result.is_error", "function_call_output.status"),
+    (
+        "result.image",
+        "content[].image_url",
+        "content[].tool_result.image",
+        "function_call_output.input_image",
+    ),
+    ("seal", "reasoning_details", "content[].signature", "encrypted_content"),
+];
+
+fn word(table: &'static [Row], source: Option<DialectId>, name: &'static str) -> &'static str {
+    let Some((_, chat, messages, _responses)) = table.iter().find(|(key, ..)| *key == name) else {
+        return name;
+    };
+    match source {
+        None | Some(DialectId::OpenAiChat) => chat,
+        Some(DialectId::AnthropicMessages) => messages,
+    }
+}
+
+/// What the source calls a field of its request.
+pub(crate) fn field(source: Option<DialectId>, name: &'static str) -> &'static str {
+    word(FIELDS, source, name)
+}
+
+/// Messages of a request or of an answer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Site {
+    pub(crate) source: Option<DialectId>,
+    pub(crate) is_answer: bool,
+}
+
+impl Site {
+    /// What stands before the name of a field of a message.
+    pub(crate) fn message(self) -> &'static str {
+        match (self.source, self.is_answer) {
+            (Some(DialectId::AnthropicMessages), true) => "",
+            (_, true) => "choices[].message.",
+            (_, false) => "messages[].",
+        }
+    }
+
+    /// The path of a kind of part.
+    pub(crate) fn part(self, name: &'static str) -> String {
+        format!("{}{}", self.message(), word(PARTS, self.source, name))
+    }
+
+    /// The path of a kind of part that only the source knows.
+    pub(crate) fn other(self, kind: &str) -> String {
+        format!("{}content[].{kind}", self.message())
+    }
+
+    /// What stands before the name of a field of a part.
+    pub(crate) fn inside_part(self) -> String {
+        format!("{}content[].", self.message())
+    }
+}
