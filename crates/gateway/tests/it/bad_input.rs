@@ -78,7 +78,6 @@ fn a_path_or_method_that_does_not_exist_is_refused() {
     let gateway = Gateway::start();
     for (method, path, status, allow) in [
         ("POST", "/v1/nothing", 404, ""),
-        ("POST", "/v1/messages/count_tokens", 404, ""),
         ("POST", "/", 404, ""),
         ("GET", "/v1/chat/completions/", 404, ""),
         ("GET", CHAT, 405, "POST"),

@@ -43,7 +43,7 @@ fn pages_answer() {
         // Every name that is listed can be asked for.
         assert_eq!(gateway.chat(id, "Hi").status, 200, "{id}");
     }
-    assert_eq!((&models["object"], &models["has_more"]), (&json!("list"), &json!(false)));
+    assert_eq!(models["object"], "list");
     gateway.stop();
 }
 
