@@ -36,7 +36,7 @@ impl Reason {
 }
 
 /// The fields that one translation had to leave out or change, such as `top_k` or `messages[].name`, in the words of
-/// the side that said them. Sent to the client as the header `x-waypost-loss`, counted in metrics, written to the debug
+/// the side that said them. Sent to the client as the header `x-waypost-dropped`, counted in metrics, written to the debug
 /// log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Loss(BTreeMap<String, Reason>);

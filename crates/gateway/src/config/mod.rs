@@ -74,6 +74,8 @@ pub struct Listener {
     pub body_timeout: Duration,
     /// Largest body of a client's request.
     pub max_body_bytes: usize,
+    /// Requests that a translation would take something from are refused.
+    pub strict: bool,
 }
 
 /// One item of the list of models.

@@ -112,6 +112,11 @@ pub(super) struct Listener {
     /// Largest body of a client's request, in bytes or as `32MiB` or `10MB`.
     #[schemars(extend("type" = ["string", "integer"], "default" = defaults::MAX_BODY))]
     pub(super) max_body: Setting<String>,
+    /// What becomes of a request of which a provider's API has no place for a part. `lenient`: the rest is sent, and
+    /// `x-waypost-dropped` names the part. `strict`: it is refused before any provider is called. A request can choose
+    /// by the header `x-waypost-translate`.
+    #[schemars(extend("default" = "lenient"))]
+    pub(super) translate: Setting<Translate>,
     /// Plano's, accepted and not needed: clients may speak any of the supported APIs.
     pub(super) message_format: Setting<Ignored>,
     /// Plano's, ignored: repeated attempts.
@@ -323,6 +328,14 @@ pub(super) enum OnLowConfidence {
     Default,
     Best,
     Escalate,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub(super) enum Translate {
+    Strict,
+    Lenient,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]

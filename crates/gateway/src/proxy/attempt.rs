@@ -42,6 +42,8 @@ pub(super) async fn attempt(
     *request.uri_mut() = address.clone();
     *request.headers_mut() = upstream.headers(asked.headers, asked.client, dialect);
 
+    record.attempts += 1;
+    worker.telemetry.metrics.attempted(&upstream.name);
     let limit = upstream.first_byte_timeout.unwrap_or(worker.listener.first_byte_timeout);
     let response = match tokio::time::timeout(limit, worker.client.send(request)).await {
         Ok(Ok(response)) => response,
@@ -78,6 +80,9 @@ fn outgoing(
     let wish = StreamWish { include_usage: request.include_usage };
     let mut loss = Loss::default();
     let body = dialect.codec().encode_request(&request, upstream.quirks, &mut loss).map_err(refused)?;
+    if asked.strict && !loss.is_empty() {
+        return Err(lossy(upstream, &loss));
+    }
     record.lost(&loss);
     Ok((Segments::whole(body), wish))
 }
@@ -217,6 +222,17 @@ fn not_served(upstream: &Upstream, api: Api) -> Failure {
     };
     let message = format!("provider `{}` has {what}", upstream.provider);
     Failure { error: ApiError::new(ErrorKind::NotFound, message).with_code("unsupported_api"), go_on: true }
+}
+
+/// Another target may speak the client's dialect, or say more.
+fn lossy(upstream: &Upstream, loss: &Loss) -> Failure {
+    let message = format!(
+        "provider `{}` cannot be told {loss}, and this request wants a strict translation; leave it out, ask another \
+         model, or send `x-waypost-translate: lenient`",
+        upstream.provider
+    );
+    let error = ApiError::new(ErrorKind::InvalidRequest, message).with_code("lossy_translation");
+    Failure { error, go_on: true }
 }
 
 fn too_slow(upstream: &Upstream, what: &str, limit: Duration) -> Failure {

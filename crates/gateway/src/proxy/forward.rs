@@ -27,6 +27,8 @@ pub struct Asked<'a> {
     pub headers: &'a HeaderMap,
     /// The client's bytes.
     pub body: &'a Bytes,
+    /// Rather no answer than one to a request that a translation took something from.
+    pub strict: bool,
     /// What was peeked from them.
     pub envelope: &'a Envelope<'a>,
 }
@@ -82,8 +84,6 @@ pub async fn send(
     let mut last = ApiError::new(ErrorKind::Internal, "the decision names no model");
     for (position, target) in targets.iter().enumerate() {
         let Some(upstream) = worker.runtime.upstreams.get(target.entry) else { continue };
-        record.attempts += 1;
-        worker.telemetry.metrics.attempted(&upstream.name);
         record.provider = Some(Arc::clone(&upstream.provider));
         record.entry = Some(Arc::clone(&upstream.name));
         record.model = Some(Arc::clone(&target.model));

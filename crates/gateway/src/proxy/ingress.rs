@@ -3,8 +3,8 @@
 use std::io;
 
 use bytes::{Bytes, BytesMut};
-use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, EXPECT};
+use http::{HeaderMap, HeaderValue};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use waypost_dialect::envelope::{self, Envelope};
@@ -15,6 +15,8 @@ use crate::config::Listener;
 use crate::server::Api;
 use crate::telemetry::CLIENT_CLOSED;
 
+/// The header by which a request chooses.
+const TRANSLATE: &str = "x-waypost-translate";
 /// How much of a refused body is read and thrown away, in bytes.
 const MAX_DISCARDED: usize = 256 * 1024 * 1024;
 
@@ -58,6 +60,22 @@ pub fn peek(api: Api, body: &[u8]) -> Result<Envelope<'_>, ApiError> {
         return Err(ApiError::new(ErrorKind::InvalidRequest, message).with_param("model"));
     }
     Ok(envelope)
+}
+
+/// Whether the client, or else the listener, would rather have no answer than one to a request that lost something.
+///
+/// # Errors
+/// 400: the header says something else.
+pub fn is_strict(headers: &HeaderMap, limits: &Listener) -> Result<bool, ApiError> {
+    match headers.get(TRANSLATE).map(HeaderValue::as_bytes) {
+        None => Ok(limits.strict),
+        Some(b"strict") => Ok(true),
+        Some(b"lenient") => Ok(false),
+        Some(_) => {
+            let message = format!("{TRANSLATE}: expected `strict` or `lenient`");
+            Err(ApiError::new(ErrorKind::InvalidRequest, message).with_param(TRANSLATE))
+        }
+    }
 }
 
 /// Reads what is left of a body that is refused, beside the answer and within limits: a connection that is closed

@@ -84,6 +84,7 @@ async fn serve(
     // Attempt: the decision's targets in order, until one answers.
     let asked = forward::Asked {
         client: endpoint.dialect,
+        strict: ingress::is_strict(&head.headers, &worker.listener)?,
         api,
         headers: &head.headers,
         body: &body,
@@ -114,8 +115,15 @@ fn explain(record: &Record) -> HeaderMap {
     }
     put("x-waypost-route", record.route.as_deref().and_then(visible));
     put("x-waypost-decision", record.method.and_then(|_| visible(&record.decision_text())));
-    put("x-waypost-loss", (!record.loss.is_empty()).then(|| visible(&record.loss.to_string())).flatten());
+    put("x-waypost-dropped", dropped(record).as_deref().and_then(visible));
     headers
+}
+
+/// What a translation could not carry: `top_k=no_place, messages[].name=nearest`.
+fn dropped(record: &Record) -> Option<String> {
+    let fields: Vec<String> =
+        record.loss.entries().map(|(field, reason)| format!("{field}={}", reason.word())).collect();
+    (!fields.is_empty()).then(|| fields.join(", "))
 }
 
 /// A header value of visible ASCII; all else is percent-encoded (RFC 3986), so that a name in any script survives.

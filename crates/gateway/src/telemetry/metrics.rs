@@ -1,6 +1,7 @@
 //! Counters and histograms in the Prometheus text format. Label values come from the configuration, never from
 //! clients, so their number is bounded.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -27,6 +28,13 @@ struct RequestLabels {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ModelLabels {
     model: Arc<str>,
+}
+
+/// Labels of a request that lost something.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LossLabels {
+    model: Arc<str>,
+    reason: &'static str,
 }
 
 /// Labels of a token count.
@@ -62,7 +70,7 @@ pub struct Metrics {
     escalations: Family<EscalationLabels, Counter>,
     tokens: Family<TokenLabels, Counter>,
     attempts: Family<ModelLabels, Counter>,
-    lossy: Family<ModelLabels, Counter>,
+    lossy: Family<LossLabels, Counter>,
     /// Requests being worked on.
     pub in_flight: Gauge<i64, std::sync::atomic::AtomicI64>,
     /// Lines that the request log had no room for.
@@ -131,7 +139,7 @@ impl Metrics {
         registry.register("upstream_attempts", "Calls to providers", self.attempts.clone());
         registry.register(
             "lossy_translations",
-            "Requests of which a field could not be carried",
+            "Requests of which a field could not be carried, by reason",
             self.lossy.clone(),
         );
         registry.register("requests_in_flight", "Requests being worked on", self.in_flight.clone());
@@ -178,8 +186,10 @@ impl Metrics {
         if let Some(first_byte) = record.first_byte {
             self.first_byte.get_or_create(&by_model).observe(first_byte.as_secs_f64());
         }
-        if !record.loss.is_empty() {
-            self.lossy.get_or_create(&by_model).inc();
+        let reasons: BTreeSet<&'static str> =
+            record.loss.entries().map(|(_, reason)| reason.word()).collect();
+        for reason in reasons {
+            self.lossy.get_or_create(&LossLabels { model: Arc::clone(&model), reason }).inc();
         }
         if let Some(usage) = record.usage {
             for (kind, count) in [

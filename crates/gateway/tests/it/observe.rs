@@ -6,7 +6,9 @@ use std::sync::OnceLock;
 use serde_json::{Value, json};
 
 use crate::fake::{Client, END, Fake, STREAM, chunk, gate, good, good_events, json_answer, nobody, write};
-use crate::support::{BOTH, CHAT, CONFIG, Gateway, KEYS, Log, MESSAGES, WAYS, pair, question, request, send};
+use crate::support::{
+    BOTH, CHAT, CONFIG, Gateway, KEYS, Log, MESSAGES, WAYS, error_of, pair, question, request, send,
+};
 
 const POEM: &str = "Write me a short poem about the sea at night";
 
@@ -149,29 +151,37 @@ model_providers:
         body["model"] = "anthropic/m".into();
         gateway.post(CHAT, &body.to_string())
     };
-    assert_eq!(
-        (lost.status, lost.header("x-waypost-loss").contains("seed")),
-        (502, true),
-        "{:?}",
-        lost.headers
+    assert_eq!((lost.status, lost.header("x-waypost-dropped")), (502, "seed=no_place"), "{:?}", lost.headers);
+    // The same as the client would rather not have it.
+    body["model"] = "anthropic/m".into();
+    let strict = |path: &str, body: &Value, word: &str| {
+        let headers = format!("x-waypost-translate: {word}\r\n");
+        send(gateway.address, &[request(path, &headers, &body.to_string()).as_bytes()])
+    };
+    let refused = strict(CHAT, &body, "strict");
+    let (message, _) = error_of(CHAT, &refused.json());
+    assert_eq!(refused.status, 400);
+    assert!(
+        message.starts_with("provider `anthropic` cannot be told seed, and this request wants"),
+        "{message}"
     );
+    assert_eq!(strict(CHAT, &body, "often").status, 400);
     body["model"] = "m".into();
+    // A pool goes on to who can be told.
+    assert_eq!(strict(CHAT, &body, "strict").header("x-waypost-model"), "openai/m");
     let reply = gateway.post(CHAT, &body.to_string());
-    assert_eq!((reply.status, reply.header("x-waypost-loss")), (200, ""));
+    assert_eq!((reply.status, reply.header("x-waypost-dropped")), (200, ""));
     let page = gateway.get("/metrics");
     for line in [
         r#"waypost_upstream_attempts_total{model="anthropic/m"} 2"#,
-        r#"waypost_upstream_attempts_total{model="openai/m"} 1"#,
+        r#"waypost_upstream_attempts_total{model="openai/m"} 2"#,
     ] {
         assert!(page.text().lines().any(|found| found == line), "`{line}` is not in\n{}", page.text());
     }
     let lines = gateway.stop();
-    assert_eq!((&lines[1]["status"], &lines[1]["attempts"]), (&json!(200), &json!(2)));
-    assert!(
-        lines[1]["error"].as_str().unwrap().contains("cannot be reached"),
-        "why it went on: {}",
-        lines[1]
-    );
+    let last = lines.last().unwrap();
+    assert_eq!((&last["status"], &last["attempts"]), (&json!(200), &json!(2)));
+    assert!(last["error"].as_str().unwrap().contains("cannot be reached"), "why it went on: {last}");
 }
 
 /// Everything that any test of this process makes the gateway log.

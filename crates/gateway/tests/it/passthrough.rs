@@ -90,7 +90,7 @@ fn an_answer_keeps_every_byte() {
             format!(
                 "HTTP/1.1 200 OK\r\nContent-Type: application/json; charset=utf-8\r\ncontent-length: {length}\r\n\
                  x-ratelimit-remaining-requests: 7\r\nrequest-id: r1\r\nset-cookie: secret=1\r\nserver: s\r\n\
-                 connection: close, x-hop\r\nx-hop: 1\r\nx-waypost-route: forged\r\nx-waypost-loss: forged\r\n\r\n{body}"
+                 connection: close, x-hop\r\nx-hop: 1\r\nx-waypost-route: forged\r\nx-waypost-dropped: forged\r\n\r\n{body}"
             ),
         );
     });

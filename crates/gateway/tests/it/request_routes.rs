@@ -35,7 +35,7 @@ fn they_decide_and_go_no_further() {
         let done = gateway.post(path, &asked.to_string());
         assert_eq!(done.header("x-waypost-route"), "billing");
         assert_eq!(done.header("x-waypost-model"), "anthropic/claude-sonnet-4-5");
-        assert_eq!(done.header("x-waypost-loss"), "");
+        assert_eq!(done.header("x-waypost-dropped"), "");
         let seen = gateway.last_upstream();
         assert!(!seen.to_string().contains("routing_preferences"), "{seen}");
 

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::super::Listener;
 use super::super::diagnostic::{Place, Problem};
-use super::super::schema::{Listener as Written, ListenerType, Listeners};
+use super::super::schema::{Listener as Written, ListenerType, Listeners, Translate};
 use super::super::setting::{Placed, Setting};
 use super::{Context, defaults, values};
 
@@ -18,6 +18,7 @@ pub(super) fn default_listener() -> Listener {
         idle_timeout: defaults::IDLE_TIMEOUT,
         body_timeout: defaults::BODY_TIMEOUT,
         max_body_bytes: defaults::MAX_BODY_BYTES,
+        strict: false,
     }
 }
 
@@ -103,6 +104,7 @@ fn one(
         idle_timeout: values::duration(context, "idle_timeout", &listener.idle_timeout, base.idle_timeout),
         body_timeout: values::duration(context, "body_timeout", &listener.body_timeout, base.body_timeout),
         max_body_bytes: values::size(context, "max_body", &listener.max_body, base.max_body_bytes),
+        strict: listener.translate.value() == Some(&Translate::Strict),
     };
     (resolved, address.zip(port))
 }
