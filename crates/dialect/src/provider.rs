@@ -43,6 +43,17 @@ impl Quirks {
     };
 }
 
+/// A dialect that a provider serves behind a path of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Elsewhere {
+    /// Which one.
+    pub dialect: DialectId,
+    /// Path before the dialect's own.
+    pub path_prefix: &'static str,
+    /// How the key is sent there.
+    pub auth: AuthScheme,
+}
+
 /// A provider as the data path needs it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Provider {
@@ -58,8 +69,10 @@ pub struct Provider {
     pub base_url: Cow<'static, str>,
     /// Path before the dialect's own (`/v1`, `/openai/v1`, `/api/paas/v4`); a path in the user's `base_url` replaces it.
     pub path_prefix: Cow<'static, str>,
-    /// Native dialects, best first.
+    /// Native dialects behind that path, best first.
     pub dialects: &'static [DialectId],
+    /// Native dialects behind other paths. Not there where the user's `base_url` has a path of its own.
+    pub elsewhere: &'static [Elsewhere],
     /// How the key is sent.
     pub auth: AuthScheme,
     /// Usual environment variables of the key, first one set wins; used when no configuration file exists.

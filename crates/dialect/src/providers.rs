@@ -1,13 +1,13 @@
 //! One row a company: the only file that names one.
 //!
 //! `docs` is the company's own page, `base_url` what it publishes, `key_variables` the usual names of its key. Messages
-//! are listed as native only where they are served from the same prefix as Chat Completions, and for every model
-//! there: a client that speaks Messages is then passed through instead of translated.
+//! are listed as native only where they are served for every model: a client that speaks Messages is then passed
+//! through instead of translated.
 
 use std::borrow::Cow::Borrowed;
 
 use crate::dialect::DialectId;
-use crate::provider::{AuthScheme, Provider, Quirks};
+use crate::provider::{AuthScheme, Elsewhere, Provider, Quirks};
 
 /// The provider of this id or alias.
 #[must_use]
@@ -32,10 +32,18 @@ const OPENAI_COMPATIBLE: Provider = Provider {
     base_url: Borrowed(""),
     path_prefix: Borrowed("/v1"),
     dialects: &[DialectId::OpenAiChat],
+    elsewhere: &[],
     auth: AuthScheme::Bearer,
     key_variables: &[],
     quirks: OTHER_MODELS,
     base_url_required: false,
+};
+
+/// Messages behind `/anthropic`, for all of the company's models.
+const MESSAGES: Elsewhere = Elsewhere {
+    dialect: DialectId::AnthropicMessages,
+    path_prefix: "/anthropic/v1",
+    auth: AuthScheme::Bearer,
 };
 
 /// A server on one's own machine, at the port that it takes by default.
@@ -158,6 +166,7 @@ pub const PROVIDERS: &[Provider] = &[
         base_url: Borrowed("https://api.deepseek.com"),
         path_prefix: Borrowed(""),
         key_variables: &["DEEPSEEK_API_KEY"],
+        elsewhere: &[Elsewhere { auth: AuthScheme::XApiKey, ..MESSAGES }],
         ..OPENAI_COMPATIBLE
     },
     // Has Messages too, but for some of its models only.
@@ -281,6 +290,7 @@ pub const PROVIDERS: &[Provider] = &[
         docs: "https://platform.minimax.io/docs/api-reference/text-openai-api",
         base_url: Borrowed("https://api.minimax.io"),
         key_variables: &["MINIMAX_API_KEY"],
+        elsewhere: &[MESSAGES],
         ..OPENAI_COMPATIBLE
     },
     // Answers 422 to fields that it does not know; its streams end with usage anyway.
@@ -300,6 +310,7 @@ pub const PROVIDERS: &[Provider] = &[
         docs: "https://platform.moonshot.ai/docs/api/chat",
         base_url: Borrowed("https://api.moonshot.ai"),
         key_variables: &["MOONSHOT_API_KEY"],
+        elsewhere: &[MESSAGES],
         ..OPENAI_COMPATIBLE
     },
     Provider {
@@ -542,6 +553,7 @@ pub const PROVIDERS: &[Provider] = &[
         base_url: Borrowed("https://api.z.ai"),
         path_prefix: Borrowed("/api/paas/v4"),
         key_variables: &["ZAI_API_KEY"],
+        elsewhere: &[Elsewhere { path_prefix: "/api/anthropic/v1", ..MESSAGES }],
         ..OPENAI_COMPATIBLE
     },
     Provider {
@@ -552,6 +564,7 @@ pub const PROVIDERS: &[Provider] = &[
         base_url: Borrowed("https://open.bigmodel.cn"),
         path_prefix: Borrowed("/api/paas/v4"),
         key_variables: &["ZHIPU_API_KEY", "ZHIPUAI_API_KEY"],
+        elsewhere: &[Elsewhere { path_prefix: "/api/anthropic/v1", ..MESSAGES }],
         ..OPENAI_COMPATIBLE
     },
 ];

@@ -33,14 +33,14 @@ pub(super) async fn attempt(
     model: &str,
     record: &mut Record,
 ) -> Result<Answer, Failure> {
-    let Some((dialect, address)) = upstream.route(asked.client, asked.api) else {
+    let Some(address) = upstream.route(asked.client, asked.api) else {
         return Err(not_served(upstream, asked.api));
     };
-    let (body, wish) = outgoing(asked, dialect, upstream, model, record)?;
+    let (body, wish) = outgoing(asked, address.dialect, upstream, model, record)?;
     let mut request = Request::new(body);
     *request.method_mut() = Method::POST;
-    *request.uri_mut() = address.clone();
-    *request.headers_mut() = upstream.headers(asked.headers, asked.client, dialect);
+    *request.uri_mut() = address.uri.clone();
+    *request.headers_mut() = upstream.headers(asked.headers, asked.client, address);
 
     record.attempts += 1;
     worker.telemetry.metrics.attempted(&upstream.name);
@@ -51,7 +51,12 @@ pub(super) async fn attempt(
         Err(_elapsed) => return Err(too_slow(upstream, "did not begin to answer", limit)),
     };
     record.first_byte = Some(record.elapsed());
-    let reader = Reader { upstream, dialect, client: asked.client, idle: worker.listener.idle_timeout };
+    let reader = Reader {
+        upstream,
+        dialect: address.dialect,
+        client: asked.client,
+        idle: worker.listener.idle_timeout,
+    };
     if asked.envelope.stream && response.status().is_success() {
         return reader.stream(response, wish);
     }

@@ -24,14 +24,8 @@ pub struct Upstream {
     pub provider: Arc<str>,
     /// The entry's name as metrics and pages show it: `openai/gpt-5.2`, or `openai/*`. Bounded by the configuration.
     pub name: Arc<str>,
-    /// The dialects that the provider speaks, best first.
-    dialects: &'static [DialectId],
-    /// Where each of its APIs is.
-    addresses: Vec<(DialectId, Api, Uri)>,
-    /// How the provider wants a key.
-    auth: AuthScheme,
-    /// The key in its header; `None` for keyless providers and where the client's own key is passed on.
-    key: Option<(HeaderName, HeaderValue)>,
+    /// The provider's APIs, those of the best dialect first.
+    addresses: Vec<Address>,
     /// The client's own key is passed on.
     passthrough_auth: bool,
     /// The operator's own headers, `host` included; they win over everything else.
@@ -40,6 +34,20 @@ pub struct Upstream {
     pub quirks: Quirks,
     /// Longest wait for the response's head; `None`: the listener's own limit holds.
     pub first_byte_timeout: Option<Duration>,
+}
+
+/// One API of a provider.
+#[derive(Debug)]
+pub struct Address {
+    /// The dialect to speak there.
+    pub dialect: DialectId,
+    api: Api,
+    /// Where it is.
+    pub uri: Uri,
+    /// How it wants a key.
+    auth: AuthScheme,
+    /// The key in its header; `None` for keyless providers and where the client's own key is passed on.
+    key: Option<(HeaderName, HeaderValue)>,
 }
 
 /// What the configuration says about an entry's address and credentials.
@@ -69,26 +77,27 @@ impl Upstream {
     pub fn new(settings: Settings<'_>) -> Result<Self, String> {
         let Settings { provider, name, key, passthrough_auth, mut headers, host, first_byte_timeout } =
             settings;
-        let apis = PATHS.iter().filter(|(dialect, ..)| provider.dialects.contains(dialect));
-        let addresses = apis
-            .map(|(dialect, api, path)| Ok((*dialect, *api, address(provider, path)?)))
-            .collect::<Result<Vec<_>, String>>()?;
-        let key = match key {
-            Some(key) if !passthrough_auth => {
-                Some(key_header(provider.auth, key.expose_secret()).ok_or_else(|| {
+        let here =
+            provider.dialects.iter().map(|dialect| (*dialect, provider.path_prefix.as_ref(), provider.auth));
+        let elsewhere = provider.elsewhere.iter().map(|there| (there.dialect, there.path_prefix, there.auth));
+        let mut addresses = Vec::new();
+        for (dialect, prefix, auth) in here.chain(elsewhere) {
+            let key = key.filter(|_| !passthrough_auth).map(|key| {
+                key_header(auth, key.expose_secret()).ok_or_else(|| {
                     format!("the key of `{name}` holds characters that an HTTP header cannot carry")
-                })?)
+                })
+            });
+            let key = key.transpose()?;
+            for (_, api, path) in PATHS.iter().filter(|(of, ..)| *of == dialect) {
+                let uri = uri(provider, &format!("{}{path}", prefix.trim_end_matches('/')))?;
+                addresses.push(Address { dialect, api: *api, uri, auth, key: key.clone() });
             }
-            _ => None,
-        };
+        }
         headers.extend(host.map(|host| (HOST, host)));
         Ok(Self {
             provider: provider.id.as_ref().into(),
             name: name.into(),
-            dialects: provider.dialects,
             addresses,
-            auth: provider.auth,
-            key,
             passthrough_auth,
             headers,
             quirks: provider.quirks,
@@ -96,19 +105,19 @@ impl Upstream {
         })
     }
 
-    /// The dialect to speak for a client of `client`, and the address: the client's own dialect where the provider has
-    /// it; what cannot be translated is asked in no other.
+    /// Where to ask for a client of `client`: in the client's own dialect where the provider has it; what cannot be
+    /// translated is asked in no other.
     #[must_use]
-    pub fn route(&self, client: DialectId, api: Api) -> Option<(DialectId, &Uri)> {
-        let own = self.dialects.contains(&client).then_some(client);
-        let dialect = own.or_else(|| self.dialects.first().copied().filter(|_| api == Api::Conversation))?;
-        let found = self.addresses.iter().find(|(of, kind, _)| *of == dialect && *kind == api);
-        found.map(|(_, _, address)| (dialect, address))
+    pub fn route(&self, client: DialectId, api: Api) -> Option<&Address> {
+        let mut all = self.addresses.iter().filter(|address| address.api == api);
+        let own = all.clone().find(|address| address.dialect == client);
+        own.or_else(|| all.next().filter(|_| api == Api::Conversation))
     }
 
     /// The headers of a request to this provider, from the client's.
     #[must_use]
-    pub fn headers(&self, client: &HeaderMap, client_dialect: DialectId, dialect: DialectId) -> HeaderMap {
+    pub fn headers(&self, client: &HeaderMap, client_dialect: DialectId, address: &Address) -> HeaderMap {
+        let dialect = address.dialect;
         let mut headers = HeaderMap::with_capacity(client.len() + 4);
         for (name, value) in client {
             if is_forwarded(name, client_dialect == dialect) && !is_named_by_connection(client, name) {
@@ -124,11 +133,11 @@ impl Upstream {
         }
         if self.passthrough_auth
             && let Some(key) = client_key(client)
-            && let Some((name, value)) = key_header(self.auth, key)
+            && let Some((name, value)) = key_header(address.auth, key)
         {
             headers.insert(name, value);
         }
-        if let Some((name, value)) = &self.key {
+        if let Some((name, value)) = &address.key {
             headers.insert(name, value.clone());
         }
         for (name, value) in &self.headers {
@@ -147,8 +156,8 @@ const PATHS: &[(DialectId, Api, &str)] = &[
     (DialectId::AnthropicMessages, Api::CountTokens, "/messages/count_tokens"),
 ];
 
-/// `scheme://authority/prefix/path`.
-fn address(provider: &Provider, path: &str) -> Result<Uri, String> {
+/// `scheme://authority/path`.
+fn uri(provider: &Provider, path: &str) -> Result<Uri, String> {
     let base: Uri = provider
         .base_url
         .parse()
@@ -160,10 +169,7 @@ fn address(provider: &Provider, path: &str) -> Result<Uri, String> {
     let host =
         base.authority().cloned().ok_or_else(|| format!("the base URL of `{}` has no host", provider.id))?;
     parts.authority = Some(host);
-    parts.path_and_query = Some(
-        PathAndQuery::try_from(format!("{}{path}", provider.path_prefix.trim_end_matches('/')))
-            .map_err(invalid)?,
-    );
+    parts.path_and_query = Some(PathAndQuery::try_from(path).map_err(invalid)?);
     Uri::from_parts(parts).map_err(|error| format!("the address of `{}` is not valid: {error}", provider.id))
 }
 
@@ -233,6 +239,8 @@ fn is_forwarded(name: &HeaderName, same_dialect: bool) -> bool {
 mod tests {
     use super::*;
 
+    use waypost_dialect::provider::Elsewhere;
+
     const PROVIDER: Provider = Provider {
         id: std::borrow::Cow::Borrowed("openai"),
         aliases: &[],
@@ -241,6 +249,11 @@ mod tests {
         base_url: std::borrow::Cow::Borrowed("https://api.openai.com"),
         path_prefix: std::borrow::Cow::Borrowed("/v1"),
         dialects: &[DialectId::OpenAiChat],
+        elsewhere: &[Elsewhere {
+            dialect: DialectId::AnthropicMessages,
+            path_prefix: "/anthropic/v1",
+            auth: AuthScheme::XApiKey,
+        }],
         auth: AuthScheme::Bearer,
         key_variables: &[],
         quirks: Quirks::NONE,
@@ -279,9 +292,14 @@ mod tests {
         headers
     }
 
+    fn headers(passthrough_auth: bool, dialect: DialectId) -> HeaderMap {
+        let upstream = upstream(passthrough_auth);
+        upstream.headers(&client(), dialect, upstream.route(dialect, Api::Conversation).unwrap())
+    }
+
     #[test]
     fn a_clients_credentials_stay_here() {
-        let headers = upstream(false).headers(&client(), DialectId::OpenAiChat, DialectId::OpenAiChat);
+        let headers = headers(false, DialectId::OpenAiChat);
         let mut seen: Vec<_> =
             headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
         seen.sort_unstable();
@@ -299,17 +317,30 @@ mod tests {
 
     #[test]
     fn with_passthrough_the_clients_key_goes_on_and_ours_does_not() {
-        let headers = upstream(true).headers(&client(), DialectId::AnthropicMessages, DialectId::OpenAiChat);
+        let there = headers(true, DialectId::AnthropicMessages);
+        assert_eq!(there["x-api-key"], "client-key");
+        assert!(there.get("authorization").is_none());
+        let upstream = upstream(true);
+        let address = upstream.route(DialectId::OpenAiChat, Api::Conversation).unwrap();
+        let headers = upstream.headers(&client(), DialectId::AnthropicMessages, address);
         assert_eq!(headers["authorization"], "Bearer client-key");
         assert!(headers.get("openai-beta").is_none());
     }
 
     #[test]
     fn the_address_is_prefix_and_path() {
-        assert_eq!(
-            upstream(false).route(DialectId::AnthropicMessages, Api::Conversation).unwrap().1.to_string(),
-            "https://api.openai.com/v1/chat/completions"
-        );
+        let upstream = upstream(false);
+        let at = |client, api| upstream.route(client, api).map(|address| address.uri.to_string());
+        let (chat, messages) = (DialectId::OpenAiChat, DialectId::AnthropicMessages);
+        for (client, api, expected) in [
+            (chat, Api::Conversation, "https://api.openai.com/v1/chat/completions"),
+            (messages, Api::Conversation, "https://api.openai.com/anthropic/v1/messages"),
+            (messages, Api::CountTokens, "https://api.openai.com/anthropic/v1/messages/count_tokens"),
+            (chat, Api::Embeddings, "https://api.openai.com/v1/embeddings"),
+        ] {
+            assert_eq!(at(client, api).as_deref(), Some(expected));
+        }
+        assert_eq!(at(messages, Api::Embeddings), None);
     }
 
     #[test]

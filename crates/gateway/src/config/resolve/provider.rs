@@ -23,7 +23,7 @@ pub(super) fn resolve(
     let mut provider = match (known, &interface) {
         (Some(row), None) => row.clone(),
         (Some(row), Some(interface)) => {
-            Provider { dialects: interface.dialects, auth: interface.auth, ..row.clone() }
+            Provider { dialects: interface.dialects, elsewhere: &[], auth: interface.auth, ..row.clone() }
         }
         (None, Some(interface)) => custom(id, interface),
         (None, None) => custom(id, &openai_compatible()),
@@ -34,6 +34,7 @@ pub(super) fn resolve(
         provider.base_url = base_url.into();
         if let Some(path) = path {
             provider.path_prefix = path.into();
+            provider.elsewhere = &[];
         }
     }
     if known.is_none() {
@@ -122,6 +123,7 @@ fn openai_compatible() -> Provider {
         base_url: Cow::Borrowed(""),
         path_prefix: Cow::Borrowed("/v1"),
         dialects: &[DialectId::OpenAiChat],
+        elsewhere: &[],
         auth: AuthScheme::Bearer,
         key_variables: &[],
         quirks: Quirks::default(),
