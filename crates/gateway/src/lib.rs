@@ -10,6 +10,7 @@ pub mod worker;
 pub mod server;
 
 pub mod proxy;
+pub mod responses;
 pub mod upstream;
 
 pub mod telemetry;
