@@ -138,6 +138,7 @@ fn address(provider: &Provider, dialect: DialectId) -> Result<Uri, String> {
         .map_err(|error| format!("the base URL of `{}` is not a URL: {error}", provider.id))?;
     let path = match dialect {
         DialectId::OpenAiChat => "/chat/completions",
+        DialectId::OpenAiResponses => "/responses",
         DialectId::AnthropicMessages => "/messages",
     };
     let invalid =
