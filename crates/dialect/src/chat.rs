@@ -18,7 +18,7 @@ use crate::dialect::DialectId;
 use crate::error::RequestError;
 use crate::loss::{Loss, Reason};
 use crate::usage::Usage;
-use crate::{anthropic_messages, openai_chat};
+use crate::{anthropic_messages, openai_chat, openai_responses};
 
 /// A request for the next message of a conversation.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -232,6 +232,9 @@ pub struct ChatResponse {
     pub usage: Option<Usage>,
     /// How quick and how dear it was.
     pub service_tier: Option<String>,
+    /// What Responses repeats of the request in its answer, as it writes it. Nothing is lost with it. For an answer of
+    /// another dialect a caller may fill it in ([`openai_responses::echo`]).
+    pub echo: Extra,
     /// What else the dialect of origin said.
     pub extra: Extra,
 }
@@ -279,6 +282,7 @@ impl ChatResponse {
         let reason = self.choices.first()?.finish.as_ref()?;
         let word = match self.source {
             Some(DialectId::AnthropicMessages) => anthropic_messages::finish_word(reason),
+            Some(DialectId::OpenAiResponses) => openai_responses::finish_word(reason),
             Some(DialectId::OpenAiChat) | None => openai_chat::finish_word(reason),
         };
         Some(word.unwrap_or("other").to_owned())

@@ -18,6 +18,8 @@ use crate::usage::Usage;
 pub enum DialectId {
     /// OpenAI Chat Completions, `POST /v1/chat/completions`.
     OpenAiChat,
+    /// OpenAI Responses, `POST /v1/responses`.
+    OpenAiResponses,
     /// Anthropic Messages, `POST /v1/messages`.
     AnthropicMessages,
 }
@@ -28,6 +30,7 @@ impl DialectId {
     pub fn codec(self) -> &'static dyn Dialect {
         match self {
             Self::OpenAiChat => &crate::openai_chat::OpenAiChat,
+            Self::OpenAiResponses => &crate::openai_responses::OpenAiResponses,
             Self::AnthropicMessages => &crate::anthropic_messages::AnthropicMessages,
         }
     }
@@ -35,7 +38,7 @@ impl DialectId {
     /// One of OpenAI's: ids of files and the words for effort and tiers mean the same in both.
     #[must_use]
     pub fn is_openai(self) -> bool {
-        matches!(self, Self::OpenAiChat)
+        matches!(self, Self::OpenAiChat | Self::OpenAiResponses)
     }
 
     /// The name in configuration, metrics and logs, such as `openai_chat`.
@@ -43,6 +46,7 @@ impl DialectId {
     pub fn name(self) -> &'static str {
         match self {
             Self::OpenAiChat => "openai_chat",
+            Self::OpenAiResponses => "openai_responses",
             Self::AnthropicMessages => "anthropic_messages",
         }
     }

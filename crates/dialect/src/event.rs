@@ -6,8 +6,8 @@
 //! by turns.
 
 use crate::chat::{
-    Annotation, Audio, CallKind, ChatResponse, Choice, Content, FinishReason, Json, Part, Reasoning, Seal,
-    ToolCall,
+    Annotation, Audio, CallKind, ChatResponse, Choice, Content, Extra, FinishReason, Json, Part, Reasoning,
+    Seal, ToolCall,
 };
 use crate::dialect::DialectId;
 use crate::error::ApiError;
@@ -28,6 +28,8 @@ pub enum StreamEvent {
         created: Option<u64>,
         /// What is known of the token counts so far (Messages tells the input's at once).
         usage: Option<Usage>,
+        /// What Responses repeats of the request, as in [`ChatResponse::echo`].
+        echo: Extra,
     },
     /// A block begins.
     BlockStart {
@@ -143,12 +145,13 @@ pub fn fold(events: &[StreamEvent]) -> Result<ChatResponse, ApiError> {
     // Position of a block among the parts of its choice is its number: blocks start in order.
     for event in events {
         match event {
-            StreamEvent::Start { source, id, model, created, usage } => {
+            StreamEvent::Start { source, id, model, created, usage, echo } => {
                 response.source = Some(*source);
                 id.clone_into(&mut response.id);
                 model.clone_into(&mut response.model);
                 response.created = *created;
                 response.usage = *usage;
+                response.echo.clone_from(echo);
             }
             StreamEvent::BlockStart { choice, kind, item, .. } => {
                 let mut part = opened(kind);

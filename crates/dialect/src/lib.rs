@@ -15,6 +15,7 @@ pub mod sse;
 
 pub mod anthropic_messages;
 pub mod openai_chat;
+pub mod openai_responses;
 
 pub mod error;
 pub mod loss;

@@ -66,12 +66,13 @@ const PARTS: &[Row] = &[
 ];
 
 fn word(table: &'static [Row], source: Option<DialectId>, name: &'static str) -> &'static str {
-    let Some((_, chat, messages, _responses)) = table.iter().find(|(key, ..)| *key == name) else {
+    let Some((_, chat, messages, responses)) = table.iter().find(|(key, ..)| *key == name) else {
         return name;
     };
     match source {
         None | Some(DialectId::OpenAiChat) => chat,
         Some(DialectId::AnthropicMessages) => messages,
+        Some(DialectId::OpenAiResponses) => responses,
     }
 }
 
@@ -91,6 +92,8 @@ impl Site {
     /// What stands before the name of a field of a message.
     pub(crate) fn message(self) -> &'static str {
         match (self.source, self.is_answer) {
+            (Some(DialectId::OpenAiResponses), false) => "input[].",
+            (Some(DialectId::OpenAiResponses), true) => "output[].",
             (Some(DialectId::AnthropicMessages), true) => "",
             (_, true) => "choices[].message.",
             (_, false) => "messages[].",
@@ -104,7 +107,10 @@ impl Site {
 
     /// The path of a kind of part that only the source knows.
     pub(crate) fn other(self, kind: &str) -> String {
-        format!("{}content[].{kind}", self.message())
+        match self.source {
+            Some(DialectId::OpenAiResponses) => format!("{}{kind}", self.message()),
+            _ => format!("{}content[].{kind}", self.message()),
+        }
     }
 
     /// What stands before the name of a field of a part.

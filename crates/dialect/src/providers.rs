@@ -359,6 +359,7 @@ pub const PROVIDERS: &[Provider] = &[
         name: Borrowed("OpenAI"),
         docs: "https://platform.openai.com/docs/api-reference/chat",
         base_url: Borrowed("https://api.openai.com"),
+        dialects: &[DialectId::OpenAiChat, DialectId::OpenAiResponses],
         key_variables: &["OPENAI_API_KEY"],
         quirks: OPENAI_MODELS,
         ..OPENAI_COMPATIBLE

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use crate::chat::{Content, Part};
 use crate::dialect::{Observed, StreamDecoder, StreamTap};
 use crate::error::ResponseError;
 use crate::event::{BlockKind, Delta, StreamEvent};
@@ -162,5 +163,42 @@ impl Blocks {
 
     pub(crate) fn close(&self, block: u64, events: &mut Vec<StreamEvent>) {
         events.push(StreamEvent::BlockStop { choice: self.choice, block });
+    }
+
+    /// A part that comes whole.
+    pub(crate) fn whole(&mut self, part: Part, events: &mut Vec<StreamEvent>) {
+        let (kind, said) = match part.content {
+            Content::Text(text) => (BlockKind::Text, vec![Delta::Text(text)]),
+            Content::Refusal(text) => (BlockKind::Refusal, vec![Delta::Text(text)]),
+            Content::Reasoning(reasoning) => {
+                let mut said = Vec::new();
+                for summary in reasoning.summary {
+                    said.extend([Delta::SummaryStart, Delta::Summary(summary)]);
+                }
+                if !reasoning.text.is_empty() {
+                    said.push(Delta::Thinking(reasoning.text));
+                }
+                (BlockKind::Reasoning, said)
+            }
+            Content::ToolCall(call) => {
+                let kind = BlockKind::ToolCall { id: call.id, name: call.name, kind: call.kind };
+                (kind, vec![Delta::Arguments(call.arguments)])
+            }
+            Content::Other { kind, json } => (BlockKind::Other { kind, json }, Vec::new()),
+            // Not what models answer with.
+            Content::Image { .. } | Content::Audio(_) | Content::File { .. } | Content::ToolResult { .. } => {
+                return;
+            }
+        };
+        let block = self.open(kind, part.item, events);
+        said.into_iter().for_each(|delta| self.delta(block, delta, events));
+        part.annotations.into_iter().for_each(|one| self.delta(block, Delta::Annotation(one), events));
+        if !part.logprobs.is_empty() {
+            self.delta(block, Delta::Logprobs(part.logprobs), events);
+        }
+        if let Some(seal) = part.seal {
+            self.delta(block, Delta::Seal(seal), events);
+        }
+        self.close(block, events);
     }
 }

@@ -24,7 +24,8 @@ pub(super) fn encode(request: &ChatRequest, loss: &mut Loss) -> Result<Vec<u8>, 
         if same { turns::unchanged(request, &mut writer) } else { turns::arranged(request, &mut writer) };
     if conversation.turns.is_empty() && !same {
         return Err(RequestError::Field {
-            path: "messages".into(),
+            path: if request.source == Some(DialectId::OpenAiResponses) { "input" } else { "messages" }
+                .into(),
             message: "no message says anything that this model's provider can take".into(),
         });
     }

@@ -4,7 +4,7 @@
 
 use super::blocks::{self, extra_of};
 use super::{NAME, Tally, citations, read_finish, read_tier};
-use crate::chat::{CallKind, Content, Json, Part, Reasoning, SealKind};
+use crate::chat::{CallKind, Content, Extra, Json, Part, Reasoning, SealKind};
 use crate::dialect::{DialectId, Observed};
 use crate::event::{BlockKind, Delta, StreamEvent};
 use crate::json::{Fault, Fields, Node, Path};
@@ -88,6 +88,7 @@ impl Messages {
             model: observed.model.clone().unwrap_or_default(),
             created: None,
             usage: observed.usage,
+            echo: Extra::default(),
         });
         let known = ["id", "type", "role", "model", "content", "stop_reason", "stop_sequence", "usage"];
         for (name, value) in extra_of(message, &known).0 {

@@ -120,7 +120,7 @@ pub fn is_present(dialect: DialectId, quirks: Quirks, body: &[u8]) -> bool {
                 && says(b"\"reasoning_details\"")
                 && known.iter().any(|family| says(family.word().as_bytes()))
         }
-        DialectId::AnthropicMessages => says(b"\"waypost:"),
+        DialectId::OpenAiResponses | DialectId::AnthropicMessages => says(b"\"waypost:"),
     }
 }
 

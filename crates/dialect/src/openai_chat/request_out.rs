@@ -126,7 +126,7 @@ impl Target<'_> {
 
     /// The word for how hard to think. A budget of thinking becomes the nearest word.
     fn effort<'r>(&mut self, request: &'r ChatRequest) -> Option<&'r str> {
-        let of_openai = self.same;
+        let of_openai = self.same || self.site.source == Some(DialectId::OpenAiResponses);
         match (request.effort.as_deref(), &request.thinking) {
             (Some("max" | "xhigh"), _) if !of_openai => {
                 self.lose("effort", Reason::Nearest);

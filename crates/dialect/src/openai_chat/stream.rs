@@ -11,7 +11,7 @@ use super::calls::Calls;
 use super::details::{self, EntryKey};
 use super::message::{logprob_list, read_annotations};
 use super::{NAME, read_finish, read_usage};
-use crate::chat::FinishReason;
+use crate::chat::{Extra, FinishReason};
 use crate::dialect::{DialectId, Observed};
 use crate::event::{BlockKind, Delta, StreamEvent};
 use crate::json::{Fault, Fields, Node, Path};
@@ -113,6 +113,7 @@ impl Chat {
             model: observed.model.clone().unwrap_or_default(),
             created: self.created,
             usage: None,
+            echo: Extra::default(),
         });
     }
 

@@ -80,7 +80,7 @@ impl StreamEncoder for Encoder {
             return;
         }
         match event {
-            StreamEvent::Start { source, id, model, created, usage } => {
+            StreamEvent::Start { source, id, model, created, usage, .. } => {
                 self.source = Some(*source);
                 if !id.is_empty() {
                     id.clone_into(&mut self.id);
@@ -284,6 +284,7 @@ impl Encoder {
     fn family_word(&self) -> &'static str {
         match self.source {
             Some(DialectId::AnthropicMessages) => "anthropic-claude-v1",
+            Some(DialectId::OpenAiResponses) => "openai-responses-v1",
             Some(DialectId::OpenAiChat) | None => "unknown",
         }
     }

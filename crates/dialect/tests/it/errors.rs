@@ -1,6 +1,6 @@
 //! What is refused and in which words, and error bodies of any shape.
 
-use waypost_dialect::DialectId::{AnthropicMessages, OpenAiChat};
+use waypost_dialect::DialectId::{AnthropicMessages, OpenAiChat, OpenAiResponses};
 use waypost_dialect::error::{ApiError, ErrorKind, RequestError};
 
 use super::golden::DIALECTS;
@@ -91,6 +91,36 @@ fn wrong_requests_name_the_field() {
 }
 
 #[test]
+fn wrong_requests_of_responses_name_the_field() {
+    for (body, expected) in [
+        ("{}", "input: missing field `input`"),
+        (r#"{"input":7}"#, "input: expected a string or a list of items, found a number"),
+        (r#"{"input":[{}]}"#, "input[0].type: missing field `type`"),
+        (
+            r#"{"input":[{"role":"tool","content":"x"}]}"#,
+            "input[0].role: expected `user`, `assistant`, `system` or `developer`, found `tool`",
+        ),
+        (
+            r#"{"input":[{"type":"message","role":"user","content":[{"type":"input_text"}]}]}"#,
+            "input[0].content[0].text: missing field `text`",
+        ),
+        (
+            r#"{"input":[{"type":"function_call_output","output":"x"}]}"#,
+            "input[0].call_id: missing field `call_id`",
+        ),
+        (
+            r#"{"input":[{"type":"function_call_output","call_id":"c"}]}"#,
+            "input[0].output: missing field `output`",
+        ),
+        (r#"{"input":"a","tools":[{"type":"function"}]}"#, "tools[0].name: expected the function's name"),
+        (r#"{"input":"a","text":{"format":{}}}"#, "text.format.type: missing field `type`"),
+    ] {
+        let error = OpenAiResponses.codec().decode_request(body.as_bytes()).unwrap_err();
+        assert_eq!(error.to_string(), expected, "{body}");
+    }
+}
+
+#[test]
 fn wrong_answers_are_refused() {
     for dialect in DIALECTS {
         for body in [
@@ -165,7 +195,7 @@ fn each_kind_has_its_word() {
         (529, "overloaded_error", "server_error"),
     ] {
         let error = ApiError { status, ..ApiError::new(ErrorKind::from_status(status), "m") };
-        for (dialect, word) in [(AnthropicMessages, messages), (OpenAiChat, chat)] {
+        for (dialect, word) in [(AnthropicMessages, messages), (OpenAiChat, chat), (OpenAiResponses, chat)] {
             let body: serde_json::Value =
                 serde_json::from_slice(&dialect.codec().encode_error(&error)).unwrap();
             assert_eq!(body["error"]["type"], word, "{status}");

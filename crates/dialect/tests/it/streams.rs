@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use waypost_dialect::DialectId;
-use waypost_dialect::DialectId::{AnthropicMessages, OpenAiChat};
-use waypost_dialect::chat::{ChatResponse, Content};
+use waypost_dialect::DialectId::{AnthropicMessages, OpenAiChat, OpenAiResponses};
+use waypost_dialect::chat::{ChatResponse, Content, Seal};
 use waypost_dialect::dialect::{Observed, StreamOptions};
 use waypost_dialect::error::ResponseError;
 use waypost_dialect::event::{StreamEvent, fold};
@@ -73,6 +73,112 @@ fn fixtures_byte_by_byte_and_with_other_line_ends() {
         for other in [text.replace('\n', "\r\n"), text.replace('\n', "\r")] {
             assert_eq!(read(dialect, &[other.as_bytes()]), whole, "{name}");
             assert_eq!(tapped(dialect, &[other.as_bytes()]), tapped(dialect, &[&stream]), "{name}");
+        }
+    }
+}
+
+/// JSON without the white space between its values.
+fn compact(json: &[u8]) -> Vec<u8> {
+    let (mut in_string, mut escaped) = (false, false);
+    let mut kept = json.to_vec();
+    kept.retain(|byte| {
+        let is_end = *byte == b'"' && !escaped;
+        escaped = in_string && *byte == b'\\' && !escaped;
+        in_string ^= is_end;
+        in_string || is_end || !byte.is_ascii_whitespace()
+    });
+    kept
+}
+
+/// The two files of a case tell the same, where they are of one answer.
+#[test]
+fn fixtures_fold_to_their_plain_answers() {
+    let mut count = 0;
+    for (dialect, case) in cases() {
+        let (Some(body), Some(stream)) = (file(&case, "response.json"), file(&case, "stream.sse")) else {
+            continue;
+        };
+        let Ok(expected) = dialect.codec().decode_response(&compact(&body)) else { continue };
+        let (events, ..) = read(dialect, &[&stream]);
+        let Ok(mut folded) = fold(&events) else { continue };
+        let is_lossy = events.iter().any(|event| matches!(event, StreamEvent::Lost(_)));
+        // Those of Messages share an id but not their words.
+        if dialect == AnthropicMessages || folded.id != expected.id || is_lossy {
+            continue;
+        }
+        count += 1;
+        if folded.choices.is_empty() {
+            folded.choices.push(Default::default());
+        }
+        folded.extra.clone_from(&expected.extra);
+        assert_eq!(folded, expected, "{}", case.display());
+        // And what is written of it is read as the same again.
+        let again = read(dialect, &[&written(dialect, &events)]);
+        assert_eq!(again.1, Ok(()), "{}", case.display());
+        assert_eq!(fold(&again.0).unwrap().choices, fold(&events).unwrap().choices, "{}", case.display());
+    }
+    assert!(count > 15, "{count}");
+}
+
+/// Every event has its number, every delta its item and its place, and everything that begins ends once.
+#[test]
+fn written_responses_streams_are_in_order() {
+    for (from, stream, name) in stream_cases() {
+        let (events, ..) = read(from, &[&stream]);
+        let text = String::from_utf8(written(OpenAiResponses, &events)).unwrap();
+        let mut items: Vec<(String, bool)> = Vec::new();
+        let mut parts: Vec<(String, Value, bool)> = Vec::new();
+        let written = text.lines().filter_map(|line| line.strip_prefix("data: "));
+        for (number, data) in written.enumerate() {
+            let event: Value = serde_json::from_str(data).unwrap();
+            assert_eq!(event["sequence_number"], number, "{name}");
+            let kind = event["type"].as_str().unwrap();
+            let place = event["output_index"].as_u64().map(|place| usize::try_from(place).unwrap());
+            match (number, kind) {
+                (0, kind) => assert!(matches!(kind, "response.created" | "error"), "{name}: {kind}"),
+                (1, kind) => assert!(matches!(kind, "response.in_progress"), "{name}: {kind}"),
+                (_, "response.output_item.added") => {
+                    assert_eq!(place, Some(items.len()), "{name}");
+                    items.push((event["item"]["id"].as_str().unwrap().to_owned(), true));
+                }
+                (_, "response.output_item.done") => {
+                    let (id, is_open) = &mut items[place.unwrap()];
+                    assert!(*is_open && event["item"]["id"] == **id, "{name}");
+                    assert!(parts.iter().all(|(item, _, is_open)| item != id || !is_open), "{name}");
+                    *is_open = false;
+                }
+                (_, kind) if place.is_some() => {
+                    let (id, is_open) = &items[place.unwrap()];
+                    assert!(*is_open && event["item_id"] == **id, "{name}: {kind}");
+                    let part = [&event["content_index"], &event["summary_index"]]
+                        .into_iter()
+                        .find(|part| !part.is_null());
+                    let key = json!([kind.contains("summary"), part]);
+                    let known = parts.iter().rposition(|(item, of, _)| item == id && *of == key);
+                    match kind {
+                        "response.content_part.added" | "response.reasoning_summary_part.added" => {
+                            assert_eq!(known, None, "{name}");
+                            parts.push((id.clone(), key, true));
+                        }
+                        "response.content_part.done" | "response.reasoning_summary_part.done" => {
+                            assert!(std::mem::replace(&mut parts[known.unwrap()].2, false), "{name}");
+                        }
+                        _ if part.is_some() => assert!(parts[known.unwrap()].2, "{name}: {kind}"),
+                        _ => {}
+                    }
+                }
+                (_, "response.completed" | "response.incomplete") => {
+                    assert!(items.iter().all(|(_, is_open)| !is_open), "{name}");
+                    let ids: Vec<&Value> = event["response"]["output"]
+                        .as_array()
+                        .unwrap()
+                        .iter()
+                        .map(|item| &item["id"])
+                        .collect();
+                    assert_eq!(ids, items.iter().map(|(id, _)| id).collect::<Vec<_>>(), "{name}");
+                }
+                (_, kind) => assert!(matches!(kind, "response.failed" | "error"), "{name}: {kind}"),
+            }
         }
     }
 }
@@ -304,6 +410,143 @@ impl Answer {
     }
 }
 
+impl Answer {
+    fn items(&self) -> Vec<Value> {
+        let mut items = vec![
+            json!({"id": "rs_1", "type": "reasoning", "summary": [{"type": "summary_text", "text": "hm"}, {"type": "summary_text", "text": "so"}], "encrypted_content": "c2ln"}),
+        ];
+        if !self.text.is_empty() {
+            let parts: Vec<Value> = self
+                .text
+                .iter()
+                .map(|text| json!({"type": "output_text", "text": text, "annotations": [], "logprobs": []}))
+                .collect();
+            items.push(json!({"id": "msg_1", "type": "message", "status": "completed", "role": "assistant", "content": parts}));
+        }
+        for (n, text) in self.calls.iter().enumerate() {
+            items.push(if n % 2 == 0 {
+                json!({"id": format!("fc_{n}"), "type": "function_call", "status": "completed", "call_id": format!("c{n}"), "name": "f", "arguments": arguments(text)})
+            } else {
+                json!({"id": format!("ctc_{n}"), "type": "custom_tool_call", "call_id": format!("c{n}"), "name": "f", "input": text})
+            });
+        }
+        items
+    }
+
+    fn responses_plain(&self) -> Value {
+        let (input, cached, output) = self.usage;
+        let (status, details) = match self.finish {
+            "length" => ("incomplete", json!({"reason": "max_output_tokens"})),
+            "content_filter" => ("incomplete", json!({"reason": "content_filter"})),
+            _ => ("completed", Value::Null),
+        };
+        json!({"id": "resp_a", "object": "response", "created_at": 7, "model": "m", "status": status, "incomplete_details": details, "error": null, "output": self.items(), "tools": [], "usage": {"input_tokens": input + cached, "input_tokens_details": {"cached_tokens": cached}, "output_tokens": output, "output_tokens_details": {"reasoning_tokens": 0}, "total_tokens": input + cached + output}})
+    }
+
+    /// The events of each item; of a few items at once, a piece of each in turn.
+    fn responses_stream(&self, by_turns: bool) -> String {
+        let plain = self.responses_plain();
+        let mut begun = plain.clone();
+        for (field, value) in [
+            ("status", json!("in_progress")),
+            ("output", json!([])),
+            ("incomplete_details", Value::Null),
+            ("usage", Value::Null),
+        ] {
+            begun[field] = value;
+        }
+        let mut events = vec![
+            json!({"type": "response.created", "response": begun}),
+            json!({"type": "response.in_progress", "response": begun}),
+        ];
+        let mut by_item: Vec<std::collections::VecDeque<Value>> = Vec::new();
+        for (index, item) in self.items().into_iter().enumerate() {
+            let at = |kind: &str, rest: Value| {
+                let mut event = json!({"type": kind, "output_index": index, "item_id": item["id"]});
+                event.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
+                event
+            };
+            let mut begun = item.clone();
+            for (field, empty) in [
+                ("summary", json!([])),
+                ("content", json!([])),
+                ("arguments", json!("")),
+                ("input", json!("")),
+                ("encrypted_content", json!("half")),
+            ] {
+                if begun.get(field).is_some() {
+                    begun[field] = empty;
+                }
+            }
+            let mut of_item =
+                vec![json!({"type": "response.output_item.added", "output_index": index, "item": begun})];
+            for (n, part) in item["summary"].as_array().into_iter().flatten().enumerate() {
+                of_item.push(at(
+                    "response.reasoning_summary_part.added",
+                    json!({"summary_index": n, "part": {"type": "summary_text", "text": ""}}),
+                ));
+                for piece in part["text"].as_str().unwrap().chars() {
+                    of_item.push(at(
+                        "response.reasoning_summary_text.delta",
+                        json!({"summary_index": n, "delta": piece}),
+                    ));
+                }
+                of_item.push(at(
+                    "response.reasoning_summary_text.done",
+                    json!({"summary_index": n, "text": part["text"]}),
+                ));
+                of_item.push(at(
+                    "response.reasoning_summary_part.done",
+                    json!({"summary_index": n, "part": part}),
+                ));
+            }
+            for (n, part) in item["content"].as_array().into_iter().flatten().enumerate() {
+                of_item.push(at("response.content_part.added", json!({"content_index": n, "part": {"type": "output_text", "text": "", "annotations": [], "logprobs": []}})));
+                for piece in part["text"].as_str().unwrap().chars() {
+                    of_item.push(at(
+                        "response.output_text.delta",
+                        json!({"content_index": n, "delta": piece, "logprobs": []}),
+                    ));
+                }
+                of_item.push(at(
+                    "response.output_text.done",
+                    json!({"content_index": n, "text": part["text"], "logprobs": []}),
+                ));
+                of_item.push(at("response.content_part.done", json!({"content_index": n, "part": part})));
+            }
+            for (field, name) in
+                [("arguments", "function_call_arguments"), ("input", "custom_tool_call_input")]
+            {
+                let Some(text) = item.get(field) else { continue };
+                let letters: Vec<char> = text.as_str().unwrap().chars().collect();
+                of_item.extend(letters.chunks(3).map(|piece| {
+                    at(&format!("response.{name}.delta"), json!({"delta": piece.iter().collect::<String>()}))
+                }));
+                of_item.push(at(&format!("response.{name}.done"), json!({field: text})));
+            }
+            of_item.push(json!({"type": "response.output_item.done", "output_index": index, "item": item}));
+            by_item.push(of_item.into());
+        }
+        if by_turns {
+            // First all beginnings, so that items keep their order.
+            while by_item.iter().any(|of_item| !of_item.is_empty()) {
+                events.extend(by_item.iter_mut().filter_map(std::collections::VecDeque::pop_front));
+            }
+        } else {
+            events.extend(by_item.into_iter().flatten());
+        }
+        let end = if self.finish == "stop" { "response.completed" } else { "response.incomplete" };
+        events.push(json!({"type": end, "response": plain}));
+        for (number, event) in events.iter_mut().enumerate() {
+            event["sequence_number"] = json!(number);
+        }
+        events
+            .iter()
+            .map(|event| format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap()))
+            .collect()
+    }
+}
+
 fn plain(dialect: DialectId, body: &Value) -> ChatResponse {
     dialect.codec().decode_response(body.to_string().as_bytes()).unwrap()
 }
@@ -334,6 +577,27 @@ proptest! {
         prop_assert_eq!(fold(&whole.0).unwrap(), plain(AnthropicMessages, &answer.messages_plain()));
     }
 
+    #[test]
+    fn folding_a_responses_stream_gives_the_plain_answer(answer in answer(), by_turns in any::<bool>(), cuts in proptest::collection::vec(any::<prop::sample::Index>(), 0..12)) {
+        // Texts of one message are written one after the other; where items go by turns, so do their blocks.
+        let by_turns = by_turns && answer.text.len() < 2;
+        let stream = answer.responses_stream(by_turns);
+        let whole = read(OpenAiResponses, &[stream.as_bytes()]);
+        let chunks = split(stream.as_bytes(), &cuts);
+        prop_assert_eq!(&read(OpenAiResponses, &chunks), &whole);
+        prop_assert_eq!(tapped(OpenAiResponses, &chunks), whole.2);
+        let mut folded = fold(&whole.0).unwrap();
+        let mut expected = plain(OpenAiResponses, &answer.responses_plain());
+        // A message's block begins with its first text, after those of the items around it.
+        for response in [&mut folded, &mut expected] {
+            response.choices[0].parts.sort_by(|a, b| a.item.cmp(&b.item));
+        }
+        prop_assert_eq!(folded, expected);
+        let back = read(OpenAiResponses, &[&written(OpenAiResponses, &whole.0)]);
+        prop_assert_eq!(&back.1, &Ok(()));
+        prop_assert_eq!(fold(&back.0).unwrap().choices, fold(&whole.0).unwrap().choices);
+    }
+
     /// Written by an encoder and read again, a stream says the same; so clients see what providers said.
     #[test]
     fn a_written_stream_says_what_was_read(answer in answer(), by_turns in any::<bool>()) {
@@ -353,6 +617,35 @@ proptest! {
         let (one, other) = (fold(&events).unwrap(), fold(&there.0).unwrap());
         prop_assert_eq!(&one.choices[0].parts, &other.choices[0].parts);
         prop_assert_eq!(one.usage, other.usage);
+
+        // And so for clients of Responses, where ids of items are made.
+        let there = read(OpenAiResponses, &[&written(OpenAiResponses, &events)]);
+        prop_assert_eq!(&there.1, &Ok(()));
+        let mut other = fold(&there.0).unwrap();
+        other.choices.iter_mut().flat_map(|choice| &mut choice.parts).for_each(|part| part.item = None);
+        prop_assert_eq!(&one.choices[0].parts, &other.choices.first().map_or(Vec::new(), |choice| choice.parts.clone()));
+        prop_assert_eq!(one.usage, other.usage);
+    }
+
+    /// Thinking with its seal comes back to its own provider through a client of any dialect.
+    #[test]
+    fn thinking_rides_through_clients(answer in answer()) {
+        let thinking = |events: &[StreamEvent]| -> Vec<(String, Option<Seal>)> {
+            let response = fold(events).unwrap();
+            let parts = response.choices.into_iter().flat_map(|choice| choice.parts);
+            parts.filter_map(|part| match part.content {
+                Content::Reasoning(reasoning) => Some((reasoning.shown(), part.seal)),
+                _ => None,
+            }).collect()
+        };
+        let streams = [(AnthropicMessages, answer.messages_stream()), (OpenAiResponses, answer.responses_stream(false))];
+        for (from, stream) in streams {
+            let events = read(from, &[stream.as_bytes()]).0;
+            for to in DIALECTS {
+                let there = read(to, &[&written(to, &events)]).0;
+                prop_assert_eq!(thinking(&there), thinking(&events), "{:?} {:?}", from, to);
+            }
+        }
     }
 
     #[test]
@@ -360,6 +653,7 @@ proptest! {
         Just("data: [DONE]".to_owned()), Just(String::new()), Just("event: message_delta".to_owned()),
         "data: \\{\"choices\":\\[\\{\"index\":[0-9],\"delta\":\\{\"tool_calls\":\\[\\{\"index\":[0-9],\"function\":\\{\"arguments\":\"[{}a]{0,3}\"\\}\\}\\]\\},\"finish_reason\":(null|\"stop\")\\}\\]\\}",
         "data: \\{\"type\":\"content_block_(start|delta|stop)\",\"index\":[0-9],\"(delta|content_block)\":\\{\"type\":\"(text|text_delta|tool_use|input_json_delta)\",\"(text|partial_json)\":\"x\"\\}\\}",
+        "data: \\{\"type\":\"response.(output_item.added|output_item.done|output_text.delta|content_part.done|function_call_arguments.delta|reasoning_summary_text.delta|reasoning_text.delta|completed)\",\"(output|content)_index\":[0-3],\"delta\":\"x\",\"(item|part|response)\":\\{\"type\":\"(message|reasoning|function_call|output_text)\",\"id\":\"i\",\"call_id\":\"c\",\"name\":\"n\",\"arguments\":\"\",\"text\":\"t\",\"role\":\"assistant\",\"content\":\\[\\]\\}\\}",
         "data: .{0,20}",
     ], 0..30)) {
         let stream = lines.join("\n");

@@ -152,6 +152,7 @@ const PATHS: &[(DialectId, Api, &str)] = &[
     (DialectId::OpenAiChat, Api::Conversation, "/chat/completions"),
     (DialectId::OpenAiChat, Api::Embeddings, "/embeddings"),
     (DialectId::OpenAiChat, Api::Completions, "/completions"),
+    (DialectId::OpenAiResponses, Api::Conversation, "/responses"),
     (DialectId::AnthropicMessages, Api::Conversation, "/messages"),
     (DialectId::AnthropicMessages, Api::CountTokens, "/messages/count_tokens"),
 ];

@@ -1,0 +1,263 @@
+//! Writing a request: <https://platform.openai.com/docs/api-reference/responses/create>.
+
+use super::items_out::{ItemWriter, custom_calls};
+use super::tools_out;
+use crate::chat::{ChatRequest, Content, Family, Part, ResponseFormat, Thinking, effort_of_budget};
+use crate::dialect::DialectId;
+use crate::json::Writer;
+use crate::loss::{Loss, Reason};
+use crate::names::{self, Site};
+
+/// The API's smallest limit.
+const MIN_TOKENS: u64 = 16;
+/// Without it the provider would have to keep thinking for it to be of use in the next turn.
+const SEALED_THINKING: &str = "reasoning.encrypted_content";
+const LOGPROBS: &str = "message.output_text.logprobs";
+
+pub(super) fn encode(request: &ChatRequest, loss: &mut Loss) -> Vec<u8> {
+    let mut body = Vec::with_capacity(4096);
+    let source = request.source;
+    let same = source == Some(DialectId::OpenAiResponses);
+    let mut target = Target { same, request, loss };
+    Writer::new(&mut body).object(|out| {
+        out.text_field("model", &request.model);
+        target.instructions(out);
+        let mut items = ItemWriter {
+            same,
+            loss: target.loss,
+            site: Site { source, is_answer: false },
+            custom_calls: custom_calls(&request.messages),
+            made: 0,
+        };
+        out.key("input").list(|out| request.messages.iter().for_each(|message| items.message(message, out)));
+        tools_out::write(request, same, target.loss, out);
+        target.sampling(out);
+        target.text(out);
+        target.reasoning(out);
+        target.state(out);
+        target.rest(out);
+    });
+    body
+}
+
+struct Target<'r, 'l> {
+    /// The request was read from this dialect: everything goes back as it was.
+    same: bool,
+    request: &'r ChatRequest,
+    loss: &'l mut Loss,
+}
+
+impl<'r> Target<'r, '_> {
+    fn lose(&mut self, field: &'static str, reason: Reason) {
+        self.loss.add(names::field(self.request.source, field), reason);
+    }
+
+    fn instructions(&mut self, out: &mut Writer<'_>) {
+        let mut texts = Vec::new();
+        for part in &self.request.system {
+            match &part.content {
+                Content::Text(text) => texts.push(text.as_str()),
+                _ => self.lose("system", Reason::NoPlace),
+            }
+            if part.cache_control.is_some() {
+                self.lose("system.cache_control", Reason::NoPlace);
+            }
+        }
+        if !texts.is_empty() {
+            out.text_field("instructions", &texts.join("\n\n"));
+        }
+    }
+
+    fn sampling(&mut self, out: &mut Writer<'_>) {
+        let request = self.request;
+        if let Some(limit) = request.max_tokens {
+            let limit = if self.same { limit } else { limit.max(MIN_TOKENS) };
+            if Some(limit) != request.max_tokens {
+                self.lose("max_tokens", Reason::Nearest);
+            }
+            out.key("max_output_tokens").count(limit);
+        }
+        out.number_field("temperature", request.temperature);
+        out.number_field("top_p", request.top_p);
+        out.optional_count("top_logprobs", request.top_logprobs);
+        for (name, is_set) in [
+            ("top_k", request.top_k.is_some()),
+            ("choices", request.choices.is_some_and(|choices| choices > 1)),
+            ("seed", request.seed.is_some()),
+            ("stop", !request.stop.is_empty()),
+            ("frequency_penalty", request.frequency_penalty.is_some_and(|penalty| penalty != 0.0)),
+            ("presence_penalty", request.presence_penalty.is_some_and(|penalty| penalty != 0.0)),
+        ] {
+            if is_set {
+                self.lose(name, Reason::NoPlace);
+            }
+        }
+        if request.stream {
+            out.key("stream").boolean(true);
+        }
+    }
+
+    fn text(&self, out: &mut Writer<'_>) {
+        let request = self.request;
+        let has_extra = self.same && request.extra.has_inner("text.");
+        if request.response_format.is_none() && request.verbosity.is_none() && !has_extra {
+            return;
+        }
+        out.key("text").object(|out| {
+            if let Some(format) = &request.response_format {
+                out.key("format").object(|out| write_format(format, out));
+            }
+            out.optional_text("verbosity", request.verbosity.as_deref());
+            if has_extra {
+                request.extra.write_inner("text.", out);
+            }
+        });
+    }
+
+    fn reasoning(&mut self, out: &mut Writer<'_>) {
+        let request = self.request;
+        let effort = self.effort();
+        // Who asks for thinking wants to see some, unless it says otherwise.
+        let is_asked = matches!(request.thinking, Some(Thinking::Budget(_) | Thinking::Adaptive));
+        let is_hidden = request.extra.get("thinking.display").is_some_and(|word| word.get() == "\"omitted\"");
+        let summary = match request.summary.as_deref() {
+            None if is_asked && !is_hidden => Some("auto"),
+            summary => summary,
+        };
+        let has_extra = self.same && request.extra.has_inner("reasoning.");
+        if effort.is_none() && summary.is_none() && !has_extra {
+            return;
+        }
+        out.key("reasoning").object(|out| {
+            out.optional_text("effort", effort);
+            out.optional_text("summary", summary);
+            if has_extra {
+                request.extra.write_inner("reasoning.", out);
+            }
+        });
+    }
+
+    /// The word for how hard to think. A budget of thinking becomes the nearest word.
+    fn effort(&mut self) -> Option<&'r str> {
+        let request = self.request;
+        let of_openai = request.source.is_none_or(DialectId::is_openai);
+        match (request.effort.as_deref(), &request.thinking) {
+            (Some("max" | "xhigh"), _) if !of_openai => {
+                self.lose("effort", Reason::Nearest);
+                Some("high")
+            }
+            (Some(effort), _) => Some(effort),
+            (None, Some(Thinking::Budget(tokens))) => {
+                self.lose("thinking.budget", Reason::Nearest);
+                Some(effort_of_budget(*tokens))
+            }
+            // Not every model can be told not to think.
+            (None, Some(Thinking::Disabled)) => {
+                self.lose("thinking", Reason::NoPlace);
+                None
+            }
+            // Without a word the provider decides, which is what "adaptive" asks for.
+            (None, Some(Thinking::Adaptive) | None) => None,
+        }
+    }
+
+    fn state(&mut self, out: &mut Writer<'_>) {
+        let state = &self.request.state;
+        out.optional_text("previous_response_id", state.previous_response_id.as_deref());
+        out.optional_json("conversation", state.conversation.as_ref());
+        out.optional_boolean("background", state.background);
+        out.optional_text("truncation", state.truncation.as_deref());
+        // Nobody else keeps answers unless asked to, and this API does.
+        out.optional_boolean("store", state.store.or(if self.same { None } else { Some(false) }));
+        let mut include: Vec<&str> = self.request.include.iter().map(String::as_str).collect();
+        if !self.same {
+            if self.thinks() {
+                include.push(SEALED_THINKING);
+            }
+            if self.request.logprobs == Some(true) {
+                include.push(LOGPROBS);
+            }
+        }
+        if !include.is_empty() {
+            out.key("include").list(|out| include.iter().for_each(|wish| out.string(wish)));
+        }
+    }
+
+    /// The model thinks: the API refuses to be asked for the thinking of one that does not. The request may say so,
+    /// else the model's name does.
+    fn thinks(&self) -> bool {
+        let request = self.request;
+        let asks = request.effort.as_deref().is_some_and(|effort| effort != "none")
+            || matches!(request.thinking, Some(Thinking::Budget(_) | Thinking::Adaptive));
+        let is_own = |part: &Part| part.seal.as_ref().is_some_and(|seal| seal.family == Family::OpenAi);
+        asks || is_thinker(&request.model)
+            || request.messages.iter().flat_map(|message| &message.parts).any(is_own)
+    }
+
+    fn rest(&mut self, out: &mut Writer<'_>) {
+        let request = self.request;
+        match request.service_tier.as_deref() {
+            Some("standard_only") => out.text_field("service_tier", "default"),
+            tier => out.optional_text("service_tier", tier),
+        }
+        out.optional_json("metadata", request.metadata.as_ref());
+        out.optional_text("user", request.user.as_deref());
+        out.optional_text("safety_identifier", request.safety_identifier.as_deref());
+        out.optional_text("prompt_cache_key", request.prompt_cache_key.as_deref());
+        out.optional_text("prompt_cache_retention", request.prompt_cache_retention.as_deref());
+        if self.same {
+            request.extra.write_except(&["text.", "reasoning."], out);
+        } else {
+            request.extra.lose("", self.loss);
+        }
+    }
+}
+
+pub(super) fn write_format(format: &ResponseFormat, out: &mut Writer<'_>) {
+    match format {
+        ResponseFormat::Text => out.text_field("type", "text"),
+        ResponseFormat::JsonObject => out.text_field("type", "json_object"),
+        ResponseFormat::JsonSchema { name, description, schema, strict } => {
+            out.text_field("type", "json_schema");
+            out.text_field("name", name.as_deref().unwrap_or("answer"));
+            out.optional_text("description", description.as_deref());
+            match schema {
+                Some(schema) => out.json_field("schema", schema),
+                None => out.key("schema").raw("{}"),
+            }
+            out.optional_boolean("strict", *strict);
+        }
+    }
+}
+
+/// Models that think, by their names: `o3`, `gpt-5.2`, `gpt-5-codex`; not `gpt-4o` and not `gpt-5-chat-latest`.
+fn is_thinker(model: &str) -> bool {
+    let name = model.rsplit('/').next().unwrap_or(model);
+    let number = |text: &str| {
+        let digits: String = text.chars().take_while(char::is_ascii_digit).collect();
+        digits.parse::<u32>().ok()
+    };
+    if name.contains("-chat") {
+        return false;
+    }
+    match (name.strip_prefix("gpt-").and_then(number), name.strip_prefix('o').and_then(number)) {
+        (Some(version), _) => version >= 5,
+        (None, Some(_)) => true,
+        (None, None) => name.contains("codex"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_thinker;
+
+    #[test]
+    fn thinkers_by_name() {
+        for model in ["o3", "o4-mini", "gpt-5.2", "openai/gpt-5-codex", "gpt-6", "codex-mini-latest"] {
+            assert!(is_thinker(model), "{model}");
+        }
+        for model in ["gpt-4o", "gpt-4.1", "gpt-5-chat-latest", "omni-moderation", "llama-3"] {
+            assert!(!is_thinker(model), "{model}");
+        }
+    }
+}
