@@ -66,6 +66,10 @@ pub struct Envelope<'a> {
     insert_at: usize,
     /// Routes for this request alone, as the client wrote them; `None` if omitted or null.
     pub routing_preferences: Option<&'a RawValue>,
+    /// The kept answer that the request goes on from (Responses).
+    pub previous_response_id: Option<Cow<'a, str>>,
+    /// Whether the answer may be kept (Responses; yes if it does not say).
+    pub store: bool,
     /// What has to be cut so that no provider sees them.
     preferences_span: Option<Range<usize>>,
     messages: Vec<MessagePeek<'a>>,
@@ -84,6 +88,16 @@ pub fn peek(body: &[u8]) -> Result<Envelope<'_>, RequestError> {
         None => Err(field("messages", "missing field `messages`")),
         Some(messages) => conversation(body, &fields, messages),
     }
+}
+
+/// Reads the envelope of a Responses request. Its conversation may be kept elsewhere.
+///
+/// # Errors
+/// As [`peek`], but for the messages.
+pub fn peek_responses(body: &[u8]) -> Result<Envelope<'_>, RequestError> {
+    let fields: Fields<'_> = serde_json::from_slice(body).map_err(|error| locate(body, &error))?;
+    let items = fields.input.map_or(Ok(Vec::new()), |raw| items("input", raw))?;
+    envelope(body, &fields, items)
 }
 
 /// Reads the envelope of a request body of an API without a conversation, such as embeddings: the model and whether a
@@ -109,10 +123,14 @@ pub fn peek_any(body: &[u8]) -> Result<Envelope<'_>, RequestError> {
         (None, None, Some(contents)) => ("contents", contents),
         (None, None, None) => return Err(field("messages", "missing field `messages`")),
     };
+    conversation(body, &fields, items(name, raw)?)
+}
+
+fn items<'a>(name: &str, raw: &'a RawValue) -> Result<Vec<MessagePeek<'a>>, RequestError> {
     let Items(items) = serde_json::from_str(raw.get()).map_err(|error| {
         field(name, &format!("expected a string or a list of messages: {}", plain(&error)))
     })?;
-    conversation(body, &fields, items)
+    Ok(items)
 }
 
 fn conversation<'a>(
@@ -147,6 +165,8 @@ fn envelope<'a>(
         stream: fields.stream.unwrap_or(false),
         model_span: fields.model.and_then(|raw| span(body, raw.get())),
         insert_at: memchr::memchr(b'{', body).map_or(0, |brace| brace + 1),
+        previous_response_id: fields.previous_response_id.and_then(string),
+        store: fields.store.is_none_or(|raw| raw.get() != "false"),
         routing_preferences: fields.preferences.filter(|raw| raw.get() != "null"),
         preferences_span: fields
             .preferences
@@ -248,6 +268,8 @@ struct Fields<'a> {
     input: Option<&'a RawValue>,
     contents: Option<&'a RawValue>,
     preferences: Option<&'a RawValue>,
+    previous_response_id: Option<&'a RawValue>,
+    store: Option<&'a RawValue>,
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
@@ -261,6 +283,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
                 let (mut model, mut stream, mut messages) = (None, None, None);
                 let (mut input, mut contents, mut preferences) = (None, None, None);
+                let (mut previous_response_id, mut store) = (None, None);
                 while let Some(JsonStr(key)) = map.next_key()? {
                     match key.as_ref() {
                         "model" => once("model", &mut model, map.next_value()?)?,
@@ -269,6 +292,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
                         "routing_preferences" => {
                             once("routing_preferences", &mut preferences, map.next_value()?)?;
                         }
+                        "previous_response_id" => previous_response_id = Some(map.next_value()?),
+                        "store" => store = Some(map.next_value()?),
                         "input" => input = Some(map.next_value()?),
                         "contents" => contents = Some(map.next_value()?),
                         _ => {
@@ -276,7 +301,16 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
                         }
                     }
                 }
-                Ok(Fields { model, stream: stream.flatten(), messages, input, contents, preferences })
+                Ok(Fields {
+                    model,
+                    stream: stream.flatten(),
+                    messages,
+                    input,
+                    contents,
+                    preferences,
+                    previous_response_id,
+                    store,
+                })
             }
         }
         deserializer.deserialize_map(Object)

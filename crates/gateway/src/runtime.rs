@@ -10,6 +10,7 @@ use waypost_routing::router::Router;
 
 use crate::config::{Config, ModelEntry, ModelPattern};
 use crate::proxy::preferences::Preferences;
+use crate::responses::store::Store;
 use crate::server::models::ModelList;
 use crate::upstream::endpoint::{Settings, Upstream};
 use crate::upstream::router_model::RouterModel;
@@ -25,6 +26,8 @@ pub struct Runtime {
     pub upstreams: Vec<Upstream>,
     /// The router model, if one is configured.
     pub router_model: Option<RouterModel>,
+    /// Answers kept for clients of the Responses API.
+    pub responses: Store,
     /// What `GET /v1/models` tells.
     pub model_list: ModelList,
 }
@@ -64,6 +67,7 @@ impl Runtime {
             preferences: Preferences::new(config),
             upstreams,
             router_model: RouterModel::new(&config.routing),
+            responses: Store::new(&config.keeping)?,
             model_list: ModelList::new(config),
         })
     }

@@ -7,6 +7,7 @@
 
 mod echo;
 mod errors;
+pub mod history;
 mod items;
 mod items_out;
 mod output;
@@ -30,6 +31,7 @@ use crate::stream::{Decoder, Tap};
 use crate::usage::Usage;
 
 pub use echo::echo;
+pub use history::last_response;
 
 /// The name in error messages.
 const NAME: &str = "Responses";

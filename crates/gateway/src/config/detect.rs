@@ -25,6 +25,7 @@ pub fn detect(environment: &Environment) -> Option<Loaded> {
         aliases: Vec::new(),
         routes: Vec::new(),
         routing: resolve::default_routing(),
+        keeping: resolve::default_keeping(),
     };
     Some(Loaded { config, warnings: Vec::new(), source: Source::default() })
 }

@@ -26,6 +26,8 @@ use waypost_routing::preference::judge::Policy;
 use waypost_routing::preference::router_model::{Constraint, Protocol, Settings, Trim};
 use waypost_routing::router::Mode;
 
+use crate::responses::store::Keeping;
+
 pub use self::detect::detect;
 pub(crate) use self::diagnostic::{Place, Problem, Severity};
 pub use self::diagnostic::{Rendered, Source};
@@ -55,6 +57,8 @@ pub struct Config {
     pub routes: Vec<RouteEntry>,
     /// How the router works.
     pub routing: Routing,
+    /// What is kept for clients of the Responses API.
+    pub keeping: Keeping,
 }
 
 /// An address where clients connect, and its limits.

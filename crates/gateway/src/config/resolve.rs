@@ -2,6 +2,7 @@
 //! is kept: one that is found does not hide the next.
 
 mod entries;
+mod keeping;
 mod listeners;
 mod names;
 mod provider;
@@ -45,6 +46,11 @@ pub(super) mod defaults {
     pub(in crate::config) const ROUTER_BUDGET_MOST: usize = 1 << 20;
     /// Long enough for a client that asks and then sends, or tries again; short enough that nobody wonders.
     pub(in crate::config) const ROUTER_CACHE: Duration = Duration::from_secs(60);
+
+    /// As long as a person may come back to a conversation the next day.
+    pub(in crate::config) const KEEPING_TIME: Duration = Duration::from_secs(24 * 60 * 60);
+    pub(in crate::config) const KEEPING_SIZE: &str = "128MiB";
+    pub(in crate::config) const KEEPING_BYTES: usize = 128 << 20;
 
     /// A time as it is written.
     pub(in crate::config) fn shown(time: Duration) -> String {
@@ -93,8 +99,12 @@ pub(super) fn resolve(file: &File, environment: &Environment, problems: &Problem
         aliases,
         routes,
         routing: routing::resolve(context, file, arch_router),
+        keeping: keeping::resolve(context, &file.state_storage),
     }
 }
+
+/// What is kept where a configuration says nothing about it.
+pub(super) use keeping::default_keeping;
 
 /// The listeners of a configuration that says nothing about them.
 pub(super) fn default_listeners() -> Vec<Listener> {
@@ -112,7 +122,6 @@ fn ignored_sections(context: Context<'_>, file: &File) {
     context.ignored("endpoints", &file.endpoints, "providers are described under `model_providers`");
     context.ignored("tracing", &file.tracing, "`/metrics` and the request log say what happened");
     context.ignored("ratelimits", &file.ratelimits, "Waypost does not limit rates yet");
-    context.ignored("state_storage", &file.state_storage, "Waypost keeps no state of conversations");
     context.ignored("prompt_caching", &file.prompt_caching, "Waypost leaves prompts as they are");
     context.ignored(
         "model_metrics_sources",

@@ -8,11 +8,14 @@ use http::{Method, Request, Response};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use waypost_dialect::DialectId;
+use waypost_dialect::chat::ChatRequest;
 use waypost_dialect::chat::seal;
-use waypost_dialect::error::{ApiError, ErrorKind};
+use waypost_dialect::error::{ApiError, ErrorKind, RequestError};
 use waypost_dialect::loss::Loss;
+use waypost_dialect::openai_responses;
 
-use super::forward::{Answer, AnswerBody, Asked, Failure, StreamWish};
+use super::forward::{Answer, AnswerBody, Asked, Failure, Wish};
+use crate::responses::Keeper;
 use crate::server::Api;
 use crate::telemetry::record::Record;
 use crate::upstream::client::{Segments, failed_to_connect};
@@ -36,7 +39,7 @@ pub(super) async fn attempt(
     let Some(address) = upstream.route(asked.client, asked.api) else {
         return Err(not_served(upstream, asked.api));
     };
-    let (body, wish) = outgoing(asked, address.dialect, upstream, model, record)?;
+    let (body, wish) = outgoing(worker, asked, address.dialect, upstream, model, record)?;
     let mut request = Request::new(body);
     *request.method_mut() = Method::POST;
     *request.uri_mut() = address.uri.clone();
@@ -60,29 +63,30 @@ pub(super) async fn attempt(
     if asked.envelope.stream && response.status().is_success() {
         return reader.stream(response, wish);
     }
-    reader.plain(response, record).await
+    reader.plain(response, wish, record).await
 }
 
 /// The body for the provider: the client's own bytes with the model's name spliced in, or a translation. Thinking of
 /// another provider's models, which a client carries along, is left out even where the dialects agree.
 fn outgoing(
+    worker: &Worker,
     asked: &Asked<'_>,
     dialect: DialectId,
     upstream: &Upstream,
     model: &str,
     record: &mut Record,
-) -> Result<(Segments, StreamWish), Failure> {
+) -> Result<(Segments, Wish), Failure> {
     if dialect == asked.client && !seal::is_present(dialect, upstream.quirks, asked.body) {
-        return Ok((Segments::new(asked.envelope.splice_model(asked.body, model)), StreamWish::default()));
+        return Ok((Segments::new(asked.envelope.splice_model(asked.body, model)), Wish::default()));
     }
-    let refused = |error: waypost_dialect::error::RequestError| Failure { error: error.into(), go_on: false };
+    let refused = |error: RequestError| Failure { error: refusal(error), go_on: false };
     let mut request = asked
         .client
         .codec()
         .decode_request(&asked.envelope.without_preferences(asked.body))
         .map_err(refused)?;
     model.clone_into(&mut request.model);
-    let wish = StreamWish { include_usage: request.include_usage };
+    let wish = wish(worker, asked, &mut request);
     let mut loss = Loss::default();
     let body = dialect.codec().encode_request(&request, upstream.quirks, &mut loss).map_err(refused)?;
     if asked.strict && !loss.is_empty() {
@@ -90,6 +94,26 @@ fn outgoing(
     }
     record.lost(&loss);
     Ok((Segments::whole(body), wish))
+}
+
+/// What the answer has to be in the client's dialect, beside the answer.
+fn wish(worker: &Worker, asked: &Asked<'_>, request: &mut ChatRequest) -> Wish {
+    let mut wish = Wish { include_usage: request.include_usage, ..Wish::default() };
+    if asked.client == DialectId::OpenAiResponses {
+        // The answer repeats what was asked, not how it was put together here.
+        let known =
+            std::mem::replace(&mut request.state.previous_response_id, asked.previous.map(str::to_owned));
+        wish.echo = openai_responses::echo(request);
+        request.state.previous_response_id = known;
+        wish.keeper = Keeper::new(&worker.runtime.responses, asked.headers, asked.envelope, asked.body);
+    }
+    wish
+}
+
+fn refusal(error: RequestError) -> ApiError {
+    let is_unknown = matches!(&error, RequestError::Field { path, .. } if path == "previous_response_id");
+    let error = ApiError::from(error);
+    if is_unknown { error.with_code("previous_response_not_found") } else { error }
 }
 
 /// What is needed to read an answer.
@@ -102,7 +126,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     /// A stream is passed on from its head; what comes is read in [`super::stream`].
-    fn stream(&self, response: Response<Incoming>, wish: StreamWish) -> Result<Answer, Failure> {
+    fn stream(&self, response: Response<Incoming>, wish: Wish) -> Result<Answer, Failure> {
         let (head, body) = response.into_parts();
         let content_type =
             head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("nothing");
@@ -114,12 +138,17 @@ impl Reader<'_> {
             status: head.status,
             headers,
             dialect: self.dialect,
-            body: AnswerBody::Events(body, wish),
+            body: AnswerBody::Events(body, Box::new(wish)),
         })
     }
 
     /// A plain answer or an error is read whole, checked, and put into the client's dialect.
-    async fn plain(&self, response: Response<Incoming>, record: &mut Record) -> Result<Answer, Failure> {
+    async fn plain(
+        &self,
+        response: Response<Incoming>,
+        wish: Wish,
+        record: &mut Record,
+    ) -> Result<Answer, Failure> {
         let (head, body) = response.into_parts();
         let same = self.client == self.dialect;
         let limit = if head.status.is_success() { MAX_ANSWER } else { MAX_ERROR };
@@ -137,7 +166,7 @@ impl Reader<'_> {
                     self.garbage(&format!("content type {found} where application/json was expected"))
                 );
             }
-            status if status.is_success() => self.success(bytes, same, record)?,
+            status if status.is_success() => self.success(bytes, same, wish, record)?,
             status if status.is_client_error() || status.is_server_error() => {
                 let error = self.dialect.codec().decode_error(status.as_u16(), &bytes);
                 record.failed(format!("{}: {}", self.upstream.name, error.message));
@@ -157,7 +186,7 @@ impl Reader<'_> {
         Ok(Answer { status: head.status, headers, dialect: self.dialect, body: AnswerBody::Whole(body) })
     }
 
-    fn success(&self, bytes: Bytes, same: bool, record: &mut Record) -> Result<Bytes, Failure> {
+    fn success(&self, bytes: Bytes, same: bool, wish: Wish, record: &mut Record) -> Result<Bytes, Failure> {
         if same {
             let observed = self
                 .dialect
@@ -172,9 +201,13 @@ impl Reader<'_> {
         response.created.get_or_insert_with(|| record.created());
         record.usage = response.usage;
         record.finish_reason = response.finish_reason_word();
+        response.echo = wish.echo;
         let mut loss = Loss::default();
         let body = self.client.codec().encode_response(&response, &mut loss);
         record.lost(&loss);
+        if let Some(keeper) = wish.keeper {
+            keeper.keep(&body);
+        }
         Ok(body.into())
     }
 

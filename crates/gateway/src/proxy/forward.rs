@@ -6,12 +6,14 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use hyper::body::Incoming;
 use waypost_dialect::DialectId;
+use waypost_dialect::chat::Extra;
 use waypost_dialect::envelope::Envelope;
 use waypost_dialect::error::{ApiError, ErrorKind};
 use waypost_dialect::loss::Loss;
 use waypost_routing::models::Target;
 
 use super::attempt;
+use crate::responses::Keeper;
 use crate::server::Api;
 use crate::telemetry::record::Record;
 use crate::worker::Worker;
@@ -29,6 +31,8 @@ pub struct Asked<'a> {
     pub body: &'a Bytes,
     /// Rather no answer than one to a request that a translation took something from.
     pub strict: bool,
+    /// The kept answer that it went on from.
+    pub previous: Option<&'a str>,
     /// What was peeked from them.
     pub envelope: &'a Envelope<'a>,
 }
@@ -52,14 +56,18 @@ pub enum AnswerBody {
     /// Read to its end and ready for the client, in the client's dialect.
     Whole(Bytes),
     /// Events that are still to come, in the provider's dialect.
-    Events(Incoming, StreamWish),
+    Events(Incoming, Box<Wish>),
 }
 
-/// What the client wants of a translated stream.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct StreamWish {
-    /// A last event with usage.
+/// What the client wants of a translated answer.
+#[derive(Debug, Default)]
+pub struct Wish {
+    /// A last event with usage, in a stream.
     pub include_usage: bool,
+    /// What a Responses answer repeats of its request.
+    pub echo: Extra,
+    /// Where the answer is kept.
+    pub keeper: Option<Keeper>,
 }
 
 /// Why an attempt gave no answer that the client can have.

@@ -7,13 +7,16 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, EXPECT};
 use http::{HeaderMap, HeaderValue};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use waypost_dialect::DialectId;
 use waypost_dialect::envelope::{self, Envelope};
 use waypost_dialect::error::{ApiError, ErrorKind};
 use waypost_routing::router::AUTO;
 
 use crate::config::Listener;
+use crate::responses;
 use crate::server::Api;
 use crate::telemetry::CLIENT_CLOSED;
+use crate::worker::Worker;
 
 /// The header by which a request chooses.
 const TRANSLATE: &str = "x-waypost-translate";
@@ -46,11 +49,34 @@ pub async fn read(headers: &HeaderMap, mut body: Incoming, limits: &Listener) ->
     }
 }
 
+/// The body with everything that was said before, and the answer's id, where it goes on from an answer that is kept
+/// here.
+///
+/// # Errors
+/// 400: it is not what the API takes, and where.
+pub async fn continued(
+    worker: &Worker,
+    client: DialectId,
+    headers: &HeaderMap,
+    body: Bytes,
+) -> Result<(Bytes, Option<String>), ApiError> {
+    if client != DialectId::OpenAiResponses {
+        return Ok((body, None));
+    }
+    let envelope = envelope::peek_responses(&body)?;
+    let whole = responses::continued(&worker.runtime.responses, headers, &envelope, &body).await?;
+    let previous = whole.as_ref().and(envelope.previous_response_id.as_deref()).map(str::to_owned);
+    Ok((whole.unwrap_or(body), previous))
+}
+
 /// Reads what the gateway has to know of a body.
 ///
 /// # Errors
 /// 400: it is not what the API takes, and where; or it names no model and has no conversation to choose one by.
-pub fn peek(api: Api, body: &[u8]) -> Result<Envelope<'_>, ApiError> {
+pub fn peek(client: DialectId, api: Api, body: &[u8]) -> Result<Envelope<'_>, ApiError> {
+    if client == DialectId::OpenAiResponses {
+        return Ok(envelope::peek_responses(body)?);
+    }
     if matches!(api, Api::Conversation | Api::CountTokens) {
         return Ok(envelope::peek(body)?);
     }

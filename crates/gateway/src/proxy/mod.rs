@@ -16,7 +16,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use serde_json::Value;
-use waypost_dialect::envelope;
+use waypost_dialect::DialectId;
 use waypost_dialect::error::ApiError;
 use waypost_routing::router::Router;
 
@@ -63,13 +63,14 @@ async fn serve(
     record: &mut Open,
 ) -> Result<Outcome, ApiError> {
     let (head, body) = request.into_parts();
-    // Read: the body's bytes, and a validating peek that borrows from them.
+    // Read: the body's bytes, with what a kept answer stands for, and a validating peek that borrows from them.
     let body = ingress::read(&head.headers, body, &worker.listener).await?;
+    let (body, previous) = ingress::continued(worker, endpoint.dialect, &head.headers, body).await?;
     let api = match endpoint.operation {
         Operation::Proxy(api) => api,
         _ => Api::Conversation,
     };
-    let envelope = ingress::peek(api, &body)?;
+    let envelope = ingress::peek(endpoint.dialect, api, &body)?;
     record.asked(envelope.model.as_deref(), envelope.stream);
     // Decide: by name, by alias or by preference (the operator's or the request's); the reason goes into the record.
     let router = preferences::router(&worker.runtime, &head.headers, &envelope, record).await?;
@@ -77,7 +78,7 @@ async fn serve(
     if endpoint.operation == Operation::Decide {
         let mut page = page::page(&worker.runtime, &router, &decision, record);
         if head.uri.query().is_some_and(|query| query.split('&').any(|part| part == "explain")) {
-            page["explanation"] = explanation(router, body.clone()).await;
+            page["explanation"] = explanation(router, endpoint.dialect, body.clone()).await;
         }
         return Ok(Outcome::Decision(page.to_string()));
     }
@@ -89,15 +90,16 @@ async fn serve(
         headers: &head.headers,
         body: &body,
         envelope: &envelope,
+        previous: previous.as_deref(),
     };
     forward::send(worker, &asked, &decision.targets, record).await.map(Outcome::Answer)
     // The answer goes to the client in `stream::respond`: bytes as they come where the dialects agree, else translated.
 }
 
 /// What drove a decision. It asks the scorer dozens of times, so it must not hold up the other requests of this worker.
-async fn explanation(router: Arc<Router>, body: Bytes) -> Value {
+async fn explanation(router: Arc<Router>, client: DialectId, body: Bytes) -> Value {
     let explain = move || {
-        let envelope = envelope::peek(&body).ok()?;
+        let envelope = ingress::peek(client, Api::Conversation, &body).ok()?;
         Some(page::explanation(&router, &router.explain(envelope.turns())))
     };
     tokio::task::spawn_blocking(explain).await.ok().flatten().unwrap_or_default()

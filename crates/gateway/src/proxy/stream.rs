@@ -16,13 +16,16 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 use waypost_dialect::DialectId;
+use waypost_dialect::chat::Extra;
 use waypost_dialect::dialect::{StreamDecoder, StreamEncoder, StreamOptions, StreamTap};
 use waypost_dialect::error::{ApiError, ErrorKind, ResponseError};
 use waypost_dialect::event::StreamEvent;
 use waypost_dialect::loss::Loss;
+use waypost_dialect::openai_responses;
 
 use super::boundary::Boundary;
 use super::forward::{Answer, AnswerBody};
+use crate::responses::Keeper;
 use crate::telemetry::Open;
 use crate::worker::Worker;
 
@@ -62,6 +65,8 @@ pub fn respond(worker: &Worker, client: DialectId, answer: Answer, record: Open)
                     events: Vec::new(),
                     loss: Loss::default(),
                     created: record.created(),
+                    echo: wish.echo,
+                    keeper: wish.keeper,
                 }))
             };
             let events = Events {
@@ -117,6 +122,10 @@ struct Translation {
     loss: Loss,
     /// When the request came; some dialects want a time that others don't state.
     created: u64,
+    /// What the client's dialect repeats of the request.
+    echo: Extra,
+    /// Where the answer is kept.
+    keeper: Option<Keeper>,
 }
 
 impl fmt::Debug for Events {
@@ -240,10 +249,16 @@ impl Translation {
     fn encode(&mut self) -> Vec<u8> {
         let mut out = Vec::new();
         for mut event in self.events.drain(..) {
-            if let StreamEvent::Start { created, .. } = &mut event {
+            if let StreamEvent::Start { created, echo, .. } = &mut event {
                 created.get_or_insert(self.created);
+                *echo = std::mem::take(&mut self.echo);
             }
             self.encoder.push(&event, &mut out, &mut self.loss);
+        }
+        if let Some(keeper) = &self.keeper
+            && let Some(response) = openai_responses::last_response(&out)
+        {
+            keeper.keep(response);
         }
         out
     }

@@ -12,6 +12,7 @@ use waypost_dialect::error::{ApiError, ErrorKind};
 
 use crate::proxy;
 use crate::proxy::stream::ResponseBody;
+use crate::responses;
 use crate::worker::Worker;
 
 /// What an endpoint does.
@@ -25,6 +26,8 @@ pub enum Operation {
     Models,
     /// Tell of one of them.
     Model,
+    /// Tell of a kept answer, of what it answered, or forget it.
+    Kept,
     /// Is the process alive?
     Health,
     /// Does it take requests?
@@ -67,6 +70,9 @@ pub const ENDPOINTS: &[Endpoint] = &[
         Operation::Proxy(Api::Conversation),
         DialectId::OpenAiChat,
     ),
+    endpoint("/v1/responses", Method::POST, Operation::Proxy(Api::Conversation), DialectId::OpenAiResponses),
+    endpoint("/v1/responses/{id}", Method::GET, Operation::Kept, DialectId::OpenAiResponses),
+    endpoint("/v1/responses/{id}", Method::DELETE, Operation::Kept, DialectId::OpenAiResponses),
     endpoint("/v1/messages", Method::POST, Operation::Proxy(Api::Conversation), DialectId::AnthropicMessages),
     endpoint("/v1/embeddings", Method::POST, Operation::Proxy(Api::Embeddings), DialectId::OpenAiChat),
     endpoint("/v1/completions", Method::POST, Operation::Proxy(Api::Completions), DialectId::OpenAiChat),
@@ -77,6 +83,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         DialectId::AnthropicMessages,
     ),
     endpoint("/routing/v1/chat/completions", Method::POST, Operation::Decide, DialectId::OpenAiChat),
+    endpoint("/routing/v1/responses", Method::POST, Operation::Decide, DialectId::OpenAiResponses),
     endpoint("/routing/v1/messages", Method::POST, Operation::Decide, DialectId::AnthropicMessages),
     endpoint("/v1/models", Method::GET, Operation::Models, DialectId::OpenAiChat),
     endpoint("/v1/models/{id}", Method::GET, Operation::Model, DialectId::OpenAiChat),
@@ -118,6 +125,10 @@ pub async fn dispatch(worker: &Worker, request: Request<Incoming>) -> Response<R
             let id = endpoint.rest(request.uri().path());
             worker.runtime.model_list.one(&worker.runtime.router, request.headers(), id)
         }
+        Operation::Kept => {
+            let id = endpoint.rest(request.uri().path()).to_owned();
+            responses::answer(&worker.runtime.responses, &request, &id).await
+        }
         Operation::Health => respond::text("text/plain; charset=utf-8", "ok\n"),
         Operation::Ready if worker.is_draining() => {
             let error = ApiError::new(ErrorKind::Overloaded, "draining: this instance is shutting down");
@@ -136,27 +147,37 @@ struct Refusal {
     dialect: DialectId,
     error: ApiError,
     /// The methods that its path takes (RFC 9110 section 15.5.6).
-    allow: Option<&'static str>,
+    allow: Option<String>,
 }
 
 impl Refusal {
     fn respond(&self) -> Response<ResponseBody> {
         let mut response = respond::error(self.dialect, &self.error);
-        response.headers_mut().extend(self.allow.map(|methods| (ALLOW, HeaderValue::from_static(methods))));
+        let allow = self.allow.as_ref().and_then(|methods| HeaderValue::try_from(methods).ok());
+        response.headers_mut().extend(allow.map(|methods| (ALLOW, methods)));
         response
     }
 }
 
 fn find(method: &Method, path: &str) -> Result<&'static Endpoint, Refusal> {
-    if let Some(endpoint) = ENDPOINTS.iter().find(|endpoint| endpoint.matches(path)) {
-        if endpoint.method == *method || (*method == Method::HEAD && endpoint.method == Method::GET) {
-            return Ok(endpoint);
+    let mut here = ENDPOINTS.iter().filter(|endpoint| endpoint.matches(path));
+    let takes = |endpoint: &&Endpoint| {
+        endpoint.method == *method || (*method == Method::HEAD && endpoint.method == Method::GET)
+    };
+    if let Some(endpoint) = here.clone().find(takes) {
+        return Ok(endpoint);
+    }
+    if let Some(first) = here.next() {
+        let mut methods = vec![first.method.as_str()];
+        methods.extend(here.map(|endpoint| endpoint.method.as_str()));
+        let message = format!("`{path}` takes {}, not {method}", methods.join(" and "));
+        if first.method == Method::GET {
+            methods.insert(1, "HEAD");
         }
-        let message = format!("`{path}` takes {}, not {method}", endpoint.method);
         return Err(Refusal {
-            dialect: endpoint.dialect,
+            dialect: first.dialect,
             error: ApiError::new(ErrorKind::MethodNotAllowed, message),
-            allow: Some(if endpoint.method == Method::GET { "GET, HEAD" } else { "POST" }),
+            allow: Some(methods.join(", ")),
         });
     }
     let dialect =

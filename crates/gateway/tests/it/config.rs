@@ -323,12 +323,13 @@ fn reference(schema: &Value) -> String {
         ("`selection_policy`", "SelectionPolicy"),
         ("`routing`", "Routing"),
         ("`router_model` of `routing`", "RouterModel"),
+        ("`state_storage`", "StateStorage"),
         ("`overrides`", "Overrides"),
     ] {
         section(&mut page, heading, &schema["definitions"][name]);
     }
     let definitions = schema["definitions"].as_object().unwrap();
-    assert_eq!(definitions.len(), 11, "a definition without a section: {:?}", definitions.keys());
+    assert_eq!(definitions.len(), 12, "a definition without a section: {:?}", definitions.keys());
     page
 }
 

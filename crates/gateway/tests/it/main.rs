@@ -11,6 +11,7 @@ mod observe;
 mod other_apis;
 mod passthrough;
 mod request_routes;
+mod responses;
 mod router_model;
 mod routes;
 mod routing;

@@ -22,6 +22,16 @@ pub(super) fn duration(
     setting: &Setting<String>,
     default: Duration,
 ) -> Duration {
+    duration_up_to(LONGEST, context, key, setting, default)
+}
+
+pub(super) fn duration_up_to(
+    longest: Duration,
+    context: Context<'_>,
+    key: &str,
+    setting: &Setting<String>,
+    default: Duration,
+) -> Duration {
     let Some(written) = setting.given() else { return default };
     let text = written.value.trim();
     let problem = match humantime::parse_duration(text) {
@@ -29,7 +39,12 @@ pub(super) fn duration(
             Problem::error(format!("`{key}` is zero: nothing could be done in this time"))
                 .hint("remove the key for the default")
         }
-        Ok(time) if time > LONGEST => Problem::error(format!("`{key}` is longer than a day")),
+        Ok(time) if time > longest && longest == LONGEST => {
+            Problem::error(format!("`{key}` is longer than a day"))
+        }
+        Ok(time) if time > longest => {
+            Problem::error(format!("`{key}` is longer than {} days", longest.as_secs() / 86400))
+        }
         Ok(time) => return time,
         Err(_) => {
             let problem = Problem::error(format!("`{key}` is not a time: `{}`", shorten(text)));

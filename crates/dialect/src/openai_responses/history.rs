@@ -1,0 +1,169 @@
+//! Conversations that go on from a kept answer: the items that came before stand in front of the new ones.
+//!
+//! Items are copied as text: what a client or a provider said goes round byte for byte. The instructions of an earlier
+//! request do not come along, as the API reference has it.
+
+use serde_json::value::RawValue;
+
+use crate::error::{RequestError, ResponseError};
+use crate::json::{Fields, Path, Writer};
+
+/// The body of a request with everything that was said before it in its `input`, and without `previous_response_id`.
+/// `items` is the list that [`items_after`] gave.
+///
+/// # Errors
+/// The body is no object, or its `input` neither a text nor a list.
+pub fn continued(body: &[u8], items: &[u8]) -> Result<Vec<u8>, RequestError> {
+    let fields = Fields::of_body(body)?;
+    let before = inner(items);
+    let now = input_items(&fields)?;
+    let now = inner(now.as_bytes());
+    let comma = if before.is_empty() || now.is_empty() { "" } else { "," };
+    let mut out = Vec::with_capacity(body.len() + items.len());
+    Writer::new(&mut out).object(|out| {
+        for (key, raw) in &fields.0 {
+            if key != "previous_response_id" && key != "input" {
+                out.key(key).raw(raw.get());
+            }
+        }
+        out.key("input").raw(&format!("[{before}{comma}{now}]"));
+    });
+    Ok(out)
+}
+
+/// The `input` of a request as a list of items.
+///
+/// # Errors
+/// As [`continued`].
+pub fn input(body: &[u8]) -> Result<String, RequestError> {
+    input_items(&Fields::of_body(body)?)
+}
+
+/// The list of everything that was said once an answer is there: `input` (a list), then the answer's output.
+///
+/// # Errors
+/// The answer is no response object.
+pub fn items_after(input: &[u8], response: &[u8]) -> Result<Vec<u8>, ResponseError> {
+    let fields = Fields::of_body(response).map_err(|fault| fault.of_answer(super::NAME))?;
+    let output = fields.get("output").map_or("[]", RawValue::get);
+    let (before, after) = (inner(input), inner(output.as_bytes()));
+    let comma = if before.is_empty() || after.is_empty() { "" } else { "," };
+    Ok(format!("[{before}{comma}{after}]").into_bytes())
+}
+
+/// The id of a response object, and whether it is complete or as complete as it gets.
+#[must_use]
+pub fn id_of(response: &[u8]) -> Option<String> {
+    let fields = Fields::of_body(response).ok()?;
+    let ended = matches!(fields.text("status")?.as_str(), "completed" | "incomplete");
+    fields.text("id").filter(|id| ended && !id.is_empty())
+}
+
+/// The response object of the event that ends a stream, if it is among these whole events.
+#[must_use]
+pub fn last_response(events: &[u8]) -> Option<&[u8]> {
+    // Written by this crate's encoder: the event's name stands in a line of its own, then its data.
+    let at = ["completed", "incomplete"]
+        .into_iter()
+        .find_map(|word| memchr::memmem::rfind(events, format!("event: response.{word}\n").as_bytes()))?;
+    let data = events.get(at..)?.split(|byte| *byte == b'\n').nth(1)?.strip_prefix(b"data: ")?;
+    Some(Fields::of_body(data).ok()?.get("response")?.get().as_bytes())
+}
+
+/// The page that lists the items of an input: each with an id, as a client's own need not have one.
+#[must_use]
+pub fn item_page(input: &[u8]) -> Vec<u8> {
+    let items: Vec<&RawValue> = serde_json::from_slice(input).unwrap_or_default();
+    let rows = items.iter().enumerate().map(|(position, raw)| {
+        let fields = Fields::of_body(raw.get().as_bytes()).unwrap_or_default();
+        let id = fields.text("id").filter(|id| !id.is_empty());
+        let id = id.unwrap_or_else(|| format!("item_{position}"));
+        let mut row = Vec::with_capacity(raw.get().len() + 32);
+        Writer::new(&mut row).object(|out| {
+            out.text_field("id", &id);
+            if fields.get("type").is_none() {
+                out.text_field("type", "message");
+            }
+            for (key, raw) in fields.0.iter().filter(|(key, _)| key != "id") {
+                out.key(key).raw(raw.get());
+            }
+        });
+        (id, String::from_utf8(row).unwrap_or_default())
+    });
+    let rows: Vec<(String, String)> = rows.collect();
+    let mut page = Vec::new();
+    Writer::new(&mut page).object(|out| {
+        out.text_field("object", "list");
+        out.key("data")
+            .raw(&format!("[{}]", rows.iter().map(|(_, row)| row.as_str()).collect::<Vec<_>>().join(",")));
+        out.text_or_null("first_id", rows.first().map(|(id, _)| id.as_str()));
+        out.text_or_null("last_id", rows.last().map(|(id, _)| id.as_str()));
+        out.key("has_more").raw("false");
+    });
+    page
+}
+
+fn input_items(fields: &Fields<'_>) -> Result<String, RequestError> {
+    let Some(raw) = fields.get("input") else { return Ok("[]".to_owned()) };
+    match raw.get().as_bytes().first() {
+        Some(b'[') => Ok(raw.get().to_owned()),
+        Some(b'"') => Ok(format!(
+            r#"[{{"type":"message","role":"user","content":[{{"type":"input_text","text":{}}}]}}]"#,
+            raw.get()
+        )),
+        _ => Err(Path::Root.key("input").fault("expected a string or a list of items").into()),
+    }
+}
+
+/// The text between a list's brackets.
+fn inner(list: &[u8]) -> &str {
+    let text = std::str::from_utf8(list).unwrap_or_default().trim_ascii();
+    text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or_default().trim_ascii()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn value(bytes: &[u8]) -> Value {
+        serde_json::from_slice(bytes).unwrap()
+    }
+
+    #[test]
+    fn what_was_said_stands_in_front() {
+        let first = json!({"model": "m", "input": "Hi", "instructions": "Be brief", "store": true});
+        let first_input = input(first.to_string().as_bytes()).unwrap();
+        let answer = json!({"id": "resp_1", "status": "completed", "output": [{"type": "message", "id": "msg_1", "role": "assistant", "content": []}]});
+        assert_eq!(id_of(answer.to_string().as_bytes()).as_deref(), Some("resp_1"));
+        let items = items_after(first_input.as_bytes(), answer.to_string().as_bytes()).unwrap();
+        let second = json!({"previous_response_id": "resp_1", "input": [{"role": "user", "content": "And now?"}], "model": "m"});
+        let body = value(&continued(second.to_string().as_bytes(), &items).unwrap());
+        assert_eq!(
+            body,
+            json!({"model": "m", "input": [
+                {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hi"}]},
+                {"type": "message", "id": "msg_1", "role": "assistant", "content": []},
+                {"role": "user", "content": "And now?"},
+            ]})
+        );
+        let page = value(&item_page(input(body.to_string().as_bytes()).unwrap().as_bytes()));
+        assert_eq!((&page["object"], &page["has_more"]), (&json!("list"), &json!(false)));
+        assert_eq!((&page["first_id"], &page["last_id"]), (&json!("item_0"), &json!("item_2")));
+        assert_eq!((&page["data"][1]["id"], &page["data"][2]["type"]), (&json!("msg_1"), &json!("message")));
+    }
+
+    #[test]
+    fn nothing_and_nonsense() {
+        assert_eq!(value(&continued(b"{}", b"[]").unwrap()), json!({"input": []}));
+        assert_eq!(value(&continued(br#"{"input":null}"#, b"[1]").unwrap()), json!({"input": [1]}));
+        assert!(continued(br#"{"input":{}}"#, b"[]").is_err());
+        assert!(continued(b"[]", b"[]").is_err());
+        assert!(items_after(b"[]", b"x").is_err());
+        assert_eq!(id_of(br#"{"id":"resp_1","status":"in_progress"}"#), None);
+        assert_eq!(
+            value(&item_page(b"x")),
+            json!({"object": "list", "data": [], "first_id": null, "last_id": null, "has_more": false})
+        );
+    }
+}

@@ -1,0 +1,145 @@
+//! Clients of the Responses API in front of a provider that speaks another.
+
+use serde_json::{Value, json};
+
+use crate::support::{Gateway, Reply, pair, send};
+
+const RESPONSES: &str = "/v1/responses";
+
+fn post(gateway: &Gateway, body: &Value) -> Reply {
+    gateway.post(RESPONSES, &body.to_string())
+}
+
+/// A request without a body, as another caller where `key` is one.
+fn call(gateway: &Gateway, method: &str, path: &str, key: &str) -> Reply {
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nhost: test\r\nauthorization: Bearer {key}\r\nx-api-key: client-secret\r\n\r\n"
+    );
+    send(gateway.address, &[head.as_bytes()])
+}
+
+fn texts(messages: &Value) -> Vec<String> {
+    let of = |content: &Value| match content {
+        Value::String(text) => text.clone(),
+        parts => parts.as_array().unwrap().iter().filter_map(|part| part["text"].as_str()).collect(),
+    };
+    messages.as_array().unwrap().iter().map(|message| of(&message["content"])).collect()
+}
+
+#[test]
+fn a_request_goes_on_from_an_answer() {
+    let gateway = Gateway::with(&pair("@ECHO@", ""));
+    let first =
+        post(&gateway, &json!({"model": "c", "input": "Hi", "instructions": "Be brief", "user": "u"}));
+    assert_eq!(first.status, 200, "{}", first.text());
+    let first = first.json();
+    assert_eq!((&first["object"], &first["status"]), (&json!("response"), &json!("completed")));
+    assert_eq!((&first["instructions"], &first["previous_response_id"]), (&json!("Be brief"), &Value::Null));
+    let id = first["id"].as_str().unwrap();
+    let said = first["output"][0]["content"][0]["text"].as_str().unwrap();
+
+    // Plain and as a stream, and from one that was itself gone on to.
+    let mut previous = id.to_owned();
+    for (turn, stream) in [(1, false), (2, true), (3, false)] {
+        let body = json!({"model": "c", "input": format!("turn {turn}"), "previous_response_id": previous, "stream": stream});
+        let reply = post(&gateway, &body);
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        let seen = gateway.last_upstream();
+        let said_before = texts(&seen["body"]["messages"]);
+        assert_eq!(
+            (said_before.len(), &said_before[0], &said_before[1]),
+            (2 * turn + 1, &"Hi".to_owned(), &said.to_owned())
+        );
+        assert!(seen["body"].get("system").is_none(), "instructions do not come along: {seen}");
+        let answer = if stream {
+            let last = reply.text().lines().rfind(|line| line.starts_with("data: ")).unwrap();
+            serde_json::from_str::<Value>(&last[6..]).unwrap()["response"].clone()
+        } else {
+            reply.json()
+        };
+        assert_eq!(answer["previous_response_id"], json!(previous), "{answer}");
+        answer["id"].as_str().unwrap().clone_into(&mut previous);
+    }
+    gateway.stop();
+}
+
+#[test]
+fn an_answer_is_read_and_deleted_by_its_caller() {
+    let gateway = Gateway::with(&pair("@ECHO@", ""));
+    let made = post(&gateway, &json!({"model": "c", "input": "Hi"})).json();
+    let path = format!("{RESPONSES}/{}", made["id"].as_str().unwrap());
+    assert_eq!(call(&gateway, "GET", &path, "client-secret").json(), made);
+    let items = call(&gateway, "GET", &format!("{path}/input_items"), "client-secret").json();
+    assert_eq!((&items["object"], &items["data"][0]["content"][0]["text"]), (&json!("list"), &json!("Hi")));
+    for (method, path) in
+        [("GET", path.clone()), ("DELETE", path.clone()), ("GET", format!("{path}/input_items"))]
+    {
+        let refused = call(&gateway, method, &path, "somebody-else");
+        assert_eq!(refused.status, 404);
+        assert!(refused.json()["error"]["message"].as_str().unwrap().ends_with("not found."));
+    }
+    let deleted = call(&gateway, "DELETE", &path, "client-secret").json();
+    assert_eq!(deleted, json!({"id": made["id"], "object": "response", "deleted": true}));
+    assert_eq!(call(&gateway, "GET", &path, "client-secret").status, 404);
+    let wrong = call(&gateway, "PUT", &path, "client-secret");
+    assert_eq!((wrong.status, wrong.header("allow")), (405, "GET, HEAD, DELETE"));
+
+    let unkept = post(&gateway, &json!({"model": "c", "input": "Hi", "store": false})).json();
+    assert_eq!(unkept["store"], false);
+    let path = format!("{RESPONSES}/{}", unkept["id"].as_str().unwrap());
+    assert_eq!(call(&gateway, "GET", &path, "client-secret").status, 404);
+    gateway.stop();
+}
+
+/// The error that the API itself gives, before a provider is called.
+#[test]
+fn an_unknown_answer_is_refused() {
+    let gateway = Gateway::with(&pair("@ECHO@", ""));
+    let reply = post(&gateway, &json!({"model": "c", "input": "Hi", "previous_response_id": "resp_nobody"}));
+    let error = &reply.json()["error"];
+    assert_eq!(reply.status, 400);
+    assert_eq!(
+        (&error["type"], &error["param"], &error["code"]),
+        (
+            &json!("invalid_request_error"),
+            &json!("previous_response_id"),
+            &json!("previous_response_not_found")
+        )
+    );
+    assert_eq!(gateway.upstream_count(), 0);
+    gateway.stop();
+}
+
+#[test]
+fn a_database_keeps_answers_beyond_the_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("answers.db");
+    let config = format!(
+        "{}state_storage: {{type: sqlite, path: '{}', keep: 30days}}\n",
+        pair("@ECHO@", ""),
+        path.display()
+    );
+    let gateway = Gateway::with(&config);
+    let id = post(&gateway, &json!({"model": "c", "input": "Hi"})).json()["id"].clone();
+    gateway.stop();
+    let gateway = Gateway::with(&config);
+    let reply = post(&gateway, &json!({"model": "c", "input": "And now?", "previous_response_id": id}));
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    assert_eq!(texts(&gateway.last_upstream()["body"]["messages"]).len(), 3);
+    gateway.stop();
+}
+
+#[test]
+fn it_is_routed_by_what_was_said_before() {
+    let gateway = Gateway::start();
+    let ask = |body: Value| gateway.post("/routing/v1/responses", &body.to_string()).json();
+    let poem = "Write me a short poem about the sea at night";
+    assert_eq!(ask(json!({"model": "auto", "input": poem}))["route"], "creative writing");
+    let first = post(&gateway, &json!({"model": "claude-sonnet-4-5", "input": poem})).json();
+    let next = json!({"input": "Make it longer", "previous_response_id": first["id"]});
+    let known = ask(next);
+    assert_eq!(known["route"], "creative writing");
+    let alone = ask(json!({"input": "Make it longer"}));
+    assert!(known["confidence"].as_f64() > alone["confidence"].as_f64(), "{known} {alone}");
+    gateway.stop();
+}
