@@ -62,6 +62,8 @@ pub struct Envelope<'a> {
     pub model: Option<Cow<'a, str>>,
     /// The client wants a stream.
     pub stream: bool,
+    /// The model is no part of the body.
+    model_in_path: bool,
     /// Where the JSON value of `model` stands in the body; `None` if the key is absent.
     model_span: Option<Range<usize>>,
     /// Offset just behind the opening brace: where an absent `model` is put.
@@ -107,6 +109,21 @@ pub fn peek_responses(body: &[u8]) -> Result<Envelope<'_>, RequestError> {
 pub fn peek_model(body: &[u8]) -> Result<Envelope<'_>, RequestError> {
     let fields: Fields<'_> = serde_json::from_slice(body).map_err(|error| locate(body, &error))?;
     envelope(body, &fields, Vec::new())
+}
+
+/// Reads the envelope of a Gemini request, whose address names the model and says whether a stream is wanted.
+///
+/// # Errors
+/// As [`peek`]; `contents` in place of `messages`.
+pub fn peek_contents<'a>(body: &'a [u8], model: &'a str, stream: bool) -> Result<Envelope<'a>, RequestError> {
+    let fields: Fields<'_> = serde_json::from_slice(body).map_err(|error| locate(body, &error))?;
+    let raw = fields.contents.ok_or_else(|| field("contents", "missing field `contents`"))?;
+    let messages = items("contents", raw)?;
+    if messages.is_empty() {
+        return Err(field("contents", "expected at least one message, found an empty list"));
+    }
+    let envelope = envelope(body, &Fields { model: None, ..fields }, messages)?;
+    Ok(Envelope { model: Some(Cow::Borrowed(model)), stream, model_in_path: true, ..envelope })
 }
 
 /// Reads the envelope of a request body of any API whose conversation can be read: `messages` as in [`peek`], `input`
@@ -162,6 +179,7 @@ fn envelope<'a>(
     Ok(Envelope {
         model: model.filter(|name| !name.trim().is_empty()),
         stream: fields.stream.unwrap_or(false),
+        model_in_path: false,
         model_span: fields.model.and_then(|raw| span(body, raw.get())),
         insert_at: memchr::memchr(b'{', body).map_or(0, |brace| brace + 1),
         previous_response_id: fields.previous_response_id.and_then(string),

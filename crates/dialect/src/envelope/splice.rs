@@ -15,7 +15,7 @@ impl Envelope<'_> {
     #[must_use]
     pub fn splice_model(&self, body: &Bytes, model: &str) -> Pieces {
         let named = match &self.model_span {
-            _ if self.model.as_deref() == Some(model) => None,
+            _ if self.model_in_path || self.model.as_deref() == Some(model) => None,
             Some(span) => Some((span.clone(), serde_json::Value::from(model).to_string())),
             None => {
                 let comma = if self.is_alone(body) { "" } else { "," };
