@@ -4,6 +4,7 @@
 //! canonical stream ([`crate::event`]), so *n* formats need *n* codecs. Where client and provider speak the same
 //! dialect none of this runs: bytes are spliced ([`crate::envelope`]) and observed ([`StreamTap`]).
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::chat::{ChatRequest, ChatResponse};
@@ -20,6 +21,8 @@ pub enum DialectId {
     OpenAiChat,
     /// Anthropic Messages, `POST /v1/messages`.
     AnthropicMessages,
+    /// Gemini, `POST /v1beta/models/MODEL:generateContent`.
+    Gemini,
 }
 
 impl DialectId {
@@ -29,6 +32,7 @@ impl DialectId {
         match self {
             Self::OpenAiChat => &crate::openai_chat::OpenAiChat,
             Self::AnthropicMessages => &crate::anthropic_messages::AnthropicMessages,
+            Self::Gemini => &crate::gemini::Gemini,
         }
     }
 
@@ -44,6 +48,18 @@ impl DialectId {
         match self {
             Self::OpenAiChat => "openai_chat",
             Self::AnthropicMessages => "anthropic_messages",
+            Self::Gemini => "gemini",
+        }
+    }
+
+    /// What stands behind a provider's prefix in the address of a conversation. One dialect names the model there, and
+    /// says there whether a stream is wanted.
+    #[must_use]
+    pub fn path(self, model: &str, stream: bool) -> Cow<'static, str> {
+        match self {
+            Self::OpenAiChat => Cow::Borrowed("/chat/completions"),
+            Self::AnthropicMessages => Cow::Borrowed("/messages"),
+            Self::Gemini => Cow::Owned(crate::gemini::path(model, stream)),
         }
     }
 }

@@ -284,6 +284,7 @@ impl Encoder {
     fn family_word(&self) -> &'static str {
         match self.source {
             Some(DialectId::AnthropicMessages) => "anthropic-claude-v1",
+            Some(DialectId::Gemini) => "google-gemini-v1",
             Some(DialectId::OpenAiChat) | None => "unknown",
         }
     }

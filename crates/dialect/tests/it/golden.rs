@@ -16,7 +16,8 @@ use waypost_dialect::dialect::StreamOptions;
 use waypost_dialect::loss::{Loss, Reason};
 use waypost_dialect::provider::Quirks;
 
-pub(crate) const DIALECTS: [DialectId; 2] = [DialectId::OpenAiChat, DialectId::AnthropicMessages];
+pub(crate) const DIALECTS: [DialectId; 3] =
+    [DialectId::OpenAiChat, DialectId::AnthropicMessages, DialectId::Gemini];
 
 /// Every case of every dialect: its dialect and its folder.
 pub(crate) fn cases() -> Vec<(DialectId, PathBuf)> {
