@@ -187,7 +187,8 @@ async fn post(client: &Client, upstream: &Upstream, body: Vec<u8>) -> Result<Byt
     };
     let mut request = Request::new(Segments::whole(body));
     *request.method_mut() = Method::POST;
-    *request.uri_mut() = address.uri.clone();
+    *request.uri_mut() =
+        address.uri("", false).map_err(|_| Failure::Unreachable("its address cannot be used"))?;
     *request.headers_mut() = upstream.headers(&HeaderMap::new(), DialectId::OpenAiChat, address);
     request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let response = client.send(request).await.map_err(|error| {

@@ -7,6 +7,7 @@ mod decision;
 mod echo;
 mod fake;
 mod faults;
+mod gemini;
 mod observe;
 mod other_apis;
 mod passthrough;
