@@ -37,7 +37,7 @@ def encoder(args):
     trained = load_file(pathlib.Path(args.work) / f"{args.name}.safetensors")
     base = load_file(pathlib.Path(args.minilm) / "model.safetensors")
     layers = 1 + max(int(name.split(".")[1]) for name in trained if name.startswith("layers."))
-    out = {name: trained[name].astype(np.float32) for name in ("positions", "norm.weight", "norm.bias")}
+    out = {name: trained[name].astype(np.float32) for name in ("positions", "norm.weight", "norm.bias", "pool")}
     out["layers"] = np.array([layers], np.float32)
     matrix(out, "words", base["embeddings.word_embeddings.weight"])
     for number in range(layers):
@@ -59,7 +59,7 @@ def golden(args, trained, base, layers):
     sys.argv = ["train"]
     import train
 
-    params = {name: trained[name] for name in ("positions", "norm.weight", "norm.bias")}
+    params = {name: trained[name] for name in ("positions", "norm.weight", "norm.bias", "pool")}
     params["layers"] = [
         {name.split(".", 2)[2]: value for name, value in trained.items() if name.startswith(f"layers.{number}.")}
         for number in range(layers)

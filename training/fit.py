@@ -41,6 +41,7 @@ STATIC, LEXICAL, ENCODER, SHOT_STATIC, SHOT_NEAREST, SHOT_ENCODER, SHOT_ENCODER_
 
 
 def head_and_tail(text, limit=4096):
+    text = train.without_blocks(text)
     data = text.encode()
     if len(data) <= limit:
         return text
@@ -61,7 +62,8 @@ class Embedder:
             file = load_file(MODEL / f"{name}.safetensors")
             self.tables.append(file["table"].astype(np.float32) * file["table.scale"][:, None])
         self.tokenizer = train.BertWordPieceTokenizer(str(MODEL / "vocab.txt"), lowercase=True)
-        self.params, self.frozen = read_encoder()
+        # The weights as the product has them: int8.
+        self.params, self.frozen = train.quantised(MODEL / "encoder.safetensors")
         self.static_cache = {}
         # Encoding takes minutes: vectors are kept for as long as the weights are the same.
         key = hashlib.sha256((MODEL / "encoder.safetensors").read_bytes()).hexdigest()[:16]
@@ -90,25 +92,6 @@ class Embedder:
         found = train.vectors(train.encode, self.params, self.frozen, rows).astype(np.float32)
         self.encoded.update(zip(texts, found))
         self.cache.write_bytes(pickle.dumps(self.encoded))
-
-
-def read_encoder():
-    """The weights as the product has them: int8."""
-    file = load_file(MODEL / "encoder.safetensors")
-    matrix = lambda name: jnp.asarray(file[name].astype(np.float32) * file[name + ".scale"][:, None])
-    params = {name: jnp.asarray(file[name]) for name in ("positions", "norm.weight", "norm.bias")}
-    params["layers"] = []
-    for number in range(int(file["layers"][0])):
-        at = f"layers.{number}."
-        layer = {name: jnp.asarray(file[at + name]) for name in ("norm1.weight", "norm1.bias", "norm2.weight", "norm2.bias")}
-        for name in ("output", "up", "down"):
-            layer[name + ".weight"], layer[name + ".bias"] = matrix(f"{at}{name}.weight"), jnp.asarray(file[f"{at}{name}.bias"])
-        for i, name in enumerate(("query", "key", "value")):
-            part = slice(i * train.WIDTH, (i + 1) * train.WIDTH)
-            layer[name + ".weight"] = matrix(at + "heads.weight")[part]
-            layer[name + ".bias"] = jnp.asarray(file[at + "heads.bias"])[part]
-        params["layers"].append(layer)
-    return params, {"words": matrix("words")}
 
 
 def wordings(route):

@@ -2,26 +2,30 @@
 
 SIDE = 240  # of one panel, in pixels
 LEFT, TOP, BETWEEN, BELOW = 44, 30, 40, 62
-COLOURS = ("a", "b", "c", "d", "e")
-STYLE = """
-text { font: 12px system-ui, sans-serif; fill: #333 }
-.grid { stroke: #ccc } .even { stroke: #888; stroke-dasharray: 4 4 }
-.line { fill: none; stroke-width: 2 }
-.a { stroke: #0969da; fill: #0969da } .b { stroke: #bc4c00; fill: #bc4c00 } .c { stroke: #1a7f37; fill: #1a7f37 }
-.d { stroke: #8250df; fill: #8250df } .e { stroke: #9a6700; fill: #9a6700 }
-@media (prefers-color-scheme: dark) {
-text { fill: #ccc } .grid { stroke: #444 }
-.a { stroke: #58a6ff; fill: #58a6ff } .b { stroke: #f0883e; fill: #f0883e } .c { stroke: #56d364; fill: #56d364 }
-.d { stroke: #bc8cff; fill: #bc8cff } .e { stroke: #e3b341; fill: #e3b341 }
-}"""
+# Of each suite, on light and on dark.
+COLOURS = {"a": ("#0969da", "#58a6ff"), "b": ("#bc4c00", "#f0883e"), "c": ("#1a7f37", "#56d364"), "d": ("#8250df", "#bc8cff"), "e": ("#9a6700", "#e3b341")}
 FEWEST = 20  # turns of a bin: fewer say nothing
+
+
+def style():
+    paint = lambda theme: "\n".join(f".line.{name} {{ stroke: {both[theme]} }} circle.{name} {{ fill: {both[theme]} }}" for name, both in COLOURS.items())
+    return f"""
+text {{ font: 12px system-ui, sans-serif; fill: #333 }}
+.grid {{ stroke: #ccc }} .even {{ stroke: #888; stroke-dasharray: 4 4 }}
+.line {{ fill: none; stroke-width: 2 }} circle {{ fill-opacity: .35 }}
+{paint(0)}
+@media (prefers-color-scheme: dark) {{
+text {{ fill: #ccc }} .grid {{ stroke: #444 }}
+{paint(1)}
+}}
+"""
 
 
 def plot(panels):
     """`panels` are (title, [(suite, reliability of `waypost routes test --suite … --json`)])."""
     width = LEFT + len(panels) * (SIDE + BETWEEN) - BETWEEN + 16
     parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {TOP + SIDE + BELOW}" width="{width}" height="{TOP + SIDE + BELOW}" role="img" aria-label="Reliability of stated confidence">',
-             f"<style>{STYLE}</style>"]
+             f"<style>{style()}</style>"]
     for number, (title, lines) in enumerate(panels):
         parts += panel(LEFT + number * (SIDE + BETWEEN), title, lines, first=number == 0)
     x = LEFT
@@ -50,5 +54,5 @@ def panel(left, title, lines, first):
         parts.append(f'<polyline class="line {colour}" points="{" ".join(f"{x:.1f},{y:.1f}" for x, y, _ in points)}"/>')
         # The area of a dot is the share of the suite's turns.
         turns = sum(bin["count"] for bin in bins)
-        parts += [f'<circle class="{colour}" cx="{x:.1f}" cy="{y:.1f}" r="{1.5 + 8 * (count / turns) ** 0.5:.1f}" fill-opacity=".35" stroke="none"/>' for x, y, count in points]
+        parts += [f'<circle class="{colour}" cx="{x:.1f}" cy="{y:.1f}" r="{1.5 + 8 * (count / turns) ** 0.5:.1f}"/>' for x, y, count in points]
     return parts

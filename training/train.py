@@ -47,6 +47,19 @@ def cut(ids, limit):
     return [CLS, *ids, SEP]
 
 
+def without_blocks(text):
+    """As embedded/glance.rs has it."""
+    parts = text.split("```")
+    if len(parts) == 1 or sum(len(part.split()) for part in parts[::2]) < 3:
+        return text
+    for at in range(1, len(parts), 2):
+        language, _, body = parts[at].partition("\n") if "\n" in parts[at] else ("", "", parts[at])
+        plain = language.strip() in ("", "text", "txt", "md", "markdown")
+        body = body.encode()[:60].decode(errors="ignore")
+        parts[at] = f" {body} " if plain else f" [{language.strip()} code] "
+    return "".join(parts)
+
+
 def pad(rows, length):
     out = np.zeros((len(rows), length), np.int32)
     for row, ids in zip(out, rows):
@@ -54,7 +67,7 @@ def pad(rows, length):
     return out
 
 
-# The transformer: BERT as in MiniLM, mean pooling, unit length.
+# The transformer: BERT as in MiniLM, a weighted mean of the tokens' vectors, unit length.
 
 
 def layer_norm(x, weight, bias):
@@ -79,8 +92,9 @@ def encode(params, frozen, ids):
         inner = jax.nn.gelu(x @ layer["up.weight"].T + layer["up.bias"], approximate=False)
         inner = inner @ layer["down.weight"].T + layer["down.bias"]
         x = layer_norm(x + inner, layer["norm2.weight"], layer["norm2.bias"])
-    pooled = (x * mask[..., None]).sum(1) / mask.sum(1, keepdims=True)
-    return unit(pooled)
+    # How much a token counts is learned; all the same while the gate is zero.
+    share = jax.nn.softmax(jnp.where(mask, x @ params["pool"], -1e9), -1)
+    return unit((x * share[..., None]).sum(1))
 
 
 def unit(x):
@@ -112,9 +126,29 @@ def minilm(folder, layers):
         + file["embeddings.token_type_embeddings.weight"][0],
         "norm.weight": file["embeddings.LayerNorm.weight"],
         "norm.bias": file["embeddings.LayerNorm.bias"],
+        "pool": np.zeros(WIDTH, np.float32),
         "layers": [read(layer) for layer in layers],
     }
     return jax.tree.map(jnp.asarray, (params, {"words": file["embeddings.word_embeddings.weight"]}))
+
+
+def quantised(path):
+    """The weights that export.py wrote."""
+    file = load_file(path)
+    matrix = lambda name: file[name].astype(np.float32) * file[name + ".scale"][:, None]
+    params = {name: file[name] for name in ("positions", "norm.weight", "norm.bias")}
+    params["pool"] = file.get("pool", np.zeros(WIDTH, np.float32))
+    params["layers"] = []
+    for number in range(int(file["layers"][0])):
+        at = f"layers.{number}."
+        layer = {name: file[at + name] for name in ("norm1.weight", "norm1.bias", "norm2.weight", "norm2.bias")}
+        for name in ("output", "up", "down"):
+            layer[name + ".weight"], layer[name + ".bias"] = matrix(f"{at}{name}.weight"), file[f"{at}{name}.bias"]
+        for i, name in enumerate(("query", "key", "value")):
+            part = slice(i * WIDTH, (i + 1) * WIDTH)
+            layer[name + ".weight"], layer[name + ".bias"] = matrix(at + "heads.weight")[part], file[at + "heads.bias"][part]
+        params["layers"].append(layer)
+    return jax.tree.map(jnp.asarray, (params, {"words": matrix("words")}))
 
 
 # The static table: a bag of words. One linear map and one weight a token are learned, and for tokens that the texts have
@@ -162,6 +196,7 @@ class Texts:
         self.weights = [len(self.spaces[key]) / sizes[key[0]] * sizes[key[0]] ** 0.5 for key in self.keys]
 
     def tokenize(self, texts, limit):
+        texts = map(without_blocks, texts)
         clipped = [text if len(text) < 4096 else text[:2048] + " " + text[-2048:] for text in texts]
         return [cut(e.ids, limit) for e in self.tokenizer.encode_batch(clipped, add_special_tokens=False)]
 
@@ -222,6 +257,7 @@ class Texts:
 
 def losses(model, params, frozen, batch):
     ids, label_ids, on_offer, goal, teacher_texts, teacher_labels, taught = batch
+
     text, label = model(params, frozen, ids), model(params, frozen, label_ids)
     logits = SCALE * text @ label.T
     logits = jnp.where(on_offer[None] > 0, logits, -1e9)
@@ -244,7 +280,10 @@ def train(model, params, frozen, texts, teacher, args):
         ],
         [warm, max(first, warm)],
     )
-    optimiser = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(rates, weight_decay=args.decay))
+    # What begins from nothing may move faster than what was trained before.
+    quick = lambda tree: {name: jax.tree.map(lambda _: name in ("pool", "none"), part) for name, part in tree.items()}
+    faster = optax.masked(optax.scale(20.0), quick) if model is encode else optax.identity()
+    optimiser = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(rates, weight_decay=args.decay), faster)
     mesh = Mesh(np.array(jax.devices()), ("rows",))
     split, whole = NamedSharding(mesh, PartitionSpec("rows")), NamedSharding(mesh, PartitionSpec())
     params, frozen = jax.device_put((params, frozen), whole)
@@ -321,19 +360,21 @@ _SUITES = {}
 
 def report(model, params, frozen, texts, args):
     """In-scope accuracy by the last turn alone on a sample of each group: to watch the training, not to choose by."""
+    # On one device: on all of them each would do the whole work.
+    params, frozen = jax.device_put(jax.device_get((params, frozen)), jax.devices()[0])
     for folder in args.watch:
         if folder not in _SUITES:
             _SUITES[folder] = read_suite(folder, texts)
         groups = []
         for group, (turn_ids, sets) in _SUITES[folder].items():
-            found = vectors(model, params, frozen, turn_ids).astype(np.float32)
+            turns_found = vectors(model, params, frozen, turn_ids).astype(np.float32)
             wordings = vectors(model, params, frozen, [ids for _, route_ids, _ in sets for ids in route_ids])
             right, at = [], 0
             for names, route_ids, turns in sets:
                 routes = wordings[at : at + len(route_ids)].astype(np.float32)
                 at += len(route_ids)
                 routes = routes.reshape(len(names), -1, routes.shape[1]).mean(1)
-                right += [names[int(np.argmax(routes @ found[turn]))] == label for turn, label in turns]
+                right += [names[int(np.argmax(routes @ turns_found[turn]))] == label for turn, label in turns]
             groups.append((group, 100 * np.mean(right)))
         print(" ", folder, f"{np.mean([r for _, r in groups]):.1f}", " ".join(f"{g} {r:.0f}" for g, r in groups), flush=True)
 
@@ -374,6 +415,7 @@ def main():
     parser.add_argument("--work", required=True)
     parser.add_argument("--name")
     parser.add_argument("--layers", default="0,1,3,5")
+    parser.add_argument("--start", help="weights of export.py to go on from, in place of layers of MiniLM")
     parser.add_argument("--table", help="the static table to start from")
     parser.add_argument("--steps", type=int, default=5000)
     parser.add_argument("--rate", type=float)
@@ -400,7 +442,8 @@ def main():
         print(f"{time.time() - start:.0f} s")
     elif args.what == "encoder":
         args.rate = args.rate or 5e-5
-        params, frozen = minilm(args.minilm, [int(layer) for layer in args.layers.split(",")])
+        layers = [int(layer) for layer in args.layers.split(",")]
+        params, frozen = quantised(args.start) if args.start else minilm(args.minilm, layers)
         params["none"] = jnp.float32(0.3)
         file = np.load(path)
         train(encode, params, frozen, texts, (file["texts"], file["wordings"]), args)

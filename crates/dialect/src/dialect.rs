@@ -4,6 +4,7 @@
 //! canonical stream ([`crate::event`]), so *n* formats need *n* codecs. Where client and provider speak the same
 //! dialect none of this runs: bytes are spliced ([`crate::envelope`]) and observed ([`StreamTap`]).
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::chat::{ChatRequest, ChatResponse};
@@ -22,6 +23,8 @@ pub enum DialectId {
     OpenAiResponses,
     /// Anthropic Messages, `POST /v1/messages`.
     AnthropicMessages,
+    /// Gemini, `POST /v1beta/models/MODEL:generateContent`.
+    Gemini,
 }
 
 impl DialectId {
@@ -32,6 +35,7 @@ impl DialectId {
             Self::OpenAiChat => &crate::openai_chat::OpenAiChat,
             Self::OpenAiResponses => &crate::openai_responses::OpenAiResponses,
             Self::AnthropicMessages => &crate::anthropic_messages::AnthropicMessages,
+            Self::Gemini => &crate::gemini::Gemini,
         }
     }
 
@@ -48,6 +52,19 @@ impl DialectId {
             Self::OpenAiChat => "openai_chat",
             Self::OpenAiResponses => "openai_responses",
             Self::AnthropicMessages => "anthropic_messages",
+            Self::Gemini => "gemini",
+        }
+    }
+
+    /// What stands behind a provider's prefix in the address of a conversation. One dialect names the model there, and
+    /// says there whether a stream is wanted.
+    #[must_use]
+    pub fn path(self, model: &str, stream: bool) -> Cow<'static, str> {
+        match self {
+            Self::OpenAiChat => Cow::Borrowed("/chat/completions"),
+            Self::OpenAiResponses => Cow::Borrowed("/responses"),
+            Self::AnthropicMessages => Cow::Borrowed("/messages"),
+            Self::Gemini => Cow::Owned(crate::gemini::path(model, stream)),
         }
     }
 }

@@ -14,6 +14,7 @@ pub mod event;
 pub mod sse;
 
 pub mod anthropic_messages;
+pub mod gemini;
 pub mod openai_chat;
 pub mod openai_responses;
 

@@ -1,6 +1,7 @@
 //! What a dialect calls what it says: a loss is named in the words of the side that said it.
 
 use crate::dialect::DialectId;
+use crate::gemini::names as gemini;
 
 /// A field of a request: ours, in Chat Completions, in Messages, in Responses.
 type Row = (&'static str, &'static str, &'static str, &'static str);
@@ -73,12 +74,17 @@ fn word(table: &'static [Row], source: Option<DialectId>, name: &'static str) ->
         None | Some(DialectId::OpenAiChat) => chat,
         Some(DialectId::AnthropicMessages) => messages,
         Some(DialectId::OpenAiResponses) => responses,
+        // Has a table of its own.
+        Some(DialectId::Gemini) => name,
     }
 }
 
 /// What the source calls a field of its request.
 pub(crate) fn field(source: Option<DialectId>, name: &'static str) -> &'static str {
-    word(FIELDS, source, name)
+    match source {
+        Some(DialectId::Gemini) => gemini::field(name),
+        source => word(FIELDS, source, name),
+    }
 }
 
 /// Messages of a request or of an answer.
@@ -95,6 +101,8 @@ impl Site {
             (Some(DialectId::OpenAiResponses), false) => "input[].",
             (Some(DialectId::OpenAiResponses), true) => "output[].",
             (Some(DialectId::AnthropicMessages), true) => "",
+            (Some(DialectId::Gemini), true) => "candidates[].content.",
+            (Some(DialectId::Gemini), false) => "contents[].",
             (_, true) => "choices[].message.",
             (_, false) => "messages[].",
         }
@@ -102,19 +110,32 @@ impl Site {
 
     /// The path of a kind of part.
     pub(crate) fn part(self, name: &'static str) -> String {
-        format!("{}{}", self.message(), word(PARTS, self.source, name))
+        let word = match self.source {
+            // Stands beside the message there.
+            Some(DialectId::Gemini) if self.is_answer && matches!(name, "annotations" | "logprobs") => {
+                return format!("candidates[].{}", gemini::part(name));
+            }
+            Some(DialectId::Gemini) => gemini::part(name),
+            source => word(PARTS, source, name),
+        };
+        format!("{}{word}", self.message())
     }
 
     /// The path of a kind of part that only the source knows.
     pub(crate) fn other(self, kind: &str) -> String {
         match self.source {
             Some(DialectId::OpenAiResponses) => format!("{}{kind}", self.message()),
-            _ => format!("{}content[].{kind}", self.message()),
+            _ => format!("{}{}[].{kind}", self.message(), self.list()),
         }
     }
 
     /// What stands before the name of a field of a part.
     pub(crate) fn inside_part(self) -> String {
-        format!("{}content[].", self.message())
+        format!("{}{}[].", self.message(), self.list())
+    }
+
+    /// What the source calls the list of parts.
+    fn list(self) -> &'static str {
+        if self.source == Some(DialectId::Gemini) { "parts" } else { "content" }
     }
 }

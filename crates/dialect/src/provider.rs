@@ -12,6 +12,8 @@ pub enum AuthScheme {
     Bearer,
     /// `x-api-key: KEY`.
     XApiKey,
+    /// `x-goog-api-key: KEY`.
+    XGoogApiKey,
     /// No key (servers on one's own machine); one is sent as `Bearer` if given.
     Optional,
 }

@@ -215,6 +215,11 @@ pub const PROVIDERS: &[Provider] = &[
         docs: "https://ai.google.dev/gemini-api/docs/openai",
         base_url: Borrowed("https://generativelanguage.googleapis.com"),
         path_prefix: Borrowed("/v1beta/openai"),
+        elsewhere: &[Elsewhere {
+            dialect: DialectId::Gemini,
+            path_prefix: "/v1beta",
+            auth: AuthScheme::XGoogApiKey,
+        }],
         key_variables: &["GEMINI_API_KEY", "GOOGLE_API_KEY"],
         ..OPENAI_COMPATIBLE
     },

@@ -121,6 +121,7 @@ pub fn is_present(dialect: DialectId, quirks: Quirks, body: &[u8]) -> bool {
                 && known.iter().any(|family| says(family.word().as_bytes()))
         }
         DialectId::OpenAiResponses | DialectId::AnthropicMessages => says(b"\"waypost:"),
+        DialectId::Gemini => crate::gemini::signature::is_foreign_present(body),
     }
 }
 

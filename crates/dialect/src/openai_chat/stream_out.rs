@@ -285,6 +285,7 @@ impl Encoder {
         match self.source {
             Some(DialectId::AnthropicMessages) => "anthropic-claude-v1",
             Some(DialectId::OpenAiResponses) => "openai-responses-v1",
+            Some(DialectId::Gemini) => "google-gemini-v1",
             Some(DialectId::OpenAiChat) | None => "unknown",
         }
     }

@@ -17,6 +17,8 @@ use crate::server::Api;
 const ANTHROPIC_VERSION: (HeaderName, HeaderValue) =
     (HeaderName::from_static("anthropic-version"), HeaderValue::from_static("2023-06-01"));
 
+const GOOGLE_KEY: HeaderName = HeaderName::from_static("x-goog-api-key");
+
 /// One entry of the configuration, ready to be sent to.
 #[derive(Debug)]
 pub struct Upstream {
@@ -180,16 +182,19 @@ fn key_header(scheme: AuthScheme, key: &str) -> Option<(HeaderName, HeaderValue)
             (AUTHORIZATION, HeaderValue::try_from(format!("Bearer {key}")).ok()?)
         }
         AuthScheme::XApiKey => (HeaderName::from_static("x-api-key"), HeaderValue::try_from(key).ok()?),
+        AuthScheme::XGoogApiKey => (GOOGLE_KEY, HeaderValue::try_from(key).ok()?),
     };
     value.set_sensitive(true);
     Some((name, value))
 }
 
-/// The key that a client sent, in either of the usual headers.
+/// The key that a client sent, in any of the usual headers.
 fn client_key(headers: &HeaderMap) -> Option<&str> {
     let bearer = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let bearer = bearer.map(|value| value.strip_prefix("Bearer ").unwrap_or(value).trim());
-    bearer.or_else(|| headers.get("x-api-key")?.to_str().ok())
+    bearer
+        .or_else(|| headers.get("x-api-key")?.to_str().ok())
+        .or_else(|| headers.get(GOOGLE_KEY)?.to_str().ok())
 }
 
 /// True for a header that the message's own `connection` header keeps to this hop (RFC 9110 section 7.6.1).

@@ -2,9 +2,10 @@
 
 use super::filter::Evidence;
 use super::fitted::{Fitted, LEXICAL_HALF};
+use super::glance::glance;
 use super::lexical::Lexical;
 use super::model::{MODEL, encode};
-use super::{Route, count, head_and_tail};
+use super::{Route, count};
 
 /// The likenesses of a text to a route. To its wordings: the mean cosine in both static tables; BM25 over the words of
 /// the route's text and examples, between 0 and 1; the cosine in the encoder. To its examples: the cosine with their
@@ -111,7 +112,7 @@ impl Prepared {
 
 impl Described {
     fn new(route: &Route, has_examples: bool, embed: &dyn Fn(&[u32]) -> Vec<f32>) -> Self {
-        let vector = |text: &String| embed(&MODEL.tokenize(&head_and_tail(text)));
+        let vector = |text: &String| embed(&MODEL.tokenize(&glance(text)));
         let wordings: Vec<Vec<f32>> = wordings(route).iter().map(vector).collect();
         let wording = mean(&wordings);
         // Where others have examples, a route without stands for itself with its wordings.

@@ -10,6 +10,7 @@ mod encoder;
 mod features;
 mod filter;
 mod fitted;
+mod glance;
 mod lexical;
 mod model;
 mod table;
@@ -19,14 +20,12 @@ mod wordpiece;
 use super::{Role, Route, Turn};
 use features::{Features, Prepared};
 use filter::update;
+use glance::glance;
 
 /// Turns of the person that are looked at, counted from the latest: what lies further back weighs next to nothing.
 const MAX_TURNS: usize = 8;
 /// Of these, how many the encoder looks at.
 const MAX_ENCODED: usize = 4;
-/// Bytes of a turn that are looked at, half of them from its beginning and half from its end: an ask stands before or
-/// behind what was pasted.
-const MAX_TURN_BYTES: usize = 4096;
 
 /// What a scorer found: probabilities that sum to one.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,7 +73,7 @@ impl Embedded {
         let skipped = asks.clone().count().saturating_sub(MAX_TURNS);
         let mut seen: Vec<Features> = match self.routes.len() {
             0 => Vec::new(),
-            _ => asks.skip(skipped).map(|ask| self.routes.compare(&head_and_tail(&ask.text))).collect(),
+            _ => asks.skip(skipped).map(|ask| self.routes.compare(&glance(&ask.text))).collect(),
         };
         let scores = self.filter(&seen, Tier::Static);
         if !self.routes.has_encoder() || seen.is_empty() || scores.margin() >= fitted::SURE {
@@ -140,17 +139,7 @@ pub fn weights() -> impl Iterator<Item = &'static [u8]> {
 /// The vector of a text in the static tables, at length one: for tools that compare texts as the scorer sees them.
 #[must_use]
 pub fn embed(text: &str) -> Vec<f32> {
-    model::MODEL.embed(&model::MODEL.tokenize(&head_and_tail(text)))
-}
-
-/// The beginning and the end of a long text.
-fn head_and_tail(text: &str) -> std::borrow::Cow<'_, str> {
-    if text.len() <= MAX_TURN_BYTES {
-        return text.into();
-    }
-    let head = text.get(..text.floor_char_boundary(MAX_TURN_BYTES / 2)).unwrap_or_default();
-    let tail = text.get(text.ceil_char_boundary(text.len() - MAX_TURN_BYTES / 2)..).unwrap_or_default();
-    format!("{head} {tail}").into()
+    model::MODEL.embed(&model::MODEL.tokenize(&glance(text)))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a number of routes or tokens")]

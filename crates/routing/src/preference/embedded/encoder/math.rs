@@ -46,6 +46,18 @@ fn sum(values: &[f32], of: impl Fn(f32) -> f32) -> f32 {
     lanes.iter().sum::<f32>() + rest.iter().map(|&value| of(value)).sum::<f32>()
 }
 
+/// The product of two vectors, in lanes; their lengths are a multiple of eight.
+#[inline(always)]
+pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let mut lanes = [0.0; LANES];
+    for (a, b) in a.as_chunks::<LANES>().0.iter().zip(b.as_chunks::<LANES>().0) {
+        for ((lane, a), b) in lanes.iter_mut().zip(a).zip(b) {
+            *lane = a.mul_add(*b, *lane);
+        }
+    }
+    lanes.iter().sum()
+}
+
 /// The highest, in lanes; no number is lower than all.
 #[inline(always)]
 pub(super) fn highest(values: &[f32], of: impl Fn(f32) -> f32) -> f32 {

@@ -1,7 +1,7 @@
 //! A small transformer: a text's vector where words alone do not tell.
 //!
-//! BERT as in MiniLM (Devlin et al. 2018, arXiv 1810.04805; Wang et al. 2020, arXiv 2002.10957) with fewer layers, mean pooling and
-//! length one. Weights are int8; `linear.rs` has the products, `math.rs` the rest.
+//! BERT as in MiniLM (Devlin et al. 2018, arXiv 1810.04805; Wang et al. 2020, arXiv 2002.10957) with fewer layers, a
+//! weighted mean over the tokens, and length one. Weights are int8; `linear.rs` has the products, `math.rs` the rest.
 
 mod linear;
 mod math;
@@ -32,6 +32,8 @@ pub(super) struct Encoder {
     positions: Vec<f32>,
     norm: Norm,
     layers: Vec<Layer>,
+    /// How much a token counts in the mean: a softmax over its vectors' products with this one.
+    pool: Vec<f32>,
 }
 
 #[derive(Debug)]
@@ -88,6 +90,7 @@ impl Encoder {
             positions: weights.floats("positions", &[MAX_TOKENS, WIDTH])?,
             norm: Norm::new(&weights, "norm")?,
             layers: (0..layers).map(|layer| Layer::new(&weights, layer)).collect::<Result<_, _>>()?,
+            pool: weights.floats("pool", &[WIDTH])?,
         })
     }
 
@@ -144,9 +147,14 @@ impl<K: Kernel> pulp::NullaryFnOnce for Pass<'_, K> {
         for layer in &encoder.layers {
             layer.apply(kernel, &mut rows, &mut space);
         }
+        let mut shares: Vec<f32> =
+            rows.chunks_exact(WIDTH).map(|row| math::dot(row, &encoder.pool)).collect();
+        math::softmax(&mut shares);
         let mut mean = vec![0.0; WIDTH];
-        for row in rows.chunks_exact(WIDTH) {
-            add(&mut mean, row);
+        for (row, share) in rows.chunks_exact(WIDTH).zip(shares) {
+            for (mean, value) in mean.iter_mut().zip(row) {
+                *mean = share.mul_add(*value, *mean);
+            }
         }
         math::unit(&mut mean);
         mean
