@@ -1,6 +1,6 @@
 //! What a request asks for, whichever API it came by, and the answer that is planned for it.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::directive::{Counts, Directives};
 use super::schema::synthesise;
@@ -35,12 +35,32 @@ pub(super) struct Ask {
     /// How many answers.
     pub(super) answers: usize,
     pub(super) input_tokens: u64,
+    pub(super) kept: Kept,
+}
+
+/// What only the Responses API asks for.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    /// The answer can be gone on from.
+    pub(super) store: bool,
+    /// Everything that was said, in items.
+    pub(super) items: Vec<Value>,
+    /// What the answer repeats of the request.
+    pub(super) settings: Map<String, Value>,
+    /// Thinking is shown.
+    pub(super) summary: bool,
+    /// Thinking is given sealed, to be sent back.
+    pub(super) sealed: bool,
+    /// The deltas of a stream are padded.
+    pub(super) padded: bool,
 }
 
 #[derive(Debug)]
 pub(super) struct Tool {
     pub(super) name: String,
     pub(super) schema: Value,
+    /// It takes free text.
+    pub(super) is_custom: bool,
 }
 
 /// What the request says about calling tools.
@@ -67,7 +87,9 @@ pub(super) struct Answer {
 #[derive(Debug)]
 pub(super) struct Call {
     pub(super) name: String,
+    /// A string for a tool that takes free text.
     pub(super) arguments: Value,
+    pub(super) is_custom: bool,
 }
 
 /// Why the answer ends.
@@ -156,6 +178,7 @@ fn calls(ask: &Ask) -> Vec<Call> {
     let call = |(number, tool): (usize, &&Tool)| Call {
         name: tool.name.clone(),
         arguments: synthesise(&tool.schema, number),
+        is_custom: tool.is_custom,
     };
     allowed.iter().cycle().take(wanted).enumerate().map(call).collect()
 }
@@ -213,15 +236,15 @@ pub(super) fn read_content(content: &Value) -> (String, usize) {
     let mut images = 0;
     for part in content.as_array().into_iter().flatten() {
         match part["type"].as_str() {
-            Some("text") => texts.extend(part["text"].as_str()),
-            Some("image" | "image_url") => images += 1,
+            Some("text" | "input_text" | "output_text") => texts.extend(part["text"].as_str()),
+            Some("image" | "image_url" | "input_image") => images += 1,
             _ => {}
         }
     }
     (texts.join("\n"), images)
 }
 
-/// The schema of an answer's shape, as either API writes it.
+/// The schema of an answer's shape, as any of the APIs writes it.
 pub(super) fn shape(format: &Value) -> Option<Value> {
     match format["type"].as_str()? {
         "json_object" => {
@@ -234,7 +257,7 @@ pub(super) fn shape(format: &Value) -> Option<Value> {
 
 /// All that counts as a prompt, in bytes.
 pub(super) fn prompt_tokens(body: &Value) -> u64 {
-    let parts = ["system", "messages", "tools"].map(|key| length(&body[key]));
+    let parts = ["system", "instructions", "messages", "input", "tools"].map(|key| length(&body[key]));
     parts.iter().sum::<u64>().div_ceil(4).max(1)
 }
 

@@ -269,7 +269,7 @@ fn check_tools(body: &Value) -> Result<Vec<Tool>, Refusal> {
             );
         }
         let schema = if schema.is_null() { serde_json::json!({"type": "object"}) } else { schema };
-        tools.push(Tool { name: name.to_owned(), schema });
+        tools.push(Tool { name: name.to_owned(), schema, is_custom: false });
     }
     Ok(tools)
 }

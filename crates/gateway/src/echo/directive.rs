@@ -41,7 +41,7 @@ pub const DIRECTIVES: &[Row] = &[
     ),
     row(
         "thinking",
-        "think first: a `thinking` block with its signature (Messages), `reasoning_content` (Chat Completions)",
+        "think first: a `thinking` block with its signature (Messages), `reasoning_content` (Chat Completions), a `reasoning` item with its summary (Responses)",
     ),
     row(
         "unicode",
@@ -49,7 +49,7 @@ pub const DIRECTIVES: &[Row] = &[
     ),
     row(
         "finish=length",
-        "end for this reason: `stop`, `length`, `content_filter`, `tool_calls`, or a word of one dialect, such as `pause_turn`",
+        "end for this reason: `stop`, `length`, `content_filter`, `tool_calls`, or a word of one dialect, such as `pause_turn`; `refusal` and `failed` have forms of their own in Responses",
     ),
     row("cached=7", "so many tokens of the prompt came from the cache"),
     row("usage=0", "usage of zero tokens"),
@@ -72,7 +72,7 @@ pub const DIRECTIVES: &[Row] = &[
         "error_after=3",
         "send so many events, then the dialect's error event; without a stream, an error of status 500",
     ),
-    row("no_done", "leave out the last event of a stream: `[DONE]`, `message_stop`"),
+    row("no_done", "leave out the last event of a stream: `[DONE]`, `message_stop`, `response.completed`"),
     row("half", "half of the body, then close the connection, under the whole body's `content-length`"),
     row("empty", "a body of no bytes"),
     row("html", "a page of HTML, as proxies answer"),

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::body::{Script, Step};
 use super::directive::{Directives, Fault};
 use super::refusal::{Api, Refusal};
-use super::{chat_answer, id, messages_answer};
+use super::{chat_answer, id, messages_answer, responses_answer};
 
 const JSON: &str = "application/json";
 const EVENTS: &str = "text/event-stream; charset=utf-8";
@@ -81,7 +81,7 @@ pub(super) fn head(api: Option<Api>, status: u16, content_type: &str, body: Scri
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     }
     match api {
-        Some(Api::ChatCompletions) => {
+        Some(Api::ChatCompletions | Api::Responses) => {
             headers.insert("x-request-id", text(&id("req_", 32)));
             headers.insert("openai-version", HeaderValue::from_static("2020-10-01"));
             headers.insert("openai-processing-ms", HeaderValue::from_static("1"));
@@ -113,8 +113,10 @@ fn script(api: Api, directives: &Directives, mut events: Vec<Bytes>) -> Vec<Step
         }
         Some(Fault::ErrorAfter(count)) => {
             events.truncate(count.min(before_end));
+            let at = events.len();
             events.push(match api {
                 Api::ChatCompletions => chat_answer::error_event(&Refusal::ordered(500).to_json(api)),
+                Api::Responses => responses_answer::error_event(&Refusal::ordered(500).to_json(api), at),
                 Api::Messages => messages_answer::error_event(&Refusal::ordered(529).to_json(api)),
             });
         }

@@ -351,7 +351,7 @@ fn check_tools(body: &Value) -> Result<Vec<Tool>, Refusal> {
             let message = format!("tools.{at}.custom.input_schema.type: Field required to be 'object'");
             return Err(Refusal::invalid(message));
         }
-        tools.push(Tool { name: name.to_owned(), schema });
+        tools.push(Tool { name: name.to_owned(), schema, is_custom: false });
     }
     Ok(tools)
 }

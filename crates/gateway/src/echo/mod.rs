@@ -1,4 +1,4 @@
-//! The echo provider: a fake that speaks both APIs over real HTTP, with scripted delays and faults.
+//! The echo provider: a fake that speaks three APIs over real HTTP, with scripted delays and faults.
 //!
 //! It shares no code with `crates/dialect`, so that it is a check on it and not a mirror of it. It refuses what the
 //! real APIs refuse, and its answers say what reached it. A request takes the files in this order: `*_request` (checks
@@ -15,6 +15,10 @@ mod messages_answer;
 mod messages_request;
 mod other_apis;
 mod refusal;
+mod responses_answer;
+mod responses_items;
+mod responses_memory;
+mod responses_request;
 mod schema;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -37,6 +41,7 @@ use self::directive::Fault;
 use self::fault::Content;
 use self::log::Log;
 use self::refusal::{Api, Refusal};
+use self::responses_memory::Memory;
 
 /// The largest request, as the real APIs have it.
 const MOST_BYTES: usize = 32 << 20;
@@ -55,11 +60,16 @@ pub struct EchoOptions {
 struct State {
     options: EchoOptions,
     log: Mutex<Log>,
+    memory: Mutex<Memory>,
 }
 
 impl State {
     fn log(&self) -> MutexGuard<'_, Log> {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -72,7 +82,7 @@ pub async fn serve(
     options: EchoOptions,
     stop: impl Future<Output = ()>,
 ) -> std::io::Result<()> {
-    let state = Arc::new(State { options, log: Mutex::default() });
+    let state = Arc::new(State { options, log: Mutex::default(), memory: Mutex::default() });
     let mut server = auto::Builder::new(TokioExecutor::new());
     server.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
     server.http2().timer(TokioTimer::new());
@@ -117,11 +127,16 @@ async fn answer(state: &State, request: Request<Incoming>) -> Result<Response<Sc
     if let Some(page) = path.strip_prefix("/_echo/") {
         return Ok(inspect(state, &head.method, page));
     }
-    // Only a path that both APIs have is told apart by its headers.
+    // Only a path that several APIs have is told apart by its headers.
     let is_messages = path.ends_with("/messages")
         || path.ends_with("/count_tokens")
         || (!path.ends_with("/chat/completions") && head.headers.contains_key("anthropic-version"));
-    let api = if is_messages { Api::Messages } else { Api::ChatCompletions };
+    let is_responses = path.ends_with("/responses") || path.contains("/responses/");
+    let api = match (is_responses, is_messages) {
+        (true, _) => Api::Responses,
+        (false, true) => Api::Messages,
+        (false, false) => Api::ChatCompletions,
+    };
     let body = match Limited::new(body, MOST_BYTES).collect().await {
         Ok(body) => body.to_bytes(),
         Err(error) if error.is::<http_body_util::LengthLimitError>() => {
@@ -132,8 +147,15 @@ async fn answer(state: &State, request: Request<Incoming>) -> Result<Response<Sc
     };
     state.log().push(&head, body.clone());
     let answered = match (&head.method, path) {
-        (&Method::POST, path) if path.ends_with("/chat/completions") || path.ends_with("/messages") => {
+        (&Method::POST, path)
+            if ["/chat/completions", "/messages", "/responses"].iter().any(|end| path.ends_with(end)) =>
+        {
             return complete(state, api, &head, &body).await;
+        }
+        (&Method::GET | &Method::DELETE, path) if path.contains("/responses/") => {
+            authorize(api, &head.headers)
+                .and_then(|()| state.memory().answer(&head.method, path))
+                .map(|body| fault::respond(api, &directive::Directives::default(), Content::Whole(body)))
         }
         (&Method::GET, path) if path.ends_with("/models") => models(api, &head.headers),
         (&Method::POST, path) if other_apis::takes(path) => other(api, &head, &body),
@@ -144,7 +166,7 @@ async fn answer(state: &State, request: Request<Incoming>) -> Result<Response<Sc
 
 /// A completion: checked, planned, dressed.
 async fn complete(state: &State, api: Api, head: &Parts, body: &Bytes) -> Result<Response<Script>, Closed> {
-    let ask = match read(api, &head.headers, body) {
+    let ask = match read(state, api, &head.headers, body) {
         Ok(ask) => ask,
         Err(refusal) => return Ok(fault::refuse(api, &refusal, None)),
     };
@@ -165,6 +187,17 @@ async fn complete(state: &State, api: Api, head: &Parts, body: &Bytes) -> Result
     }
     let answer = ask::plan(&ask);
     let content = match (api, ask.stream) {
+        (Api::Responses, stream) => {
+            let response = responses_answer::whole(&ask, &answer);
+            if ask.kept.store && directives.fault.is_none() {
+                state.memory().keep(&ask.kept.items, &response);
+            }
+            if stream {
+                Content::Events(responses_answer::events(&ask, &response))
+            } else {
+                Content::Whole(response)
+            }
+        }
         (Api::ChatCompletions, false) => Content::Whole(chat_answer::whole(&ask, &answer)),
         (Api::ChatCompletions, true) => Content::Events(chat_answer::events(&ask, &answer)),
         (Api::Messages, false) => Content::Whole(messages_answer::whole(&ask, &answer)),
@@ -173,20 +206,21 @@ async fn complete(state: &State, api: Api, head: &Parts, body: &Bytes) -> Result
     Ok(fault::respond(api, directives, content))
 }
 
-fn read(api: Api, headers: &HeaderMap, body: &[u8]) -> Result<ask::Ask, Refusal> {
+fn read(state: &State, api: Api, headers: &HeaderMap, body: &[u8]) -> Result<ask::Ask, Refusal> {
     authorize(api, headers)?;
     let body: Value = serde_json::from_slice(body).map_err(|error| {
         Refusal::invalid(format!("We could not parse the JSON body of your request: {error}"))
     })?;
     match api {
         Api::ChatCompletions => chat_request::read(&body),
+        Api::Responses => responses_request::read(&body, &state.memory()),
         Api::Messages => messages_request::read(&body),
     }
 }
 
 fn authorize(api: Api, headers: &HeaderMap) -> Result<(), Refusal> {
     match api {
-        Api::ChatCompletions => chat_request::authorize(headers),
+        Api::ChatCompletions | Api::Responses => chat_request::authorize(headers),
         Api::Messages => messages_request::authorize(headers),
     }
 }
@@ -202,7 +236,7 @@ fn models(api: Api, headers: &HeaderMap) -> Result<Response<Script>, Refusal> {
     let list: Value = MODELS
         .iter()
         .map(|id| match api {
-            Api::ChatCompletions => {
+            Api::ChatCompletions | Api::Responses => {
                 json!({"id": id, "object": "model", "created": 1_735_689_600, "owned_by": "echo"})
             }
             Api::Messages => {
@@ -211,7 +245,7 @@ fn models(api: Api, headers: &HeaderMap) -> Result<Response<Script>, Refusal> {
         })
         .collect();
     let body = match api {
-        Api::ChatCompletions => json!({"object": "list", "data": list}),
+        Api::ChatCompletions | Api::Responses => json!({"object": "list", "data": list}),
         Api::Messages => json!({
             "data": list,
             "has_more": false,

@@ -4,10 +4,11 @@ use serde_json::{Value, json};
 
 use super::id;
 
-/// The two APIs.
+/// The APIs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Api {
     ChatCompletions,
+    Responses,
     Messages,
 }
 
@@ -53,7 +54,7 @@ impl Refusal {
 
     pub(super) fn to_json(&self, api: Api) -> Value {
         match api {
-            Api::ChatCompletions => json!({"error": {
+            Api::ChatCompletions | Api::Responses => json!({"error": {
                 "message": self.message,
                 "type": match self.status {
                     429 => "requests",

@@ -13,6 +13,31 @@ pub(super) fn synthesise(schema: &Value, number: usize) -> Value {
     maker.value(schema, "value", 0)
 }
 
+/// Checks a schema that answers are held to: every object lists all of its properties as required and allows no other.
+///
+/// # Errors
+/// What is wrong, in the API's words.
+pub(super) fn strictly(schema: &Value) -> Result<(), String> {
+    let properties = schema["properties"].as_object();
+    if schema["type"] == "object" || properties.is_some() {
+        if schema["additionalProperties"] != false {
+            return Err("'additionalProperties' is required to be supplied and to be false.".to_owned());
+        }
+        let required = schema["required"].as_array();
+        let is_required = |name: &String| required.is_some_and(|list| list.iter().any(|other| other == name));
+        if let Some(name) = properties.into_iter().flat_map(Map::keys).find(|name| !is_required(name)) {
+            return Err(format!(
+                "'required' is required to be supplied and to be an array including every key in properties. \
+                 Missing '{name}'."
+            ));
+        }
+    }
+    let objects = ["properties", "$defs", "definitions"].map(|word| schema[word].as_object());
+    let lists = ["anyOf", "allOf"].map(|word| schema[word].as_array());
+    let inner = objects.into_iter().flatten().flat_map(Map::values);
+    inner.chain(lists.into_iter().flatten().flatten()).chain(schema.get("items")).try_for_each(strictly)
+}
+
 struct Maker<'a> {
     root: &'a Value,
     number: usize,

@@ -9,11 +9,12 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 use waypost::echo::{self, EchoOptions, directive};
 
-const CHAT: &str = "/v1/chat/completions";
+pub(crate) const CHAT: &str = "/v1/chat/completions";
 const MESSAGES: &str = "/v1/messages";
-const BOTH: [&str; 2] = [CHAT, MESSAGES];
+pub(crate) const RESPONSES: &str = "/v1/responses";
+const ALL: [&str; 3] = [CHAT, MESSAGES, RESPONSES];
 
-fn start() -> SocketAddr {
+pub(crate) fn start() -> SocketAddr {
     let socket = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     socket.set_nonblocking(true).unwrap();
     let address = socket.local_addr().unwrap();
@@ -29,8 +30,8 @@ fn start() -> SocketAddr {
 
 /// An answer as it came, up to the connection's end.
 #[derive(Debug, Default)]
-struct Reply {
-    status: u16,
+pub(crate) struct Reply {
+    pub(crate) status: u16,
     head: String,
     body: Vec<u8>,
     /// The body is as long as its framing said.
@@ -42,20 +43,20 @@ struct Reply {
 }
 
 impl Reply {
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
     }
 
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
     }
 
     /// The `data` of each event; `[DONE]` as a string. The `event` line has to agree.
-    fn events(&self) -> Vec<Value> {
+    pub(crate) fn events(&self) -> Vec<Value> {
         let text = self.text();
         let events = text.split_terminator("\n\n").map(|event| {
             let (name, data) = match event.split_once('\n') {
@@ -70,12 +71,12 @@ impl Reply {
         events.collect()
     }
 
-    fn message(&self) -> String {
+    pub(crate) fn message(&self) -> String {
         self.json()["error"]["message"].as_str().unwrap_or_default().to_owned()
     }
 }
 
-fn exchange(address: SocketAddr, request: &str, patience: Duration) -> Reply {
+pub(crate) fn exchange(address: SocketAddr, request: &str, patience: Duration) -> Reply {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(patience)).unwrap();
     stream.write_all(request.as_bytes()).unwrap();
@@ -121,7 +122,7 @@ fn join_chunks(mut rest: &[u8]) -> (Vec<u8>, bool) {
     (body, false)
 }
 
-fn request(method: &str, path: &str, headers: &str, body: &str) -> String {
+pub(crate) fn request(method: &str, path: &str, headers: &str, body: &str) -> String {
     let length = body.len();
     format!(
         "{method} {path} HTTP/1.1\r\nhost: echo\r\nconnection: close\r\n{headers}content-type: application/json\r\n\
@@ -129,7 +130,7 @@ fn request(method: &str, path: &str, headers: &str, body: &str) -> String {
     )
 }
 
-fn post(address: SocketAddr, path: &str, body: &Value) -> Reply {
+pub(crate) fn post(address: SocketAddr, path: &str, body: &Value) -> Reply {
     let headers = if path.ends_with("/messages") {
         "x-api-key: test-key\r\nanthropic-version: 2023-06-01\r\n"
     } else {
@@ -138,7 +139,10 @@ fn post(address: SocketAddr, path: &str, body: &Value) -> Reply {
     exchange(address, &request("POST", path, headers, &body.to_string()), Duration::from_secs(10))
 }
 
-fn ask(path: &str, text: &str, stream: bool) -> Value {
+pub(crate) fn ask(path: &str, text: &str, stream: bool) -> Value {
+    if path == RESPONSES {
+        return json!({"model": "m", "input": text, "stream": stream});
+    }
     let mut body = json!({"model": "m", "messages": [{"role": "user", "content": text}], "max_tokens": 50, "stream": stream});
     if stream && path == CHAT {
         body["stream_options"] = json!({"include_usage": true});
@@ -146,11 +150,11 @@ fn ask(path: &str, text: &str, stream: bool) -> Value {
     body
 }
 
-fn say(address: SocketAddr, path: &str, text: &str) -> Reply {
+pub(crate) fn say(address: SocketAddr, path: &str, text: &str) -> Reply {
     post(address, path, &ask(path, text, false))
 }
 
-fn stream(address: SocketAddr, path: &str, text: &str) -> Reply {
+pub(crate) fn stream(address: SocketAddr, path: &str, text: &str) -> Reply {
     post(address, path, &ask(path, text, true))
 }
 
@@ -168,17 +172,19 @@ fn tool(path: &str, name: &str) -> Value {
 }
 
 /// The text of a plain answer.
-fn text(reply: &Reply) -> String {
+pub(crate) fn text(reply: &Reply) -> String {
     let body = reply.json();
     let text =
         body["choices"][0]["message"]["content"].as_str().or_else(|| body["content"][0]["text"].as_str());
+    let text = text.or_else(|| body["output"][0]["content"][0]["text"].as_str());
     text.unwrap_or_else(|| panic!("no text in {body}")).to_owned()
 }
 
 /// The text of a streamed answer.
-fn streamed_text(events: &[Value]) -> String {
+pub(crate) fn streamed_text(events: &[Value]) -> String {
     let pieces = events.iter().filter_map(|event| {
-        event["choices"][0]["delta"]["content"].as_str().or_else(|| event["delta"]["text"].as_str())
+        let chat = event["choices"][0]["delta"]["content"].as_str();
+        chat.or_else(|| event["delta"]["text"].as_str()).or_else(|| event["delta"].as_str())
     });
     pieces.collect()
 }
@@ -528,7 +534,7 @@ fn errors_have_each_apis_form() {
         (500, "server_error", "api_error"),
         (529, "server_error", "overloaded_error"),
     ] {
-        for (path, kind) in [(CHAT, chat), (MESSAGES, messages)] {
+        for (path, kind) in [(CHAT, chat), (RESPONSES, chat), (MESSAGES, messages)] {
             for reply in [say, stream].map(|how| how(address, path, &format!("Hi [[echo status={status}]]")))
             {
                 assert_eq!((reply.status, reply.json()["error"]["type"].as_str()), (status, Some(kind)));
@@ -546,14 +552,15 @@ fn errors_have_each_apis_form() {
 #[test]
 fn directives_for_text_finish_and_usage() {
     let address = start();
-    for path in BOTH {
+    for path in ALL {
         assert_eq!(text(&say(address, path, "Hi [[echo text=\"Good morning\"]]")), "Good morning");
         let events = stream(address, path, "Hi [[echo text='{\"route\": \"x\"}']]").events();
         assert_eq!(streamed_text(&events), r#"{"route": "x"}"#);
         let zero = say(address, path, "Hi [[echo usage=0]]").json()["usage"].clone();
         assert!(zero["total_tokens"] == 0 || zero["output_tokens"] == 0, "{zero}");
-        assert!(say(address, path, "Hi [[echo no_usage]]").json().get("usage").is_none());
-        assert!(!stream(address, path, "Hi [[echo no_usage]]").text().contains("_tokens"));
+        assert!(say(address, path, "Hi [[echo no_usage]]").json()["usage"].is_null());
+        let uncounted = stream(address, path, "Hi [[echo no_usage]]").text();
+        assert!(!["prompt_tokens", "input_tokens"].iter().any(|count| uncounted.contains(count)));
     }
     for (word, chat, messages) in [
         ("stop", "stop", "end_turn"),
@@ -595,7 +602,7 @@ fn stop_sequences_and_shapes() {
 #[test]
 fn faults_of_a_whole_body() {
     let address = start();
-    for path in BOTH {
+    for path in ALL {
         for how in [say, stream] {
             let html = how(address, path, "Hi [[echo html]]");
             assert_eq!((html.status, html.header("content-type")), (200, Some("text/html")));
@@ -627,7 +634,7 @@ fn faults_of_a_whole_body() {
 #[test]
 fn faults_of_a_stream() {
     let address = start();
-    for path in BOTH {
+    for path in ALL {
         let good = stream(address, path, "Hi").events();
         for count in [0, 1, 3] {
             let cut = stream(address, path, &format!("Hi [[echo cut_after={count}]]"));
@@ -635,8 +642,9 @@ fn faults_of_a_stream() {
             let failed = stream(address, path, &format!("Hi [[echo error_after={count}]]"));
             let events = failed.events();
             assert_eq!((failed.complete, events.len()), (true, count + 1));
-            assert!(events[count]["error"]["message"].is_string());
-            assert_eq!(events[count]["type"].as_str(), (path == MESSAGES).then_some("error"));
+            let error = if path == RESPONSES { &events[count] } else { &events[count]["error"] };
+            assert!(error["message"].is_string());
+            assert_eq!(events[count]["type"].as_str(), (path != CHAT).then_some("error"));
         }
         // A fault that comes too late comes before the end.
         let late = stream(address, path, "Hi [[echo cut_after=1000]]");
@@ -649,7 +657,7 @@ fn faults_of_a_stream() {
 #[test]
 fn a_hang_is_silent_and_open() {
     let address = start();
-    for path in BOTH {
+    for path in ALL {
         for (directive, streamed) in
             [("hang", false), ("hang", true), ("hang_after=2", false), ("hang_after=2", true)]
         {
@@ -684,7 +692,7 @@ fn delays_are_kept() {
 #[test]
 fn characters_are_split_on_the_wire() {
     let address = start();
-    for path in BOTH {
+    for path in ALL {
         for how in [say, stream] {
             let reply = how(address, path, "Hi [[echo unicode]]");
             let splits = reply.reads.iter().filter(|read| {

@@ -86,6 +86,9 @@ fn interface(context: Context<'_>, entry: &Entry) -> Option<Provider> {
     if name == "plano" || name == DialectId::OpenAiChat.name() {
         return Some(openai_compatible());
     }
+    if name == DialectId::OpenAiResponses.name() {
+        return Some(Provider { dialects: &[DialectId::OpenAiResponses], ..openai_compatible() });
+    }
     if name == DialectId::AnthropicMessages.name() {
         let dialects = &[DialectId::AnthropicMessages];
         return Some(Provider { dialects, auth: AuthScheme::XApiKey, ..openai_compatible() });
