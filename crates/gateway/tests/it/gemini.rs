@@ -44,6 +44,18 @@ fn a_client_reaches_providers_of_other_dialects() {
     gateway.stop();
 }
 
+/// The SDKs use either version of the path.
+#[test]
+fn both_versions_are_served() {
+    let gateway = Gateway::with(&pair("@ECHO@", ""));
+    for version in ["v1", "v1beta"] {
+        let reply =
+            gateway.post(&format!("/{version}/models/openai/m:generateContent"), &ask("Hi").to_string());
+        assert_eq!(reply.status, 200, "{}", reply.text());
+    }
+    gateway.stop();
+}
+
 /// The body goes on byte for byte, the address says the provider's name of the model, and the key is in its own header.
 #[test]
 fn the_same_dialect_passes_through() {
