@@ -1,5 +1,6 @@
 """The real binary, in front of its echo provider, for the real SDKs."""
 
+import json
 import os
 import pathlib
 import re
@@ -12,6 +13,8 @@ import anthropic
 import openai
 import pytest
 
+# One model for each dialect that a provider can speak: Chat Completions, Messages, Responses.
+EACH = ["openai/gpt-5.2", "anthropic/claude-sonnet-4-5", "native/gpt-5.1"]
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 KEYS = {"OPENAI_API_KEY": "sk-test-openai-0123456789", "ANTHROPIC_API_KEY": "sk-ant-test-9876543210"}
 
@@ -39,6 +42,10 @@ llm_providers:
         description: creative content generation, storytelling, and writing assistance
       - name: code generation
         description: generating new code snippets, functions, or boilerplate based on user prompts
+  - model: native/gpt-5.1
+    access_key: $OPENAI_API_KEY
+    base_url: {echo}
+    provider_interface: openai_responses
 model_aliases:
   fast-model: {{target: gpt-5.2}}
   creative-model: {{target: claude-sonnet-4-5}}
@@ -117,6 +124,17 @@ def gateway(tmp_path_factory):
 @pytest.fixture(scope="session")
 def chat(gateway):
     return openai.OpenAI(base_url=f"{gateway.url}/v1", api_key="client-key", max_retries=0, timeout=20)
+
+
+@pytest.fixture(scope="session")
+def reached(gateway):
+    """The body of the last request that a provider saw."""
+
+    def last() -> dict:
+        with urllib.request.urlopen(f"{gateway.echo_url}/_echo/requests", timeout=5) as page:
+            return json.load(page)[-1]["body"]
+
+    return last
 
 
 @pytest.fixture(scope="session")

@@ -187,7 +187,8 @@ pub(super) struct Entry {
     pub(super) default: Setting<bool>,
     /// Where the provider is, such as `http://localhost:11434/v1`. A path replaces the provider's usual one.
     pub(super) base_url: Setting<String>,
-    /// Which known provider's API it speaks, such as `openai` or `anthropic`; for providers that are not known.
+    /// Which known provider's API it speaks, such as `openai` or `anthropic`, or one API by its name: `openai_chat`,
+    /// `openai_responses`, `anthropic_messages`, `gemini_native`. For providers that are not known.
     pub(super) provider_interface: Setting<String>,
     /// The `host` header to send instead of the host of `base_url`.
     pub(super) http_host: Setting<String>,

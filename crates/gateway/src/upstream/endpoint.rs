@@ -105,11 +105,8 @@ impl Upstream {
     pub fn new(settings: Settings<'_>) -> Result<Self, String> {
         let Settings { provider, name, key, passthrough_auth, mut headers, host, first_byte_timeout } =
             settings;
-        let here =
-            provider.dialects.iter().map(|dialect| (*dialect, provider.path_prefix.as_ref(), provider.auth));
-        let elsewhere = provider.elsewhere.iter().map(|there| (there.dialect, there.path_prefix, there.auth));
         let mut addresses = Vec::new();
-        for (dialect, prefix, auth) in here.chain(elsewhere) {
+        for (dialect, prefix, auth) in provider.served() {
             let key = key.filter(|_| !passthrough_auth).map(|key| {
                 key_header(auth, key.expose_secret()).ok_or_else(|| {
                     format!("the key of `{name}` holds characters that an HTTP header cannot carry")

@@ -294,7 +294,7 @@ fn the_reference_is_current() {
 }
 
 /// Compares a generated file; `UPDATE=1` writes it.
-fn current(file: &str, expected: &str) {
+pub(crate) fn current(file: &str, expected: &str) {
     let path = root().join(file);
     #[expect(clippy::disallowed_methods, reason = "a switch of the tests, not of the gateway")]
     if std::env::var("UPDATE").is_ok() {

@@ -186,7 +186,7 @@ fn thinking_comes_first_and_goes_back() {
         post(address, RESPONSES, &json!({"model": "m", "input": input}))
     };
     assert_eq!(go_on(&output).status, 200);
-    let mut forged = output.clone();
+    let mut forged = output;
     forged[0]["encrypted_content"] = "gAAAAelse".into();
     let reply = go_on(&forged);
     assert_eq!((reply.status, &reply.json()["error"]["code"]), (400, &json!("invalid_encrypted_content")));

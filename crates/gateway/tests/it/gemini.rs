@@ -33,10 +33,25 @@ fn a_client_reaches_providers_of_other_dialects() {
 
         let reply = gateway.post(&path(model, true), &ask("Hi").to_string());
         assert!(reply.header("content-type").starts_with("text/event-stream"));
-        let events: Vec<Value> =
-            reply.text().lines().filter_map(|line| serde_json::from_str(line.strip_prefix("data: ")?).ok()).collect();
+        let events: Vec<Value> = reply
+            .text()
+            .lines()
+            .filter_map(|line| serde_json::from_str(line.strip_prefix("data: ")?).ok())
+            .collect();
         assert!(events.len() > 1 && reply.text().ends_with("\n\n"), "{}", reply.text());
         assert_eq!(events.last().unwrap()["candidates"][0]["finishReason"], "STOP", "{}", reply.text());
+    }
+    gateway.stop();
+}
+
+/// The SDKs use either version of the path.
+#[test]
+fn both_versions_are_served() {
+    let gateway = Gateway::with(&pair("@ECHO@", ""));
+    for version in ["v1", "v1beta"] {
+        let reply =
+            gateway.post(&format!("/{version}/models/openai/m:generateContent"), &ask("Hi").to_string());
+        assert_eq!(reply.status, 200, "{}", reply.text());
     }
     gateway.stop();
 }
@@ -61,7 +76,11 @@ fn the_same_dialect_passes_through() {
         let seen = fake.last();
         assert_eq!(seen.text(), body);
         assert!(seen.head.starts_with(&format!("POST {} ", path("gemini-x", stream))), "{}", seen.head);
-        assert!(seen.header("x-goog-api-key").is_some() && seen.header("authorization").is_none(), "{}", seen.head);
+        assert!(
+            seen.header("x-goog-api-key").is_some() && seen.header("authorization").is_none(),
+            "{}",
+            seen.head
+        );
     }
     // A client of another dialect is served in the provider's best one.
     gateway.post(CHAT, &question(CHAT, "gemini-x", "Hi").to_string());
@@ -88,10 +107,34 @@ fn errors_are_in_its_own_form() {
     for (path, body, status, word, message) in [
         (path("nobody", false), ask("Hi"), 404, "NOT_FOUND", "the model `nobody` is not configured here"),
         (path("m", false), json!({}), 400, "INVALID_ARGUMENT", "contents: missing field `contents`"),
-        (path("m", false), json!({"contents": []}), 400, "INVALID_ARGUMENT", "contents: expected at least one message"),
-        (path("m", false), ask("Hi [[echo status=429]]"), 429, "RESOURCE_EXHAUSTED", "the echo provider was told"),
-        ("/v1beta/models/m:streamGenerateContent".into(), ask("Hi"), 400, "INVALID_ARGUMENT", "a stream is sent as"),
-        ("/v1beta/models/m:countTokens".into(), ask("Hi"), 404, "NOT_FOUND", "there is no method `countTokens`"),
+        (
+            path("m", false),
+            json!({"contents": []}),
+            400,
+            "INVALID_ARGUMENT",
+            "contents: expected at least one message",
+        ),
+        (
+            path("m", false),
+            ask("Hi [[echo status=429]]"),
+            429,
+            "RESOURCE_EXHAUSTED",
+            "the echo provider was told",
+        ),
+        (
+            "/v1beta/models/m:streamGenerateContent".into(),
+            ask("Hi"),
+            400,
+            "INVALID_ARGUMENT",
+            "a stream is sent as",
+        ),
+        (
+            "/v1beta/models/m:countTokens".into(),
+            ask("Hi"),
+            404,
+            "NOT_FOUND",
+            "there is no method `countTokens`",
+        ),
         ("/v1beta/nothing".into(), ask("Hi"), 404, "NOT_FOUND", "there is no `POST /v1beta/nothing`"),
     ] {
         let reply = gateway.post(&path, &body.to_string());

@@ -12,6 +12,7 @@ mod gemini;
 mod observe;
 mod other_apis;
 mod passthrough;
+mod providers;
 mod request_routes;
 mod responses;
 mod router_model;
