@@ -155,6 +155,15 @@ pub fn find(provider: &str, model: &str) -> Option<Facts> {
     models.get(model).or_else(|| models.get(undated(model)?)).map(Row::facts)
 }
 
+/// The provider's own names of the models that the catalogue has of it, in order.
+#[must_use]
+pub fn models(provider: &str) -> Vec<&'static str> {
+    let mut names: Vec<&str> =
+        CATALOG.providers.get(provider).into_iter().flat_map(HashMap::keys).map(String::as_str).collect();
+    names.sort_unstable();
+    names
+}
+
 /// When the facts were gathered, as `2026-07-02`.
 #[must_use]
 pub fn date() -> &'static str {
