@@ -19,6 +19,7 @@ llm_providers:
     routing_preferences:
       - name: creative writing
         description: creative content generation, storytelling, and writing assistance
+  - {model: mine/responses-only, provider_interface: openai_responses, access_key: $OPENAI_API_KEY, base_url: "${echo}/v1"}
 model_aliases:
   creative-model: {target: claude-sonnet-4-5}
 `;
