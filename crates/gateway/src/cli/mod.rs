@@ -6,6 +6,7 @@
 mod check;
 mod demo;
 mod echo;
+mod models;
 mod providers;
 mod route;
 mod routes;
@@ -44,6 +45,8 @@ enum Command {
     Route(route::Options),
     /// Measure routes on labelled prompts
     Routes(routes::Options),
+    /// List the models that a configuration serves, what they take and what they cost
+    Models(models::Options),
     /// List the providers that are known, and the APIs that each speaks
     Providers(providers::Options),
     /// Run the built-in fake provider alone, as a mock for tests
@@ -94,6 +97,7 @@ pub fn main() -> ExitCode {
         Command::Route(options) => route::run(&options),
         Command::Routes(options) => routes::run(&options),
         Command::Providers(options) => providers::run(&options),
+        Command::Models(options) => models::run(&options),
         Command::Echo(options) => echo::run(&options),
         Command::Schema => schema::run(),
     };

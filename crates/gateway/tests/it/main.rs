@@ -9,6 +9,7 @@ mod echo_responses;
 mod fake;
 mod faults;
 mod gemini;
+mod models;
 mod observe;
 mod other_apis;
 mod passthrough;
