@@ -43,6 +43,28 @@ impl Quirks {
         openai_fields: false,
         reasoning_details: false,
     };
+
+    /// Those that hold, by name.
+    #[must_use]
+    pub fn names(self) -> Vec<&'static str> {
+        let Self {
+            max_completion_tokens,
+            no_stream_options,
+            no_developer_role,
+            openai_fields,
+            reasoning_details,
+        } = self;
+        [
+            ("max_completion_tokens", max_completion_tokens),
+            ("no_stream_options", no_stream_options),
+            ("no_developer_role", no_developer_role),
+            ("openai_fields", openai_fields),
+            ("reasoning_details", reasoning_details),
+        ]
+        .into_iter()
+        .filter_map(|(name, holds)| holds.then_some(name))
+        .collect()
+    }
 }
 
 /// A dialect that a provider serves behind a path of its own.
@@ -83,4 +105,12 @@ pub struct Provider {
     pub quirks: Quirks,
     /// The user must give `base_url`.
     pub base_url_required: bool,
+}
+
+impl Provider {
+    /// Each native dialect with the path before its own and how the key is sent there, best first.
+    pub fn served(&self) -> impl Iterator<Item = (DialectId, &str, AuthScheme)> {
+        let here = self.dialects.iter().map(|dialect| (*dialect, self.path_prefix.as_ref(), self.auth));
+        here.chain(self.elsewhere.iter().map(|there| (there.dialect, there.path_prefix, there.auth)))
+    }
 }

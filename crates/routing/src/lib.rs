@@ -5,6 +5,7 @@
 
 #![warn(missing_docs)]
 
+pub mod catalog;
 pub mod models;
 pub mod preference;
 pub mod router;

@@ -277,6 +277,30 @@ fn call(text: &str, signed: bool) -> Value {
 }
 
 proptest! {
+    #[test]
+    fn decoders_and_taps_never_panic(lines in proptest::collection::vec(prop_oneof![
+        Just(String::new()),
+        "data: \\{\"candidates\":\\[\\{\"index\":[0-9],\"content\":\\{\"parts\":\\[\\{\"(text|x)\":\"[aü]?\",\"thought\":(true|1),\"thoughtSignature\":\"(d2F5cG9zdDp|a)?\"\\}\\]\\},\"finishReason\":(null|\"STOP\")\\}\\]\\}",
+        "data: \\{\"candidates\":\\[\\{\"content\":\\{\"parts\":\\[\\{\"functionCall\":\\{\"name\":\"f\",\"args\":(null|\\[1\\]|\"x\")\\}\\}\\]\\},\"groundingMetadata\":\\{\"groundingChunks\":\\[\\{\"web\":\\{\"uri\":\"u\"\\}\\}\\],\"groundingSupports\":\\[\\{\"segment\":\\{\"startIndex\":[0-9],\"endIndex\":[0-9]\\},\"groundingChunkIndices\":\\[[0-2]\\]\\}\\]\\}\\}\\]\\}",
+        "data: \\{\"(promptFeedback|usageMetadata|error)\":\\{\"(blockReason|promptTokenCount|code)\":(1|\"x\"|-1)\\}\\}",
+    ], 0..20)) {
+        let stream = lines.join("\n\n");
+        let (events, ..) = read(Gemini, &[stream.as_bytes()]);
+        tapped(Gemini, &[stream.as_bytes()]);
+        let _ = fold(&events);
+        for to in [OpenAiChat, AnthropicMessages, Gemini] {
+            written(to, &events);
+        }
+        for line in &lines {
+            let body = line.trim_start_matches("data: ");
+            if let Ok(answer) = Gemini.codec().decode_response(body.as_bytes()) {
+                for to in [OpenAiChat, AnthropicMessages, Gemini] {
+                    to.codec().encode_response(&answer, &mut Loss::default());
+                }
+            }
+        }
+    }
+
     /// Once read and written, a request stays as it is.
     #[test]
     fn requests_come_back(contents in proptest::collection::vec(content(), 1..6), budget in -1i64..999) {

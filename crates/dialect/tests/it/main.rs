@@ -5,5 +5,6 @@ mod errors;
 mod gemini;
 mod golden;
 mod identity;
+mod matrix;
 mod speed;
 mod streams;

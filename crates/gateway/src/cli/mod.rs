@@ -6,6 +6,8 @@
 mod check;
 mod demo;
 mod echo;
+mod models;
+mod providers;
 mod route;
 mod routes;
 mod schema;
@@ -43,6 +45,10 @@ enum Command {
     Route(route::Options),
     /// Measure routes on labelled prompts
     Routes(routes::Options),
+    /// List the models that a configuration serves, what they take and what they cost
+    Models(models::Options),
+    /// List the providers that are known, and the APIs that each speaks
+    Providers(providers::Options),
     /// Run the built-in fake provider alone, as a mock for tests
     Echo(echo::Options),
     /// Print the JSON Schema of the configuration
@@ -90,6 +96,8 @@ pub fn main() -> ExitCode {
         Command::Check(options) => check::run(&options),
         Command::Route(options) => route::run(&options),
         Command::Routes(options) => routes::run(&options),
+        Command::Providers(options) => providers::run(&options),
+        Command::Models(options) => models::run(&options),
         Command::Echo(options) => echo::run(&options),
         Command::Schema => schema::run(),
     };

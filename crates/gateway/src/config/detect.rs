@@ -2,6 +2,7 @@
 
 use waypost_dialect::provider::Provider;
 use waypost_dialect::providers::PROVIDERS;
+use waypost_routing::catalog::Facts;
 
 use super::secret::Environment;
 use super::{Config, Loaded, ModelEntry, ModelPattern, Source, resolve};
@@ -42,5 +43,6 @@ fn entry(provider: &Provider, environment: &Environment) -> Option<ModelEntry> {
         headers: Vec::new(),
         host: None,
         passthrough_auth: false,
+        facts: Facts::default(),
     })
 }

@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 use waypost_dialect::provider::Provider;
+use waypost_routing::catalog::{self, Facts};
 use waypost_routing::preference::cascade::{Asking, LowConfidence, Order, Scoring};
 use waypost_routing::preference::judge::Policy;
 use waypost_routing::preference::router_model::{Constraint, Protocol, Settings, Trim};
@@ -101,6 +102,16 @@ pub struct ModelEntry {
     pub host: Option<String>,
     /// The client's own key is sent instead of ours.
     pub passthrough_auth: bool,
+    /// What the operator says of its models.
+    pub facts: Facts,
+}
+
+impl ModelEntry {
+    /// What is known of a model of this entry: what the operator says, and the catalogue where they do not.
+    #[must_use]
+    pub fn facts(&self, model: &str) -> Facts {
+        self.facts.over(catalog::find(&self.provider.id, model).unwrap_or_default())
+    }
 }
 
 /// One model, or any.

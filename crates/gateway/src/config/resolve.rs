@@ -2,6 +2,7 @@
 //! is kept: one that is found does not hide the next.
 
 mod entries;
+mod facts;
 mod keeping;
 mod listeners;
 mod names;

@@ -187,7 +187,8 @@ pub(super) struct Entry {
     pub(super) default: Setting<bool>,
     /// Where the provider is, such as `http://localhost:11434/v1`. A path replaces the provider's usual one.
     pub(super) base_url: Setting<String>,
-    /// Which known provider's API it speaks, such as `openai` or `anthropic`; for providers that are not known.
+    /// Which known provider's API it speaks, such as `openai` or `anthropic`, or one API by its name: `openai_chat`,
+    /// `openai_responses`, `anthropic_messages`, `gemini_native`. For providers that are not known.
     pub(super) provider_interface: Setting<String>,
     /// The `host` header to send instead of the host of `base_url`.
     pub(super) http_host: Setting<String>,
@@ -198,6 +199,44 @@ pub(super) struct Entry {
     pub(super) passthrough_auth: Setting<bool>,
     /// Routes that lead to this model. The same route under several models leads to them in order.
     pub(super) routing_preferences: Setting<Vec<Setting<Preference>>>,
+    /// What it costs, in place of the catalogue's prices (`waypost models` shows them).
+    pub(super) cost: Setting<Cost>,
+    /// Tokens that a request and its answer may have together, in place of the catalogue's figure.
+    #[schemars(extend("minimum" = 1))]
+    pub(super) context_window: Setting<i64>,
+    /// What it reads, in place of what the catalogue says.
+    #[schemars(length(min = 1))]
+    pub(super) modalities: Setting<Vec<Setting<Modality>>>,
+}
+
+/// Prices in US dollars per million tokens.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Cost {
+    /// Of a request.
+    #[schemars(extend("type" = ["number", "string"], "minimum" = 0))]
+    pub(super) input: Setting<String>,
+    /// Of an answer.
+    #[schemars(extend("type" = ["number", "string"], "minimum" = 0))]
+    pub(super) output: Setting<String>,
+    /// Of what is read from the provider's prompt cache.
+    #[schemars(extend("type" = ["number", "string"], "minimum" = 0))]
+    pub(super) cache_read: Setting<String>,
+    /// Of what is written to it.
+    #[schemars(extend("type" = ["number", "string"], "minimum" = 0))]
+    pub(super) cache_write: Setting<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub(super) enum Modality {
+    Text,
+    Image,
+    Audio,
+    Pdf,
+    Video,
 }
 
 /// A route under a model.

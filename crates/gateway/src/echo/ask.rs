@@ -172,6 +172,15 @@ fn calls(ask: &Ask) -> Vec<Call> {
         Choice::Named(name) => ask.tools.iter().filter(|tool| tool.name == *name).collect(),
         Choice::Auto | Choice::Any => ask.tools.iter().collect(),
     };
+    if let Some(name) = &ask.directives.call {
+        let wanted = allowed.iter().find(|tool| tool.name == *name);
+        let call = |tool: &&Tool| Call {
+            name: tool.name.clone(),
+            arguments: ask.directives.arguments.clone().unwrap_or_else(|| synthesise(&tool.schema, 0)),
+            is_custom: tool.is_custom,
+        };
+        return wanted.map(call).into_iter().collect();
+    }
     let forced = usize::from(matches!(ask.choice, Choice::Any | Choice::Named(_)));
     let wanted = ask.directives.tools.unwrap_or(forced);
     let wanted = if ask.one_call { wanted.min(1) } else { wanted };

@@ -7,6 +7,8 @@ use std::iter::Peekable;
 use std::str::{Chars, FromStr};
 use std::time::Duration;
 
+use serde_json::Value;
+
 const OPEN: &str = "[[echo";
 /// A script may ask for so much and no more.
 const MOST_TOOLS: usize = 64;
@@ -35,6 +37,8 @@ pub const DIRECTIVES: &[Row] = &[
         "tools=2",
         "call this many of the request's tools in parallel, with arguments made up from their schemas",
     ),
+    row("call=get_weather", "call this one of the request's tools, if it is there"),
+    row("arguments='{\"city\":\"Oslo\"}'", "with these arguments, in place of ones made up from its schema"),
     row(
         "interleave",
         "in a Chat Completions stream, send the argument deltas of parallel calls alternately instead of call after call",
@@ -119,6 +123,8 @@ pub(super) enum Counts {
 pub(super) struct Directives {
     pub(super) text: Option<String>,
     pub(super) tools: Option<usize>,
+    pub(super) call: Option<String>,
+    pub(super) arguments: Option<Value>,
     pub(super) interleave: bool,
     pub(super) thinking: bool,
     pub(super) unicode: bool,
@@ -218,6 +224,12 @@ fn set(to: &mut Directives, key: &str, value: Option<&str>) -> Result<(), String
     match key {
         "text" => to.text = Some(required(key, value)?.to_owned()),
         "tools" => to.tools = Some(number::<usize>(key, value)?.min(MOST_TOOLS)),
+        "call" => to.call = Some(required(key, value)?.to_owned()),
+        "arguments" => {
+            let json = required(key, value)?;
+            let object = serde_json::from_str(json).ok().filter(Value::is_object);
+            to.arguments = Some(object.ok_or_else(|| format!("`arguments={json}` is no JSON object"))?);
+        }
         "interleave" => to.interleave = true,
         "thinking" => to.thinking = true,
         "unicode" => to.unicode = true,

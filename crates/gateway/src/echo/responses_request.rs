@@ -13,6 +13,7 @@ use super::schema::strictly;
 /// Every field of a request; the API refuses any other.
 const FIELDS: &[&str] = &[
     "background",
+    "client_metadata",
     "context_management",
     "conversation",
     "include",

@@ -42,7 +42,7 @@ pub(super) async fn attempt(
     let (body, wish) = outgoing(worker, asked, address.dialect, upstream, model, record)?;
     let mut request = Request::new(body);
     *request.method_mut() = Method::POST;
-    *request.uri_mut() = address.uri.clone();
+    *request.uri_mut() = address.uri(model, asked.envelope.stream).map_err(own_fault)?;
     *request.headers_mut() = upstream.headers(asked.headers, asked.client, address);
 
     record.attempts += 1;
@@ -86,6 +86,8 @@ fn outgoing(
         .decode_request(&asked.envelope.without_preferences(asked.body))
         .map_err(refused)?;
     model.clone_into(&mut request.model);
+    // One dialect says it in the address.
+    request.stream |= asked.envelope.stream;
     let wish = wish(worker, asked, &mut request);
     let mut loss = Loss::default();
     let body = dialect.codec().encode_request(&request, upstream.quirks, &mut loss).map_err(refused)?;
@@ -249,6 +251,10 @@ impl Reader<'_> {
             go_on: true,
         }
     }
+}
+
+fn own_fault(message: String) -> Failure {
+    Failure { error: ApiError::new(ErrorKind::Internal, message), go_on: true }
 }
 
 fn not_served(upstream: &Upstream, api: Api) -> Failure {

@@ -4,7 +4,7 @@ use std::io;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, EXPECT};
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, Uri};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use waypost_dialect::DialectId;
@@ -14,7 +14,7 @@ use waypost_routing::router::AUTO;
 
 use crate::config::Listener;
 use crate::responses;
-use crate::server::Api;
+use crate::server::{Api, Endpoint};
 use crate::telemetry::CLIENT_CLOSED;
 use crate::worker::Worker;
 
@@ -69,11 +69,55 @@ pub async fn continued(
     Ok((whole.unwrap_or(body), previous))
 }
 
+/// What a Gemini client says in the address.
+#[derive(Debug)]
+pub struct Named {
+    model: String,
+    stream: bool,
+}
+
+/// Reads the model and the method of a Gemini address: `MODEL:generateContent` or `MODEL:streamGenerateContent?alt=sse`.
+///
+/// # Errors
+/// 404: another method. 400: a stream in a form that is not server-sent events.
+pub fn named(endpoint: &Endpoint, uri: &Uri) -> Result<Option<Named>, ApiError> {
+    if endpoint.dialect != DialectId::Gemini {
+        return Ok(None);
+    }
+    let rest = endpoint.rest(uri.path());
+    let (model, method) = rest.rsplit_once(':').unwrap_or((rest, ""));
+    let query = uri.query().unwrap_or_default();
+    let stream = match method {
+        "generateContent" => false,
+        "streamGenerateContent" if query.split('&').any(|part| part == "alt=sse") => true,
+        "streamGenerateContent" => {
+            let message = "a stream is sent as server-sent events only: add `?alt=sse`";
+            return Err(ApiError::new(ErrorKind::InvalidRequest, message).with_param("alt"));
+        }
+        _ => {
+            let message = format!(
+                "there is no method `{method}` of a model; `generateContent` and `streamGenerateContent` are"
+            );
+            return Err(ApiError::new(ErrorKind::NotFound, message).with_code("unknown_url"));
+        }
+    };
+    let model = percent_encoding::percent_decode_str(model).decode_utf8_lossy().into_owned();
+    Ok(Some(Named { model, stream }))
+}
+
 /// Reads what the gateway has to know of a body.
 ///
 /// # Errors
 /// 400: it is not what the API takes, and where; or it names no model and has no conversation to choose one by.
-pub fn peek(client: DialectId, api: Api, body: &[u8]) -> Result<Envelope<'_>, ApiError> {
+pub fn peek<'a>(
+    client: DialectId,
+    api: Api,
+    named: Option<&'a Named>,
+    body: &'a [u8],
+) -> Result<Envelope<'a>, ApiError> {
+    if let Some(Named { model, stream }) = named {
+        return Ok(envelope::peek_contents(body, model, *stream)?);
+    }
     if client == DialectId::OpenAiResponses {
         return Ok(envelope::peek_responses(body)?);
     }

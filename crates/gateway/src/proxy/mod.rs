@@ -20,6 +20,7 @@ use waypost_dialect::DialectId;
 use waypost_dialect::error::ApiError;
 use waypost_routing::router::Router;
 
+use crate::proxy::ingress::Named;
 use crate::proxy::stream::ResponseBody;
 use crate::server::{Api, Endpoint, Operation, respond};
 use crate::telemetry::Open;
@@ -70,7 +71,8 @@ async fn serve(
         Operation::Proxy(api) => api,
         _ => Api::Conversation,
     };
-    let envelope = ingress::peek(endpoint.dialect, api, &body)?;
+    let named = ingress::named(endpoint, &head.uri)?;
+    let envelope = ingress::peek(endpoint.dialect, api, named.as_ref(), &body)?;
     record.asked(envelope.model.as_deref(), envelope.stream);
     // Decide: by name, by alias or by preference (the operator's or the request's); the reason goes into the record.
     let router = preferences::router(&worker.runtime, &head.headers, &envelope, record).await?;
@@ -78,7 +80,7 @@ async fn serve(
     if endpoint.operation == Operation::Decide {
         let mut page = page::page(&worker.runtime, &router, &decision, record);
         if head.uri.query().is_some_and(|query| query.split('&').any(|part| part == "explain")) {
-            page["explanation"] = explanation(router, endpoint.dialect, body.clone()).await;
+            page["explanation"] = explanation(router, endpoint.dialect, named, body.clone()).await;
         }
         return Ok(Outcome::Decision(page.to_string()));
     }
@@ -97,9 +99,9 @@ async fn serve(
 }
 
 /// What drove a decision. It asks the scorer dozens of times, so it must not hold up the other requests of this worker.
-async fn explanation(router: Arc<Router>, client: DialectId, body: Bytes) -> Value {
+async fn explanation(router: Arc<Router>, client: DialectId, named: Option<Named>, body: Bytes) -> Value {
     let explain = move || {
-        let envelope = ingress::peek(client, Api::Conversation, &body).ok()?;
+        let envelope = ingress::peek(client, Api::Conversation, named.as_ref(), &body).ok()?;
         Some(page::explanation(&router, &router.explain(envelope.turns())))
     };
     tokio::task::spawn_blocking(explain).await.ok().flatten().unwrap_or_default()

@@ -74,6 +74,8 @@ pub const ENDPOINTS: &[Endpoint] = &[
     endpoint("/v1/responses/{id}", Method::GET, Operation::Kept, DialectId::OpenAiResponses),
     endpoint("/v1/responses/{id}", Method::DELETE, Operation::Kept, DialectId::OpenAiResponses),
     endpoint("/v1/messages", Method::POST, Operation::Proxy(Api::Conversation), DialectId::AnthropicMessages),
+    endpoint("/v1/models/{id}", Method::POST, Operation::Proxy(Api::Conversation), DialectId::Gemini),
+    endpoint("/v1beta/models/{id}", Method::POST, Operation::Proxy(Api::Conversation), DialectId::Gemini),
     endpoint("/v1/embeddings", Method::POST, Operation::Proxy(Api::Embeddings), DialectId::OpenAiChat),
     endpoint("/v1/completions", Method::POST, Operation::Proxy(Api::Completions), DialectId::OpenAiChat),
     endpoint(
@@ -85,6 +87,8 @@ pub const ENDPOINTS: &[Endpoint] = &[
     endpoint("/routing/v1/chat/completions", Method::POST, Operation::Decide, DialectId::OpenAiChat),
     endpoint("/routing/v1/responses", Method::POST, Operation::Decide, DialectId::OpenAiResponses),
     endpoint("/routing/v1/messages", Method::POST, Operation::Decide, DialectId::AnthropicMessages),
+    endpoint("/routing/v1/models/{id}", Method::POST, Operation::Decide, DialectId::Gemini),
+    endpoint("/routing/v1beta/models/{id}", Method::POST, Operation::Decide, DialectId::Gemini),
     endpoint("/v1/models", Method::GET, Operation::Models, DialectId::OpenAiChat),
     endpoint("/v1/models/{id}", Method::GET, Operation::Model, DialectId::OpenAiChat),
     endpoint("/healthz", Method::GET, Operation::Health, DialectId::OpenAiChat),
@@ -102,7 +106,7 @@ impl Endpoint {
     }
 
     /// What stands for `{id}` in a request's path; empty if nothing does.
-    fn rest<'p>(&self, path: &'p str) -> &'p str {
+    pub(crate) fn rest<'p>(&self, path: &'p str) -> &'p str {
         let before = self.path.strip_suffix("{id}");
         before.and_then(|before| path.strip_prefix(before)).unwrap_or_default()
     }
@@ -180,8 +184,11 @@ fn find(method: &Method, path: &str) -> Result<&'static Endpoint, Refusal> {
             allow: Some(methods.join(", ")),
         });
     }
-    let dialect =
-        if path.contains("/messages") { DialectId::AnthropicMessages } else { DialectId::OpenAiChat };
+    let dialect = match path {
+        path if path.contains("/messages") => DialectId::AnthropicMessages,
+        path if path.contains("/v1beta/") => DialectId::Gemini,
+        _ => DialectId::OpenAiChat,
+    };
     let known: Vec<&str> = ENDPOINTS.iter().map(|endpoint| endpoint.path).collect();
     let message = format!("there is no `{method} {path}`; the endpoints are {}", known.join(", "));
     let error = ApiError::new(ErrorKind::NotFound, message).with_code("unknown_url");

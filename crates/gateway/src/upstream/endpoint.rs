@@ -44,12 +44,38 @@ pub struct Address {
     /// The dialect to speak there.
     pub dialect: DialectId,
     api: Api,
-    /// Where it is.
-    pub uri: Uri,
+    place: Place,
     /// How it wants a key.
     auth: AuthScheme,
     /// The key in its header; `None` for keyless providers and where the client's own key is passed on.
     key: Option<(HeaderName, HeaderValue)>,
+}
+
+/// Where an API is.
+#[derive(Debug)]
+enum Place {
+    /// Always there.
+    Fixed(Uri),
+    /// Behind this, by the model and by whether a stream is wanted.
+    ByModel(Uri),
+}
+
+impl Address {
+    /// Where to ask a model.
+    ///
+    /// # Errors
+    /// The model's name cannot stand in an address.
+    pub fn uri(&self, model: &str, stream: bool) -> Result<Uri, String> {
+        let base = match &self.place {
+            Place::Fixed(uri) => return Ok(uri.clone()),
+            Place::ByModel(base) => base,
+        };
+        let mut parts = base.clone().into_parts();
+        let path = format!("{}{}", base.path().trim_end_matches('/'), self.dialect.path(model, stream));
+        parts.path_and_query =
+            Some(PathAndQuery::try_from(path).map_err(|error| format!("`{model}` in an address: {error}"))?);
+        Uri::from_parts(parts).map_err(|error| format!("`{model}` in an address: {error}"))
+    }
 }
 
 /// What the configuration says about an entry's address and credentials.
@@ -79,20 +105,25 @@ impl Upstream {
     pub fn new(settings: Settings<'_>) -> Result<Self, String> {
         let Settings { provider, name, key, passthrough_auth, mut headers, host, first_byte_timeout } =
             settings;
-        let here =
-            provider.dialects.iter().map(|dialect| (*dialect, provider.path_prefix.as_ref(), provider.auth));
-        let elsewhere = provider.elsewhere.iter().map(|there| (there.dialect, there.path_prefix, there.auth));
         let mut addresses = Vec::new();
-        for (dialect, prefix, auth) in here.chain(elsewhere) {
+        for (dialect, prefix, auth) in provider.served() {
             let key = key.filter(|_| !passthrough_auth).map(|key| {
                 key_header(auth, key.expose_secret()).ok_or_else(|| {
                     format!("the key of `{name}` holds characters that an HTTP header cannot carry")
                 })
             });
             let key = key.transpose()?;
-            for (_, api, path) in PATHS.iter().filter(|(of, ..)| *of == dialect) {
-                let uri = uri(provider, &format!("{}{path}", prefix.trim_end_matches('/')))?;
-                addresses.push(Address { dialect, api: *api, uri, auth, key: key.clone() });
+            let prefix = prefix.trim_end_matches('/');
+            let conversation = if dialect == DialectId::Gemini {
+                Place::ByModel(uri(provider, &format!("{prefix}/"))?)
+            } else {
+                Place::Fixed(uri(provider, &format!("{prefix}{}", dialect.path("", false)))?)
+            };
+            let mut add =
+                |api, place| addresses.push(Address { dialect, api, place, auth, key: key.clone() });
+            add(Api::Conversation, conversation);
+            for (_, api, path) in OTHER_APIS.iter().filter(|(of, ..)| *of == dialect) {
+                add(*api, Place::Fixed(uri(provider, &format!("{prefix}{path}"))?));
             }
         }
         headers.extend(host.map(|host| (HOST, host)));
@@ -149,13 +180,10 @@ impl Upstream {
     }
 }
 
-/// What stands behind a provider's prefix.
-const PATHS: &[(DialectId, Api, &str)] = &[
-    (DialectId::OpenAiChat, Api::Conversation, "/chat/completions"),
+/// What else stands behind a provider's prefix.
+const OTHER_APIS: &[(DialectId, Api, &str)] = &[
     (DialectId::OpenAiChat, Api::Embeddings, "/embeddings"),
     (DialectId::OpenAiChat, Api::Completions, "/completions"),
-    (DialectId::OpenAiResponses, Api::Conversation, "/responses"),
-    (DialectId::AnthropicMessages, Api::Conversation, "/messages"),
     (DialectId::AnthropicMessages, Api::CountTokens, "/messages/count_tokens"),
 ];
 
@@ -336,7 +364,9 @@ mod tests {
     #[test]
     fn the_address_is_prefix_and_path() {
         let upstream = upstream(false);
-        let at = |client, api| upstream.route(client, api).map(|address| address.uri.to_string());
+        let at = |client, api| {
+            upstream.route(client, api).map(|address| address.uri("m", false).unwrap().to_string())
+        };
         let (chat, messages) = (DialectId::OpenAiChat, DialectId::AnthropicMessages);
         for (client, api, expected) in [
             (chat, Api::Conversation, "https://api.openai.com/v1/chat/completions"),

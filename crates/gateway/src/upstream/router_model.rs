@@ -182,12 +182,16 @@ impl Answers {
 /// One call, and why there is no answer. What the error says stays in the log: it may hold the server's address, and
 /// notes go to clients.
 async fn post(client: &Client, upstream: &Upstream, body: Vec<u8>) -> Result<Bytes, Failure> {
-    let Some(address) = upstream.route(DialectId::OpenAiChat, Api::Conversation) else {
-        return Err(Failure::Unreachable("it speaks no dialect that is known here"));
+    let address = upstream.route(DialectId::OpenAiChat, Api::Conversation);
+    let Some(address) = address.filter(|address| address.dialect == DialectId::OpenAiChat) else {
+        return Err(Failure::Unreachable("it does not speak Chat Completions"));
     };
     let mut request = Request::new(Segments::whole(body));
     *request.method_mut() = Method::POST;
-    *request.uri_mut() = address.uri.clone();
+    *request.uri_mut() = address.uri("", false).map_err(|error| {
+        tracing::debug!(error, "the router model's address cannot be used");
+        Failure::Unreachable("its address cannot be used")
+    })?;
     *request.headers_mut() = upstream.headers(&HeaderMap::new(), DialectId::OpenAiChat, address);
     request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let response = client.send(request).await.map_err(|error| {

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use waypost::config::{self, Config, Environment, Loaded, ModelPattern, Rendered};
 use waypost::runtime::Runtime;
+use waypost_routing::catalog::{Facts, Modality};
 use waypost_routing::preference::cascade::LowConfidence;
 
 /// What fixtures refer to. Literal keys in fixtures contain `LEAK`.
@@ -130,6 +131,11 @@ fn describe(config: &Config) -> String {
         }
         if config.default_entry == Some(index) {
             facts.push_str(" (default)");
+        }
+        if entry.facts != Facts::default() {
+            let Facts { context, prices, modalities, .. } = entry.facts;
+            let reads: Option<Vec<&str>> = modalities.map(|all| all.iter().map(Modality::name).collect());
+            write!(facts, "\n  facts context {context:?} {prices:?} reads {reads:?}").unwrap();
         }
         facts.push('\n');
     }
@@ -294,7 +300,7 @@ fn the_reference_is_current() {
 }
 
 /// Compares a generated file; `UPDATE=1` writes it.
-fn current(file: &str, expected: &str) {
+pub(crate) fn current(file: &str, expected: &str) {
     let path = root().join(file);
     #[expect(clippy::disallowed_methods, reason = "a switch of the tests, not of the gateway")]
     if std::env::var("UPDATE").is_ok() {
@@ -317,6 +323,7 @@ fn reference(schema: &Value) -> String {
         ("`listeners`, as a mapping", "ListenerMap"),
         ("A listener", "Listener"),
         ("An item of `model_providers`", "Entry"),
+        ("`cost` of an item of `model_providers`", "Cost"),
         ("`routing_preferences` of an item of `model_providers`", "Preference"),
         ("An item of `model_aliases`", "Alias"),
         ("An item of `routing_preferences`", "Route"),
@@ -329,7 +336,7 @@ fn reference(schema: &Value) -> String {
         section(&mut page, heading, &schema["definitions"][name]);
     }
     let definitions = schema["definitions"].as_object().unwrap();
-    assert_eq!(definitions.len(), 12, "a definition without a section: {:?}", definitions.keys());
+    assert_eq!(definitions.len(), 13, "a definition without a section: {:?}", definitions.keys());
     page
 }
 

@@ -9,7 +9,7 @@ use super::super::diagnostic::{Place, Problem};
 use super::super::schema::{Entry, File, Preference};
 use super::super::setting::{Placed, Setting};
 use super::super::{ModelEntry, ModelPattern};
-use super::{Context, RouterModel, provider, values};
+use super::{Context, RouterModel, facts, provider, values};
 
 /// Entries, and where they are written.
 #[derive(Debug)]
@@ -132,6 +132,7 @@ impl<'f> Entries<'f> {
             headers: values::headers(context, &entry.headers),
             host: values::http_host(context, &entry.http_host),
             passthrough_auth,
+            facts: facts::resolve(context, entry),
         });
         self.places.push(model.place.clone());
     }

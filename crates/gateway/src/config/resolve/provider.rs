@@ -86,6 +86,15 @@ fn interface(context: Context<'_>, entry: &Entry) -> Option<Provider> {
     if name == "plano" || name == DialectId::OpenAiChat.name() {
         return Some(openai_compatible());
     }
+    // `gemini` is the company's row, whose first dialect is Chat Completions.
+    if name == "gemini_native" {
+        return Some(Provider {
+            path_prefix: Cow::Borrowed("/v1beta"),
+            dialects: &[DialectId::Gemini],
+            auth: AuthScheme::XGoogApiKey,
+            ..openai_compatible()
+        });
+    }
     if name == DialectId::OpenAiResponses.name() {
         return Some(Provider { dialects: &[DialectId::OpenAiResponses], ..openai_compatible() });
     }
