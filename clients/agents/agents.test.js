@@ -10,7 +10,7 @@ import { after, before, test } from "node:test";
 import { start } from "../node/gateway.js";
 
 const agent = (name) => new URL(`node_modules/.bin/${name}`, import.meta.url).pathname;
-const MODELS = ["claude-sonnet-4-5", "openai/gpt-5.2", "mine/responses-only", "auto"];
+const MODELS = ["claude-sonnet-4-5", "openai/gpt-5.2", "native/gpt-5.1", "plain/llama-4", "auto"];
 
 let gateway;
 before(async () => {

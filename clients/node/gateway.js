@@ -6,6 +6,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 
+// A model of each kind of provider: one that speaks Chat Completions, Messages, Responses, or both of OpenAI's.
+export const EACH = ["plain/llama-4", "anthropic/claude-sonnet-4-5", "native/gpt-5.1", "openai/gpt-5.2"];
+
 const binary = process.env.WAYPOST_BIN ?? new URL("../../target/debug/waypost", import.meta.url).pathname;
 
 const config = (port, echo) => `
@@ -19,7 +22,8 @@ llm_providers:
     routing_preferences:
       - name: creative writing
         description: creative content generation, storytelling, and writing assistance
-  - {model: mine/responses-only, provider_interface: openai_responses, access_key: $OPENAI_API_KEY, base_url: "${echo}/v1"}
+  - {model: plain/llama-4, access_key: $OPENAI_API_KEY, base_url: "${echo}", provider_interface: openai_chat}
+  - {model: native/gpt-5.1, access_key: $OPENAI_API_KEY, base_url: "${echo}", provider_interface: openai_responses}
 model_aliases:
   creative-model: {target: claude-sonnet-4-5}
 `;

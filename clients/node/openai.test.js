@@ -1,8 +1,8 @@
-// openai-node, unmodified, to both upstream dialects, by name, by alias and by preference.
+// openai-node, unmodified, to every upstream dialect, by name, by alias and by preference.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import OpenAI from "openai";
-import { start } from "./gateway.js";
+import { EACH, start } from "./gateway.js";
 
 const PIXEL =
   "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
@@ -13,7 +13,6 @@ const WEATHER = {
     parameters: { type: "object", properties: { city: { type: "string" } }, required: ["city"] },
   },
 };
-const BOTH = ["openai/gpt-5.2", "anthropic/claude-sonnet-4-5"];
 const ask = (content) => [{ role: "user", content }];
 
 let gateway;
@@ -47,7 +46,7 @@ test("by preference", async () => {
   assert.match(response.headers.get("x-waypost-decision"), /^method=preference; scorer=embedded; confidence=0\.\d+; ms=/);
 });
 
-for (const model of BOTH) {
+for (const model of EACH) {
   test(`stream: ${model}`, async () => {
     const stream = await client.chat.completions.create({ model, messages: ask("Hello there"), stream: true });
     let text = "";
@@ -106,5 +105,12 @@ test("unknown model", async () => {
 
 test("models", async () => {
   const ids = (await client.models.list()).data.map((model) => model.id);
-  assert.deepEqual(ids, ["openai/gpt-5.2", "anthropic/claude-sonnet-4-5", "creative-model", "auto"]);
+  assert.deepEqual(ids, [
+    "openai/gpt-5.2",
+    "anthropic/claude-sonnet-4-5",
+    "plain/llama-4",
+    "native/gpt-5.1",
+    "creative-model",
+    "auto",
+  ]);
 });

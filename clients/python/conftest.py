@@ -13,8 +13,8 @@ import anthropic
 import openai
 import pytest
 
-# One model for each dialect that a provider can speak: Chat Completions, Messages, Responses.
-EACH = ["openai/gpt-5.2", "anthropic/claude-sonnet-4-5", "native/gpt-5.1"]
+# A model of each kind of provider: one that speaks Chat Completions, Messages, Responses, or both of OpenAI's.
+EACH = ["plain/llama-4", "anthropic/claude-sonnet-4-5", "native/gpt-5.1", "openai/gpt-5.2"]
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 KEYS = {"OPENAI_API_KEY": "sk-test-openai-0123456789", "ANTHROPIC_API_KEY": "sk-ant-test-9876543210"}
 
@@ -42,6 +42,10 @@ llm_providers:
         description: creative content generation, storytelling, and writing assistance
       - name: code generation
         description: generating new code snippets, functions, or boilerplate based on user prompts
+  - model: plain/llama-4
+    access_key: $OPENAI_API_KEY
+    base_url: {echo}
+    provider_interface: openai_chat
   - model: native/gpt-5.1
     access_key: $OPENAI_API_KEY
     base_url: {echo}

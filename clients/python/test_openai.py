@@ -249,6 +249,7 @@ def test_models(chat):
         "openai/gpt-5.2",
         "openai/gpt-5",
         "anthropic/claude-sonnet-4-5",
+        "plain/llama-4",
         "native/gpt-5.1",
         "fast-model",
         "creative-model",

@@ -28,6 +28,10 @@ pub enum DialectId {
 }
 
 impl DialectId {
+    /// All of them.
+    pub const ALL: [Self; 4] =
+        [Self::OpenAiChat, Self::OpenAiResponses, Self::AnthropicMessages, Self::Gemini];
+
     /// The codec of this format.
     #[must_use]
     pub fn codec(self) -> &'static dyn Dialect {

@@ -70,37 +70,65 @@ pub fn last_response(events: &[u8]) -> Option<&[u8]> {
     Some(Fields::of_body(data).ok()?.get("response")?.get().as_bytes())
 }
 
+/// Which items of an input a page shows; by default the newest 20, newest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listing {
+    /// The oldest come first.
+    pub ascending: bool,
+    /// Behind the item with this id.
+    pub after: Option<String>,
+    /// Most items of the page.
+    pub limit: usize,
+}
+
+impl Default for Listing {
+    fn default() -> Self {
+        Self { ascending: false, after: None, limit: 20 }
+    }
+}
+
 /// The page that lists the items of an input: each with an id, as a client's own need not have one.
 #[must_use]
-pub fn item_page(input: &[u8]) -> Vec<u8> {
+pub fn item_page(input: &[u8], listing: &Listing) -> Vec<u8> {
     let items: Vec<&RawValue> = serde_json::from_slice(input).unwrap_or_default();
-    let rows = items.iter().enumerate().map(|(position, raw)| {
-        let fields = Fields::of_body(raw.get().as_bytes()).unwrap_or_default();
-        let id = fields.text("id").filter(|id| !id.is_empty());
-        let id = id.unwrap_or_else(|| format!("item_{position}"));
-        let mut row = Vec::with_capacity(raw.get().len() + 32);
-        Writer::new(&mut row).object(|out| {
-            out.text_field("id", &id);
-            if fields.get("type").is_none() {
-                out.text_field("type", "message");
-            }
-            for (key, raw) in fields.0.iter().filter(|(key, _)| key != "id") {
-                out.key(key).raw(raw.get());
-            }
-        });
-        (id, String::from_utf8(row).unwrap_or_default())
-    });
-    let rows: Vec<(String, String)> = rows.collect();
+    let mut rows: Vec<(String, String)> =
+        items.iter().enumerate().map(|(position, raw)| item_row(position, raw)).collect();
+    if !listing.ascending {
+        rows.reverse();
+    }
+    if let Some(after) = &listing.after {
+        let place = rows.iter().position(|(id, _)| id == after);
+        rows.drain(..place.map_or(rows.len(), |place| place + 1));
+    }
+    let has_more = rows.len() > listing.limit;
+    rows.truncate(listing.limit);
     let mut page = Vec::new();
     Writer::new(&mut page).object(|out| {
         out.text_field("object", "list");
-        out.key("data")
-            .raw(&format!("[{}]", rows.iter().map(|(_, row)| row.as_str()).collect::<Vec<_>>().join(",")));
+        out.key("data").list(|out| rows.iter().for_each(|(_, row)| out.raw(row)));
         out.text_or_null("first_id", rows.first().map(|(id, _)| id.as_str()));
         out.text_or_null("last_id", rows.last().map(|(id, _)| id.as_str()));
-        out.key("has_more").raw("false");
+        out.key("has_more").boolean(has_more);
     });
     page
+}
+
+/// An item with its id.
+fn item_row(position: usize, raw: &RawValue) -> (String, String) {
+    let fields = Fields::of_body(raw.get().as_bytes()).unwrap_or_default();
+    let id = fields.text("id").filter(|id| !id.is_empty());
+    let id = id.unwrap_or_else(|| format!("item_{position}"));
+    let mut row = Vec::with_capacity(raw.get().len() + 32);
+    Writer::new(&mut row).object(|out| {
+        out.text_field("id", &id);
+        if fields.get("type").is_none() {
+            out.text_field("type", "message");
+        }
+        for (key, raw) in fields.0.iter().filter(|(key, _)| key != "id") {
+            out.key(key).raw(raw.get());
+        }
+    });
+    (id, String::from_utf8(row).unwrap_or_default())
 }
 
 fn input_items(fields: &Fields<'_>) -> Result<String, RequestError> {
@@ -147,10 +175,18 @@ mod tests {
                 {"role": "user", "content": "And now?"},
             ]})
         );
-        let page = value(&item_page(input(body.to_string().as_bytes()).unwrap().as_bytes()));
+        let list = |listing: &Listing| {
+            value(&item_page(input(body.to_string().as_bytes()).unwrap().as_bytes(), listing))
+        };
+        let page = list(&Listing::default());
         assert_eq!((&page["object"], &page["has_more"]), (&json!("list"), &json!(false)));
-        assert_eq!((&page["first_id"], &page["last_id"]), (&json!("item_0"), &json!("item_2")));
-        assert_eq!((&page["data"][1]["id"], &page["data"][2]["type"]), (&json!("msg_1"), &json!("message")));
+        assert_eq!((&page["first_id"], &page["last_id"]), (&json!("item_2"), &json!("item_0")));
+        assert_eq!((&page["data"][1]["id"], &page["data"][0]["type"]), (&json!("msg_1"), &json!("message")));
+        let page = list(&Listing { ascending: true, after: Some("item_0".to_owned()), limit: 1 });
+        assert_eq!((&page["first_id"], &page["last_id"]), (&json!("msg_1"), &json!("msg_1")));
+        assert_eq!(page["has_more"], true);
+        let page = list(&Listing { after: Some("item_9".to_owned()), ..Listing::default() });
+        assert_eq!((&page["data"], &page["has_more"]), (&json!([]), &json!(false)));
     }
 
     #[test]
@@ -162,7 +198,7 @@ mod tests {
         assert!(items_after(b"[]", b"x").is_err());
         assert_eq!(id_of(br#"{"id":"resp_1","status":"in_progress"}"#), None);
         assert_eq!(
-            value(&item_page(b"x")),
+            value(&item_page(b"x", &Listing::default())),
             json!({"object": "list", "data": [], "first_id": null, "last_id": null, "has_more": false})
         );
     }

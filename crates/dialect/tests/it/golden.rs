@@ -16,8 +16,7 @@ use waypost_dialect::dialect::StreamOptions;
 use waypost_dialect::loss::{Loss, Reason};
 use waypost_dialect::provider::Quirks;
 
-pub(crate) const DIALECTS: [DialectId; 4] =
-    [DialectId::OpenAiChat, DialectId::OpenAiResponses, DialectId::AnthropicMessages, DialectId::Gemini];
+pub(crate) const DIALECTS: [DialectId; 4] = DialectId::ALL;
 
 /// Every case of every dialect: its dialect and its folder.
 pub(crate) fn cases() -> Vec<(DialectId, PathBuf)> {

@@ -49,3 +49,45 @@ fn streams_byte_by_byte() {
         }
     }
 }
+
+/// How long 10 MB take, in milliseconds on one core; for `BENCHMARKING.md`, on a quiet machine:
+/// `cargo test --release -p waypost-dialect --test it ten_megabytes -- --ignored --nocapture`.
+#[test]
+#[ignore = "a measurement"]
+#[expect(clippy::disallowed_methods, clippy::cast_precision_loss, reason = "a clock is what it is about")]
+fn ten_megabytes() {
+    use waypost_dialect::DialectId;
+    let text = r#"The gateway reads one message after another, and \"quotes\" and\nlines are in them. "#;
+    for (shape, messages, repeats) in
+        [("50 messages", 50, 2_400), ("5,000 messages", 5_000, 24), ("120,000 messages", 120_000, 1)]
+    {
+        let long = text.repeat(repeats);
+        let turns: Vec<String> = (0..messages)
+            .map(|turn| format!(r#"{{"role":"{}","content":"{long}"}}"#, ["user", "assistant"][turn % 2]))
+            .collect();
+        let body = format!(r#"{{"model":"m","messages":[{}]}}"#, turns.join(","));
+        let chat = DialectId::OpenAiChat.codec();
+        for from in DIALECTS {
+            let request = chat.decode_request(body.as_bytes()).unwrap();
+            let written =
+                from.codec().encode_request(&request, Quirks::default(), &mut Loss::default()).unwrap();
+            for to in DIALECTS.into_iter().filter(|to| *to != from) {
+                let times = (0..5).map(|_| {
+                    let start = std::time::Instant::now();
+                    let request = from.codec().decode_request(&written).unwrap();
+                    let out =
+                        to.codec().encode_request(&request, Quirks::default(), &mut Loss::default()).unwrap();
+                    assert!(out.len() > 5_000_000);
+                    start.elapsed().as_millis()
+                });
+                let best = times.min().unwrap();
+                println!(
+                    "{shape:16} {:.1} MB {:18} -> {:18} {best:4} ms",
+                    written.len() as f64 / 1e6,
+                    from.name(),
+                    to.name()
+                );
+            }
+        }
+    }
+}

@@ -84,7 +84,6 @@ fn frame(ask: &Ask) -> Value {
         "top_logprobs": 0,
         "top_p": 1.0,
         "truncation": "disabled",
-        "usage": null,
         "metadata": {},
     });
     merge(&mut response, &ask.kept.settings);
@@ -158,10 +157,11 @@ pub(super) fn events(ask: &Ask, response: &Value) -> Vec<Bytes> {
         ("error", Value::Null),
         ("incomplete_details", Value::Null),
         ("completed_at", Value::Null),
-        ("usage", Value::Null),
     ] {
         begun[field] = value;
     }
+    // The published schema has no `null` for it.
+    begun.as_object_mut().map(|begun| begun.remove("usage"));
     let mut stream = Stream { events: Vec::new(), padded: ask.kept.padded };
     stream.push("response.created", &json!({"response": begun}));
     stream.push("response.in_progress", &json!({"response": begun}));

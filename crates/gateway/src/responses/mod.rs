@@ -10,11 +10,14 @@ use serde_json::json;
 use waypost_dialect::DialectId;
 use waypost_dialect::envelope::Envelope;
 use waypost_dialect::error::{ApiError, ErrorKind};
-use waypost_dialect::openai_responses::history;
+use waypost_dialect::openai_responses::history::{self, Listing};
 
 use self::store::{Caller, Kept, Store};
 use crate::proxy::stream::ResponseBody;
 use crate::server::respond;
+
+/// Most items of one page, as the API has it.
+const MOST_LISTED: usize = 100;
 
 /// The body of a request that goes on from an answer that is kept here, with everything that was said before; `None` if
 /// it goes on from none, or from one that only its provider knows.
@@ -74,12 +77,32 @@ pub async fn answer<B>(store: &Store, request: &Request<B>, path: &str) -> Respo
         deleted.then(|| json!({"id": id, "object": "response", "deleted": true}).to_string().into())
     } else {
         let kept = store.get(caller, id).await;
-        kept.map(|kept| if of_input { history::item_page(&kept.input).into() } else { kept.response.clone() })
+        kept.map(|kept| {
+            let listing = listing(request.uri().query().unwrap_or_default());
+            if of_input { history::item_page(&kept.input, &listing).into() } else { kept.response.clone() }
+        })
     };
     page.map_or_else(
         || respond::error(DialectId::OpenAiResponses, &not_found(id)),
         |page| respond::json(StatusCode::OK, page),
     )
+}
+
+/// What a query asks of a list; what is no number or too large a one is as if it were not there.
+fn listing(query: &str) -> Listing {
+    let mut listing = Listing::default();
+    for (key, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
+        match key {
+            "order" => listing.ascending = value == "asc",
+            "after" => listing.after = Some(value.to_owned()),
+            "limit" => {
+                let limit = value.parse().ok().filter(|limit| (1..=MOST_LISTED).contains(limit));
+                listing.limit = limit.unwrap_or(listing.limit);
+            }
+            _ => {}
+        }
+    }
+    listing
 }
 
 /// What OpenAI answers of an id that it does not know.

@@ -7,17 +7,25 @@ use serde_json::json;
 
 use crate::fake::{Client, Fake, PATIENCE, STREAM, chunk, good_events, told, wait_for_close, write};
 use crate::support::{
-    BOTH, CHAT, Gateway, MESSAGES, WAYS, error_of, pair, question, read_reply, request, send,
+    ALL, CHAT, Gateway, MESSAGES, RESPONSES, WAYS, error_of, pair, question, read_reply, request, send,
 };
 
 /// The paths of all endpoints that read a body.
-const PATHS: [&str; 4] = [CHAT, MESSAGES, "/routing/v1/chat/completions", "/routing/v1/messages"];
+const PATHS: [&str; 6] = [
+    CHAT,
+    MESSAGES,
+    RESPONSES,
+    "/routing/v1/chat/completions",
+    "/routing/v1/messages",
+    "/routing/v1/responses",
+];
 
 #[test]
 fn a_body_that_is_wrong_is_refused_with_its_place() {
     let gateway = Gateway::start();
     let deep = format!("{{\"messages\":{}1{}}}", "[".repeat(5_000), "]".repeat(5_000));
-    for path in PATHS {
+    // Where nothing is sent on, nobody judges what is inside of an item.
+    for path in PATHS.into_iter().filter(|path| *path != "/routing/v1/responses") {
         for (body, message) in [
             ("", "not valid JSON"),
             ("{", "not valid JSON"),
@@ -51,7 +59,12 @@ fn a_body_that_is_wrong_is_refused_with_its_place() {
             (r#"{"stream":"yes","messages":[{"role":"user","content":"x"}]}"#, "stream"),
             (r#"{"model":"gpt-5","model":"fast-model","messages":[{"role":"user","content":"x"}]}"#, "model"),
         ] {
-            let reply = gateway.post(path, body);
+            let (body, message) = if path.ends_with("/responses") {
+                of_responses(body, message)
+            } else {
+                (body.into(), message.into())
+            };
+            let reply = gateway.post(path, &body);
             let shown = &body[..body.len().min(100)];
             assert_eq!(
                 (reply.status, reply.header("content-type")),
@@ -60,7 +73,7 @@ fn a_body_that_is_wrong_is_refused_with_its_place() {
             );
             let (said, kind) = error_of(path, &reply.json());
             assert_eq!(kind, "invalid_request_error");
-            assert!(said.contains(message) && said.len() < 1_000, "{path} {shown}: {said}");
+            assert!(said.contains(&message) && said.len() < 1_000, "{path} {shown}: {said}");
             assert!(!reply.header("x-waypost-request-id").is_empty());
         }
         assert_eq!(gateway.ask(path, "gpt-5", "Hi").status, 200);
@@ -71,6 +84,19 @@ fn a_body_that_is_wrong_is_refused_with_its_place() {
     bytes[at] = 0xff;
     assert_eq!(send(gateway.address, &[&bytes]).status, 400);
     gateway.stop();
+}
+
+/// The same mistake in a request of Responses, where `input` may be a text. What an item has inside is for the provider
+/// to judge.
+fn of_responses(body: &str, message: &str) -> (String, String) {
+    let body = body.replace(r#""messages":"x""#, r#""input":true"#).replace("messages", "input");
+    let message = match message {
+        "messages" => "input",
+        "messages[0]" => "input[0]",
+        message if message.starts_with("messages") => "",
+        message => message,
+    };
+    (body, message.to_owned())
 }
 
 #[test]
@@ -113,10 +139,11 @@ fn a_body_over_the_limit_is_refused() {
     let fits = |path: &str, length: usize| {
         let mut body = question(path, "m", "");
         let rest = length - body.to_string().len();
-        body["messages"][0]["content"] = "x".repeat(rest).into();
+        let field = if path == RESPONSES { "input" } else { "messages" };
+        body[field][0]["content"] = "x".repeat(rest).into();
         body.to_string()
     };
-    for path in BOTH {
+    for path in ALL {
         for (length, status) in [(100_000, 200), (100_001, 413), (20_000_000, 413)] {
             let body = fits(path, length);
             let chunked = format!(
@@ -130,7 +157,7 @@ fn a_body_over_the_limit_is_refused() {
                     assert!(message.contains("larger than 100000 bytes"), "{message}");
                     assert_eq!(
                         kind,
-                        if path == CHAT { "invalid_request_error" } else { "request_too_large" }
+                        if path == MESSAGES { "request_too_large" } else { "invalid_request_error" }
                     );
                 }
             }
@@ -206,7 +233,7 @@ fn a_body_that_drips_is_refused() {
 #[test]
 fn a_compressed_body_is_refused() {
     let gateway = Gateway::start();
-    for path in BOTH {
+    for path in ALL {
         for encoding in ["gzip", "br", "zstd"] {
             let bytes = request(path, &format!("content-encoding: {encoding}\r\n"), "xx");
             let reply = send(gateway.address, &[bytes.as_bytes()]);
@@ -249,7 +276,7 @@ fn a_client_that_leaves_cancels_its_call() {
     let (closed, streaming_closed) = told();
     let streaming = Fake::start(move |seen, stream| {
         write(stream, STREAM);
-        write(stream, chunk(&good_events(seen, &["One"])[..3].concat()));
+        write(stream, chunk(&good_events(seen, &["One"]).concat()));
         wait_for_close(stream);
         closed();
     });

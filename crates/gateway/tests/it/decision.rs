@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{BOTH, CONFIG, Gateway, pair, question};
+use crate::support::{ALL, CONFIG, Gateway, RESPONSES, pair, question};
 
 const POEM: &str = "Write me a short poem about the sea at night";
 
@@ -22,7 +22,7 @@ fn page(gateway: &Gateway, path: &str, model: &str, text: &str) -> Value {
 #[test]
 fn a_decision_is_told_with_its_reason() {
     let gateway = Gateway::start();
-    for path in BOTH {
+    for path in ALL {
         let chosen = page(&gateway, path, "auto", POEM);
         assert_eq!(chosen["models"], json!(["anthropic/claude-sonnet-4-5"]));
         assert_eq!(
@@ -58,7 +58,7 @@ fn a_decision_is_told_with_its_reason() {
     }
     assert_eq!(gateway.upstream_count(), 0);
     let lines = gateway.stop();
-    assert_eq!(lines.len(), 10);
+    assert_eq!(lines.len(), 5 * ALL.len());
     for line in lines {
         assert_eq!(
             (&line["status"], line["endpoint"].as_str().unwrap().starts_with("/routing/")),
@@ -72,7 +72,7 @@ fn a_decision_is_told_with_its_reason() {
 #[test]
 fn what_is_told_is_what_is_done() {
     let gateway = Gateway::start();
-    for path in BOTH {
+    for path in ALL {
         for text in [POEM, "Explain what this code does: x = [i for i in range(3)]", "Thanks, bye", "Hola"] {
             let told = page(&gateway, path, "auto", text);
             let done = gateway.ask(path, "auto", text);
@@ -93,7 +93,7 @@ fn what_is_told_is_what_is_done() {
 fn what_a_harness_puts_around_an_ask_is_not_read() {
     let gateway = Gateway::start();
     let around = "<system-reminder>\nExplain what this code does: x = [1]\n</system-reminder>\n";
-    for path in BOTH {
+    for path in ALL {
         let plain = page(&gateway, path, "auto", POEM);
         let wrapped = format!("{around}{POEM}");
         let told = page(&gateway, path, "auto", &wrapped);
@@ -118,7 +118,7 @@ fn all_candidates_are_told_in_order() {
     let config = pair("@ECHO@", "").replace("fast: {target: m}", "fast: {targets: [anthropic/c, openai/m]}")
         + "routing_preferences: [{name: poems, description: 'poems, stories and creative writing', models: [fast, m]}]\n";
     let gateway = Gateway::with(&config);
-    for path in BOTH {
+    for path in ALL {
         let both = json!(["anthropic/c", "openai/m"]);
         assert_eq!(page(&gateway, path, "fast", "Hi")["models"], both);
         let routed = page(&gateway, path, "auto", POEM);
@@ -130,11 +130,12 @@ fn all_candidates_are_told_in_order() {
 #[test]
 fn only_the_text_of_the_conversation_counts() {
     let gateway = Gateway::start();
-    for path in BOTH {
+    for path in ALL {
         let mut body = question(path, "auto", "ignored");
-        body["messages"] = json!([
+        let (field, kind) = if path == RESPONSES { ("input", "input_text") } else { ("messages", "text") };
+        body[field] = json!([
             {"role": "user", "content": [
-                {"type": "text", "text": POEM},
+                {"type": kind, "text": POEM},
                 {"type": "unheard_of", "text": "Explain what this function does: fn add() {}", "x": [1, {"y": null}]},
             ]},
         ]);
@@ -145,7 +146,7 @@ fn only_the_text_of_the_conversation_counts() {
     // Without a default, nothing to choose is an error here too.
     gateway.stop();
     let gateway = Gateway::with(&CONFIG.replace("default: true", ""));
-    for path in BOTH {
+    for path in ALL {
         assert_eq!(gateway.ask(&format!("/routing{path}"), "auto", "Thanks, bye").status, 400);
     }
     gateway.stop();

@@ -38,6 +38,11 @@ impl Seen {
     pub(crate) fn is_messages(&self) -> bool {
         self.head.lines().next().unwrap().contains("/messages ")
     }
+
+    /// True on `/v1/responses`.
+    pub(crate) fn is_responses(&self) -> bool {
+        self.head.lines().next().unwrap().contains("/responses ")
+    }
 }
 
 /// A scripted provider: one request a connection, each on a thread of its own. An answer that does not say
@@ -167,6 +172,8 @@ pub(crate) fn chunk(data: &str) -> String {
 pub(crate) fn good(seen: &Seen) -> &'static str {
     if seen.is_messages() {
         r#"{"id":"msg_1","type":"message","role":"assistant","model":"c","content":[{"type":"text","text":"Fine"}],"stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":3,"output_tokens":5}}"#
+    } else if seen.is_responses() {
+        r#"{"id":"resp_1","object":"response","created_at":1,"status":"completed","error":null,"incomplete_details":null,"instructions":null,"model":"r","output":[{"type":"message","id":"msg_1","status":"completed","role":"assistant","content":[{"type":"output_text","text":"Fine","annotations":[],"logprobs":[]}]}],"parallel_tool_calls":true,"metadata":{},"tools":[],"tool_choice":"auto","temperature":1.0,"top_p":1.0,"usage":{"input_tokens":3,"input_tokens_details":{"cached_tokens":0,"cache_write_tokens":0},"output_tokens":5,"output_tokens_details":{"reasoning_tokens":0},"total_tokens":8}}"#
     } else {
         r#"{"id":"chatcmpl-1","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"Fine"},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":5,"total_tokens":8}}"#
     }
@@ -198,6 +205,8 @@ pub(crate) fn good_events(seen: &Seen, words: &[&str]) -> Vec<String> {
             "usage": {"output_tokens": 5}}),
         );
         push(serde_json::json!({"type": "message_stop"}));
+    } else if seen.is_responses() {
+        events = responses_events(words);
     } else {
         let mut push = |delta: Value, finish: Value| {
             let data = serde_json::json!({"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "m",
@@ -211,6 +220,44 @@ pub(crate) fn good_events(seen: &Seen, words: &[&str]) -> Vec<String> {
         push(serde_json::json!({}), "stop".into());
         events.push("data: [DONE]\n\n".to_owned());
     }
+    events
+}
+
+fn responses_events(words: &[&str]) -> Vec<String> {
+    use serde_json::json;
+    let mut events = Vec::new();
+    let mut push = |mut data: Value| {
+        data["sequence_number"] = events.len().into();
+        events.push(format!("event: {}\ndata: {data}\n\n", data["type"].as_str().unwrap()));
+    };
+    let text = words.concat();
+    let item = |status: &str, content: Value| json!({"type": "message", "id": "msg_1", "status": status, "role": "assistant", "content": content});
+    let response = |status: &str, output: Value| {
+        json!({"id": "resp_1", "object": "response", "created_at": 1, "status": status, "model": "r", "output": output,
+            "usage": {"input_tokens": 3, "output_tokens": 5, "total_tokens": 8}})
+    };
+    let part = |text: &str| json!({"type": "output_text", "text": text, "annotations": [], "logprobs": []});
+    push(json!({"type": "response.created", "response": response("in_progress", json!([]))}));
+    push(
+        json!({"type": "response.output_item.added", "output_index": 0, "item": item("in_progress", json!([]))}),
+    );
+    push(
+        json!({"type": "response.content_part.added", "item_id": "msg_1", "output_index": 0, "content_index": 0, "part": part("")}),
+    );
+    for word in words {
+        push(
+            json!({"type": "response.output_text.delta", "item_id": "msg_1", "output_index": 0, "content_index": 0, "delta": word, "logprobs": []}),
+        );
+    }
+    push(
+        json!({"type": "response.output_text.done", "item_id": "msg_1", "output_index": 0, "content_index": 0, "text": text, "logprobs": []}),
+    );
+    push(
+        json!({"type": "response.content_part.done", "item_id": "msg_1", "output_index": 0, "content_index": 0, "part": part(&text)}),
+    );
+    let whole = item("completed", json!([part(&text)]));
+    push(json!({"type": "response.output_item.done", "output_index": 0, "item": whole}));
+    push(json!({"type": "response.completed", "response": response("completed", json!([whole]))}));
     events
 }
 

@@ -5,7 +5,9 @@ use serde_json::Value;
 use crate::fake::{
     Client, Fake, PATIENCE, STREAM, answer, chunk, good, good_events, nobody, told, wait_for_close, write,
 };
-use crate::support::{CHAT, Gateway, MESSAGES, Reply, WAYS, error_of, error_of_any, pair, question, request};
+use crate::support::{
+    CHAT, Gateway, RESPONSES, Reply, WAYS, end_of, error_of, error_of_any, has_error, pair, question, request,
+};
 
 /// Short where a test waits for them, long enough for a loaded machine where it does not.
 const LIMITS: &str = "timeout: 1500ms, idle_timeout: 1500ms";
@@ -44,10 +46,14 @@ fn ends_in_error(path: &str, reply: &Reply, about: &str) -> String {
     assert!(reply.header("content-type").starts_with("text/event-stream"), "{about}");
     let events = events(reply);
     let (name, data) = events.last().unwrap_or_else(|| panic!("{about}: no events"));
-    assert_eq!(name, if path == MESSAGES { "error" } else { "" }, "{about}: {}", reply.text());
+    assert_eq!(name, if path == CHAT { "" } else { "error" }, "{about}: {}", reply.text());
     let (message, _) = error_of_any(path, data);
     for (_, data) in &events {
-        assert!(data != "[DONE]" && data["type"] != "message_stop", "{about}: a clean end: {}", reply.text());
+        assert!(
+            data != end_of(path) && data["type"] != end_of(path),
+            "{about}: a clean end: {}",
+            reply.text()
+        );
     }
     message
 }
@@ -128,8 +134,8 @@ fn a_stream_that_breaks_off_ends_in_an_error_event() {
         }
         let reply = gateway.stream(path, model, "Hi");
         assert_eq!(reply.status, 200);
-        let end = if path == CHAT { "[DONE]" } else { "message_stop" };
-        assert!(reply.text().contains(end) && !reply.text().contains("error"), "{}", reply.text());
+        let text = reply.text();
+        assert!(text.contains(end_of(path)) && !has_error(text), "{text}");
     });
     gateway.stop();
 }
@@ -177,7 +183,11 @@ fn a_provider_that_is_not_there_is_named() {
         for reply in [gateway.ask(path, model, "Hi"), gateway.stream(path, model, "Hi")] {
             assert_eq!(reply.status, 502);
             let (message, _) = error_of(path, &reply.json());
-            let provider = if model == "m" { "openai" } else { "anthropic" };
+            let provider = match model {
+                "m" => "openai",
+                "c" => "anthropic",
+                _ => "native",
+            };
             assert!(message.starts_with(&format!("provider `{provider}` cannot be reached: ")), "{message}");
         }
     }
@@ -221,12 +231,13 @@ fn a_stream_without_its_last_event() {
     let gateway = gateway();
     for (path, model) in WAYS {
         let reply = gateway.stream(path, model, "Hi [[echo no_done]]");
-        if model == "c" {
+        if model != "m" {
             ends_in_error(path, &reply, path);
         } else {
             // Some providers leave `[DONE]` out; the finish reason says as much.
-            assert!(!reply.text().contains("error"), "{}", reply.text());
-            assert!(path == CHAT || reply.text().contains("message_stop"), "{}", reply.text());
+            let text = reply.text();
+            assert!(!has_error(text), "{text}");
+            assert!(path == CHAT || text.contains(end_of(path)), "{text}");
         }
     }
     gateway.stop();
@@ -237,15 +248,11 @@ fn a_stream_without_its_last_event() {
 fn a_slow_stream_is_not_cut() {
     let gateway = gateway();
     let words = "a b c d e f g h i j k l m n o p q r s t";
-    for (path, model) in [(CHAT, "m"), (MESSAGES, "m")] {
+    for (path, model) in [(CHAT, "m"), (RESPONSES, "m")] {
         let started = tokio::time::Instant::now();
         let reply = gateway.stream(path, model, &format!("[[echo text='{words}' chunk_delay=80]]"));
         assert!(started.elapsed().as_millis() > 1600);
-        assert!(
-            reply.text().contains(if path == CHAT { "[DONE]" } else { "message_stop" }),
-            "{}",
-            reply.text()
-        );
+        assert!(reply.text().contains(end_of(path)), "{}", reply.text());
     }
     gateway.stop();
 }

@@ -3,7 +3,10 @@
 use serde_json::json;
 
 use crate::fake::{Client, END, Fake, STREAM, chunk, gate, good, good_events, json_answer, write};
-use crate::support::{BOTH, CHAT, Gateway, MESSAGES, WAYS, error_of_any, pair, question, request, send};
+use crate::support::{
+    ALL, CHAT, Gateway, MESSAGES, RESPONSES, WAYS, end_of, error_of_any, has_error, is_same, pair, question,
+    request, send,
+};
 
 /// Bodies that no serializer would write; `@MODEL@` is the value of `model`.
 const ODD: [&str; 4] = [
@@ -25,8 +28,11 @@ fn a_request_keeps_every_byte_but_the_models_name() {
     for (path, model, names) in [
         (CHAT, "m", &["openai/m", "m", "fast", "auto", ""][..]),
         (MESSAGES, "c", &["anthropic/c", "c", "careful"][..]),
+        (RESPONSES, "r", &["native/r", "r"][..]),
     ] {
         for body in ODD.into_iter().chain([large.as_str()]) {
+            let body =
+                &if path == RESPONSES { body.replace("\"messages\"", "\"input\"") } else { body.to_owned() };
             for name in names {
                 let sent = body.replace("@MODEL@", &json!(name).to_string());
                 let reply = gateway.post(path, &sent);
@@ -66,7 +72,7 @@ fn headers_go_on_without_the_clients_secrets() {
         assert_eq!(seen.header(expected.0), Some(expected.1));
         assert_eq!(seen.header(expected.2), None);
         assert_eq!(seen.header("anthropic-version"), (model == "c").then_some("2023-06-01"));
-        let same = (path == MESSAGES) == (model == "c");
+        let same = is_same(path, model);
         assert_eq!(seen.header("anthropic-beta"), same.then_some("b-1"));
         assert_eq!(seen.header("x-trace"), same.then_some("abc"));
         assert_eq!(seen.header("user-agent"), Some("sdk/1"));
@@ -98,7 +104,7 @@ fn an_answer_keeps_every_byte() {
     for (path, model) in WAYS {
         let reply = gateway.ask(path, model, "Hi");
         assert_eq!(reply.status, 200, "{}", reply.text());
-        let same = (path == MESSAGES) == (model == "c");
+        let same = is_same(path, model);
         assert_eq!(reply.text().starts_with("\r\n"), same);
         if same {
             let seen = fake.last();
@@ -135,7 +141,7 @@ fn an_error_keeps_every_byte_and_its_headers() {
             assert_eq!((reply.status, reply.header("retry-after")), (429, "7"));
             let (message, kind) = error_of_any(path, &reply.json());
             assert_eq!(message, "no");
-            if (path == MESSAGES) == (model == "c") {
+            if is_same(path, model) {
                 assert_eq!(reply.text(), if path == MESSAGES { messages } else { chat });
             } else {
                 assert_eq!(kind, "rate_limit_error");
@@ -161,7 +167,17 @@ fn a_stream_goes_through_chunk_by_chunk() {
         "event: unheard_of\ndata: {\"type\":\"unheard_of\",\"text\":\"Three\"}\n\n",
         "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
     ];
-    for (path, model, chunks) in [(CHAT, "m", &CHAT_CHUNKS[..]), (MESSAGES, "c", &MESSAGES_CHUNKS[..])] {
+    const RESPONSES_CHUNKS: [&str; 4] = [
+        "event: response.created\ndata: { \"type\":\"response.created\",\"response\":{\"id\":\"resp_1\",\"status\":\"in_progress\",\"output\":[]},\"odd\":1.0e+1}\r\n\r\n",
+        ": comment\n\ndata: {\"type\" : \"response.output_text.delta\",\"delta\":\"Two \u{1f980}\"}\n\n",
+        "event: unheard_of\ndata: {\"type\":\"unheard_of\",\"text\":\"Three\"}\n\n",
+        "event: response.completed\ndata: {\"type\":\"response.completed\",\"response\":{\"id\":\"resp_1\",\"status\":\"completed\",\"output\":[]}}\n\n",
+    ];
+    for (path, model, chunks) in [
+        (CHAT, "m", &CHAT_CHUNKS[..]),
+        (MESSAGES, "c", &MESSAGES_CHUNKS[..]),
+        (RESPONSES, "r", &RESPONSES_CHUNKS[..]),
+    ] {
         let (go_on, wait) = gate();
         let fake = Fake::start(move |_, stream| {
             write(stream, STREAM);
@@ -191,12 +207,13 @@ fn a_stream_goes_through_chunk_by_chunk() {
 /// The same where a translation is between: each event reaches the client at once.
 #[test]
 fn a_translated_stream_goes_through_event_by_event() {
-    for (path, model) in [(CHAT, "c"), (MESSAGES, "m")] {
+    for (path, model) in WAYS.into_iter().skip(3) {
         let (go_on, wait) = gate();
         let fake = Fake::start(move |seen, stream| {
             write(stream, STREAM);
             for event in good_events(seen, &["One", "Two", "Three"]) {
-                let is_word = ["One", "Two", "Three"].iter().any(|word| event.contains(word));
+                let is_word = ["One", "Two", "Three"].iter().any(|word| event.contains(word))
+                    && event.contains("delta");
                 write(stream, chunk(&event));
                 if is_word {
                     wait();
@@ -213,8 +230,8 @@ fn a_translated_stream_goes_through_event_by_event() {
             go_on.send(()).unwrap();
         }
         let all = client.read_to_end();
-        assert!(all.ends_with(END) && !all.contains("error"), "{all}");
-        assert!(all.contains(if path == CHAT { "[DONE]" } else { "message_stop" }), "{all}");
+        assert!(all.ends_with(END) && !has_error(&all), "{all}");
+        assert!(all.contains(end_of(path)), "{all}");
         gateway.stop();
     }
 }
@@ -232,8 +249,8 @@ fn a_large_answer_in_many_pieces_comes_whole() {
         write(stream, END);
     });
     let gateway = Gateway::with(&pair(fake.address, ""));
-    for path in BOTH {
-        for model in ["m", "c"] {
+    for path in ALL {
+        for model in ["m", "c", "r"] {
             let reply = gateway.ask(path, model, "Hi");
             assert_eq!(reply.status, 200);
             assert_eq!(reply.text().matches('z').count(), 3_000_000, "{path} {model}");

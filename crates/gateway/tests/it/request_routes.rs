@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{BOTH, CONFIG, Gateway, error_of, question, request, send};
+use crate::support::{ALL, CONFIG, Gateway, error_of, question, request, send};
 
 const POEM: &str = "Write me a short poem about the sea at night";
 const INVOICE: &str = "When is the invoice of March due, and how do I pay it?";
@@ -20,7 +20,7 @@ fn billing() -> Value {
 #[test]
 fn they_decide_and_go_no_further() {
     let gateway = Gateway::start();
-    for path in BOTH {
+    for path in ALL {
         let brought = json!([
             {"name": "billing", "description": "invoices, payments and refunds", "models": ["creative-model", "gpt-5"]},
             {"name": "greetings", "description": "small talk", "models": ["gpt-5"],
@@ -66,7 +66,7 @@ fn they_can_stand_beside_the_configurations_own() {
         ("routing: {request_preferences: ignore}", "", "creative writing", 2),
     ] {
         let gateway = Gateway::with(&format!("{CONFIG}{key}\n"));
-        for path in BOTH {
+        for path in ALL {
             let asked = body(path, "auto", POEM, billing()).to_string();
             let told =
                 send(gateway.address, &[request(&format!("/routing{path}"), header, &asked).as_bytes()])
@@ -84,7 +84,7 @@ fn they_can_stand_beside_the_configurations_own() {
 fn one_of_the_same_name_replaces_the_configurations() {
     let gateway = Gateway::start();
     let mine = json!([{"name": "creative writing", "description": "poems, stories and other creative writing", "models": ["gpt-5"]}]);
-    for path in BOTH {
+    for path in ALL {
         let asked = body(path, "auto", POEM, mine.clone()).to_string();
         let headers = "x-waypost-preferences: merge\r\n";
         let told =
@@ -136,16 +136,16 @@ fn wrong_ones_are_refused_where_they_are_wrong() {
         (json!(vec![billing[0].clone(); 65]), "routing_preferences: 65 routes, at most 64"),
         (json!(["x".repeat(300_000)]), "routing_preferences: larger than 262144 bytes"),
     ] {
-        for path in BOTH {
+        for path in ALL {
             let reply = gateway.post(path, &body(path, "auto", INVOICE, routes.clone()).to_string());
             assert_eq!(reply.status, 400, "{expected}");
             assert_eq!(error_of(path, &reply.json()).0, expected);
         }
     }
-    let asked = body(BOTH[0], "auto", INVOICE, billing).to_string();
+    let asked = body(ALL[0], "auto", INVOICE, billing).to_string();
     let reply =
-        send(gateway.address, &[request(BOTH[0], "x-waypost-preferences: both\r\n", &asked).as_bytes()]);
-    assert_eq!(error_of(BOTH[0], &reply.json()).0, "x-waypost-preferences: expected `replace` or `merge`");
+        send(gateway.address, &[request(ALL[0], "x-waypost-preferences: both\r\n", &asked).as_bytes()]);
+    assert_eq!(error_of(ALL[0], &reply.json()).0, "x-waypost-preferences: expected `replace` or `merge`");
     assert_eq!(gateway.upstream_count(), 0);
     gateway.stop();
 }
@@ -154,9 +154,9 @@ fn wrong_ones_are_refused_where_they_are_wrong() {
 #[test]
 fn many_at_once_agree() {
     let gateway = Gateway::start();
-    let asked = body(BOTH[0], "auto", INVOICE, billing()).to_string();
+    let asked = body(ALL[0], "auto", INVOICE, billing()).to_string();
     std::thread::scope(|scope| {
-        let ask = || gateway.post(BOTH[0], &asked).header("x-waypost-route").to_owned();
+        let ask = || gateway.post(ALL[0], &asked).header("x-waypost-route").to_owned();
         let all: Vec<_> = (0..8).map(|_| scope.spawn(ask)).collect();
         for one in all {
             assert_eq!(one.join().unwrap(), "billing");

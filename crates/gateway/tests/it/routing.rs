@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::fake::{Fake, json_answer, nobody, write};
-use crate::support::{BOTH, CHAT, CONFIG, Gateway, MESSAGES, error_of, pair, question};
+use crate::support::{ALL, CHAT, CONFIG, Gateway, MESSAGES, RESPONSES, error_of, pair, question};
 
 const POEM: &str = "Write me a short poem about the sea at night";
 const EXPLAIN: &str = "Explain what this function does: fn add(a: i32, b: i32) -> i32 { a + b }";
@@ -33,7 +33,7 @@ fn headers_say_what_was_chosen() {
         (&always(), "creative-model", "Thanks, bye", "anthropic/claude-sonnet-4-5", "", "alias"),
     ] {
         let gateway = Gateway::with(config);
-        for path in BOTH {
+        for path in ALL {
             let about = format!("{path} {model:?} {text:?}");
             let plain = gateway.ask(path, model, text);
             let stream = gateway.stream(path, model, text);
@@ -54,7 +54,11 @@ fn headers_say_what_was_chosen() {
             let bare = chosen.split_once('/').unwrap().1;
             let upstream = gateway.last_upstream();
             assert_eq!(upstream["body"]["model"], bare);
-            let spoken = if chosen.starts_with("anthropic") { MESSAGES } else { CHAT };
+            let spoken = match (chosen.starts_with("anthropic"), path) {
+                (true, _) => MESSAGES,
+                (false, RESPONSES) => RESPONSES,
+                (false, _) => CHAT,
+            };
             assert_eq!(upstream["path"], spoken);
             assert!(plain.text().contains(&format!("Echo of {bare}")), "{}", plain.text());
         }
@@ -65,7 +69,7 @@ fn headers_say_what_was_chosen() {
 #[test]
 fn a_model_may_be_left_out() {
     let gateway = Gateway::start();
-    for path in BOTH {
+    for path in ALL {
         for model in [json!(null), json!(""), json!("auto")] {
             let mut body = question(path, "", POEM);
             body["model"] = model.clone();
@@ -83,7 +87,7 @@ fn a_model_may_be_left_out() {
 fn an_unknown_model_is_refused_with_a_near_name() {
     for config in [CONFIG.to_owned(), always()] {
         let gateway = Gateway::with(&config);
-        for path in BOTH {
+        for path in ALL {
             for prefix in ["", "/routing"] {
                 let path = format!("{prefix}{path}");
                 let reply = gateway.ask(&path, "openai/gpt-5.1", POEM);
@@ -115,7 +119,7 @@ fn an_unknown_model_is_refused_with_a_near_name() {
 #[test]
 fn without_a_default_what_fits_nowhere_is_refused() {
     let gateway = Gateway::with(&CONFIG.replace("default: true", ""));
-    for path in BOTH {
+    for path in ALL {
         let reply = gateway.ask(path, "auto", "Thanks, bye");
         assert_eq!(reply.status, 400, "{}", reply.text());
         let (message, kind) = error_of(path, &reply.json());
@@ -135,7 +139,7 @@ model_providers:
   - {model: anthropic/claude-1, access_key: $ANTHROPIC_API_KEY, base_url: 'http://@ECHO@', default: true}
 ",
     );
-    for path in BOTH {
+    for path in ALL {
         for (model, chosen) in [
             ("openai/gpt-99-turbo", "openai/gpt-99-turbo"),
             ("openai/ft:gpt-4o:org::id", "openai/ft:gpt-4o:org::id"),
@@ -184,7 +188,7 @@ model_providers:
     let addresses = faults.iter().chain([&garbage, &reset]).map(|fake| fake.address);
     for first in addresses.chain([nobody()]) {
         let gateway = Gateway::with(&pool(first));
-        for path in BOTH {
+        for path in ALL {
             for reply in [gateway.ask(path, "m", "Hi"), gateway.stream(path, "m", "Hi")] {
                 assert_eq!(reply.status, 200, "{}", reply.text());
                 assert_eq!(reply.header("x-waypost-model"), "anthropic/m");
@@ -219,7 +223,7 @@ model_providers:
 ",
         nobody()
     ));
-    for path in BOTH {
+    for path in ALL {
         let reply = gateway.ask(path, "m", "Hi [[echo status=429 retry_after=9]]");
         assert_eq!((reply.status, reply.header("retry-after")), (429, "9"));
         error_of(path, &reply.json());
@@ -232,14 +236,14 @@ model_providers:
 fn an_alias_of_several_models_is_tried_in_order() {
     let config = pair("@ECHO@", "").replace("fast: {target: m}", "fast: {targets: [anthropic/c, openai/m]}");
     let gateway = Gateway::with(&config.replacen("http://@ECHO@", &format!("http://{}", nobody()), 1));
-    for path in BOTH {
+    for path in ALL {
         let reply = gateway.ask(path, "fast", "Hi");
         assert_eq!((reply.status, reply.header("x-waypost-model")), (200, "anthropic/c"));
     }
     gateway.stop();
     let dead = config.replace("base_url: 'http://@ECHO@'}", &format!("base_url: 'http://{}'}}", nobody()));
     let gateway = Gateway::with(&dead);
-    for path in BOTH {
+    for path in ALL {
         let reply = gateway.ask(path, "fast", "Hi");
         assert_eq!((reply.status, reply.header("x-waypost-model")), (200, "openai/m"));
     }

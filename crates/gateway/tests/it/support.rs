@@ -47,27 +47,61 @@ model_aliases:
 
 pub(crate) const CHAT: &str = "/v1/chat/completions";
 pub(crate) const MESSAGES: &str = "/v1/messages";
-pub(crate) const BOTH: [&str; 2] = [CHAT, MESSAGES];
+pub(crate) const RESPONSES: &str = "/v1/responses";
+pub(crate) const ALL: [&str; 3] = [CHAT, MESSAGES, RESPONSES];
 
-/// One model of each dialect at the same provider: `m` (the default) speaks Chat Completions, `c` Messages. `limits`
-/// are keys of the listener.
+/// One model of each dialect at the same provider: `m` (the default) speaks Chat Completions, `c` Messages, `r`
+/// Responses. `limits` are keys of the listener.
 pub(crate) fn pair(provider: impl std::fmt::Display, limits: &str) -> String {
     format!(
         "
 listeners: {{egress_traffic: {{{limits}}}}}
 model_providers:
-  - {{model: openai/m, access_key: $OPENAI_API_KEY, base_url: 'http://{provider}', default: true}}
+  - {{model: openai/m, access_key: $OPENAI_API_KEY, base_url: 'http://{provider}', provider_interface: openai_chat, default: true}}
   - {{model: anthropic/c, access_key: $ANTHROPIC_API_KEY, base_url: 'http://{provider}'}}
+  - {{model: native/r, access_key: $OPENAI_API_KEY, base_url: 'http://{provider}', provider_interface: openai_responses}}
 model_aliases: {{fast: {{target: m}}, careful: {{target: c}}}}
 "
     )
 }
 
 /// All ways through [`pair`]: the client's path and the model.
-pub(crate) const WAYS: [(&str, &str); 4] = [(CHAT, "m"), (MESSAGES, "c"), (CHAT, "c"), (MESSAGES, "m")];
+pub(crate) const WAYS: [(&str, &str); 9] = [
+    (CHAT, "m"),
+    (MESSAGES, "c"),
+    (RESPONSES, "r"),
+    (CHAT, "c"),
+    (CHAT, "r"),
+    (MESSAGES, "m"),
+    (MESSAGES, "r"),
+    (RESPONSES, "m"),
+    (RESPONSES, "c"),
+];
+
+/// The client and the model of [`pair`] speak the same dialect.
+pub(crate) fn is_same(path: &str, model: &str) -> bool {
+    WAYS[..3].contains(&(path, model))
+}
+
+/// What the last event of a stream has in it, and nothing else.
+pub(crate) fn end_of(path: &str) -> &'static str {
+    match path {
+        CHAT => "[DONE]",
+        MESSAGES => "message_stop",
+        _ => "response.completed",
+    }
+}
+
+/// A stream tells of an error; that there is none is told by a response object, too.
+pub(crate) fn has_error(text: &str) -> bool {
+    text.replace("\"error\":null", "").contains("error")
+}
 
 /// The body of a question.
 pub(crate) fn question(path: &str, model: &str, text: &str) -> Value {
+    if path.ends_with("/responses") {
+        return json!({"model": model, "input": [{"role": "user", "content": text}]});
+    }
     let mut body = json!({"model": model, "messages": [{"role": "user", "content": text}]});
     if path.ends_with("/messages") {
         body["max_tokens"] = 100.into();
@@ -101,8 +135,11 @@ pub(crate) fn error_of(path: &str, body: &Value) -> (String, String) {
 
 /// The same for an error that a provider may have written, with fields of its own.
 pub(crate) fn error_of_any(path: &str, body: &Value) -> (String, String) {
-    assert_eq!(body["type"] == "error", path.contains("/messages"), "{body}");
-    let text = |key: &str| body["error"][key].as_str().unwrap().to_owned();
+    // An error inside of a stream has its type where the plain one of Responses has none.
+    let is_typed = path.contains("/messages") || body.get("sequence_number").is_some();
+    assert_eq!(body["type"] == "error", is_typed, "{body}");
+    let error = if body["error"].is_object() { &body["error"] } else { body };
+    let text = |key: &str| error[key].as_str().unwrap().to_owned();
     (text("message"), text("type"))
 }
 
