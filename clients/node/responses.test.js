@@ -28,7 +28,6 @@ const THINKING = {
   include: ["reasoning.encrypted_content"],
   store: false,
 };
-const KEPT = EACH.slice(0, 2);
 const ask = (content) => ({ role: "user", content });
 
 let gateway;
@@ -168,7 +167,7 @@ for (const model of EACH) {
   });
 }
 
-for (const model of KEPT) {
+for (const model of EACH) {
   test(`a kept answer: ${model}`, async () => {
     const answer = await client.responses.create({ model, input: "Hello there" });
     assert.equal((await client.responses.retrieve(answer.id)).output_text, answer.output_text);

@@ -139,7 +139,7 @@ def test_errors(gateway, model):
         check(json.loads(ask(gateway, {"model": model, **body})), "ErrorResponse")
 
 
-@pytest.mark.parametrize("model", EACH[:2])
+@pytest.mark.parametrize("model", EACH)
 def test_kept_answers(gateway, model):
     first = json.loads(ask(gateway, {"model": model, "input": "Hello there"}))
     second = json.loads(ask(gateway, {"model": model, "input": "And now?", "previous_response_id": first["id"]}))

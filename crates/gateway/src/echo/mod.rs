@@ -154,7 +154,9 @@ async fn answer(state: &State, request: Request<Incoming>) -> Result<Response<Sc
         }
         (&Method::GET | &Method::DELETE, path) if path.contains("/responses/") => {
             authorize(api, &head.headers)
-                .and_then(|()| state.memory().answer(&head.method, path))
+                .and_then(|()| {
+                    state.memory().answer(&head.method, path, head.uri.query().unwrap_or_default())
+                })
                 .map(|body| fault::respond(api, &directive::Directives::default(), Content::Whole(body)))
         }
         (&Method::GET, path) if path.ends_with("/models") => models(api, &head.headers),

@@ -52,14 +52,14 @@ impl Memory {
     }
 
     /// Reads or forgets what the path names.
-    pub(super) fn answer(&mut self, method: &Method, path: &str) -> Result<Value, Refusal> {
+    pub(super) fn answer(&mut self, method: &Method, path: &str, query: &str) -> Result<Value, Refusal> {
         let rest = path.rsplit_once("/responses/").map_or(path, |(_, rest)| rest);
         let (id, page) = rest.split_once('/').unwrap_or((rest, ""));
         let unknown = || Refusal::new(404, format!("Response with id '{id}' not found."));
         let answer = self.find(id).ok_or_else(unknown)?;
         match (method, page) {
             (&Method::GET, "") => Ok(answer.response.clone()),
-            (&Method::GET, "input_items") => Ok(input_page(&answer.input)),
+            (&Method::GET, "input_items") => Ok(input_page(&answer.input, query)),
             (&Method::DELETE, "") => {
                 self.answers.retain(|answer| answer.id != id);
                 Ok(json!({"id": id, "object": "response", "deleted": true}))
@@ -69,8 +69,9 @@ impl Memory {
     }
 }
 
-/// The newest first, each with an id and a type.
-fn input_page(input: &[Value]) -> Value {
+/// The newest first unless the query says otherwise, each with an id and a type.
+fn input_page(input: &[Value], query: &str) -> Value {
+    let asked = |key: &str| query.split('&').find_map(|pair| pair.strip_prefix(key)?.strip_prefix('='));
     let row = |(place, item): (usize, &Value)| {
         let mut row = item.clone();
         if row["id"].is_null() {
@@ -81,13 +82,23 @@ fn input_page(input: &[Value]) -> Value {
         }
         row
     };
-    let rows: Vec<Value> = input.iter().enumerate().map(row).rev().collect();
+    let mut rows: Vec<Value> = input.iter().enumerate().map(row).rev().collect();
+    if asked("order") == Some("asc") {
+        rows.reverse();
+    }
+    if let Some(after) = asked("after") {
+        let place = rows.iter().position(|row| row["id"] == after);
+        rows.drain(..place.map_or(rows.len(), |place| place + 1));
+    }
+    let limit = asked("limit").and_then(|limit| limit.parse().ok()).unwrap_or(20);
+    let has_more = rows.len() > limit;
+    rows.truncate(limit);
     let id = |row: Option<&Value>| row.map_or(Value::Null, |row| row["id"].clone());
     json!({
         "object": "list",
         "first_id": id(rows.first()),
         "last_id": id(rows.last()),
-        "has_more": false,
+        "has_more": has_more,
         "data": rows,
     })
 }

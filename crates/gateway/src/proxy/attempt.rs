@@ -39,7 +39,11 @@ pub(super) async fn attempt(
     let Some(address) = upstream.route(asked.client, asked.api) else {
         return Err(not_served(upstream, asked.api));
     };
-    let (body, wish) = outgoing(worker, asked, address.dialect, upstream, model, record)?;
+    let (body, mut wish) = outgoing(worker, asked, address.dialect, upstream, model, record)?;
+    if asked.client == DialectId::OpenAiResponses && address.dialect == asked.client {
+        let store = &worker.runtime.responses;
+        wish.keeper = Keeper::of_provider(store, asked.headers, asked.envelope, &upstream.name);
+    }
     let mut request = Request::new(body);
     *request.method_mut() = Method::POST;
     *request.uri_mut() = address.uri(model, asked.envelope.stream).map_err(own_fault)?;
@@ -196,6 +200,9 @@ impl Reader<'_> {
                 .observe_response(&bytes)
                 .map_err(|error| self.garbage(&error.to_string()))?;
             record.saw(&observed);
+            if let Some(keeper) = wish.keeper {
+                keeper.keep(&bytes);
+            }
             return Ok(bytes);
         }
         let mut response =
@@ -317,7 +324,7 @@ fn is_object(bytes: &[u8]) -> bool {
 /// The headers of an answer that its client gets: no hop-by-hop ones (RFC 9110 section 7.6.1), no cookies (they belong
 /// to the operator's account), none that only this gateway may say, and after a translation none that describe the
 /// provider's own body.
-fn passed_on(headers: &HeaderMap, same_dialect: bool) -> HeaderMap {
+pub(crate) fn passed_on(headers: &HeaderMap, same_dialect: bool) -> HeaderMap {
     let mut kept = HeaderMap::with_capacity(headers.len() + 8);
     for (name, value) in headers {
         if is_passed_on(name, same_dialect) && !is_named_by_connection(headers, name) {

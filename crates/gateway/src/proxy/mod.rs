@@ -8,7 +8,7 @@ pub mod page;
 pub mod preferences;
 pub mod stream;
 
-mod attempt;
+pub(crate) mod attempt;
 mod boundary;
 
 use std::sync::Arc;

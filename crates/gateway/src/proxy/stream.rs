@@ -56,7 +56,7 @@ pub fn respond(worker: &Worker, client: DialectId, answer: Answer, record: Open)
         }
         AnswerBody::Events(incoming, wish) => {
             let relay = if dialect == client {
-                Relay::Pass(dialect.codec().stream_tap(), Boundary::default())
+                Relay::Pass(dialect.codec().stream_tap(), Boundary::default(), wish.keeper.map(Box::new))
             } else {
                 let options = StreamOptions { include_usage: wish.include_usage };
                 Relay::Translate(Box::new(Translation {
@@ -109,7 +109,7 @@ pub struct Events {
 
 enum Relay {
     /// Same dialect: the bytes go through in whole events, the tap watches.
-    Pass(Box<dyn StreamTap>, Boundary),
+    Pass(Box<dyn StreamTap>, Boundary, Option<Box<Keeper>>),
     /// Other dialect: decoded and encoded.
     Translate(Box<Translation>),
 }
@@ -208,9 +208,15 @@ impl Relay {
     /// The bytes that these bytes of the provider become, and what is wrong after them.
     fn push(&mut self, data: &Bytes) -> (Bytes, Option<ResponseError>) {
         match self {
-            Self::Pass(tap, boundary) => {
+            Self::Pass(tap, boundary, keeper) => {
                 tap.push(data);
-                (boundary.push(data), None)
+                let events = boundary.push(data);
+                if let Some(keeper) = keeper
+                    && let Some(response) = openai_responses::last_response(&events)
+                {
+                    keeper.keep(response);
+                }
+                (events, None)
             }
             Self::Translate(translation) => {
                 let error = translation.decoder.push(data, &mut translation.events).err();
@@ -221,7 +227,7 @@ impl Relay {
 
     fn finish(&mut self) -> Result<Bytes, ResponseError> {
         match self {
-            Self::Pass(tap, boundary) if tap.observed().complete || tap.observed().error => {
+            Self::Pass(tap, boundary, _) if tap.observed().complete || tap.observed().error => {
                 Ok(boundary.finish())
             }
             Self::Pass(..) => Err(ResponseError::Truncated),
@@ -236,7 +242,7 @@ impl Relay {
 
     fn note(&self, record: &mut Open) {
         match self {
-            Self::Pass(tap, _) => record.saw(tap.observed()),
+            Self::Pass(tap, ..) => record.saw(tap.observed()),
             Self::Translate(translation) => {
                 record.saw(translation.decoder.observed());
                 record.lost(&translation.loss);

@@ -2,7 +2,10 @@
 //! answer can be read and deleted.
 
 mod disk;
+mod elsewhere;
 pub mod store;
+
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
@@ -15,6 +18,7 @@ use waypost_dialect::openai_responses::history::{self, Listing};
 use self::store::{Caller, Kept, Store};
 use crate::proxy::stream::ResponseBody;
 use crate::server::respond;
+use crate::worker::Worker;
 
 /// Most items of one page, as the API has it.
 const MOST_LISTED: usize = 100;
@@ -42,7 +46,16 @@ pub async fn continued(
 pub struct Keeper {
     store: Store,
     caller: Caller,
-    input: Bytes,
+    place: Place,
+}
+
+/// Where an answer is kept.
+#[derive(Debug, Clone)]
+enum Place {
+    /// Here, with what it answered.
+    Here { input: Bytes },
+    /// At the provider of this entry.
+    There { entry: Arc<str> },
 }
 
 impl Keeper {
@@ -53,25 +66,45 @@ impl Keeper {
             return None;
         }
         let input = history::input(body).ok()?.into();
-        Some(Self { store: store.clone(), caller: Caller::of(headers), input })
+        Some(Self { store: store.clone(), caller: Caller::of(headers), place: Place::Here { input } })
+    }
+
+    /// For an answer of a provider that keeps it itself: only where it is, is kept here.
+    #[must_use]
+    pub fn of_provider(
+        store: &Store,
+        headers: &HeaderMap,
+        envelope: &Envelope<'_>,
+        entry: &Arc<str>,
+    ) -> Option<Self> {
+        let place = Place::There { entry: Arc::clone(entry) };
+        envelope.store.then(|| Self { store: store.clone(), caller: Caller::of(headers), place })
     }
 
     /// Keeps a response object, if it is complete.
     pub fn keep(&self, response: &[u8]) {
-        if let Some(id) = history::id_of(response) {
-            let kept = Kept { response: Bytes::copy_from_slice(response), input: self.input.clone() };
-            self.store.put(self.caller, &id, kept);
+        let Some(id) = history::id_of(response) else { return };
+        match &self.place {
+            Place::Here { input } => {
+                let kept = Kept { response: Bytes::copy_from_slice(response), input: input.clone() };
+                self.store.put(self.caller, &id, kept);
+            }
+            Place::There { entry } => self.store.note(self.caller, &id, entry),
         }
     }
 }
 
 /// `GET` and `DELETE /v1/responses/{id}`, `GET /v1/responses/{id}/input_items`.
-pub async fn answer<B>(store: &Store, request: &Request<B>, path: &str) -> Response<ResponseBody> {
+pub async fn answer<B>(worker: &Worker, request: &Request<B>, path: &str) -> Response<ResponseBody> {
+    let store = &worker.runtime.responses;
     let caller = Caller::of(request.headers());
     let (id, of_input) = match path.strip_suffix("/input_items") {
         Some(id) => (id, true),
         None => (path, false),
     };
+    if let Some(entry) = store.whose(caller, id) {
+        return elsewhere::answer(worker, request, &entry, path).await;
+    }
     let page: Option<Bytes> = if *request.method() == Method::DELETE {
         let deleted = !of_input && store.remove(caller, id).await;
         deleted.then(|| json!({"id": id, "object": "response", "deleted": true}).to_string().into())

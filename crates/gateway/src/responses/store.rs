@@ -12,6 +12,9 @@ use moka::sync::Cache;
 
 use super::disk::Disk;
 
+/// So many answers that are kept by their providers can be told of.
+const MOST_ELSEWHERE: u64 = 100_000;
+
 /// An answer and what it answered, as the client of the Responses API would have them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kept {
@@ -62,6 +65,8 @@ type Key = (Caller, Box<str>);
 pub struct Store {
     memory: Cache<Key, Arc<Kept>>,
     disk: Option<Arc<Disk>>,
+    /// Answers that their provider keeps: the name of the entry that answered. In memory alone.
+    elsewhere: Cache<Key, Arc<str>>,
 }
 
 impl Store {
@@ -83,7 +88,8 @@ impl Store {
                 .map_err(|error| format!("cannot keep answers in {}: {error}", path.display()))
         };
         let disk = keeping.path.as_deref().map(open).transpose()?.map(Arc::new);
-        Ok(Self { memory, disk })
+        let elsewhere = Cache::builder().max_capacity(MOST_ELSEWHERE).time_to_live(keeping.time).build();
+        Ok(Self { memory, disk, elsewhere })
     }
 
     /// Keeps an answer. A database that cannot take it costs a later request its history and this one nothing.
@@ -98,6 +104,17 @@ impl Store {
                 }
             });
         }
+    }
+
+    /// Remembers who keeps an answer.
+    pub fn note(&self, caller: Caller, id: &str, entry: &Arc<str>) {
+        self.elsewhere.insert((caller, id.into()), Arc::clone(entry));
+    }
+
+    /// The name of the entry whose provider keeps an answer of this caller's.
+    #[must_use]
+    pub fn whose(&self, caller: Caller, id: &str) -> Option<Arc<str>> {
+        self.elsewhere.get(&(caller, Box::from(id)))
     }
 
     /// An answer of this caller's.

@@ -131,7 +131,7 @@ pub async fn dispatch(worker: &Worker, request: Request<Incoming>) -> Response<R
         }
         Operation::Kept => {
             let id = endpoint.rest(request.uri().path()).to_owned();
-            responses::answer(&worker.runtime.responses, &request, &id).await
+            responses::answer(worker, &request, &id).await
         }
         Operation::Health => respond::text("text/plain; charset=utf-8", "ok\n"),
         Operation::Ready if worker.is_draining() => {

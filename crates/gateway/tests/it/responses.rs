@@ -143,3 +143,32 @@ fn it_is_routed_by_what_was_said_before() {
     assert!(known["confidence"].as_f64() > alone["confidence"].as_f64(), "{known} {alone}");
     gateway.stop();
 }
+
+/// A provider of Responses keeps its answers itself, and is asked for them; by their own caller alone.
+#[test]
+fn an_answer_that_its_provider_keeps_can_be_had_back() {
+    let gateway = Gateway::with(&pair("@ECHO@", ""));
+    for stream in [false, true] {
+        let reply = post(&gateway, &json!({"model": "r", "input": "Hi", "stream": stream}));
+        let made = if stream {
+            let last = reply.text().lines().rfind(|line| line.starts_with("data: ")).unwrap();
+            serde_json::from_str::<Value>(&last[6..]).unwrap()["response"].clone()
+        } else {
+            reply.json()
+        };
+        let path = format!("{RESPONSES}/{}", made["id"].as_str().unwrap());
+        assert_eq!(call(&gateway, "GET", &path, "client-secret").json(), made);
+        let seen = gateway.last_upstream();
+        assert_eq!((&seen["method"], &seen["path"]), (&json!("GET"), &json!(path)));
+        assert_eq!(seen["headers"]["authorization"], "Bearer sk-it-openai-secret");
+        let items = call(&gateway, "GET", &format!("{path}/input_items?limit=1"), "client-secret").json();
+        assert_eq!(items["data"][0]["content"][0]["text"], "Hi");
+        let count = gateway.upstream_count();
+        assert_eq!(call(&gateway, "GET", &path, "somebody-else").status, 404);
+        assert_eq!(call(&gateway, "DELETE", &path, "somebody-else").status, 404);
+        assert_eq!(gateway.upstream_count(), count, "a stranger's request goes nowhere");
+        assert_eq!(call(&gateway, "DELETE", &path, "client-secret").json()["deleted"], true);
+        assert_eq!(call(&gateway, "GET", &path, "client-secret").status, 404);
+    }
+    gateway.stop();
+}

@@ -1,0 +1,86 @@
+//! Answers that their provider keeps: it is asked for them with the operator's key, by the caller that they were for.
+
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::uri::PathAndQuery;
+use http::{Request, Response, Uri};
+use http_body_util::{BodyExt, Limited};
+use waypost_dialect::DialectId;
+use waypost_dialect::error::{ApiError, ErrorKind};
+
+use crate::proxy::stream::ResponseBody;
+use crate::server::{Api, respond};
+use crate::upstream::client::Segments;
+use crate::upstream::endpoint::Upstream;
+use crate::worker::Worker;
+
+/// Largest page that is passed on, in bytes.
+const MAX_PAGE: usize = 64 * 1024 * 1024;
+
+/// Passes a request for a kept answer on to who keeps it.
+pub(super) async fn answer<B>(
+    worker: &Worker,
+    request: &Request<B>,
+    entry: &str,
+    path: &str,
+) -> Response<ResponseBody> {
+    let upstream = worker.runtime.upstreams.iter().find(|upstream| &*upstream.name == entry);
+    let answered = match upstream {
+        Some(upstream) => ask(worker, request, upstream, path).await,
+        None => Err(ApiError::new(ErrorKind::NotFound, "the provider that keeps it is no longer configured")),
+    };
+    answered.unwrap_or_else(|error| respond::error(DialectId::OpenAiResponses, &error))
+}
+
+async fn ask<B>(
+    worker: &Worker,
+    request: &Request<B>,
+    upstream: &Upstream,
+    path: &str,
+) -> Result<Response<ResponseBody>, ApiError> {
+    let failed = |what: &str| {
+        let message = format!("provider `{}` {what}", upstream.provider);
+        ApiError::new(ErrorKind::BadGateway, message).with_code("upstream_unreachable")
+    };
+    let dialect = DialectId::OpenAiResponses;
+    let address = upstream.route(dialect, Api::Conversation).filter(|address| address.dialect == dialect);
+    let address = address.ok_or_else(|| failed("keeps no answers"))?;
+    let uri = address.uri("", false).map_err(|error| failed(&format!("has no such address: {error}")))?;
+    let uri = below(&uri, path, request.uri().query());
+    let mut outgoing = Request::new(Segments::whole(Bytes::new()));
+    *outgoing.method_mut() = request.method().clone();
+    *outgoing.uri_mut() = uri.ok_or_else(|| failed("has no such address"))?;
+    *outgoing.headers_mut() = upstream.headers(request.headers(), dialect, address);
+    outgoing.headers_mut().remove(CONTENT_TYPE);
+    let limit = upstream.first_byte_timeout.unwrap_or(worker.listener.first_byte_timeout);
+    let reply = async {
+        let response = worker
+            .client
+            .send(outgoing)
+            .await
+            .map_err(|error| failed(&format!("cannot be reached: {error}")))?;
+        let (head, body) = response.into_parts();
+        let body = Limited::new(body, MAX_PAGE).collect().await;
+        let body =
+            body.map_err(|error| failed(&format!("did not answer with a whole page: {error}")))?.to_bytes();
+        Ok::<_, ApiError>((head, body))
+    };
+    let (mut head, body) = tokio::time::timeout(limit, reply).await.map_err(|_elapsed| {
+        let message = format!("provider `{}` did not answer in time", upstream.provider);
+        ApiError::new(ErrorKind::GatewayTimeout, message).with_code("upstream_timeout")
+    })??;
+    let mut response = Response::new(ResponseBody::whole(body));
+    *response.status_mut() = head.status;
+    head.headers.remove(CONTENT_LENGTH);
+    *response.headers_mut() = crate::proxy::attempt::passed_on(&head.headers, true);
+    Ok(response)
+}
+
+/// The address of what is kept: under the address where it was asked for.
+fn below(uri: &Uri, path: &str, query: Option<&str>) -> Option<Uri> {
+    let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+    let whole = format!("{}/{path}{query}", uri.path());
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(PathAndQuery::try_from(whole).ok()?);
+    Uri::from_parts(parts).ok()
+}
