@@ -16,6 +16,7 @@ fuzz_target!(|data: &[u8]| {
         let again = peek(&spliced).expect("what was spliced can be read");
         assert_eq!(again.model.as_deref(), Some(MODEL));
         assert_eq!((again.stream, again.message_count()), (envelope.stream, envelope.message_count()));
+        assert_eq!(again.needs(), envelope.needs());
         assert_eq!(format!("{:?}", again.turns()), format!("{:?}", envelope.turns()));
         assert!(again.routing_preferences.is_none());
         // Nothing to change: the same bytes.

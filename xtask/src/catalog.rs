@@ -112,7 +112,7 @@ fn omit(table: &mut Table, path: &str) {
     }
 }
 
-/// `[context, max output, input, output, cache read, cache write, abilities]`, without empty ends.
+/// `[context, max output, input, output, cache read, cache write, abilities]`.
 fn row(model: &Table) -> Json {
     let number = |table: &str, key: &str| {
         let value = model.get(table)?.get(key)?;
@@ -179,4 +179,39 @@ fn written(options: &Options, by_provider: &BTreeMap<&str, Rows>) -> Result<Stri
     }
     text.push_str("\n}\n}\n");
     Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_inherits_and_becomes_a_row() {
+        let mut model: Table = r#"
+            tool_call = true
+            structured_output = true
+            [limit]
+            context = 400_000
+            output = 0
+            [modalities]
+            input = ["text", "image"]
+        "#
+        .parse()
+        .unwrap();
+        let own: Table = r#"
+            reasoning = false
+            [limit]
+            context = 200_000
+            [cost]
+            input = 0.30000000000000004
+            output = 15.00
+        "#
+        .parse()
+        .unwrap();
+        merge(&mut model, own);
+        omit(&mut model, "structured_output");
+        omit(&mut model, "limit.input");
+        assert_eq!(row(&model), json!([200_000, null, 0.3, 15, null, null, "xit-apvr"]));
+        assert_eq!(row(&Table::new()), json!([null, null, null, null, null, null, ""]));
+    }
 }

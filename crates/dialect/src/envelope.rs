@@ -15,11 +15,17 @@ use serde_json::value::RawValue;
 use crate::error::RequestError;
 
 mod content;
+mod needs;
 mod splice;
+mod wrong;
 
 use content::{Content, string};
+pub use needs::Needs;
+use needs::Wanted;
 pub use splice::Pieces;
 use splice::member;
+pub use wrong::plain;
+use wrong::{field, kind, locate};
 
 /// Who spoke.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +83,7 @@ pub struct Envelope<'a> {
     /// What has to be cut so that no provider sees them.
     preferences_span: Option<Range<usize>>,
     messages: Vec<MessagePeek<'a>>,
+    wanted: Wanted<'a>,
 }
 
 /// Reads the envelope of a request body.
@@ -195,6 +202,7 @@ fn envelope<'a>(
             .and_then(|raw| span(body, raw.get()))
             .map(|value| member(body, value)),
         messages,
+        wanted: fields.wanted,
     })
 }
 
@@ -204,6 +212,13 @@ impl<'a> Envelope<'a> {
     #[must_use]
     pub fn turns(&self) -> Vec<RawTurn<'a>> {
         self.messages.iter().filter_map(MessagePeek::turn).collect()
+    }
+
+    /// What a model has to be able to do to answer. Read from the body anew: where there is but one model that could
+    /// be asked, nobody needs it.
+    #[must_use]
+    pub fn needs(&self) -> Needs {
+        Needs::read(&self.wanted, self.messages.iter().filter_map(|message| message.content))
     }
 
     /// How many messages the request has.
@@ -229,6 +244,7 @@ struct Fields<'a> {
     preferences: Option<&'a RawValue>,
     previous_response_id: Option<&'a RawValue>,
     store: Option<&'a RawValue>,
+    wanted: Wanted<'a>,
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
@@ -243,6 +259,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
                 let (mut model, mut stream, mut messages) = (None, None, None);
                 let (mut input, mut contents, mut preferences) = (None, None, None);
                 let (mut previous_response_id, mut store) = (None, None);
+                let mut wanted = Wanted::default();
                 while let Some(JsonStr(key)) = map.next_key()? {
                     match key.as_ref() {
                         "model" => once("model", &mut model, map.next_value()?)?,
@@ -255,6 +272,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
                         "store" => store = Some(map.next_value()?),
                         "input" => input = Some(map.next_value()?),
                         "contents" => contents = Some(map.next_value()?),
+                        "tools" => wanted.tools = Some(map.next_value()?),
+                        "response_format" | "text" | "output_config" | "output_format"
+                        | "generationConfig" => {
+                            wanted.form = Some(map.next_value()?);
+                        }
                         _ => {
                             map.next_value::<de::IgnoredAny>()?;
                         }
@@ -269,6 +291,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
                     preferences,
                     previous_response_id,
                     store,
+                    wanted,
                 })
             }
         }
@@ -422,69 +445,6 @@ impl<'de: 'a, 'a> Deserialize<'de> for ItemPeek<'a> {
     }
 }
 
-// === Errors (the cold path may parse twice) ===
-
-/// Turns a parse error into one that names the field: parses once more, keeping track of the path.
-fn locate(body: &[u8], error: &serde_json::Error) -> RequestError {
-    if body.is_empty() {
-        return RequestError::Json("the body is empty".into());
-    }
-    if !error.is_data() {
-        return RequestError::Json(error.to_string());
-    }
-    let mut deserializer = serde_json::Deserializer::from_slice(body);
-    match serde_path_to_error::deserialize::<_, Fields<'_>>(&mut deserializer) {
-        Err(located) => {
-            let path = match located.path().to_string() {
-                // The path ends at the object that lacks the field or holds it twice: name the field.
-                path if path == "." => missing_field(located.inner()).unwrap_or_else(|| "(body)".to_owned()),
-                path => match missing_field(located.inner()) {
-                    Some(name) => format!("{path}.{name}"),
-                    None => path,
-                },
-            };
-            RequestError::Field { path, message: plain(located.inner()) }
-        }
-        Ok(_) => RequestError::Json(error.to_string()),
-    }
-}
-
-/// The name in serde's "missing field `x`" and "duplicate field `x`".
-fn missing_field(error: &serde_json::Error) -> Option<String> {
-    let text = error.to_string();
-    let rest = text.strip_prefix("missing field `").or_else(|| text.strip_prefix("duplicate field `"))?;
-    rest.split('`').next().map(str::to_owned)
-}
-
-/// What is wrong in JSON's words, without serde_json's trailing position.
-#[must_use]
-pub fn plain(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    text.rsplit_once(" at line ")
-        .map_or(text.as_str(), |(message, _)| message)
-        .replace("invalid type: ", "wrong type: ")
-        // JSON's words for serde's.
-        .replace("type: sequence", "type: list")
-        .replace("type: map", "type: object")
-        .replace("expected a sequence", "expected a list")
-}
-
-fn field(path: &str, message: &str) -> RequestError {
-    RequestError::Field { path: path.to_owned(), message: message.to_owned() }
-}
-
-/// What a JSON value is, for error messages, by its first byte.
-fn kind(json: &str) -> &'static str {
-    match json.as_bytes().first() {
-        Some(b'"') => "a string",
-        Some(b'{') => "an object",
-        Some(b'[') => "a list",
-        Some(b't' | b'f') => "a boolean",
-        Some(b'n') => "null",
-        _ => "a number",
-    }
-}
-
 /// Where `part` stands in `whole`; `None` if it is no slice of it.
 fn span(whole: &[u8], part: &str) -> Option<Range<usize>> {
     let start = (part.as_ptr() as usize).checked_sub(whole.as_ptr() as usize)?;
@@ -593,6 +553,7 @@ mod tests {
         fn never_panics(body in proptest::collection::vec(any::<u8>(), 0..200)) {
             if let Ok(envelope) = peek_any(&body) {
                 drop(envelope.turns());
+                let _ = envelope.needs();
             }
         }
     }

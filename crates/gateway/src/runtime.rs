@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use http::HeaderValue;
+use waypost_routing::catalog::{self, Facts};
 use waypost_routing::models::{Alias, Entry, Models, Served, Target};
 use waypost_routing::preference::Route;
 use waypost_routing::preference::cascade::Cascade;
@@ -24,6 +25,8 @@ pub struct Runtime {
     pub preferences: Preferences,
     /// Where each entry of the configuration leads, by its index.
     pub upstreams: Vec<Upstream>,
+    /// What is known of each entry's models, by its index.
+    facts: Vec<EntryFacts>,
     /// The router model, if one is configured.
     pub router_model: Option<RouterModel>,
     /// Answers kept for clients of the Responses API.
@@ -66,10 +69,17 @@ impl Runtime {
             router: Arc::new(router),
             preferences: Preferences::new(config),
             upstreams,
+            facts: config.entries.iter().map(EntryFacts::new).collect(),
             router_model: RouterModel::new(&config.routing),
             responses: Store::new(&config.keeping)?,
             model_list: ModelList::new(config),
         })
+    }
+
+    /// What is known of a target.
+    #[must_use]
+    pub fn facts(&self, target: &Target) -> Facts {
+        self.facts.get(target.entry).map_or_else(Facts::default, |entry| entry.of(&target.model))
     }
 
     /// `provider/model` of each target.
@@ -80,6 +90,33 @@ impl Runtime {
             Some(format!("{}/{}", upstream.provider, target.model))
         };
         targets.iter().filter_map(name).collect()
+    }
+}
+
+/// What is known of an entry's models.
+#[derive(Debug)]
+enum EntryFacts {
+    Model(Facts),
+    /// `provider/*`: which model it is, only a request says.
+    Any {
+        provider: String,
+        own: Facts,
+    },
+}
+
+impl EntryFacts {
+    fn new(entry: &ModelEntry) -> Self {
+        match &entry.model {
+            ModelPattern::Exact(model) => Self::Model(entry.facts(model)),
+            ModelPattern::Any => Self::Any { provider: entry.provider.id.to_string(), own: entry.facts },
+        }
+    }
+
+    fn of(&self, model: &str) -> Facts {
+        match self {
+            Self::Model(facts) => *facts,
+            Self::Any { provider, own } => own.over(catalog::find(provider, model).unwrap_or_default()),
+        }
     }
 }
 

@@ -129,26 +129,28 @@ impl Facts {
         }
     }
 
-    /// What both say alike. A price is one provider's own, so none is left.
-    fn agreed(self, other: Self) -> Self {
-        fn same<T: PartialEq + Copy>(one: Option<T>, other: Option<T>) -> Option<T> {
-            if one == other { one } else { None }
+    /// What all say alike that know it. A price is one provider's own, so none is left.
+    fn agreed(rows: &[Self]) -> Self {
+        fn alike<T: PartialEq>(rows: &[Facts], of: impl Fn(&Facts) -> Option<T>) -> Option<T> {
+            let mut known = rows.iter().filter_map(of);
+            let first = known.next()?;
+            known.all(|other| other == first).then_some(first)
         }
         Self {
-            context: same(self.context, other.context),
-            max_output: same(self.max_output, other.max_output),
+            context: alike(rows, |facts| facts.context),
+            max_output: alike(rows, |facts| facts.max_output),
             prices: Prices::default(),
-            modalities: same(self.modalities, other.modalities),
-            tools: same(self.tools, other.tools),
-            json_schema: same(self.json_schema, other.json_schema),
-            reasoning: same(self.reasoning, other.reasoning),
+            modalities: alike(rows, |facts| facts.modalities),
+            tools: alike(rows, |facts| facts.tools),
+            json_schema: alike(rows, |facts| facts.json_schema),
+            reasoning: alike(rows, |facts| facts.reasoning),
         }
     }
 }
 
 /// The facts of this model at this provider, by the provider's id and its own name for the model. A dated or `latest`
 /// name is found under the plain one, too. At a provider that the catalogue does not have (a server of one's own), it
-/// is what all providers of a model of this name say alike.
+/// is what all providers of a model of this name say alike, but for prices.
 #[must_use]
 pub fn find(provider: &str, model: &str) -> Option<Facts> {
     let Some(models) = CATALOG.providers.get(provider) else { return by_name(model) };
@@ -239,12 +241,11 @@ static CATALOG: LazyLock<Catalog> =
 
 /// What all providers say alike, by bare name.
 static BY_NAME: LazyLock<HashMap<String, Facts>> = LazyLock::new(|| {
-    let mut facts: HashMap<String, Facts> = HashMap::new();
+    let mut rows: HashMap<String, Vec<Facts>> = HashMap::new();
     for (name, row) in CATALOG.providers.values().flatten() {
-        let row = Facts { prices: Prices::default(), ..row.facts() };
-        facts.entry(bare(name)).and_modify(|known| *known = known.agreed(row)).or_insert(row);
+        rows.entry(bare(name)).or_default().push(row.facts());
     }
-    facts
+    rows.into_iter().map(|(name, rows)| (name, Facts::agreed(&rows))).collect()
 });
 
 #[cfg(test)]
@@ -287,8 +288,10 @@ mod tests {
         let own = find("my-server", "some/GPT-5.2").unwrap();
         assert_eq!((own.tools, own.prices), (Some(true), Prices::default()));
         assert_eq!(find("my-server", "no-such-model"), None);
-        let (small, large) = (Facts { context: Some(1), ..Facts::default() }, Facts::default());
-        assert_eq!(small.agreed(large).context, None, "what one does not know is not known");
+        let known = Facts { context: Some(1), tools: Some(true), ..Facts::default() };
+        let other = Facts { context: Some(2), ..Facts::default() };
+        let agreed = Facts::agreed(&[known, other, known]);
+        assert_eq!((agreed.context, agreed.tools), (None, Some(true)), "who does not know has no voice");
     }
 
     #[test]

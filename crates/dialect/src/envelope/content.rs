@@ -43,7 +43,7 @@ pub(super) fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
 }
 
 /// What a part that is not text is called; `None` for tool calls, tool results and whatever else a list may hold.
-fn mention(part_type: &str) -> Option<&'static str> {
+pub(super) fn mention(part_type: &str) -> Option<&'static str> {
     match part_type {
         "image" | "image_url" | "input_image" => Some("[image]"),
         "audio" | "input_audio" => Some("[audio]"),
@@ -54,7 +54,7 @@ fn mention(part_type: &str) -> Option<&'static str> {
 }
 
 /// The same for Gemini's blobs, which state a media type.
-fn mention_media(blob: &RawValue) -> &'static str {
+pub(super) fn mention_media(blob: &RawValue) -> &'static str {
     #[derive(serde::Deserialize)]
     struct Blob<'a> {
         #[serde(borrow, alias = "mime_type", rename = "mimeType")]

@@ -2,7 +2,7 @@
 //! that imitate it speak it.
 //!
 //! Two extensions are read and written that the reference does not have: `reasoning_content`, the text of visible
-//! thinking, which most of those servers know, and [`reasoning_details`](details), the same with its seals.
+//! thinking, which most of those servers know, and `reasoning_details`, the same with its seals.
 
 mod calls;
 mod details;

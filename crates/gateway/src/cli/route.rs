@@ -8,6 +8,7 @@ use clap::Args;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use waypost_dialect::envelope::{self, Envelope};
+use waypost_routing::catalog;
 use waypost_routing::preference::cascade::Failure;
 use waypost_routing::preference::embedded;
 use waypost_routing::preference::explain::{Effect, Explanation};
@@ -15,7 +16,7 @@ use waypost_routing::router::{Decision, NoDecision, Router, Step};
 
 use super::Stop;
 use super::table::table;
-use crate::proxy::{page, preferences};
+use crate::proxy::{decide, page, preferences};
 use crate::runtime::Runtime;
 use crate::telemetry::record::Record;
 
@@ -83,8 +84,9 @@ fn tell(runtime: &Runtime, asked: Option<&str>, envelope: &Envelope<'_>) -> anyh
     let router = preferences::router_at_once(runtime, envelope).map_err(|error| anyhow!(error.message))?;
     let decided = offline(&router, asked, envelope);
     record.decision = started.elapsed();
-    let decision = decided.map_err(|none| anyhow!("{none}"))?;
+    let mut decision = decided.map_err(|none| anyhow!("{none}"))?;
     record.decided(&decision, &router);
+    decide::suit(runtime, envelope, &mut decision, &mut record);
     let instead = match decision.verdict {
         Some(_) => None,
         None => offline(&router, None, envelope).ok().filter(|instead| instead.verdict.is_some()),
@@ -113,11 +115,12 @@ fn page(runtime: &Runtime, told: &Told) -> Value {
     page
 }
 
-/// Identifies all that a decision depends on: the configuration's text, this program's version and its weights.
+/// Identifies all that a decision depends on: the configuration's text, this program's version, its weights and its catalogue.
 fn config_hash(path: &Path) -> anyhow::Result<String> {
     let mut context = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
     context.update(&std::fs::read(path)?);
     context.update(env!("CARGO_PKG_VERSION").as_bytes());
+    context.update(catalog::date().as_bytes());
     embedded::weights().for_each(|bytes| context.update(bytes));
     let digest = context.finish();
     let hex: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
@@ -158,6 +161,9 @@ fn print(runtime: &Runtime, told: &Told) {
     let Told { router, decision, record, explanation, instead } = told;
     let route = record.route.clone().unwrap_or_else(|| Arc::from("none"));
     anstream::println!("models    {}", runtime.target_names(&decision.targets).join(", "));
+    for skipped in &record.skipped {
+        anstream::println!("last      {}: it {}", skipped.model, skipped.why);
+    }
     anstream::println!("route     {route}");
     anstream::println!("decision  {}", record.decision_text());
     let name = |route: Option<usize>| {

@@ -6,6 +6,8 @@ use waypost_dialect::error::{ApiError, ErrorKind};
 use waypost_routing::preference::cascade::{Failure, Question};
 use waypost_routing::router::{Decision, NoDecision, Pending, Router, Step};
 
+use super::fit;
+use crate::runtime::Runtime;
 use crate::telemetry::record::Record;
 use crate::worker::Worker;
 
@@ -27,9 +29,18 @@ pub async fn decide(
         Err(none) => Err(none),
     };
     record.decision = started.elapsed();
-    let decision = decided.map_err(|none| refusal(&none))?;
+    let mut decision = decided.map_err(|none| refusal(&none))?;
     record.decided(&decision, router);
+    suit(&worker.runtime, envelope, &mut decision, record);
     Ok(decision)
+}
+
+/// Puts those targets last that are known not to take the request.
+pub fn suit(runtime: &Runtime, envelope: &Envelope<'_>, decision: &mut Decision, record: &mut Record) {
+    if let Some((targets, skipped)) = fit::order(runtime, envelope, &decision.targets) {
+        decision.targets = targets;
+        record.skipped = skipped;
+    }
 }
 
 /// Puts the question to the router model and decides with its answer, or without one.

@@ -1,6 +1,7 @@
 //! The life of a request, on one screen.
 
 pub mod decide;
+pub mod fit;
 pub mod forward;
 pub mod ingress;
 pub mod page;

@@ -22,6 +22,9 @@ pub fn page(runtime: &Runtime, router: &Router, decision: &Decision, record: &Re
         "method": decision.method.name(),
         "decision_ms": millis(record.decision),
     });
+    if !record.skipped.is_empty() {
+        page["skipped"] = json!(record.skipped);
+    }
     if let Some(verdict) = &decision.verdict {
         let scores: Vec<Value> = verdict
             .scores

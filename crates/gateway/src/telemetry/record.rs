@@ -11,6 +11,8 @@ use waypost_dialect::usage::Usage;
 use waypost_routing::preference::cascade::ScorerKind;
 use waypost_routing::router::{Decision, Method, Router};
 
+use crate::proxy::fit::Skipped;
+
 /// The facts of one request. Holds no content and no secret.
 #[derive(Debug, Clone)]
 pub struct Record {
@@ -39,6 +41,8 @@ pub struct Record {
     pub escalation: Option<&'static str>,
     /// How long the choice took, calls to a router model included.
     pub decision: Duration,
+    /// Models that were put last: they are known not to take the request.
+    pub skipped: Vec<Skipped>,
     /// The provider that answered last.
     pub provider: Option<Arc<str>>,
     /// The configured entry that answered (a bounded set, unlike `model`).
@@ -82,6 +86,7 @@ impl Record {
             confidence: None,
             escalation: None,
             decision: Duration::ZERO,
+            skipped: Vec::new(),
             provider: None,
             entry: None,
             model: None,

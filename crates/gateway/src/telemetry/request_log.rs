@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::record::Record;
+use crate::proxy::fit::Skipped;
 
 /// How many lines may wait.
 const QUEUE: usize = 8192;
@@ -90,6 +91,8 @@ struct Line<'a> {
     confidence: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     escalation: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[Skipped]>::is_empty")]
+    skipped: &'a [Skipped],
     #[serde(skip_serializing_if = "Option::is_none")]
     provider: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -132,6 +135,7 @@ fn append(batch: &mut Vec<u8>, record: &Record, format: Format) {
         scorer: record.scorer,
         confidence: record.confidence.map(|confidence| (f64::from(confidence) * 1000.0).round() / 1000.0),
         escalation: record.escalation,
+        skipped: &record.skipped,
         provider: record.provider.as_deref(),
         model: record.model.as_deref(),
         attempts: record.attempts,

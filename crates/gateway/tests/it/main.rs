@@ -8,6 +8,7 @@ mod echo;
 mod echo_responses;
 mod fake;
 mod faults;
+mod fit;
 mod gemini;
 mod models;
 mod observe;

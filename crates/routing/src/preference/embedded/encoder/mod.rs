@@ -97,8 +97,13 @@ impl Encoder {
     /// The vector of a text's [`framed`] tokens, at length one.
     pub(super) fn encode(&self, tokens: &[u32]) -> Vec<f32> {
         #[cfg(target_arch = "x86_64")]
-        if let Some(simd) = pulp::x86::V3::try_new() {
-            return simd.vectorize(Pass { encoder: self, tokens, kernel: simd });
+        {
+            if let Some(simd) = pulp::x86::V4::try_new() {
+                return simd.vectorize(Pass { encoder: self, tokens, kernel: simd });
+            }
+            if let Some(simd) = pulp::x86::V3::try_new() {
+                return simd.vectorize(Pass { encoder: self, tokens, kernel: simd });
+            }
         }
         pulp::Arch::new().dispatch(Pass { encoder: self, tokens, kernel: Portable })
     }
@@ -284,6 +289,11 @@ mod tests {
             assert!(tokens.len() <= MAX_TOKENS);
             let found = encoder.encode(&tokens);
             assert!(cosine(&found, &vector) > 0.998, "{text}: {}", cosine(&found, &vector));
+            #[cfg(target_arch = "x86_64")]
+            if let Some(simd) = pulp::x86::V3::try_new() {
+                let narrow = simd.vectorize(Pass { encoder: &encoder, tokens: &tokens, kernel: simd });
+                assert!(cosine(&found, &narrow) > 0.9999, "{text}");
+            }
             let portable = Pass { encoder: &encoder, tokens: &tokens, kernel: Portable };
             let portable = pulp::NullaryFnOnce::call(portable);
             assert!(cosine(&found, &portable) > 0.9999, "{text}");
