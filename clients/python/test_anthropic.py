@@ -1,6 +1,7 @@
 """anthropic-python, unmodified, to every upstream dialect, by name, by alias and by preference."""
 
 import anthropic
+import pydantic
 import pytest
 
 from conftest import EACH, decision
@@ -208,3 +209,36 @@ def test_one_model(messages):
 
 def test_models(messages):
     assert "creative-model" in [model.id for model in messages.models.list()]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_thinking_of_a_responses_provider_goes_round(messages, reached, stream):
+    conversation = ask("First")
+    options = {
+        "model": "native/gpt-5.1",
+        "max_tokens": 4096,
+        "thinking": {"type": "enabled", "budget_tokens": 2048},
+        "tools": [WEATHER],
+        "messages": conversation,
+    }
+    if stream:
+        with messages.messages.stream(**options) as events:
+            answer = events.get_final_message()
+    else:
+        answer = messages.messages.create(**options)
+    assert [block.type for block in answer.content] == ["thinking", "text"]
+    said = [block.model_dump(exclude_none=True) for block in answer.content]
+    options["messages"] = [*conversation, {"role": "assistant", "content": said}, *ask("Second")]
+    assert "Second" in messages.messages.create(**options).content[-1].text
+    # The provider gets what it had sealed.
+    sealed = reached()["input"][1]
+    assert sealed["type"] == "reasoning"
+    assert answer.content[0].signature.endswith(f"{sealed['id']}:{sealed['encrypted_content']}")
+
+
+def test_structured_output_of_a_responses_provider(messages):
+    class City(pydantic.BaseModel):
+        name: str
+
+    options = {"max_tokens": 100, "messages": ask("A city"), "output_format": City}
+    assert isinstance(messages.messages.parse(model="native/gpt-5.1", **options).parsed_output, City)

@@ -263,3 +263,21 @@ def test_characters_split_over_chunks_survive(chat, model):
     text = "".join(choice.delta.content or "" for chunk in stream for choice in chunk.choices)
     assert "\ufffd" not in text
     assert any(ord(character) > 0xFFFF for character in text)
+
+
+def test_thinking_of_a_responses_provider_goes_round(chat, reached):
+    options = {"model": "native/gpt-5.1", "reasoning_effort": "low"}
+    message = chat.chat.completions.create(messages=ask("First"), **options).choices[0].message
+    conversation = [*ask("First"), message.model_dump(exclude_none=True), *ask("Second")]
+    assert "Second" in chat.chat.completions.create(messages=conversation, **options).choices[0].message.content
+    # The provider gets what it had sealed.
+    assert reached()["input"][1]["encrypted_content"] == message.reasoning_details[0]["data"]
+
+
+@pytest.mark.parametrize("model", ["native/gpt-5.1", "openai/gpt-5.2"])
+@pytest.mark.parametrize("role", ["system", "developer"])
+def test_json_is_asked_for_where_the_provider_looks(chat, model, role):
+    # Responses wants the word in a message, and does not look into instructions.
+    messages = [{"role": role, "content": "Answer in JSON"}, *ask("Hi")]
+    options = {"model": model, "messages": messages, "response_format": {"type": "json_object"}}
+    assert json.loads(chat.chat.completions.create(**options).choices[0].message.content)
