@@ -72,6 +72,14 @@ def test_commands_exist(text):
             assert os.access(ROOT / words[0], os.X_OK), line
 
 
+def test_cargo_run_knows_the_program():
+    """README: `cargo run --release -- demo`; a second program in the workspace would make it ambiguous."""
+    shown = subprocess.run(
+        ["cargo", "run", "--quiet", "--locked", "--", "--version"], cwd=ROOT, capture_output=True, text=True, timeout=600
+    )
+    assert shown.returncode == 0 and shown.stdout.startswith("waypost "), shown.stderr
+
+
 def test_the_demo_shows_every_method():
     """README: one command, no key, each request routed and why."""
     shown = waypost("demo", "--once", "--port", "0")
