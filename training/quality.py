@@ -62,10 +62,12 @@ def latency_row(waypost, routes, words):
 
 
 def processor():
-    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.split(":", 1)[1].strip()
-    return platform.processor()
+    """Its name, and the widest instructions that the encoder can use there."""
+    known = dict(line.split(":", 1) for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines() if ":" in line)
+    known = {name.strip(): value.strip() for name, value in known.items()}
+    flags = known.get("flags", "").split()
+    width = next((name for flag, name in (("avx512bw", "AVX-512"), ("avx2", "AVX2")) if flag in flags), "neither AVX2 nor AVX-512")
+    return f"{known.get('model name', platform.processor())} with {width}"
 
 
 def main():
