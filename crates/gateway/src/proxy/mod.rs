@@ -23,6 +23,7 @@ use waypost_routing::router::Router;
 
 use crate::proxy::ingress::Named;
 use crate::proxy::stream::ResponseBody;
+use crate::responses;
 use crate::server::{Api, Endpoint, Operation, respond};
 use crate::telemetry::Open;
 use crate::telemetry::record::Record;
@@ -77,7 +78,8 @@ async fn serve(
     record.asked(envelope.model.as_deref(), envelope.stream);
     // Decide: by name, by alias or by preference (the operator's or the request's); the reason goes into the record.
     let router = preferences::router(&worker.runtime, &head.headers, &envelope, record).await?;
-    let decision = decide::decide(worker, &router, &envelope, record).await?;
+    let mut decision = decide::decide(worker, &router, &envelope, record).await?;
+    responses::follow(&worker.runtime.responses, &head.headers, &envelope, &router, &mut decision);
     if endpoint.operation == Operation::Decide {
         let mut page = page::page(&worker.runtime, &router, &decision, record);
         if head.uri.query().is_some_and(|query| query.split('&').any(|part| part == "explain")) {

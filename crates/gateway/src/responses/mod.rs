@@ -14,6 +14,8 @@ use waypost_dialect::DialectId;
 use waypost_dialect::envelope::Envelope;
 use waypost_dialect::error::{ApiError, ErrorKind};
 use waypost_dialect::openai_responses::history::{self, Listing};
+use waypost_routing::models::Target;
+use waypost_routing::router::{Decision, Method as How, Router};
 
 use self::store::{Caller, Kept, Store};
 use crate::proxy::stream::ResponseBody;
@@ -39,6 +41,30 @@ pub async fn continued(
     let unreadable = |_| ApiError::new(ErrorKind::Internal, "a kept answer could not be read");
     let items = history::items_after(&kept.input, &kept.response).map_err(unreadable)?;
     Ok(Some(history::continued(body, &items)?.into()))
+}
+
+/// Leads a request that goes on from an answer to the provider that keeps it: nobody else knows what was said. A model
+/// that the client names itself is asked all the same.
+pub fn follow(
+    store: &Store,
+    headers: &HeaderMap,
+    envelope: &Envelope<'_>,
+    router: &Router,
+    decision: &mut Decision,
+) {
+    let Some(id) = &envelope.previous_response_id else { return };
+    let Some(entry) = store.whose(Caller::of(headers), id) else { return };
+    let Some((_, keepers)) = router.models().find(&entry) else { return };
+    let keeps = |target: &&Target| keepers.iter().any(|keeper| keeper.entry == target.entry);
+    let (first, rest): (Vec<&Target>, Vec<&Target>) = decision.targets.iter().partition(keeps);
+    decision.targets = match decision.method {
+        _ if !first.is_empty() => first.into_iter().chain(rest).cloned().collect(),
+        How::Preference | How::Default => keepers,
+        How::Name | How::Alias => return,
+    };
+    if let Some(verdict) = &mut decision.verdict {
+        verdict.notes.push(format!("`{entry}` keeps the answer that it goes on from"));
+    }
 }
 
 /// Keeps an answer once it is complete.

@@ -172,3 +172,29 @@ fn an_answer_that_its_provider_keeps_can_be_had_back() {
     }
     gateway.stop();
 }
+
+/// Whatever the route says: no other provider knows what was said before.
+#[test]
+fn a_request_follows_the_answer_that_its_provider_keeps() {
+    let gateway = Gateway::start();
+    let kept = post(&gateway, &json!({"model": "gpt-5", "input": "Hi"})).json();
+    let poem = json!({"model": "auto", "input": "Write me a short poem about the sea at night"});
+    assert_eq!(post(&gateway, &poem).header("x-waypost-model"), "anthropic/claude-sonnet-4-5");
+    let mut next = poem.clone();
+    next["previous_response_id"] = kept["id"].clone();
+    let told = gateway.post("/routing/v1/responses", &next.to_string()).json();
+    assert_eq!((&told["models"], &told["route"]), (&json!(["openai/gpt-5"]), &json!("creative writing")));
+    assert_eq!(told["notes"], json!(["`openai/gpt-5` keeps the answer that it goes on from"]));
+    let reply = post(&gateway, &next);
+    assert_eq!((reply.status, reply.header("x-waypost-model")), (200, "openai/gpt-5"), "{}", reply.text());
+    // Another caller's id leads nowhere, and a model that is named is asked.
+    let stranger = format!(
+        "POST /routing/v1/responses HTTP/1.1\r\nhost: test\r\nauthorization: Bearer x\r\ncontent-length: {}\r\n\r\n{next}",
+        next.to_string().len()
+    );
+    let told = send(gateway.address, &[stranger.as_bytes()]).json();
+    assert_eq!(told["models"], json!(["anthropic/claude-sonnet-4-5"]));
+    next["model"] = "claude-sonnet-4-5".into();
+    assert_eq!(post(&gateway, &next).json()["error"]["code"], "previous_response_not_found");
+    gateway.stop();
+}
