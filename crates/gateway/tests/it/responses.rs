@@ -180,7 +180,7 @@ fn a_request_follows_the_answer_that_its_provider_keeps() {
     let kept = post(&gateway, &json!({"model": "gpt-5", "input": "Hi"})).json();
     let poem = json!({"model": "auto", "input": "Write me a short poem about the sea at night"});
     assert_eq!(post(&gateway, &poem).header("x-waypost-model"), "anthropic/claude-sonnet-4-5");
-    let mut next = poem.clone();
+    let mut next = poem;
     next["previous_response_id"] = kept["id"].clone();
     let told = gateway.post("/routing/v1/responses", &next.to_string()).json();
     assert_eq!((&told["models"], &told["route"]), (&json!(["openai/gpt-5"]), &json!("creative writing")));
