@@ -30,5 +30,6 @@ mod json;
 mod names;
 mod openai_errors;
 mod stream;
+mod turns;
 
 pub use dialect::{Dialect, DialectId};

@@ -171,6 +171,12 @@ impl Router {
         }
     }
 
+    /// Whether the name alone decides, whatever the routes are.
+    #[must_use]
+    pub fn is_named(&self, asked: Option<&str>) -> bool {
+        self.mode == Mode::Explicit && asked.is_some_and(|name| self.models.find(name).is_some())
+    }
+
     /// The name of a route.
     #[must_use]
     pub fn route_name(&self, route: usize) -> Option<&Arc<str>> {

@@ -2,13 +2,14 @@
 
 use super::blocks::BlockWriter;
 use super::tools;
-use super::turns::{self, Conversation};
+use super::turns;
 use crate::chat::{ChatRequest, ResponseFormat, Thinking, ToolChoice};
 use crate::dialect::DialectId;
 use crate::error::RequestError;
 use crate::json::Writer;
 use crate::loss::{Loss, Reason};
 use crate::names::{self, Site};
+use crate::turns::{Conversation, arranged};
 
 /// `max_tokens` where the client gave none: the API demands it and Chat Completions does not. Every current model can
 /// write this much, and few answers are longer.
@@ -21,7 +22,7 @@ pub(super) fn encode(request: &ChatRequest, loss: &mut Loss) -> Result<Vec<u8>, 
     let same = request.source == Some(DialectId::AnthropicMessages);
     let mut writer = BlockWriter { same, loss, site: Site { source: request.source, is_answer: false } };
     let conversation =
-        if same { turns::unchanged(request, &mut writer) } else { turns::arranged(request, &mut writer) };
+        if same { turns::unchanged(request, &mut writer) } else { arranged(request, &mut writer) };
     if conversation.turns.is_empty() && !same {
         return Err(RequestError::Field {
             path: if request.source == Some(DialectId::OpenAiResponses) { "input" } else { "messages" }

@@ -2,7 +2,7 @@
 //! address.
 
 use super::parts_out::PartWriter;
-use super::turns::{self, Conversation};
+use super::turns;
 use super::{config_out, thinking, tools};
 use crate::chat::ChatRequest;
 use crate::dialect::DialectId;
@@ -10,6 +10,7 @@ use crate::error::RequestError;
 use crate::json::Writer;
 use crate::loss::{Loss, Reason};
 use crate::names::{self, Site};
+use crate::turns::{Conversation, arranged};
 
 pub(super) fn encode(request: &ChatRequest, loss: &mut Loss) -> Result<Vec<u8>, RequestError> {
     request.without_state(loss)?;
@@ -17,7 +18,7 @@ pub(super) fn encode(request: &ChatRequest, loss: &mut Loss) -> Result<Vec<u8>, 
     let mut writer = PartWriter::new(same, loss, Site { source: request.source, is_answer: false });
     writer.takes_media |= thinking::is_third(&request.model);
     let conversation =
-        if same { turns::unchanged(request, &mut writer) } else { turns::arranged(request, &mut writer) };
+        if same { turns::unchanged(request, &mut writer) } else { arranged(request, &mut writer) };
     if conversation.turns.is_empty() && !same {
         return Err(RequestError::Field {
             path: "messages".into(),

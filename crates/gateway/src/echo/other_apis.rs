@@ -4,6 +4,8 @@
 //! <https://platform.openai.com/docs/api-reference/completions>,
 //! <https://docs.anthropic.com/en/api/messages-count-tokens>.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::Response;
 use serde_json::{Value, json};
@@ -78,19 +80,8 @@ fn vector(text: &str) -> Vec<f32> {
 
 /// Little-endian 32-bit floats, as OpenAI's SDKs ask for them.
 fn base64(vector: &[f32]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let bytes: Vec<u8> = vector.iter().flat_map(|value| value.to_le_bytes()).collect();
-    let mut text = String::new();
-    for chunk in bytes.chunks(3) {
-        let bits =
-            chunk.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
-        for digit in 0..4 {
-            let index = (bits >> (18 - 6 * digit) & 63) as usize;
-            let known = DIGITS.get(index).filter(|_| digit <= chunk.len());
-            text.push(known.map_or('=', |byte| char::from(*byte)));
-        }
-    }
-    text
+    STANDARD.encode(bytes)
 }
 
 fn completion(body: &Value) -> Result<Content, Refusal> {

@@ -13,10 +13,8 @@ use waypost_dialect::error::{ApiError, ErrorKind};
 use waypost_routing::router::AUTO;
 
 use crate::config::Listener;
-use crate::responses;
 use crate::server::{Api, Endpoint};
 use crate::telemetry::CLIENT_CLOSED;
-use crate::worker::Worker;
 
 /// The header by which a request chooses.
 const TRANSLATE: &str = "x-waypost-translate";
@@ -49,28 +47,8 @@ pub async fn read(headers: &HeaderMap, mut body: Incoming, limits: &Listener) ->
     }
 }
 
-/// The body with everything that was said before, and the answer's id, where it goes on from an answer that is kept
-/// here.
-///
-/// # Errors
-/// 400: it is not what the API takes, and where.
-pub async fn continued(
-    worker: &Worker,
-    client: DialectId,
-    headers: &HeaderMap,
-    body: Bytes,
-) -> Result<(Bytes, Option<String>), ApiError> {
-    if client != DialectId::OpenAiResponses {
-        return Ok((body, None));
-    }
-    let envelope = envelope::peek_responses(&body)?;
-    let whole = responses::continued(&worker.runtime.responses, headers, &envelope, &body).await?;
-    let previous = whole.as_ref().and(envelope.previous_response_id.as_deref()).map(str::to_owned);
-    Ok((whole.unwrap_or(body), previous))
-}
-
 /// What a Gemini client says in the address.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Named {
     model: String,
     stream: bool,

@@ -66,15 +66,21 @@ async fn serve(
     record: &mut Open,
 ) -> Result<Outcome, ApiError> {
     let (head, body) = request.into_parts();
-    // Read: the body's bytes, with what a kept answer stands for, and a validating peek that borrows from them.
-    let body = ingress::read(&head.headers, body, &worker.listener).await?;
-    let (body, previous) = ingress::continued(worker, endpoint.dialect, &head.headers, body).await?;
+    // Read: the body's bytes, and a validating peek that borrows from them; once more with what a kept answer stands for.
+    let sent = ingress::read(&head.headers, body, &worker.listener).await?;
     let api = match endpoint.operation {
         Operation::Proxy(api) => api,
         _ => Api::Conversation,
     };
     let named = ingress::named(endpoint, &head.uri)?;
-    let envelope = ingress::peek(endpoint.dialect, api, named.as_ref(), &body)?;
+    let mut envelope = ingress::peek(endpoint.dialect, api, named.as_ref(), &sent)?;
+    let previous = envelope.previous_response_id.clone();
+    let whole = responses::continued(&worker.runtime.responses, &head.headers, &envelope, &sent).await?;
+    if let Some(whole) = &whole {
+        envelope = ingress::peek(endpoint.dialect, api, named.as_ref(), whole)?;
+    }
+    let previous = previous.filter(|_| whole.is_some());
+    let body = whole.as_ref().unwrap_or(&sent);
     record.asked(envelope.model.as_deref(), envelope.stream);
     // Decide: by name, by alias or by preference (the operator's or the request's); the reason goes into the record.
     let router = preferences::router(&worker.runtime, &head.headers, &envelope, record).await?;
@@ -83,7 +89,7 @@ async fn serve(
     if endpoint.operation == Operation::Decide {
         let mut page = page::page(&worker.runtime, &router, &decision, record);
         if head.uri.query().is_some_and(|query| query.split('&').any(|part| part == "explain")) {
-            page["explanation"] = explanation(router, endpoint.dialect, named, body.clone()).await;
+            page["explanation"] = explanation(router, endpoint.dialect, named.clone(), body.clone()).await;
         }
         return Ok(Outcome::Decision(page.to_string()));
     }
@@ -93,7 +99,7 @@ async fn serve(
         strict: ingress::is_strict(&head.headers, &worker.listener)?,
         api,
         headers: &head.headers,
-        body: &body,
+        body,
         envelope: &envelope,
         previous: previous.as_deref(),
     };

@@ -108,6 +108,10 @@ pub async fn router(
         return Ok(router);
     }
     let routes = read(written.get(), &runtime.router)?;
+    // Checked all the same, but nothing is made ready for a request that names its model: its routes are not asked.
+    if runtime.router.is_named(envelope.model.as_deref()) {
+        return Ok(Arc::clone(&runtime.router));
+    }
     let busy = |_| ApiError::new(ErrorKind::Overloaded, "the router is shutting down");
     let _turn = preferences.turn.acquire().await.map_err(busy)?;
     // The one before may have brought the same.

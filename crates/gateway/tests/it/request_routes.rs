@@ -137,9 +137,12 @@ fn wrong_ones_are_refused_where_they_are_wrong() {
         (json!(["x".repeat(300_000)]), "routing_preferences: larger than 262144 bytes"),
     ] {
         for path in ALL {
-            let reply = gateway.post(path, &body(path, "auto", INVOICE, routes.clone()).to_string());
-            assert_eq!(reply.status, 400, "{expected}");
-            assert_eq!(error_of(path, &reply.json()).0, expected);
+            // Also where the model is named and they would not be asked.
+            for model in ["auto", "gpt-5"] {
+                let reply = gateway.post(path, &body(path, model, INVOICE, routes.clone()).to_string());
+                assert_eq!(reply.status, 400, "{expected}");
+                assert_eq!(error_of(path, &reply.json()).0, expected);
+            }
         }
     }
     let asked = body(ALL[0], "auto", INVOICE, billing).to_string();
