@@ -28,6 +28,7 @@ pub mod providers;
 mod error_body;
 mod json;
 mod names;
+mod openai_choice;
 mod openai_errors;
 mod stream;
 mod turns;

@@ -1,11 +1,10 @@
 //! Reading a request: <https://platform.openai.com/docs/api-reference/chat/create>.
 
 use super::message;
-use crate::chat::{
-    AllowedTool, ChatRequest, CustomFormat, CustomTool, Function, ResponseFormat, Tool, ToolChoice,
-};
+use crate::chat::{ChatRequest, CustomFormat, CustomTool, Function, ResponseFormat, Tool, ToolChoice};
 use crate::dialect::DialectId;
 use crate::json::{Fault, Fields, Node, Path};
+use crate::openai_choice;
 
 pub(super) fn decode(body: &[u8]) -> Result<ChatRequest, Fault> {
     let root = Path::Root;
@@ -213,12 +212,7 @@ fn custom_format(format: &Fields<'_>) -> Option<CustomFormat> {
 
 fn tool_choice(node: Node<'_, '_>, path: &Path<'_>) -> Result<ToolChoice, Fault> {
     if node.first_byte() == b'"' {
-        return match node.string()?.as_str() {
-            "auto" => Ok(ToolChoice::Auto),
-            "none" => Ok(ToolChoice::None),
-            "required" => Ok(ToolChoice::Required),
-            other => Err(path.fault(format!("expected `auto`, `none` or `required`, found `{other}`"))),
-        };
+        return openai_choice::word(node, path);
     }
     let fields = node.fields()?;
     let kind = fields.string("type", path)?;
@@ -227,27 +221,7 @@ fn tool_choice(node: Node<'_, '_>, path: &Path<'_>) -> Result<ToolChoice, Fault>
     Ok(match kind.as_str() {
         "function" => ToolChoice::Function(Node::new(inner()?, &path).fields()?.string("name", &path)?),
         "custom" => ToolChoice::Custom(Node::new(inner()?, &path).fields()?.string("name", &path)?),
-        "allowed_tools" => allowed(&Node::new(inner()?, &path).fields()?, &path)?,
+        "allowed_tools" => openai_choice::allowed(&Node::new(inner()?, &path).fields()?, &path)?,
         _ => ToolChoice::Other(node.json()),
     })
-}
-
-fn allowed(fields: &Fields<'_>, path: &Path<'_>) -> Result<ToolChoice, Fault> {
-    let required = fields.string("mode", path)? == "required";
-    let path = path.key("tools");
-    let list = fields.get("tools").ok_or_else(|| path.fault("missing field `tools`"))?;
-    let mut tools = Vec::new();
-    for raw in Node::new(list, &path).list()? {
-        let node = Node::new(raw, &path);
-        let fields = node.fields()?;
-        let kind = fields.text("type").unwrap_or_default();
-        // The reference leaves open whether the name stands inside, as in the list of tools, or beside the type.
-        let name = fields.object(&kind).and_then(|inner| inner.text("name")).or_else(|| fields.text("name"));
-        tools.push(match (kind.as_str(), name) {
-            ("function", Some(name)) => AllowedTool::Function(name),
-            ("custom", Some(name)) => AllowedTool::Custom(name),
-            _ => AllowedTool::Other(node.json()),
-        });
-    }
-    Ok(ToolChoice::Allowed { required, tools })
 }

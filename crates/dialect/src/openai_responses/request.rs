@@ -2,11 +2,11 @@
 
 use super::items;
 use crate::chat::{
-    AllowedTool, ChatRequest, CustomFormat, CustomTool, Function, Message, Part, ResponseFormat, Role, Tool,
-    ToolChoice,
+    ChatRequest, CustomFormat, CustomTool, Function, Message, Part, ResponseFormat, Role, Tool, ToolChoice,
 };
 use crate::dialect::DialectId;
 use crate::json::{Fault, Fields, Node, Path};
+use crate::openai_choice;
 
 pub(super) fn decode(body: &[u8]) -> Result<ChatRequest, Fault> {
     let root = Path::Root;
@@ -219,35 +219,13 @@ fn custom_format(format: &Fields<'_>) -> Option<CustomFormat> {
 
 fn tool_choice(node: Node<'_, '_>, path: &Path<'_>) -> Result<ToolChoice, Fault> {
     if node.first_byte() == b'"' {
-        return match node.string()?.as_str() {
-            "auto" => Ok(ToolChoice::Auto),
-            "none" => Ok(ToolChoice::None),
-            "required" => Ok(ToolChoice::Required),
-            other => Err(path.fault(format!("expected `auto`, `none` or `required`, found `{other}`"))),
-        };
+        return openai_choice::word(node, path);
     }
     let fields = node.fields()?;
     Ok(match fields.string("type", path)?.as_str() {
         "function" => ToolChoice::Function(fields.string("name", path)?),
         "custom" => ToolChoice::Custom(fields.string("name", path)?),
-        "allowed_tools" => {
-            let required = fields.string("mode", path)? == "required";
-            let path = path.key("tools");
-            let list = fields.get("tools").ok_or_else(|| path.fault("missing field `tools`"))?;
-            let list = Node::new(list, &path).list()?;
-            let tools =
-                list.into_iter().map(|raw| allowed(Node::new(raw, &path))).collect::<Result<_, _>>()?;
-            ToolChoice::Allowed { required, tools }
-        }
+        "allowed_tools" => openai_choice::allowed(&fields, path)?,
         _ => ToolChoice::Other(node.json()),
-    })
-}
-
-fn allowed(node: Node<'_, '_>) -> Result<AllowedTool, Fault> {
-    let fields = node.fields()?;
-    Ok(match (fields.text("type").as_deref(), fields.text("name")) {
-        (Some("function"), Some(name)) => AllowedTool::Function(name),
-        (Some("custom"), Some(name)) => AllowedTool::Custom(name),
-        _ => AllowedTool::Other(node.json()),
     })
 }
