@@ -84,7 +84,8 @@ def test_the_demo_shows_every_method():
     """README: one command, no key, each request routed and why."""
     shown = waypost("demo", "--once", "--port", "0")
     assert shown.returncode == 0, shown.stderr
-    for word in ["openai/gpt-5.2", "fast-model", "creative writing", "code generation", "code understanding"]:
+    words = ["openai/gpt-5.2", "fast-model", "creative writing", "code generation", "code understanding"]
+    for word in [*words, "by", "alias", "preference", "none fits"]:
         assert word in shown.stdout
 
 

@@ -119,7 +119,7 @@ fn example(echo: SocketAddr, port: u16) -> Result<Config, Stop> {
 async fn show(gateway: SocketAddr) -> anyhow::Result<()> {
     let client = Client::new(&ClientSettings::from_platform(Duration::from_secs(5))?);
     let mut table =
-        table(&["prompt", "asked for", "route", "model", "confidence", "decision ms", "total ms"]);
+        table(&["prompt", "asked for", "by", "route", "model", "confidence", "decision ms", "total ms"]);
     for ask in ASKS {
         let started = Instant::now();
         let row = send(&client, gateway, ask).await?;
@@ -127,6 +127,7 @@ async fn show(gateway: SocketAddr) -> anyhow::Result<()> {
         table.add_row([
             shorten(prompt, 46),
             ask.model.to_owned(),
+            row.by,
             row.route,
             row.model,
             row.confidence,
@@ -140,6 +141,7 @@ async fn show(gateway: SocketAddr) -> anyhow::Result<()> {
 
 /// What the answer's headers say.
 struct Row {
+    by: String,
     route: String,
     model: String,
     confidence: String,
@@ -167,8 +169,10 @@ async fn send(client: &Client, gateway: SocketAddr, ask: &Ask) -> anyhow::Result
         let value = decision.split("; ").find_map(|part| part.strip_prefix(key)?.strip_prefix('='));
         value.unwrap_or("–").to_owned()
     };
+    let by = part("method");
     let row = Row {
-        route: header("x-waypost-route"),
+        route: if by == "default" { "none fits".to_owned() } else { header("x-waypost-route") },
+        by,
         model: header("x-waypost-model"),
         confidence: part("confidence"),
         decision_ms: part("ms"),
