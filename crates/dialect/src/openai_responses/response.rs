@@ -4,6 +4,7 @@ use super::output::{self, ECHO, Head, Ids};
 use super::{items, read_finish, read_usage, word_of};
 use crate::chat::{ChatResponse, Choice, Content, FinishReason, Json, Part};
 use crate::dialect::{DialectId, Observed};
+use crate::error_body;
 use crate::json::{Fault, Fields, Node, Path, Writer};
 use crate::loss::{Loss, Reason};
 use crate::names::Site;
@@ -28,11 +29,7 @@ pub(super) fn decode(body: &[u8]) -> Result<ChatResponse, Fault> {
     let root = Path::Root;
     let mut response = ChatResponse { source: Some(DialectId::OpenAiResponses), ..ChatResponse::default() };
     let mut choice = Choice::default();
-    let fields = Fields::of_body(body)?;
-    if fields.get("error").is_some() {
-        let error = crate::error_body::read_without_status(&fields);
-        return Err(root.key("error").fault(error.message));
-    }
+    let fields = answer(body)?;
     let raw = fields.get("output").ok_or_else(|| root.missing("output"))?;
     choice.parts = parts(Node::new(raw, &root.key("output")))?;
     choice.finish = read_finish(&fields, choice.parts.iter().any(Part::is_call));
@@ -98,14 +95,23 @@ pub(super) fn output_item(fields: Fields<'_>, path: &Path<'_>) -> Result<Vec<Par
 
 /// Looks at an answer that passes through: only the object itself and its usage are opened.
 pub(super) fn observe(body: &[u8]) -> Result<Observed, Fault> {
-    let fields = Fields::of_body(body)?;
+    let fields = answer(body)?;
     Ok(Observed {
         usage: fields.object("usage").map(|usage| read_usage(&usage)),
         finish_reason: word_of(&fields),
         model: fields.text("model"),
         complete: true,
-        error: fields.get("error").is_some(),
+        error: false,
     })
+}
+
+/// The fields of an answer; an error instead of one is a fault, and so is a response that has failed.
+fn answer(body: &[u8]) -> Result<Fields<'_>, Fault> {
+    let fields = error_body::answer(body)?;
+    match error_body::reported(&fields) {
+        Some(error) => Err(Fault::Reported(error)),
+        None => Ok(fields),
+    }
 }
 
 // === Writing ===

@@ -4,17 +4,17 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use waypost_dialect::DialectId;
 use waypost_dialect::chat::ChatRequest;
 use waypost_dialect::chat::seal;
-use waypost_dialect::error::{ApiError, ErrorKind, RequestError};
+use waypost_dialect::error::{ApiError, ErrorKind, RequestError, ResponseError};
 use waypost_dialect::loss::Loss;
 use waypost_dialect::openai_responses;
 
-use super::forward::{Answer, AnswerBody, Asked, Failure, Wish};
+use super::forward::{Answer, AnswerBody, Asked, Failure, Wish, is_targets_fault};
 use crate::responses::Keeper;
 use crate::server::Api;
 use crate::telemetry::record::Record;
@@ -65,7 +65,7 @@ pub(super) async fn attempt(
         idle: worker.listener.idle_timeout,
     };
     if asked.envelope.stream && response.status().is_success() {
-        return reader.stream(response, wish);
+        return reader.stream(response, wish).await;
     }
     reader.plain(response, wish, record).await
 }
@@ -132,12 +132,14 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     /// A stream is passed on from its head; what comes is read in [`super::stream`].
-    fn stream(&self, response: Response<Incoming>, wish: Wish) -> Result<Answer, Failure> {
+    async fn stream(&self, response: Response<Incoming>, wish: Wish) -> Result<Answer, Failure> {
         let (head, body) = response.into_parts();
         let content_type =
             head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("nothing");
         if !content_type.starts_with("text/event-stream") {
-            return Err(self.garbage(&format!("content type {content_type} where a stream was asked for")));
+            let what = format!("content type {content_type} where a stream was asked for");
+            let is_json = is_json(&head.headers);
+            return Err(self.no_stream(body, is_json, &what).await);
         }
         let headers = passed_on(&head.headers, self.client == self.dialect);
         Ok(Answer {
@@ -146,6 +148,17 @@ impl Reader<'_> {
             dialect: self.dialect,
             body: AnswerBody::Events(body, Box::new(wish)),
         })
+    }
+
+    /// Some servers answer with an error and a status of success even where a stream was asked for.
+    async fn no_stream(&self, body: Incoming, is_json: bool, what: &str) -> Failure {
+        if is_json
+            && let Ok(bytes) = self.whole(body, MAX_ERROR).await
+            && let Err(error @ ResponseError::Reported(_)) = self.dialect.codec().observe_response(&bytes)
+        {
+            return self.unusable(error);
+        }
+        self.garbage(what)
     }
 
     /// A plain answer or an error is read whole, checked, and put into the client's dialect.
@@ -194,11 +207,8 @@ impl Reader<'_> {
 
     fn success(&self, bytes: Bytes, same: bool, wish: Wish, record: &mut Record) -> Result<Bytes, Failure> {
         if same {
-            let observed = self
-                .dialect
-                .codec()
-                .observe_response(&bytes)
-                .map_err(|error| self.garbage(&error.to_string()))?;
+            let observed =
+                self.dialect.codec().observe_response(&bytes).map_err(|error| self.unusable(error))?;
             record.saw(&observed);
             if let Some(keeper) = wish.keeper {
                 keeper.keep(&bytes);
@@ -206,7 +216,7 @@ impl Reader<'_> {
             return Ok(bytes);
         }
         let mut response =
-            self.dialect.codec().decode_response(&bytes).map_err(|error| self.garbage(&error.to_string()))?;
+            self.dialect.codec().decode_response(&bytes).map_err(|error| self.unusable(error))?;
         response.created.get_or_insert_with(|| record.created());
         record.usage = response.usage;
         record.finish_reason = response.finish_reason_word();
@@ -248,6 +258,18 @@ impl Reader<'_> {
             joined.extend_from_slice(&data);
         }
         Ok(if joined.is_empty() { first } else { joined.freeze() })
+    }
+
+    /// An answer of success that is none. An error in its place counts as if it had come with the status that it
+    /// tells.
+    fn unusable(&self, error: ResponseError) -> Failure {
+        match error {
+            ResponseError::Reported(error) => {
+                let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::BAD_GATEWAY);
+                Failure { go_on: is_targets_fault(status), error }
+            }
+            error => self.garbage(&error.to_string()),
+        }
     }
 
     /// The provider answered something that no client can use.

@@ -116,6 +116,6 @@ pub async fn send(
 
 /// An answer that another target may better: no credit or permission here, overloaded, broken. What is wrong with the
 /// request itself is wrong everywhere.
-fn is_targets_fault(status: StatusCode) -> bool {
+pub(super) fn is_targets_fault(status: StatusCode) -> bool {
     matches!(status.as_u16(), 401..=403 | 408 | 425 | 429 | 500..)
 }
