@@ -108,6 +108,36 @@ impl Site {
         }
     }
 
+    /// What stands before the name of a field of one of the answers.
+    pub(crate) fn choice(self) -> &'static str {
+        match self.source {
+            Some(DialectId::OpenAiChat) => "choices[].",
+            Some(DialectId::Gemini) => "candidates[].",
+            _ => "",
+        }
+    }
+
+    /// The path of the answers beside the first.
+    pub(crate) fn choices(self) -> &'static str {
+        if self.source == Some(DialectId::Gemini) { "candidates" } else { "choices" }
+    }
+
+    /// The path of why an answer ended, with the word that the other side does not have.
+    pub(crate) fn finish(self, word: &str) -> String {
+        let field = match self.source {
+            None | Some(DialectId::OpenAiChat) => "choices[].finish_reason",
+            Some(DialectId::AnthropicMessages) => "stop_reason",
+            Some(DialectId::OpenAiResponses)
+                if matches!(word, "cancelled" | "failed" | "in_progress" | "queued") =>
+            {
+                "status"
+            }
+            Some(DialectId::OpenAiResponses) => "incomplete_details.reason",
+            Some(DialectId::Gemini) => "candidates[].finishReason",
+        };
+        format!("{field}.{word}")
+    }
+
     /// The path of a kind of part.
     pub(crate) fn part(self, name: &'static str) -> String {
         let word = match self.source {

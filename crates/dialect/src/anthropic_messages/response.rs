@@ -79,22 +79,23 @@ pub(super) fn encode(response: &ChatResponse, loss: &mut Loss) -> Vec<u8> {
     let same = response.source == Some(DialectId::AnthropicMessages);
     let nothing = Choice::default();
     let choice = response.choices.first().unwrap_or(&nothing);
+    let site = Site { source: response.source, is_answer: true };
     if response.choices.len() > 1 {
-        loss.add("choices", Reason::NoPlace);
+        loss.add(site.choices(), Reason::NoPlace);
     }
     if !same {
         response.extra.lose("", loss);
-        choice.extra.lose("choices[].", loss);
+        choice.extra.lose(site.choice(), loss);
     }
     let mut word = match &choice.finish {
         Some(FinishReason::Stop) if choice.parts.iter().any(Part::is_refusal) => "refusal".to_owned(),
-        Some(reason) => word_for_client(reason, response.source, loss),
+        Some(reason) => word_for_client(reason, site, loss),
         None => "end_turn".to_owned(),
     };
     if choice.finish.is_none() && choice.parts.iter().any(Part::is_call) {
         "tool_use".clone_into(&mut word);
     }
-    let mut writer = BlockWriter { same, loss, site: Site { source: response.source, is_answer: true } };
+    let mut writer = BlockWriter { same, loss, site };
     let parts: Vec<&Part> = choice.parts.iter().filter(|part| writer.keeps(part)).collect();
     let mut body = Vec::with_capacity(1024);
     Writer::new(&mut body).object(|out| {

@@ -260,7 +260,7 @@ impl Encoder {
             out.key("candidates").list(|out| {
                 for choice in &self.choices {
                     let word = match &choice.finish {
-                        Some(reason) => word_for_client(reason, self.source, loss),
+                        Some(reason) => word_for_client(reason, self.site(), loss),
                         None => "STOP".to_owned(),
                     };
                     out.object(|out| {

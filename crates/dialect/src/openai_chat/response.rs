@@ -149,7 +149,7 @@ impl AnswerWriter<'_> {
             out.key("message").object(|out| self.message(choice, out));
             match &choice.finish {
                 Some(reason) => {
-                    out.text_field("finish_reason", &word_for_client(reason, self.site.source, self.loss));
+                    out.text_field("finish_reason", &word_for_client(reason, self.site, self.loss));
                 }
                 None if self.same => out.key("finish_reason").null(),
                 None => out.text_field("finish_reason", "stop"),
@@ -158,7 +158,7 @@ impl AnswerWriter<'_> {
             if self.same {
                 choice.extra.write_except(&["message."], out);
             } else {
-                choice.extra.lose("", self.loss);
+                choice.extra.lose(self.site.choice(), self.loss);
             }
         });
     }

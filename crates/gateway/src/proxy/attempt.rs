@@ -206,10 +206,9 @@ impl Reader<'_> {
     }
 
     fn success(&self, bytes: Bytes, same: bool, wish: Wish, record: &mut Record) -> Result<Bytes, Failure> {
+        let observed = self.dialect.codec().observe_response(&bytes).map_err(|error| self.unusable(error))?;
+        record.saw(&observed);
         if same {
-            let observed =
-                self.dialect.codec().observe_response(&bytes).map_err(|error| self.unusable(error))?;
-            record.saw(&observed);
             if let Some(keeper) = wish.keeper {
                 keeper.keep(&bytes);
             }
@@ -218,8 +217,6 @@ impl Reader<'_> {
         let mut response =
             self.dialect.codec().decode_response(&bytes).map_err(|error| self.unusable(error))?;
         response.created.get_or_insert_with(|| record.created());
-        record.usage = response.usage;
-        record.finish_reason = response.finish_reason_word();
         response.echo = wish.echo;
         let mut loss = Loss::default();
         let body = self.client.codec().encode_response(&response, &mut loss);
