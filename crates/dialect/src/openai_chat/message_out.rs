@@ -157,10 +157,12 @@ impl Target<'_> {
         });
     }
 
-    /// Thinking goes back to a server of the dialect that it came from; others may refuse the field. With its seals it
-    /// goes to servers that take them of every family; a server's own it takes in any case.
+    /// Thinking goes back to a server of the dialect that it came from, and through clients of other dialects to one
+    /// that takes it; others may refuse the field. With its seals it goes to servers that take them of every family; a
+    /// server's own it takes in any case.
     fn thinking(&mut self, parts: &[Part], out: &mut Writer<'_>) {
         let takes_all = self.quirks.reasoning_details;
+        let takes_own = self.same || self.quirks.reasoning_content;
         let is_own = |part: &Part| match &part.seal {
             Some(seal) => matches!(seal.family, Family::Other(_)),
             None => true,
@@ -168,15 +170,16 @@ impl Target<'_> {
         let (mut joined, mut detailed) = (String::new(), Vec::new());
         for (index, part) in parts.iter().enumerate() {
             match &part.content {
-                Content::Reasoning(_) if !(takes_all || self.same && is_own(part)) => self.name_loss(part),
+                Content::Reasoning(_) if !(takes_all || takes_own && is_own(part)) => self.name_loss(part),
                 Content::Reasoning(reasoning) => {
-                    joined.push_str(&reasoning.text);
+                    joined.push_str(&reasoning.shown());
                     detailed.push((index, part));
                 }
                 _ => {}
             }
         }
-        if detailed.iter().any(|(_, part)| details::is_needed(part)) {
+        let gives_details = takes_all || self.same;
+        if gives_details && detailed.iter().any(|(_, part)| details::is_needed(part)) {
             details::write(detailed.into_iter(), out);
         } else if !joined.is_empty() {
             out.text_field("reasoning_content", &joined);
