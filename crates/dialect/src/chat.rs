@@ -4,11 +4,13 @@
 //! along in [`Extra`] and is written back to that same format only; to all others it is named as
 //! [`crate::loss::Loss`].
 
+pub(crate) mod custom;
 mod json;
 mod part;
 pub mod seal;
 mod tool;
 
+pub use custom::CustomTools;
 pub use json::{Extra, Json};
 pub use part::{Annotation, Audio, CallKind, Content, Part, Reasoning, Source, ToolCall, UrlCitation};
 pub use seal::{Family, Seal, SealKind};

@@ -26,6 +26,7 @@ const FIELDS: &[Row] = &[
     ("system", "messages[]", "system[]", "instructions"),
     ("thinking", "reasoning_effort", "thinking", "reasoning"),
     ("thinking.budget", "reasoning_effort", "thinking.budget_tokens", "reasoning"),
+    ("tool.format", "tools[].custom.format", "tools[].format", "tools[].format"),
     ("user", "user", "metadata.user_id", "user"),
     ("verbosity", "verbosity", "verbosity", "text.verbosity"),
 ];

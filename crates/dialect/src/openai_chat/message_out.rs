@@ -2,7 +2,7 @@
 
 use super::details;
 use super::request_out::Target;
-use crate::chat::{CallKind, Content, Extra, Family, Message, Part, Role, Source, ToolCall};
+use crate::chat::{CallKind, Content, Extra, Family, Message, Part, Role, Source, ToolCall, custom};
 use crate::json::Writer;
 use crate::loss::Reason;
 
@@ -148,13 +148,24 @@ impl Target<'_> {
                     for part in &message.parts {
                         if let Content::ToolCall(call) = &part.content {
                             self.marks(part);
-                            tool_call(call, self.same.then_some(&part.extra), out);
+                            self.call(call, part, out);
                         }
                     }
                 });
             }
             self.rest_of(message, out);
         });
+    }
+
+    fn call(&mut self, call: &ToolCall, part: &Part, out: &mut Writer<'_>) {
+        if call.kind == CallKind::Function || self.takes_custom() {
+            return tool_call(call, self.same.then_some(&part.extra), out);
+        }
+        self.loss.add(self.site.part("custom_call"), Reason::Nearest);
+        let mut arguments = Vec::new();
+        custom::write_arguments(&call.arguments, &mut Writer::new(&mut arguments));
+        let arguments = String::from_utf8(arguments).unwrap_or_default();
+        tool_call(&ToolCall::new(call.id.clone(), call.name.clone(), arguments), None, out);
     }
 
     /// Thinking goes back to a server of the dialect that it came from, and through clients of other dialects to one

@@ -8,8 +8,7 @@ use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use waypost_dialect::DialectId;
-use waypost_dialect::chat::ChatRequest;
-use waypost_dialect::chat::seal;
+use waypost_dialect::chat::{ChatRequest, CustomTools, seal};
 use waypost_dialect::error::{ApiError, ErrorKind, RequestError, ResponseError};
 use waypost_dialect::loss::Loss;
 use waypost_dialect::openai_responses;
@@ -92,7 +91,8 @@ fn outgoing(
     model.clone_into(&mut request.model);
     // One dialect says it in the address.
     request.stream |= asked.envelope.stream;
-    let wish = wish(worker, asked, &mut request);
+    let mut wish = wish(worker, asked, &mut request);
+    wish.custom = CustomTools::new(&request, dialect, upstream.quirks);
     let mut loss = Loss::default();
     let body = dialect.codec().encode_request(&request, upstream.quirks, &mut loss).map_err(refused)?;
     if asked.strict && !loss.is_empty() {
@@ -219,6 +219,7 @@ impl Reader<'_> {
         response.created.get_or_insert_with(|| record.created());
         response.echo = wish.echo;
         let mut loss = Loss::default();
+        wish.custom.restore(&mut response, &mut loss);
         let body = self.client.codec().encode_response(&response, &mut loss);
         record.lost(&loss);
         if let Some(keeper) = wish.keeper {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use hyper::body::Incoming;
 use waypost_dialect::DialectId;
-use waypost_dialect::chat::Extra;
+use waypost_dialect::chat::{CustomTools, Extra};
 use waypost_dialect::envelope::Envelope;
 use waypost_dialect::error::{ApiError, ErrorKind};
 use waypost_dialect::loss::Loss;
@@ -64,6 +64,8 @@ pub enum AnswerBody {
 pub struct Wish {
     /// A last event with usage, in a stream.
     pub include_usage: bool,
+    /// Custom tools that the provider knows as functions.
+    pub custom: CustomTools,
     /// What a Responses answer repeats of its request.
     pub echo: Extra,
     /// Where the answer is kept.

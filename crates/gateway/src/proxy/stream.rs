@@ -16,7 +16,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 use waypost_dialect::DialectId;
-use waypost_dialect::chat::Extra;
+use waypost_dialect::chat::{CustomTools, Extra};
 use waypost_dialect::dialect::{StreamDecoder, StreamEncoder, StreamOptions, StreamTap};
 use waypost_dialect::error::{ApiError, ErrorKind, ResponseError};
 use waypost_dialect::event::StreamEvent;
@@ -66,6 +66,7 @@ pub fn respond(worker: &Worker, client: DialectId, answer: Answer, record: Open)
                     loss: Loss::default(),
                     created: record.created(),
                     echo: wish.echo,
+                    custom: wish.custom,
                     keeper: wish.keeper,
                 }))
             };
@@ -124,6 +125,8 @@ struct Translation {
     created: u64,
     /// What the client's dialect repeats of the request.
     echo: Extra,
+    /// Makes calls of functions calls of the client's custom tools.
+    custom: CustomTools,
     /// Where the answer is kept.
     keeper: Option<Keeper>,
 }
@@ -254,12 +257,13 @@ impl Relay {
 impl Translation {
     fn encode(&mut self) -> Vec<u8> {
         let mut out = Vec::new();
+        let Self { encoder, loss, custom, .. } = self;
         for mut event in self.events.drain(..) {
             if let StreamEvent::Start { created, echo, .. } = &mut event {
                 created.get_or_insert(self.created);
                 *echo = std::mem::take(&mut self.echo);
             }
-            self.encoder.push(&event, &mut out, &mut self.loss);
+            custom.push(event, &mut |event| encoder.push(event, &mut out, loss));
         }
         if let Some(keeper) = &self.keeper
             && let Some(response) = openai_responses::last_response(&out)
