@@ -4,6 +4,7 @@
 //! The model and the choice to stream stand in the address and not in the body: a request is read without them, and
 //! [`crate::DialectId::path`] writes them.
 
+pub mod array;
 mod base64;
 mod candidate;
 mod config;

@@ -39,6 +39,7 @@ pub(super) async fn attempt(
         return Err(not_served(upstream, asked.api));
     };
     let (body, mut wish) = outgoing(worker, asked, address.dialect, upstream, model, record)?;
+    wish.as_array = asked.as_array;
     if asked.client == DialectId::OpenAiResponses && address.dialect == asked.client {
         let store = &worker.runtime.responses;
         wish.keeper = Keeper::of_provider(store, asked.headers, asked.envelope, &upstream.name);
@@ -132,11 +133,13 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     /// A stream is passed on from its head; what comes is read in [`super::stream`].
-    async fn stream(&self, response: Response<Incoming>, wish: Wish) -> Result<Answer, Failure> {
+    async fn stream(&self, response: Response<Incoming>, mut wish: Wish) -> Result<Answer, Failure> {
         let (head, body) = response.into_parts();
         let content_type =
             head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("nothing");
-        if !content_type.starts_with("text/event-stream") {
+        // Said by servers of this dialect that do not look at how the stream is wanted.
+        wish.from_array = self.dialect == DialectId::Gemini && is_json(&head.headers);
+        if !content_type.starts_with("text/event-stream") && !wish.from_array {
             let what = format!("content type {content_type} where a stream was asked for");
             let is_json = is_json(&head.headers);
             return Err(self.no_stream(body, is_json, &what).await);

@@ -25,6 +25,8 @@ pub struct Asked<'a> {
     pub client: DialectId,
     /// What is asked.
     pub api: Api,
+    /// The client wants a stream as one JSON array.
+    pub as_array: bool,
     /// The client's headers.
     pub headers: &'a HeaderMap,
     /// The client's bytes.
@@ -62,6 +64,10 @@ pub enum AnswerBody {
 /// What the client wants of a translated answer.
 #[derive(Debug, Default)]
 pub struct Wish {
+    /// A stream as one JSON array.
+    pub as_array: bool,
+    /// The provider sends one.
+    pub from_array: bool,
     /// A last event with usage, in a stream.
     pub include_usage: bool,
     /// Custom tools that the provider knows as functions.

@@ -98,6 +98,7 @@ async fn serve(
         client: endpoint.dialect,
         strict: ingress::is_strict(&head.headers, &worker.listener)?,
         api,
+        as_array: named.as_ref().is_some_and(|named| named.as_array),
         headers: &head.headers,
         body,
         envelope: &envelope,

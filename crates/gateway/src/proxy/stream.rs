@@ -20,6 +20,7 @@ use waypost_dialect::chat::{CustomTools, Extra};
 use waypost_dialect::dialect::{StreamDecoder, StreamEncoder, StreamOptions, StreamTap};
 use waypost_dialect::error::{ApiError, ErrorKind, ResponseError};
 use waypost_dialect::event::StreamEvent;
+use waypost_dialect::gemini::array::{ToArray, ToEvents};
 use waypost_dialect::loss::Loss;
 use waypost_dialect::openai_responses;
 
@@ -55,6 +56,8 @@ pub fn respond(worker: &Worker, client: DialectId, answer: Answer, record: Open)
             Response::new(ResponseBody::Whole(bytes))
         }
         AnswerBody::Events(incoming, wish) => {
+            let from_array = wish.from_array.then(ToEvents::default);
+            let to_array = wish.as_array.then(ToArray::default);
             let relay = if dialect == client {
                 Relay::Pass(dialect.codec().stream_tap(), Boundary::default(), wish.keeper.map(Box::new))
             } else {
@@ -79,15 +82,24 @@ pub fn respond(worker: &Worker, client: DialectId, answer: Answer, record: Open)
                 pending: None,
                 record: Some(record),
                 status: status.as_u16(),
+                from_array,
+                to_array,
             };
             Response::new(ResponseBody::Events(Box::new(events)))
         }
     };
     *response.status_mut() = status;
     *response.headers_mut() = headers;
-    if dialect != client && matches!(response.body(), ResponseBody::Events(_)) {
+    let content_type = match response.body() {
+        ResponseBody::Events(events) if events.to_array.is_some() => Some("application/json; charset=utf-8"),
+        ResponseBody::Events(events) if dialect != client || events.from_array.is_some() => {
+            Some("text/event-stream; charset=utf-8")
+        }
+        _ => None,
+    };
+    if let Some(content_type) = content_type {
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache"));
     }
     response
@@ -106,6 +118,10 @@ pub struct Events {
     /// Settled at the end; still here if the client leaves first.
     record: Option<Open>,
     status: u16,
+    /// The provider's stream is a JSON array.
+    from_array: Option<ToEvents>,
+    /// The client's is to be one.
+    to_array: Option<ToArray>,
 }
 
 enum Relay {
@@ -158,8 +174,9 @@ impl Events {
                 Some(Ok(frame)) => {
                     let Ok(data) = frame.into_data() else { continue };
                     self.idle.as_mut().reset(Instant::now() + self.idle_timeout);
-                    let (bytes, error) = self.relay.push(&data);
+                    let (bytes, error) = self.relay.push(&as_events(self.from_array.as_mut(), data));
                     self.pending = error;
+                    let bytes = self.framed(bytes, false);
                     if !bytes.is_empty() {
                         return Poll::Ready(Some(bytes));
                     }
@@ -167,6 +184,7 @@ impl Events {
                 // A connection that breaks behind the last event has broken nothing.
                 Some(Err(_)) | None => match self.relay.finish() {
                     Ok(bytes) => {
+                        let bytes = self.framed(bytes, true);
                         self.settle(None);
                         return Poll::Ready((!bytes.is_empty()).then_some(bytes));
                     }
@@ -185,7 +203,19 @@ impl Events {
     /// Ends the stream with an error event.
     fn fail(&mut self, error: &ApiError) -> Bytes {
         self.settle(Some(error));
-        self.client.codec().encode_stream_error(error).into()
+        let bytes = self.client.codec().encode_stream_error(error).into();
+        self.framed(bytes, true)
+    }
+
+    /// Events in the form that the client wants.
+    fn framed(&mut self, events: Bytes, is_end: bool) -> Bytes {
+        let Some(array) = &mut self.to_array else { return events };
+        let mut out = Vec::with_capacity(events.len());
+        array.push(&events, &mut out);
+        if is_end {
+            array.finish(&mut out);
+        }
+        out.into()
     }
 
     fn settle(&mut self, error: Option<&ApiError>) {
@@ -205,6 +235,14 @@ impl Drop for Events {
             self.relay.note(record);
         }
     }
+}
+
+/// A provider's bytes as server-sent events.
+fn as_events(array: Option<&mut ToEvents>, data: Bytes) -> Bytes {
+    let Some(array) = array else { return data };
+    let mut out = Vec::new();
+    array.push(&data, &mut out);
+    out.into()
 }
 
 impl Relay {
