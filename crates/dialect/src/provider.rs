@@ -32,6 +32,9 @@ pub struct Quirks {
     pub openai_fields: bool,
     /// Takes `reasoning_details` back, of whatever model.
     pub reasoning_details: bool,
+    /// Takes the plain thinking of its models back as `reasoning_content`; some refuse a conversation with calls of
+    /// tools that lacks it.
+    pub reasoning_content: bool,
 }
 
 impl Quirks {
@@ -42,6 +45,7 @@ impl Quirks {
         no_developer_role: false,
         openai_fields: false,
         reasoning_details: false,
+        reasoning_content: false,
     };
 
     /// Those that hold, by name.
@@ -53,6 +57,7 @@ impl Quirks {
             no_developer_role,
             openai_fields,
             reasoning_details,
+            reasoning_content,
         } = self;
         [
             ("max_completion_tokens", max_completion_tokens),
@@ -60,6 +65,7 @@ impl Quirks {
             ("no_developer_role", no_developer_role),
             ("openai_fields", openai_fields),
             ("reasoning_details", reasoning_details),
+            ("reasoning_content", reasoning_content),
         ]
         .into_iter()
         .filter_map(|(name, holds)| holds.then_some(name))

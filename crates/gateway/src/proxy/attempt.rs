@@ -9,9 +9,8 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::Instant;
 use waypost_dialect::DialectId;
-use waypost_dialect::chat::ChatRequest;
-use waypost_dialect::chat::seal;
-use waypost_dialect::error::{ApiError, ErrorKind, RequestError};
+use waypost_dialect::chat::{ChatRequest, CustomTools, seal};
+use waypost_dialect::error::{ApiError, ErrorKind, RequestError, ResponseError};
 use waypost_dialect::loss::Loss;
 use waypost_dialect::openai_responses;
 use waypost_routing::fault::Fault;
@@ -55,7 +54,7 @@ pub(super) async fn attempt(
         }
     };
     record.tried(&upstream.provider, model, outcome, status, started.elapsed());
-    let Received { status, headers, dialect, body } = result?;
+    let Received { status, headers, body } = result?;
     let body = match body {
         ReceivedBody::Whole(bytes) => {
             ticket.ended(record.usage.map_or(0, |usage| usage.output));
@@ -63,14 +62,13 @@ pub(super) async fn attempt(
         }
         ReceivedBody::Events(opened) => AnswerBody::Events(opened, ticket),
     };
-    Ok(Answer { status, headers, dialect, body })
+    Ok(Answer { status, headers, body })
 }
 
 /// What came of a provider and can be passed on.
 struct Received {
     status: StatusCode,
     headers: HeaderMap,
-    dialect: DialectId,
     body: ReceivedBody,
 }
 
@@ -91,6 +89,7 @@ async fn call(
         return Err(not_served(upstream, asked.api));
     };
     let (body, mut wish) = outgoing(worker, asked, address.dialect, upstream, model, record)?;
+    wish.as_array = asked.as_array;
     if asked.client == DialectId::OpenAiResponses && address.dialect == asked.client {
         let store = &worker.runtime.responses;
         wish.keeper = Keeper::of_provider(store, asked.headers, asked.envelope, &upstream.name);
@@ -140,7 +139,8 @@ fn outgoing(
     model.clone_into(&mut request.model);
     // One dialect says it in the address.
     request.stream |= asked.envelope.stream;
-    let wish = wish(worker, asked, &mut request);
+    let mut wish = wish(worker, asked, &mut request);
+    wish.custom = CustomTools::new(&request, dialect, upstream.quirks);
     let mut loss = Loss::default();
     let body = dialect.codec().encode_request(&request, upstream.quirks, &mut loss).map_err(refused)?;
     if asked.strict && !loss.is_empty() {
@@ -183,15 +183,19 @@ impl Reader<'_> {
     async fn stream(
         &self,
         response: Response<Incoming>,
-        wish: Wish,
+        mut wish: Wish,
         ticket: &mut Ticket,
         record: &mut Record,
     ) -> Result<Received, Failure> {
         let (head, body) = response.into_parts();
         let content_type =
             head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("nothing");
-        if !content_type.starts_with("text/event-stream") {
-            return Err(self.garbage(&format!("content type {content_type} where a stream was asked for")));
+        // Said by servers of this dialect that do not look at how the stream is wanted.
+        wish.from_array = self.dialect == DialectId::Gemini && is_json(&head.headers);
+        if !content_type.starts_with("text/event-stream") && !wish.from_array {
+            let what = format!("content type {content_type} where a stream was asked for");
+            let is_json = is_json(&head.headers);
+            return Err(self.no_stream(body, is_json, &what).await);
         }
         let relay = Relay::new(self.dialect, self.client, wish, record.created());
         let opened = opening::open(body, relay, self.limits, &self.upstream.provider).await;
@@ -200,7 +204,18 @@ impl Reader<'_> {
         record.first_token = Some(record.elapsed());
         let headers = passed_on(&head.headers, self.client == self.dialect);
         let body = ReceivedBody::Events(Box::new(opened));
-        Ok(Received { status: head.status, headers, dialect: self.dialect, body })
+        Ok(Received { status: head.status, headers, body })
+    }
+
+    /// Some servers answer with an error and a status of success even where a stream was asked for.
+    async fn no_stream(&self, body: Incoming, is_json: bool, what: &str) -> Failure {
+        if is_json
+            && let Ok(bytes) = self.whole(body, MAX_ERROR).await
+            && let Err(error @ ResponseError::Reported(_)) = self.dialect.codec().observe_response(&bytes)
+        {
+            return self.unusable(error);
+        }
+        self.garbage(what)
     }
 
     /// A plain answer or an error is read whole, checked, and put into the client's dialect.
@@ -254,29 +269,24 @@ impl Reader<'_> {
             return Err(Failure { answer, ..failure });
         }
         ticket.began();
-        Ok(Received { status: head.status, headers, dialect: self.dialect, body: ReceivedBody::Whole(body) })
+        Ok(Received { status: head.status, headers, body: ReceivedBody::Whole(body) })
     }
 
     fn success(&self, bytes: Bytes, same: bool, wish: Wish, record: &mut Record) -> Result<Bytes, Failure> {
+        let observed = self.dialect.codec().observe_response(&bytes).map_err(|error| self.unusable(error))?;
+        record.saw(&observed);
         if same {
-            let observed = self
-                .dialect
-                .codec()
-                .observe_response(&bytes)
-                .map_err(|error| self.garbage(&error.to_string()))?;
-            record.saw(&observed);
             if let Some(keeper) = wish.keeper {
                 keeper.keep(&bytes);
             }
             return Ok(bytes);
         }
         let mut response =
-            self.dialect.codec().decode_response(&bytes).map_err(|error| self.garbage(&error.to_string()))?;
+            self.dialect.codec().decode_response(&bytes).map_err(|error| self.unusable(error))?;
         response.created.get_or_insert_with(|| record.created());
-        record.usage = response.usage;
-        record.finish_reason = response.finish_reason_word();
         response.echo = wish.echo;
         let mut loss = Loss::default();
+        wish.custom.restore(&mut response, &mut loss);
         let body = self.client.codec().encode_response(&response, &mut loss);
         record.lost(&loss);
         if let Some(keeper) = wish.keeper {
@@ -317,6 +327,15 @@ impl Reader<'_> {
             joined.extend_from_slice(&data);
         }
         Ok(if joined.is_empty() { first } else { joined.freeze() })
+    }
+
+    /// An answer of success that is none. An error in its place counts as if it had come with the status that it
+    /// tells.
+    fn unusable(&self, error: ResponseError) -> Failure {
+        match error {
+            ResponseError::Reported(error) => Failure::new(Fault::of_error(&error), error),
+            error => self.garbage(&error.to_string()),
+        }
     }
 
     /// The provider answered something that no client can use.
