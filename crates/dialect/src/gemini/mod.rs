@@ -34,7 +34,7 @@ use crate::dialect::{Dialect, DialectId, Observed, StreamDecoder, StreamEncoder,
 use crate::error::{ApiError, RequestError, ResponseError};
 use crate::json::{Fields, Node, Path, Writer};
 use crate::loss::{Loss, Reason};
-use crate::provider::Quirks;
+use crate::provider::{Quirks, segment};
 use crate::stream::{Decoder, Tap};
 use crate::usage::Usage;
 
@@ -102,25 +102,12 @@ impl Dialect for Gemini {
 
 /// The path of a model's answers. Its name comes from a configuration or from a client and is no path of its own.
 pub(crate) fn path(model: &str, stream: bool) -> String {
-    use std::fmt::Write as _;
     let (kind, name) = match model.split_once('/') {
         Some((kind @ ("models" | "tunedModels"), name)) => (kind, name),
         _ => ("models", model),
     };
-    let mut path = format!("/{kind}/");
-    for byte in name.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                path.push(char::from(byte))
-            }
-            // Writing to a string cannot fail.
-            byte => {
-                let _ = write!(path, "%{byte:02X}");
-            }
-        }
-    }
-    path.push_str(if stream { ":streamGenerateContent?alt=sse" } else { ":generateContent" });
-    path
+    let method = if stream { "streamGenerateContent?alt=sse" } else { "generateContent" };
+    format!("/{kind}/{}:{method}", segment(name))
 }
 
 /// This dialect's word for a reason; `None` if it has none. Calls end an answer like anything else.

@@ -1,6 +1,7 @@
 //! From what is written to what the gateway uses. Every default is decided here and nowhere else, and every problem
 //! is kept: one that is found does not hide the next.
 
+mod address;
 mod entries;
 mod facts;
 mod keeping;
@@ -17,6 +18,7 @@ use super::secret::Environment;
 use super::setting::{Ignored, Setting};
 use super::{Config, Listener};
 
+pub(super) use address::is_part;
 use routing::RouterModel;
 pub(super) use routing::default_routing;
 

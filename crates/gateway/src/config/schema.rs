@@ -187,6 +187,16 @@ pub(super) struct Entry {
     pub(super) default: Setting<bool>,
     /// Where the provider is, such as `http://localhost:11434/v1`. A path replaces the provider's usual one.
     pub(super) base_url: Setting<String>,
+    /// The part of a provider's address that says where it computes, such as `us-east-1` or `global`. A variable is
+    /// replaced, as in the next three.
+    pub(super) region: Setting<String>,
+    /// The part that says on whose account, at Google Cloud.
+    pub(super) project: Setting<String>,
+    /// The part that names an Azure resource: `NAME` of `https://NAME.openai.azure.com`.
+    pub(super) resource: Setting<String>,
+    /// The version of Azure's API. `preview` adds to the current one; a date, such as `2024-10-21`, means the one with
+    /// `/deployments/` in its addresses.
+    pub(super) api_version: Setting<String>,
     /// Which known provider's API it speaks, such as `openai` or `anthropic`, or one API by its name: `openai_chat`,
     /// `openai_responses`, `anthropic_messages`, `gemini_native`. For providers that are not known.
     pub(super) provider_interface: Setting<String>,

@@ -36,7 +36,7 @@ pub(super) async fn attempt(
     model: &str,
     record: &mut Record,
 ) -> Result<Answer, Failure> {
-    let Some(address) = upstream.route(asked.client, asked.api) else {
+    let Some(address) = upstream.route(asked.client, asked.api, model) else {
         return Err(not_served(upstream, asked.api));
     };
     let (body, mut wish) = outgoing(worker, asked, address.dialect, upstream, model, record)?;
