@@ -10,6 +10,7 @@ use hyper::body::Incoming;
 use waypost_dialect::DialectId;
 use waypost_dialect::chat::ChatRequest;
 use waypost_dialect::chat::seal;
+use waypost_dialect::envelope;
 use waypost_dialect::error::{ApiError, ErrorKind, RequestError};
 use waypost_dialect::loss::Loss;
 use waypost_dialect::openai_responses;
@@ -19,7 +20,7 @@ use crate::responses::Keeper;
 use crate::server::Api;
 use crate::telemetry::record::Record;
 use crate::upstream::client::{Segments, failed_to_connect};
-use crate::upstream::endpoint::{Upstream, is_named_by_connection};
+use crate::upstream::endpoint::{Address, Upstream, is_named_by_connection};
 use crate::worker::Worker;
 
 /// Largest plain answer that is held, in bytes.
@@ -39,7 +40,7 @@ pub(super) async fn attempt(
     let Some(address) = upstream.route(asked.client, asked.api, model) else {
         return Err(not_served(upstream, asked.api));
     };
-    let (body, mut wish) = outgoing(worker, asked, address.dialect, upstream, model, record)?;
+    let (body, mut wish) = outgoing(worker, asked, address, upstream, model, record)?;
     if asked.client == DialectId::OpenAiResponses && address.dialect == asked.client {
         let store = &worker.runtime.responses;
         wish.keeper = Keeper::of_provider(store, asked.headers, asked.envelope, &upstream.name);
@@ -62,6 +63,7 @@ pub(super) async fn attempt(
         upstream,
         dialect: address.dialect,
         client: asked.client,
+        is_framed: address.is_framed(),
         idle: worker.listener.idle_timeout,
     };
     if asked.envelope.stream && response.status().is_success() {
@@ -75,13 +77,14 @@ pub(super) async fn attempt(
 fn outgoing(
     worker: &Worker,
     asked: &Asked<'_>,
-    dialect: DialectId,
+    address: &Address,
     upstream: &Upstream,
     model: &str,
     record: &mut Record,
 ) -> Result<(Segments, Wish), Failure> {
+    let dialect = address.dialect;
     if dialect == asked.client && !seal::is_present(dialect, upstream.quirks, asked.body) {
-        return Ok((Segments::new(asked.envelope.splice_model(asked.body, model)), Wish::default()));
+        return Ok((Segments::new(address.splice(asked.envelope, asked.body, model)), Wish::default()));
     }
     let refused = |error: RequestError| Failure { error: refusal(error), go_on: false };
     let mut request = asked
@@ -99,7 +102,12 @@ fn outgoing(
         return Err(lossy(upstream, &loss));
     }
     record.lost(&loss);
-    Ok((Segments::whole(body), wish))
+    if !address.is_framed() {
+        return Ok((Segments::whole(body), wish));
+    }
+    let body = Bytes::from(body);
+    let envelope = envelope::peek_model(&body).map_err(refused)?;
+    Ok((Segments::new(address.splice(&envelope, &body, model)), wish))
 }
 
 /// What the answer has to be in the client's dialect, beside the answer.
@@ -127,6 +135,8 @@ struct Reader<'a> {
     upstream: &'a Upstream,
     dialect: DialectId,
     client: DialectId,
+    /// Some errors may be another one's: the cloud's around it.
+    is_framed: bool,
     idle: Duration,
 }
 
@@ -177,7 +187,8 @@ impl Reader<'_> {
                 let error = self.dialect.codec().decode_error(status.as_u16(), &bytes);
                 record.failed(format!("{}: {}", self.upstream.name, error.message));
                 // An error body of the client's own dialect goes through as it came; HTML and the like do not.
-                if same && json && is_object(&bytes) {
+                let own = same && json && is_object(&bytes);
+                if own && (!self.is_framed || is_messages_error(&bytes)) {
                     bytes
                 } else {
                     self.client.codec().encode_error(&error).into()
@@ -319,6 +330,12 @@ fn is_json(headers: &HeaderMap) -> bool {
 fn is_object(bytes: &[u8]) -> bool {
     bytes.trim_ascii_start().first() == Some(&b'{')
         && serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok()
+}
+
+/// `{"type": "error", …}` (<https://platform.claude.com/docs/en/api/errors>).
+fn is_messages_error(bytes: &[u8]) -> bool {
+    let body: Result<serde_json::Value, _> = serde_json::from_slice(bytes);
+    body.is_ok_and(|body| body.get("type").is_some_and(|kind| kind == "error"))
 }
 
 /// The headers of an answer that its client gets: no hop-by-hop ones (RFC 9110 section 7.6.1), no cookies (they belong

@@ -4,11 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST};
 use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use secrecy::{ExposeSecret, SecretString};
 use waypost_dialect::DialectId;
+use waypost_dialect::envelope::{Envelope, Pieces};
 use waypost_dialect::provider::{AuthScheme, Provider, Quirks, Served};
 
 use crate::server::Api;
@@ -85,6 +87,26 @@ impl Address {
         let path = PathAndQuery::try_from(with_query(path, query));
         parts.path_and_query = Some(path.map_err(|error| format!("`{model}` in an address: {error}"))?);
         Uri::from_parts(parts).map_err(|error| format!("`{model}` in an address: {error}"))
+    }
+}
+
+impl Address {
+    /// A body of the address's dialect as it goes there: the model's name in place, or out of it.
+    #[must_use]
+    pub fn splice(&self, envelope: &Envelope<'_>, body: &Bytes, model: &str) -> Pieces {
+        match &self.served.in_address {
+            Some(at) => {
+                let model = (self.api == Api::CountTokens).then_some(model);
+                envelope.splice_version(body, at.version, model)
+            }
+            None => envelope.splice_model(body, model),
+        }
+    }
+
+    /// A cloud serves the dialect in its own frame: bodies are not quite the dialect's, nor are all errors.
+    #[must_use]
+    pub fn is_framed(&self) -> bool {
+        self.served.in_address.is_some()
     }
 }
 
