@@ -32,8 +32,16 @@ pub fn detect(environment: &Environment) -> Option<Loaded> {
 }
 
 fn entry(provider: &Provider, environment: &Environment) -> Option<ModelEntry> {
-    let (variable, (key, origin)) =
-        provider.key_variables.iter().find_map(|name| Some((name, environment.find(name)?)))?;
+    let found = provider.key_variables.iter().find_map(|name| Some((name, environment.find(name)?)));
+    let (key, account, key_source) = match found {
+        Some((variable, (key, origin))) => (Some(key), None, format!("${variable} ({origin})")),
+        None if resolve::takes_tokens(provider) => {
+            let credentials = resolve::from_variable(environment)?;
+            let credentials = credentials.inspect_err(|problem| tracing::warn!("{problem}")).ok()?;
+            (None, credentials.account, credentials.source)
+        }
+        None => return None,
+    };
     let mut provider = provider.clone();
     let open: Vec<&Blank> = provider.open_blanks().collect();
     for blank in open {
@@ -45,8 +53,9 @@ fn entry(provider: &Provider, environment: &Environment) -> Option<ModelEntry> {
         name: format!("{}/*", provider.id),
         provider,
         model: ModelPattern::Any,
-        key: Some(key.trim().into()),
-        key_source: format!("${variable} ({origin})"),
+        key: key.map(|key| key.trim().into()),
+        key_source,
+        account,
         headers: Vec::new(),
         host: None,
         passthrough_auth: false,

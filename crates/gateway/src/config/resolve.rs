@@ -2,6 +2,7 @@
 //! is kept: one that is found does not hide the next.
 
 mod address;
+mod credentials;
 mod entries;
 mod facts;
 mod keeping;
@@ -19,6 +20,7 @@ use super::setting::{Ignored, Setting};
 use super::{Config, Listener};
 
 pub(super) use address::is_part;
+pub(super) use credentials::{from_variable, takes_tokens};
 use routing::RouterModel;
 pub(super) use routing::default_routing;
 

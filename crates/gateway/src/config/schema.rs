@@ -182,6 +182,12 @@ pub(super) struct Entry {
     pub(super) name: Setting<String>,
     /// The provider's key: `$VARIABLE` or `${VARIABLE}`, from the environment or from `.env` beside the configuration.
     pub(super) access_key: Setting<String>,
+    /// Google Cloud, in place of `access_key`: the file of a service account, or of a user who has logged in with
+    /// `gcloud auth application-default login`. Without both, `$GOOGLE_APPLICATION_CREDENTIALS` names it. A variable is
+    /// replaced.
+    pub(super) credentials_file: Setting<String>,
+    /// Google Cloud, in place of `access_key`: the service account of the machine or the pod that Waypost runs on.
+    pub(super) credentials: Setting<CredentialSource>,
     /// Takes requests that name no model where no route fits. At most one.
     #[schemars(extend("default" = false))]
     pub(super) default: Setting<bool>,
@@ -217,6 +223,13 @@ pub(super) struct Entry {
     /// What it reads, in place of what the catalogue says.
     #[schemars(length(min = 1))]
     pub(super) modalities: Setting<Vec<Setting<Modality>>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub(super) enum CredentialSource {
+    Metadata,
 }
 
 /// Prices in US dollars per million tokens.

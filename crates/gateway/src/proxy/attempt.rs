@@ -45,10 +45,11 @@ pub(super) async fn attempt(
         let store = &worker.runtime.responses;
         wish.keeper = Keeper::of_provider(store, asked.headers, asked.envelope, &upstream.name);
     }
+    let token = upstream.token(&worker.client).await.map_err(no_credential)?;
     let mut request = Request::new(body);
     *request.method_mut() = Method::POST;
     *request.uri_mut() = address.uri(model, asked.envelope.stream).map_err(own_fault)?;
-    *request.headers_mut() = upstream.headers(asked.headers, asked.client, address);
+    *request.headers_mut() = upstream.headers(asked.headers, asked.client, address, token);
 
     record.attempts += 1;
     worker.telemetry.metrics.attempted(&upstream.name);
@@ -273,6 +274,12 @@ impl Reader<'_> {
 
 fn own_fault(message: String) -> Failure {
     Failure { error: ApiError::new(ErrorKind::Internal, message), go_on: true }
+}
+
+/// Another target may have a key that works.
+fn no_credential(message: String) -> Failure {
+    let error = ApiError::new(ErrorKind::BadGateway, message).with_code("no_credential");
+    Failure { error, go_on: true }
 }
 
 fn not_served(upstream: &Upstream, api: Api) -> Failure {

@@ -47,10 +47,14 @@ async fn ask<B>(
     let address = address.ok_or_else(|| failed("keeps no answers"))?;
     let uri = address.uri("", false).map_err(|error| failed(&format!("has no such address: {error}")))?;
     let uri = below(&uri, path, request.uri().query());
+    let token = upstream
+        .token(&worker.client)
+        .await
+        .map_err(|message| ApiError::new(ErrorKind::BadGateway, message).with_code("no_credential"))?;
     let mut outgoing = Request::new(Segments::whole(Bytes::new()));
     *outgoing.method_mut() = request.method().clone();
     *outgoing.uri_mut() = uri.ok_or_else(|| failed("has no such address"))?;
-    *outgoing.headers_mut() = upstream.headers(request.headers(), dialect, address);
+    *outgoing.headers_mut() = upstream.headers(request.headers(), dialect, address, token);
     outgoing.headers_mut().remove(CONTENT_TYPE);
     let limit = upstream.first_byte_timeout.unwrap_or(worker.listener.first_byte_timeout);
     let reply = async {

@@ -13,6 +13,9 @@ use waypost_dialect::DialectId;
 use waypost_dialect::envelope::{Envelope, Pieces};
 use waypost_dialect::provider::{AuthScheme, Provider, Quirks, Served};
 
+use super::client::Client;
+use super::google::Account;
+use super::rotating::Rotating;
 use crate::server::Api;
 
 /// Anthropic's API wants a version with every request; a client of that API sends its own.
@@ -35,6 +38,8 @@ pub struct Upstream {
     addresses: Vec<Address>,
     /// The client's own key is passed on.
     passthrough_auth: bool,
+    /// Tokens in place of a key.
+    tokens: Option<Arc<Tokens>>,
     /// The operator's own headers, `host` included; they win over everything else.
     headers: Vec<(HeaderName, HeaderValue)>,
     /// Departures from the dialect.
@@ -55,6 +60,9 @@ pub struct Address {
     /// The key in its header; `None` for keyless providers and where the client's own key is passed on.
     key: Option<(HeaderName, HeaderValue)>,
 }
+
+/// Access tokens of an account.
+pub type Tokens = Rotating<Account>;
 
 /// Where an API is.
 #[derive(Debug)]
@@ -119,6 +127,8 @@ pub struct Settings<'a> {
     pub name: String,
     /// The provider's key.
     pub key: Option<&'a SecretString>,
+    /// Tokens in place of it.
+    pub tokens: Option<Arc<Tokens>>,
     /// Pass the client's own key on.
     pub passthrough_auth: bool,
     /// The operator's own headers.
@@ -135,7 +145,7 @@ impl Upstream {
     /// # Errors
     /// The base URL does not parse, or the key holds characters that no header can carry (named, never shown).
     pub fn new(settings: Settings<'_>) -> Result<Self, String> {
-        let Settings { provider, name, key, passthrough_auth, mut headers, host, first_byte_timeout } =
+        let Settings { provider, name, key, tokens, passthrough_auth, mut headers, host, first_byte_timeout } =
             settings;
         let mut addresses = Vec::new();
         for mut served in provider.served() {
@@ -168,6 +178,7 @@ impl Upstream {
             name: name.into(),
             addresses,
             passthrough_auth,
+            tokens,
             headers,
             quirks: provider.quirks,
             first_byte_timeout,
@@ -188,9 +199,27 @@ impl Upstream {
         own.or_else(|| all.next().filter(|_| api == Api::Conversation))
     }
 
-    /// The headers of a request to this provider, from the client's.
+    /// The token of today, for entries that have no key.
+    ///
+    /// # Errors
+    /// Why there is none, for people.
+    pub async fn token(&self, client: &Client) -> Result<Option<HeaderValue>, String> {
+        let Some(tokens) = &self.tokens else { return Ok(None) };
+        let token = tokens.current(client).await;
+        token
+            .map(Some)
+            .map_err(|error| format!("there is no access token for provider `{}`: {error}", self.provider))
+    }
+
+    /// The headers of a request to this provider, from the client's. `token` is what [`Self::token`] gave.
     #[must_use]
-    pub fn headers(&self, client: &HeaderMap, client_dialect: DialectId, address: &Address) -> HeaderMap {
+    pub fn headers(
+        &self,
+        client: &HeaderMap,
+        client_dialect: DialectId,
+        address: &Address,
+        token: Option<HeaderValue>,
+    ) -> HeaderMap {
         let dialect = address.dialect;
         let mut headers = HeaderMap::with_capacity(client.len() + 4);
         for (name, value) in client {
@@ -213,6 +242,9 @@ impl Upstream {
         }
         if let Some((name, value)) = &address.key {
             headers.insert(name, value.clone());
+        }
+        if let Some(token) = token {
+            headers.insert(AUTHORIZATION, token);
         }
         for (name, value) in &self.headers {
             headers.insert(name, value.clone());
@@ -374,6 +406,7 @@ mod tests {
             provider: &PROVIDER,
             name: "openai/m".into(),
             key: Some(&"sk-secret".into()),
+            tokens: None,
             passthrough_auth,
             headers: vec![(HeaderName::from_static("x-team"), HeaderValue::from_static("blue"))],
             host: None,
@@ -403,7 +436,7 @@ mod tests {
 
     fn headers(passthrough_auth: bool, dialect: DialectId) -> HeaderMap {
         let upstream = upstream(passthrough_auth);
-        upstream.headers(&client(), dialect, upstream.route(dialect, Api::Conversation, "m").unwrap())
+        upstream.headers(&client(), dialect, upstream.route(dialect, Api::Conversation, "m").unwrap(), None)
     }
 
     #[test]
@@ -431,7 +464,7 @@ mod tests {
         assert!(there.get("authorization").is_none());
         let upstream = upstream(true);
         let address = upstream.route(DialectId::OpenAiChat, Api::Conversation, "m").unwrap();
-        let headers = upstream.headers(&client(), DialectId::AnthropicMessages, address);
+        let headers = upstream.headers(&client(), DialectId::AnthropicMessages, address, None);
         assert_eq!(headers["authorization"], "Bearer client-key");
         assert!(headers.get("openai-beta").is_none());
     }
@@ -478,6 +511,7 @@ mod tests {
             provider: &provider,
             name: "openai/*".into(),
             key: None,
+            tokens: None,
             passthrough_auth: false,
             headers: Vec::new(),
             host: None,

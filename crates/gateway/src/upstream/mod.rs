@@ -4,4 +4,6 @@
 pub mod breaker;
 pub mod client;
 pub mod endpoint;
+pub mod google;
+pub mod rotating;
 pub mod router_model;

@@ -190,13 +190,17 @@ async fn post(client: &Client, upstream: &Upstream, model: &str, body: Vec<u8>) 
     let Some(address) = address.filter(|address| address.dialect == DialectId::OpenAiChat) else {
         return Err(Failure::Unreachable("it does not speak Chat Completions"));
     };
+    let token = upstream.token(client).await.map_err(|error| {
+        tracing::debug!(error, "the router model cannot be asked");
+        Failure::Unreachable("there is no access token")
+    })?;
     let mut request = Request::new(Segments::whole(body));
     *request.method_mut() = Method::POST;
     *request.uri_mut() = address.uri(model, false).map_err(|error| {
         tracing::debug!(error, "the router model's address cannot be used");
         Failure::Unreachable("its address cannot be used")
     })?;
-    *request.headers_mut() = upstream.headers(&HeaderMap::new(), DialectId::OpenAiChat, address);
+    *request.headers_mut() = upstream.headers(&HeaderMap::new(), DialectId::OpenAiChat, address, token);
     request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let response = client.send(request).await.map_err(|error| {
         tracing::debug!(%error, "the router model could not be reached");
