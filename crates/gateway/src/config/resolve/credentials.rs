@@ -56,8 +56,11 @@ pub(super) fn resolve(
         && entry.credentials.is_absent()
         && entry.credentials_file.is_absent()
         && entry.passthrough_auth.value() != Some(&true);
-    if !absent || !takes_tokens(provider) || context.environment.is_without_keys() {
+    if !absent || !takes_tokens(provider) {
         return None;
+    }
+    if context.environment.is_without_keys() {
+        return Some(Credentials { account: None, source: "not looked for".to_owned() });
     }
     let found = from_variable(context.environment)?;
     match found {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use waypost_dialect::provider::AuthScheme;
+use waypost_dialect::provider::{AuthScheme, Provider};
 use waypost_routing::router::AUTO;
 
 use super::super::diagnostic::{Place, Problem};
@@ -116,7 +116,7 @@ impl<'f> Entries<'f> {
             && entry.credentials_file.is_absent()
             && credentials.is_none();
         if !passthrough_auth && says_none {
-            without_key(context, entry, provider.auth, &model.place, id);
+            without_key(context, entry, &provider, &model.place, id);
         }
         let canonical = format!("{}/{name}", provider.id);
         let key_source = match &key {
@@ -195,15 +195,20 @@ impl<'f> Entries<'f> {
 }
 
 /// No key is fine for a server of one's own, and a mistake at a provider's usual address.
-fn without_key(context: Context<'_>, entry: &Entry, auth: AuthScheme, place: &Place, id: &str) {
+fn without_key(context: Context<'_>, entry: &Entry, provider: &Provider, place: &Place, id: &str) {
     let has_header = entry.headers.pairs().any(|(name, _)| {
         ["authorization", "x-api-key", "api-key"].contains(&name.value.to_ascii_lowercase().as_str())
     });
-    if entry.base_url.is_absent() && auth != AuthScheme::Optional && !has_header {
+    let hint = if credentials::takes_tokens(provider) {
+        "add `credentials_file: …`, `credentials: metadata` or `access_key: $VARIABLE`"
+    } else {
+        "add `access_key: $VARIABLE`, or `passthrough_auth: true` if clients bring their own"
+    };
+    if entry.base_url.is_absent() && provider.auth != AuthScheme::Optional && !has_header {
         context.add(
             Problem::warning(format!("no `access_key`: `{id}` will refuse each request"))
                 .at(place)
-                .hint("add `access_key: $VARIABLE`, or `passthrough_auth: true` if clients bring their own"),
+                .hint(hint),
         );
     }
 }
