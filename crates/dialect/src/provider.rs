@@ -36,6 +36,8 @@ pub struct Quirks {
     pub openai_fields: bool,
     /// Takes `reasoning_details` back, of whatever model.
     pub reasoning_details: bool,
+    /// Refuses ids of calls and of results (Gemini's dialect): results go by the order of the calls.
+    pub no_call_ids: bool,
 }
 
 impl Quirks {
@@ -46,6 +48,7 @@ impl Quirks {
         no_developer_role: false,
         openai_fields: false,
         reasoning_details: false,
+        no_call_ids: false,
     };
 
     /// Those that hold, by name.
@@ -57,6 +60,7 @@ impl Quirks {
             no_developer_role,
             openai_fields,
             reasoning_details,
+            no_call_ids,
         } = self;
         [
             ("max_completion_tokens", max_completion_tokens),
@@ -64,6 +68,7 @@ impl Quirks {
             ("no_developer_role", no_developer_role),
             ("openai_fields", openai_fields),
             ("reasoning_details", reasoning_details),
+            ("no_call_ids", no_call_ids),
         ]
         .into_iter()
         .filter_map(|(name, holds)| holds.then_some(name))

@@ -87,6 +87,24 @@ pub const PROVIDERS: &[Provider] = &[
         key_variables: &["ANTHROPIC_API_KEY"],
         ..OPENAI_COMPATIBLE
     },
+    // Claude of Microsoft Foundry; the model's name is the deployment's.
+    Provider {
+        id: Borrowed("azure_anthropic"),
+        name: Borrowed("Claude in Microsoft Foundry"),
+        docs: "https://platform.claude.com/docs/en/build-with-claude/claude-in-microsoft-foundry",
+        base_url: Borrowed("https://{resource}.services.ai.azure.com"),
+        path_prefix: Borrowed("/anthropic/v1"),
+        dialects: &[DialectId::AnthropicMessages],
+        blanks: &[Blank {
+            name: "resource",
+            example: "my-resource",
+            variables: &["ANTHROPIC_FOUNDRY_RESOURCE"],
+            hosts: &[],
+        }],
+        auth: AuthScheme::XApiKey,
+        key_variables: &["ANTHROPIC_FOUNDRY_API_KEY"],
+        ..OPENAI_COMPATIBLE
+    },
     // The model's name is the deployment's. A version that is a date means the API that came before `v1`.
     Provider {
         id: Borrowed("azure_openai"),
@@ -594,6 +612,7 @@ pub const PROVIDERS: &[Provider] = &[
         ],
         auth: AuthScheme::Google,
         key_variables: &["GOOGLE_OAUTH_ACCESS_TOKEN"],
+        quirks: Quirks { no_call_ids: true, ..OTHER_MODELS },
         ..OPENAI_COMPATIBLE
     },
     Provider {

@@ -57,10 +57,10 @@ impl Dialect for Gemini {
     fn encode_request(
         &self,
         request: &ChatRequest,
-        _quirks: Quirks,
+        quirks: Quirks,
         loss: &mut Loss,
     ) -> Result<Vec<u8>, RequestError> {
-        request_out::encode(request, loss)
+        request_out::encode(request, quirks, loss)
     }
 
     fn decode_response(&self, body: &[u8]) -> Result<ChatResponse, ResponseError> {

@@ -106,6 +106,18 @@ fn azures_current_api_has_one_address_for_all_deployments() {
 }
 
 #[test]
+fn claude_at_azure_is_asked_as_at_home() {
+    arrives(
+        "model: azure_anthropic/*, access_key: $OPENAI_API_KEY, base_url: 'http://@HOST@'",
+        &[
+            (MESSAGES, "azure_anthropic/claude-x", true, "/anthropic/v1/messages"),
+            (CHAT, "azure_anthropic/claude-x", false, "/anthropic/v1/messages"),
+        ],
+        ("x-api-key", "sk-it-openai-secret"),
+    );
+}
+
+#[test]
 fn azures_older_api_has_one_for_each() {
     const CHAT_OF: &str = "/openai/deployments/gpt-4o/chat/completions?api-version=2024-10-21";
     arrives(
