@@ -10,6 +10,7 @@ use hyper::body::Incoming;
 use tokio::time::Instant;
 use waypost_dialect::DialectId;
 use waypost_dialect::chat::{ChatRequest, CustomTools, seal};
+use waypost_dialect::envelope;
 use waypost_dialect::error::{ApiError, ErrorKind, RequestError, ResponseError};
 use waypost_dialect::loss::Loss;
 use waypost_dialect::openai_responses;
@@ -23,7 +24,7 @@ use crate::responses::Keeper;
 use crate::server::Api;
 use crate::telemetry::record::Record;
 use crate::upstream::client::{Segments, failed_to_connect};
-use crate::upstream::endpoint::{Upstream, is_named_by_connection};
+use crate::upstream::endpoint::{Address, Upstream, is_named_by_connection};
 use crate::upstream::fleet::Ticket;
 use crate::upstream::wait;
 use crate::worker::Worker;
@@ -85,19 +86,20 @@ async fn call(
     ticket: &mut Ticket,
     record: &mut Record,
 ) -> Result<Received, Failure> {
-    let Some(address) = upstream.route(asked.client, asked.api) else {
+    let Some(address) = upstream.route(asked.client, asked.api, model) else {
         return Err(not_served(upstream, asked.api));
     };
-    let (body, mut wish) = outgoing(worker, asked, address.dialect, upstream, model, record)?;
+    let (body, mut wish) = outgoing(worker, asked, address, upstream, model, record)?;
     wish.as_array = asked.as_array;
     if asked.client == DialectId::OpenAiResponses && address.dialect == asked.client {
         let store = &worker.runtime.responses;
         wish.keeper = Keeper::of_provider(store, asked.headers, asked.envelope, &upstream.name);
     }
+    let token = upstream.token(&worker.client).await.map_err(no_credential)?;
     let mut request = Request::new(body);
     *request.method_mut() = Method::POST;
     *request.uri_mut() = address.uri(model, asked.envelope.stream).map_err(own_fault)?;
-    *request.headers_mut() = upstream.headers(asked.headers, asked.client, address);
+    *request.headers_mut() = upstream.headers(asked.headers, asked.client, address, token);
 
     record.attempts += 1;
     worker.telemetry.metrics.attempted(&upstream.name);
@@ -110,7 +112,13 @@ async fn call(
         Err(_elapsed) => return Err(too_slow(upstream, "did not begin to answer", head)),
     };
     record.first_byte = Some(record.elapsed());
-    let reader = Reader { upstream, dialect: address.dialect, client: asked.client, limits };
+    let reader = Reader {
+        upstream,
+        dialect: address.dialect,
+        client: asked.client,
+        is_framed: address.is_framed(),
+        limits,
+    };
     if asked.envelope.stream && response.status().is_success() {
         return reader.stream(response, wish, ticket, record).await;
     }
@@ -122,13 +130,14 @@ async fn call(
 fn outgoing(
     worker: &Worker,
     asked: &Asked<'_>,
-    dialect: DialectId,
+    address: &Address,
     upstream: &Upstream,
     model: &str,
     record: &mut Record,
 ) -> Result<(Segments, Wish), Failure> {
+    let dialect = address.dialect;
     if dialect == asked.client && !seal::is_present(dialect, upstream.quirks, asked.body) {
-        return Ok((Segments::new(asked.envelope.splice_model(asked.body, model)), Wish::default()));
+        return Ok((Segments::new(address.splice(asked.envelope, asked.body, model)), Wish::default()));
     }
     let refused = |error: RequestError| Failure::new(Fault::Request, refusal(error));
     let mut request = asked
@@ -147,7 +156,12 @@ fn outgoing(
         return Err(lossy(upstream, &loss));
     }
     record.lost(&loss);
-    Ok((Segments::whole(body), wish))
+    if !address.is_framed() {
+        return Ok((Segments::whole(body), wish));
+    }
+    let body = Bytes::from(body);
+    let envelope = envelope::peek_model(&body).map_err(refused)?;
+    Ok((Segments::new(address.splice(&envelope, &body, model)), wish))
 }
 
 /// What the answer has to be in the client's dialect, beside the answer.
@@ -175,6 +189,8 @@ struct Reader<'a> {
     upstream: &'a Upstream,
     dialect: DialectId,
     client: DialectId,
+    /// Some errors may be another one's: the cloud's around it.
+    is_framed: bool,
     limits: Limits,
 }
 
@@ -250,7 +266,8 @@ impl Reader<'_> {
                 let asked = wait::asked(&head.headers, record.now());
                 let fault = Fault::of_error(&error);
                 // An error body of the client's own dialect goes through as it came; HTML and the like do not.
-                let body = if same && json && is_object(&bytes) {
+                let own = same && json && is_object(&bytes);
+                let body = if own && (!self.is_framed || is_messages_error(&bytes)) {
                     bytes
                 } else {
                     self.client.codec().encode_error(&error).into()
@@ -350,6 +367,12 @@ fn own_fault(message: String) -> Failure {
     Failure::new(Fault::Unsupported, ApiError::new(ErrorKind::Internal, message))
 }
 
+/// Another target may have a key that works.
+fn no_credential(message: String) -> Failure {
+    let error = ApiError::new(ErrorKind::BadGateway, message).with_code("no_credential");
+    Failure::new(Fault::Transport, error)
+}
+
 fn not_served(upstream: &Upstream, api: Api) -> Failure {
     let what = match api {
         Api::Conversation => "no API that is known here",
@@ -402,6 +425,12 @@ fn is_json(headers: &HeaderMap) -> bool {
 fn is_object(bytes: &[u8]) -> bool {
     bytes.trim_ascii_start().first() == Some(&b'{')
         && serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok()
+}
+
+/// `{"type": "error", …}` (<https://platform.claude.com/docs/en/api/errors>).
+fn is_messages_error(bytes: &[u8]) -> bool {
+    let body: Result<serde_json::Value, _> = serde_json::from_slice(bytes);
+    body.is_ok_and(|body| body.get("type").is_some_and(|kind| kind == "error"))
 }
 
 /// The headers of an answer that its client gets: no hop-by-hop ones (RFC 9110 section 7.6.1), no cookies (they belong
