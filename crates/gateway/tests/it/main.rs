@@ -5,6 +5,7 @@ mod bad_input;
 mod config;
 mod decision;
 mod echo;
+mod echo_gemini;
 mod echo_responses;
 mod fake;
 mod faults;
