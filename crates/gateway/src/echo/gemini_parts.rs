@@ -3,8 +3,9 @@
 //! References: <https://ai.google.dev/api/caching#Part>, <https://ai.google.dev/gemini-api/docs/function-calling>,
 //! <https://ai.google.dev/gemini-api/docs/thought-signatures>.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
+use base64::{DecodeError, Engine, alphabet};
 use serde_json::Value;
 
 use super::refusal::Refusal;
@@ -25,6 +26,13 @@ const DATA: &[&str] = &[
 ];
 const BESIDE_DATA: &[&str] =
     &["thought", "thoughtSignature", "videoMetadata", "mediaResolution", "partMetadata"];
+
+/// The API takes either alphabet, with padding or without.
+fn decode(text: &str) -> Result<Vec<u8>, DecodeError> {
+    let config = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    let alphabet = if text.contains(['-', '_']) { &alphabet::URL_SAFE } else { &alphabet::STANDARD };
+    GeneralPurpose::new(alphabet, config).decode(text)
+}
 
 /// The models that refuse a conversation whose calls have lost their signatures.
 pub(super) fn needs_signatures(model: &str) -> bool {
@@ -92,7 +100,7 @@ fn check_part(part: &Value, is_model: bool) -> Result<(), String> {
     let fits = match *kind {
         "text" => content.is_string(),
         "inlineData" => {
-            is_text("mimeType") && content["data"].as_str().is_some_and(|data| STANDARD.decode(data).is_ok())
+            is_text("mimeType") && content["data"].as_str().is_some_and(|data| decode(data).is_ok())
         }
         "fileData" => is_text("fileUri"),
         "functionCall" => {
@@ -109,7 +117,7 @@ fn check_signature(part: &Value, signature: &str) -> Result<(), String> {
     if STAND_INS.contains(&signature) {
         return Ok(());
     }
-    let bytes = STANDARD.decode(signature).map_err(|error| format!("Base64 decoding failed: {error}"))?;
+    let bytes = decode(signature).map_err(|error| format!("Base64 decoding failed: {error}"))?;
     let text = String::from_utf8_lossy(&bytes);
     let Some(owner) = text.strip_prefix("echo signature of ") else {
         return Err("Corrupted thought signature.".to_owned());

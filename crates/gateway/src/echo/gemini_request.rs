@@ -1,4 +1,4 @@
-//! Gemini requests: what the API refuses, and what is asked. Names of fields are read in lowerCamelCase only.
+//! Gemini requests: what the API refuses, and what is asked.
 //!
 //! Reference: <https://ai.google.dev/api/generate-content>.
 
@@ -109,6 +109,7 @@ pub(super) fn authorize(headers: &HeaderMap, query: Option<&str>) -> Result<(), 
 
 /// Checks a request and reads it.
 pub(super) fn read(address: &Address<'_>, body: &Value) -> Result<Ask, Refusal> {
+    let body = &in_camel_case(body);
     known(body, FIELDS, "")?;
     let config = &body["generationConfig"];
     check_config(config)?;
@@ -141,6 +142,50 @@ pub(super) fn read(address: &Address<'_>, body: &Value) -> Result<Ask, Refusal> 
         ask.directives.text = ask.directives.text.take().or(word);
     }
     Ok(ask)
+}
+
+/// The API takes the names of fields in snake_case too, and Google's own SDK mixes both. What stands for itself is left:
+/// arguments, results, and schemas of the other form.
+fn in_camel_case(value: &Value) -> Value {
+    const DATA: &[&str] = &[
+        "args",
+        "response",
+        "parametersJsonSchema",
+        "responseJsonSchema",
+        "partMetadata",
+        "default",
+        "example",
+    ];
+    match value {
+        Value::Array(items) => items.iter().map(in_camel_case).collect(),
+        Value::Object(fields) => {
+            let field = |(name, value): (&String, &Value)| {
+                let name = camel(name);
+                let value = match (name.as_str(), value) {
+                    (name, value) if DATA.contains(&name) => value.clone(),
+                    // These names are the schema's own.
+                    ("properties", Value::Object(own)) => {
+                        own.iter().map(|(name, schema)| (name.clone(), in_camel_case(schema))).collect()
+                    }
+                    (_, value) => in_camel_case(value),
+                };
+                (name, value)
+            };
+            Value::Object(fields.iter().map(field).collect())
+        }
+        other => other.clone(),
+    }
+}
+
+fn camel(name: &str) -> String {
+    let mut pieces = name.split('_');
+    let mut camel = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let mut letters = piece.chars();
+        camel.extend(letters.next().map(|first| first.to_ascii_uppercase()));
+        camel.push_str(letters.as_str());
+    }
+    camel
 }
 
 fn read_turns(turns: &[Value], ask: &mut Ask) -> Result<(), Refusal> {

@@ -196,6 +196,21 @@ fn a_choice_a_shape_and_stops() {
 }
 
 #[test]
+fn names_in_snake_case_are_read_too() {
+    let body = json!({
+        "contents": [{"parts": [{"text": "Hi [[echo tools=1]]"}, {"inline_data": {"mime_type": "image/png", "data": "AAAA"}}]}],
+        "system_instruction": {"parts": [{"text": "Be brief"}]},
+        "tools": [{"function_declarations": [{"name": "f", "parameters_json_schema": {
+            "type": "object", "properties": {"a_b": {"type": "string"}},
+        }}]}],
+        "generation_config": {"max_output_tokens": 5, "thinking_config": {"include_thoughts": true}},
+    });
+    let answer = ask(OLD, &body).json();
+    assert_eq!(parts(&answer)[0]["thought"], true);
+    assert_eq!(parts(&answer)[1]["functionCall"]["args"], json!({"a_b": "a_b 1"}));
+}
+
+#[test]
 fn what_is_refused() {
     for (change, message) in [
         (json!({"contents": []}), "contents is not specified"),
@@ -208,7 +223,7 @@ fn what_is_refused() {
             json!({"contents": [{"parts": [{"inlineData": {"mimeType": "image/png", "data": "?"}}]}]}),
             "invalid `inlineData`",
         ),
-        (json!({"generationConfig": {"max_tokens": 5}}), "Unknown name \"max_tokens\""),
+        (json!({"generationConfig": {"max_tokens": 5}}), "Unknown name \"maxTokens\""),
         (json!({"generationConfig": {"temperature": 3}}), "must be in the range"),
         (json!({"generationConfig": {"stopSequences": [""]}}), "stop_sequences"),
         (json!({"generationConfig": {"responseSchema": {"type": "STRING"}}}), "only allowed when mime type"),
