@@ -6,6 +6,7 @@ mod clouds;
 mod config;
 mod decision;
 mod echo;
+mod echo_gemini;
 mod echo_responses;
 mod fake;
 mod faults;
