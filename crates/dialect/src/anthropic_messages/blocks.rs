@@ -164,6 +164,9 @@ impl BlockWriter<'_> {
             _ if self.same => return true,
             // The API refuses empty text, and nothing is lost with it.
             Content::Text(text) | Content::Refusal(text) if text.is_empty() => return false,
+            // Models of this API say nothing but text.
+            Content::Image { .. } if !is_request => ("image", Reason::NoPlace),
+            Content::File { .. } if !is_request => ("file", Reason::NoPlace),
             Content::Image { source: Source::FileId(_), .. } => ("image", Reason::Foreign),
             Content::Image { source: Source::Text(_), .. } => ("image", Reason::NoPlace),
             Content::Image { source: Source::Url(url), .. } if !is_web(url) => ("image", Reason::NoPlace),

@@ -14,8 +14,8 @@ pub(super) fn list(node: Node<'_, '_>, path: &Path<'_>, ids: &mut Ids) -> Result
     read(node, path, &mut Reader { ids, is_answer: false })
 }
 
-/// Reads the parts of an answer. Media that models make stay as they are: the canonical stream has no place for them,
-/// and a stream and a plain answer are to say the same.
+/// Reads the parts of an answer. Of the media that models make other dialects know images and sound; drafts of images,
+/// which are thinking, stay as they are.
 pub(super) fn of_answer(node: Node<'_, '_>, path: &Path<'_>, ids: &mut Ids) -> Result<Vec<Part>, Fault> {
     read(node, path, &mut Reader { ids, is_answer: true })
 }
@@ -47,8 +47,12 @@ impl Reader<'_> {
                 let text = Node::new(raw, &inner_path).string()?;
                 if is_thought { Content::Reasoning(Reasoning::of_text(text)) } else { Content::Text(text) }
             }
-            (Some("inlineData"), Some(raw)) if !self.is_answer => {
-                blob(Node::new(raw, &inner_path), &inner_path, &mut extra)?
+            (Some("inlineData"), Some(raw)) if !(self.is_answer && is_thought) => {
+                let content = blob(Node::new(raw, &inner_path), &inner_path, &mut extra)?;
+                if self.is_answer && matches!(content, Content::File { .. }) {
+                    return other("inlineData", fields, path, parts);
+                }
+                content
             }
             (Some("fileData"), Some(raw)) if !self.is_answer => {
                 file(Node::new(raw, &inner_path), &inner_path, &mut extra)?
@@ -58,6 +62,9 @@ impl Reader<'_> {
             }
             (Some("functionResponse"), Some(raw)) => {
                 self.result(Node::new(raw, &inner_path), &inner_path, &mut extra)?
+            }
+            (Some("inlineData" | "fileData"), Some(_)) if is_thought => {
+                return other("thought", fields, path, parts);
             }
             (Some(kind), _) => return other(kind, fields, path, parts),
             // A signature may stand alone.

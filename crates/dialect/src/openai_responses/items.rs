@@ -36,6 +36,14 @@ pub(super) fn item(fields: Fields<'_>, path: &Path<'_>) -> Result<Message, Fault
             let call = ToolCall::custom(id, name, fields.string("input", path)?);
             (Role::Assistant, Content::ToolCall(call), &["call_id", "name", "input"])
         }
+        "image_generation_call" if fields.text("result").is_some_and(|data| !data.is_empty()) => {
+            let format = fields.text("output_format").unwrap_or_else(|| "png".to_owned());
+            let source = Source::Base64 {
+                media_type: format!("image/{format}"),
+                data: fields.text("result").unwrap_or_default(),
+            };
+            (Role::Assistant, Content::Image { source, detail: None }, &["result", "output_format"])
+        }
         "function_call_output" => {
             (Role::User, result(&fields, CallKind::Function, path)?, &["call_id", "output"])
         }
