@@ -22,8 +22,9 @@ fn list(node: Node<'_, '_>, path: &Path<'_>, inside_result: bool) -> Result<Vec<
     match node.first_byte() {
         b'"' => Ok(vec![Part::text(node.string()?)]),
         b'[' => {
-            let mut parts = Vec::new();
-            for (position, fields) in node.objects()?.into_iter().enumerate() {
+            let objects = node.objects()?;
+            let mut parts = Vec::with_capacity(objects.len());
+            for (position, fields) in objects.into_iter().enumerate() {
                 parts.push(block(fields, &path.index(position), inside_result)?);
             }
             Ok(parts)

@@ -21,8 +21,9 @@ pub(super) fn of_answer(node: Node<'_, '_>, path: &Path<'_>, ids: &mut Ids) -> R
 }
 
 fn read(node: Node<'_, '_>, path: &Path<'_>, reader: &mut Reader<'_>) -> Result<Vec<Part>, Fault> {
-    let mut parts = Vec::new();
-    for (position, fields) in keys::objects(node)?.into_iter().enumerate() {
+    let objects = keys::objects(node)?;
+    let mut parts = Vec::with_capacity(objects.len());
+    for (position, fields) in objects.into_iter().enumerate() {
         reader.part(&fields, &path.index(position), &mut parts)?;
     }
     Ok(parts)
@@ -36,8 +37,7 @@ struct Reader<'i> {
 impl Reader<'_> {
     fn part(&mut self, fields: &Fields<'_>, path: &Path<'_>, parts: &mut Vec<Part>) -> Result<(), Fault> {
         let is_content = |key: &&str| !MARKS.contains(key) && fields.get(key).is_some();
-        let kind = fields.0.iter().map(|(key, _)| key.as_ref()).find(is_content).map(str::to_owned);
-        let kind = kind.as_deref();
+        let kind = fields.0.iter().map(|(key, _)| key.as_ref()).find(is_content);
         let is_thought = fields.get("thought").is_some_and(|raw| raw.get() == "true");
         let mut extra = Extra::default();
         let inner = kind.and_then(|kind| fields.get(kind));

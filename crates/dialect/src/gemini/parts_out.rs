@@ -75,7 +75,7 @@ impl<'r, 'l> PartWriter<'r, 'l> {
     /// Writes `parts`.
     pub(super) fn parts(&mut self, parts: &[&'r Part], out: &mut Writer<'_>) {
         out.key("parts").list(|out| {
-            if self.same {
+            if self.same || !parts.iter().any(|part| part.is_result()) {
                 parts.iter().for_each(|part| self.part(part, out));
             } else {
                 let (mut results, said): (Vec<&Part>, Vec<&Part>) =

@@ -8,9 +8,10 @@ use crate::json::{Fault, Fields, Node, Path, Writer};
 
 pub(super) fn list(node: Node<'_, '_>, path: &Path<'_>) -> Result<Vec<Message>, Fault> {
     let mut messages = Vec::new();
-    for (position, fields) in node.objects()?.into_iter().enumerate() {
+    node.each_object(&mut |position, fields| {
         messages.push(message(fields, &path.index(position))?);
-    }
+        Ok(())
+    })?;
     Ok(messages)
 }
 
@@ -163,8 +164,9 @@ fn content(node: Node<'_, '_>, path: &Path<'_>) -> Result<Vec<Part>, Fault> {
     match node.first_byte() {
         b'"' => Ok(vec![Part::text(node.string()?)]),
         b'[' => {
-            let mut parts = Vec::new();
-            for (position, fields) in node.objects()?.into_iter().enumerate() {
+            let objects = node.objects()?;
+            let mut parts = Vec::with_capacity(objects.len());
+            for (position, fields) in objects.into_iter().enumerate() {
                 parts.push(part(fields, &path.index(position))?);
             }
             Ok(parts)

@@ -9,9 +9,10 @@ use crate::json::{Fault, Fields, Node, Path};
 /// Reads `input` or `output`.
 pub(super) fn list(node: Node<'_, '_>, path: &Path<'_>) -> Result<Vec<Message>, Fault> {
     let mut messages = Vec::new();
-    for (position, fields) in node.objects()?.into_iter().enumerate() {
+    node.each_object(&mut |position, fields| {
         messages.push(item(fields, &path.index(position))?);
-    }
+        Ok(())
+    })?;
     Ok(messages)
 }
 
