@@ -14,7 +14,6 @@ use crate::usage::Usage;
 pub(super) struct Encoder {
     started: bool,
     source: Option<DialectId>,
-    tier: Option<String>,
     usage: Option<Usage>,
     finish: Option<FinishReason>,
     /// The blocks that are open.
@@ -80,7 +79,8 @@ impl StreamEncoder for Encoder {
             StreamEvent::Delta { block, delta, .. } => self.delta(*block, delta, out, loss),
             StreamEvent::BlockStop { block, .. } => self.block_stop(*block, out),
             StreamEvent::Finish { reason, .. } => self.finish = Some(reason.clone()),
-            StreamEvent::ServiceTier(tier) => self.tier = Some(tier.clone()),
+            // The API tells it in `message_start`, before other dialects do.
+            StreamEvent::ServiceTier(_) => {}
             StreamEvent::Usage(usage) => self.usage = Some(*usage),
             StreamEvent::Lost(field) => loss.add(field.as_str(), Reason::NoPlace),
             StreamEvent::Error(error) => {
@@ -253,7 +253,7 @@ impl Encoder {
                     _ => out.key("stop_sequence").null(),
                 }
             });
-            write_usage(&usage, self.tier.as_deref(), out);
+            write_usage(&usage, None, out);
         });
         event("message_stop", out, |_| {});
     }

@@ -36,7 +36,7 @@ use crate::error::{ApiError, RequestError, ResponseError};
 use crate::json::{Fields, Node, Path, Writer};
 use crate::loss::{Loss, Reason};
 use crate::names::Site;
-use crate::provider::Quirks;
+use crate::provider::{Quirks, segment};
 use crate::stream::{Decoder, Tap};
 use crate::usage::Usage;
 
@@ -59,10 +59,10 @@ impl Dialect for Gemini {
     fn encode_request(
         &self,
         request: &ChatRequest,
-        _quirks: Quirks,
+        quirks: Quirks,
         loss: &mut Loss,
     ) -> Result<Vec<u8>, RequestError> {
-        request_out::encode(request, loss)
+        request_out::encode(request, quirks, loss)
     }
 
     fn decode_response(&self, body: &[u8]) -> Result<ChatResponse, ResponseError> {
@@ -104,25 +104,12 @@ impl Dialect for Gemini {
 
 /// The path of a model's answers. Its name comes from a configuration or from a client and is no path of its own.
 pub(crate) fn path(model: &str, stream: bool) -> String {
-    use std::fmt::Write as _;
     let (kind, name) = match model.split_once('/') {
         Some((kind @ ("models" | "tunedModels"), name)) => (kind, name),
         _ => ("models", model),
     };
-    let mut path = format!("/{kind}/");
-    for byte in name.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                path.push(char::from(byte))
-            }
-            // Writing to a string cannot fail.
-            byte => {
-                let _ = write!(path, "%{byte:02X}");
-            }
-        }
-    }
-    path.push_str(if stream { ":streamGenerateContent?alt=sse" } else { ":generateContent" });
-    path
+    let method = if stream { "streamGenerateContent?alt=sse" } else { "generateContent" };
+    format!("/{kind}/{}:{method}", segment(name))
 }
 
 /// This dialect's word for a reason; `None` if it has none. Calls end an answer like anything else.

@@ -257,11 +257,18 @@ impl Encoder {
             }
             Delta::Annotation(_) => loss.add(site.part("annotations"), Reason::NoPlace),
             Delta::Logprobs(list) => {
-                let name = if state.refusal == Some(block) { "refusal" } else { "content" };
+                let is_refusal = state.refusal == Some(block);
                 self.write_choice(choice, out, |out| {
                     out.key("delta").object(|_| {});
                     out.key("logprobs").object(|out| {
-                        out.key(name).list(|out| list.iter().for_each(|json| out.raw(json.get())));
+                        for (name, is_theirs) in [("content", !is_refusal), ("refusal", is_refusal)] {
+                            match is_theirs {
+                                true => {
+                                    out.key(name).list(|out| list.iter().for_each(|json| out.raw(json.get())))
+                                }
+                                false => out.key(name).null(),
+                            }
+                        }
                     });
                     out.key("finish_reason").null();
                 });

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use waypost_dialect::DialectId;
-use waypost_dialect::DialectId::{AnthropicMessages, OpenAiChat, OpenAiResponses};
+use waypost_dialect::DialectId::{AnthropicMessages, Gemini, OpenAiChat, OpenAiResponses};
 use waypost_dialect::chat::{ChatRequest, ChatResponse, Content, Message, seal};
 use waypost_dialect::loss::{Loss, Reason};
 use waypost_dialect::openai_responses;
@@ -158,6 +158,29 @@ fn plain_thinking_comes_back_through_every_client() {
             }
         }
     }
+}
+
+/// Two calls, answered the other way round: without ids the results stand in the order of the calls.
+#[test]
+fn ids_of_calls_are_left_out_where_they_are_refused() {
+    let call = |id: &str| json!({"id": id, "type": "function", "function": {"name": format!("f_{id}"), "arguments": "{}"}});
+    let result = |id: &str| json!({"role": "tool", "tool_call_id": id, "content": id});
+    let body = json!({"model": "m", "messages": [
+        {"role": "user", "content": "x"}, {"role": "assistant", "tool_calls": [call("a"), call("b")]},
+        result("b"), result("a"),
+    ]});
+    let request = OpenAiChat.codec().decode_request(body.to_string().as_bytes()).unwrap();
+    let write = |no_call_ids| {
+        let quirks = Quirks { no_call_ids, ..Quirks::default() };
+        let body = Gemini.codec().encode_request(&request, quirks, &mut Loss::default()).unwrap();
+        serde_json::from_slice::<Value>(&body).unwrap()
+    };
+    assert_eq!(write(false)["contents"][1]["parts"][0]["functionCall"]["id"], "a");
+    assert_eq!(write(false)["contents"][2]["parts"][0]["functionResponse"]["id"], "a");
+    let without = write(true);
+    assert!(!without.to_string().contains("\"id\""), "{without}");
+    assert_eq!(without["contents"][1]["parts"][1]["functionCall"]["name"], "f_b");
+    assert_eq!(without["contents"][2]["parts"][1]["functionResponse"]["name"], "f_b");
 }
 
 #[test]

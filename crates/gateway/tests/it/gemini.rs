@@ -187,7 +187,8 @@ fn a_stream_may_be_an_array() {
         assert!(events.len() > 2 && text_of(&events[0]).len() < 20, "{answer}");
         assert_eq!(events.last().unwrap()["candidates"][0]["finishReason"], "STOP", "{answer}");
         // One that breaks off is an array all the same.
-        let reply = gateway.post(&path.replace("MODEL", model), &ask("Hi [[echo cut_after=2]]").to_string());
+        let reply = gateway
+            .post(&path.replace("MODEL", model), &ask("[[echo text='a b c d e f' cut_after=5]]").to_string());
         let answer = reply.json();
         assert!(answer.as_array().unwrap().last().unwrap()["error"]["message"].is_string(), "{answer}");
     }
