@@ -36,6 +36,9 @@ pub struct Quirks {
     pub openai_fields: bool,
     /// Takes `reasoning_details` back, of whatever model.
     pub reasoning_details: bool,
+    /// Takes the plain thinking of its models back as `reasoning_content`; some refuse a conversation with calls of
+    /// tools that lacks it.
+    pub reasoning_content: bool,
     /// Refuses ids of calls and of results (Gemini's dialect): results go by the order of the calls.
     pub no_call_ids: bool,
 }
@@ -48,6 +51,7 @@ impl Quirks {
         no_developer_role: false,
         openai_fields: false,
         reasoning_details: false,
+        reasoning_content: false,
         no_call_ids: false,
     };
 
@@ -60,6 +64,7 @@ impl Quirks {
             no_developer_role,
             openai_fields,
             reasoning_details,
+            reasoning_content,
             no_call_ids,
         } = self;
         [
@@ -68,6 +73,7 @@ impl Quirks {
             ("no_developer_role", no_developer_role),
             ("openai_fields", openai_fields),
             ("reasoning_details", reasoning_details),
+            ("reasoning_content", reasoning_content),
             ("no_call_ids", no_call_ids),
         ]
         .into_iter()

@@ -22,6 +22,9 @@ const OPENAI_MODELS: Quirks = Quirks { max_completion_tokens: true, openai_field
 /// Everybody else's: all of them know `system`, many refuse `developer`.
 const OTHER_MODELS: Quirks = Quirks { no_developer_role: true, ..Quirks::NONE };
 
+/// Their models think in the open between calls of tools and want to be reminded of it.
+const THINKERS: Quirks = Quirks { reasoning_content: true, ..OTHER_MODELS };
+
 const NO_STREAM_OPTIONS: Quirks = Quirks { no_stream_options: true, ..OTHER_MODELS };
 
 /// A company that speaks Chat Completions at `/v1` and takes its key as a bearer token.
@@ -210,6 +213,7 @@ pub const PROVIDERS: &[Provider] = &[
         path_prefix: Borrowed(""),
         key_variables: &["DEEPSEEK_API_KEY"],
         elsewhere: Borrowed(&[Served { auth: AuthScheme::XApiKey, ..MESSAGES }]),
+        quirks: THINKERS,
         ..OPENAI_COMPATIBLE
     },
     // Has Messages too, but for some of its models only.
@@ -240,6 +244,7 @@ pub const PROVIDERS: &[Provider] = &[
         path_prefix: Borrowed("/inference/v1"),
         dialects: &[DialectId::OpenAiChat, DialectId::AnthropicMessages],
         key_variables: &["FIREWORKS_API_KEY"],
+        quirks: THINKERS,
         ..OPENAI_COMPATIBLE
     },
     Provider {
@@ -314,6 +319,7 @@ pub const PROVIDERS: &[Provider] = &[
         name: Borrowed("llama.cpp"),
         docs: "https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md",
         base_url: Borrowed("http://127.0.0.1:8080"),
+        quirks: THINKERS,
         ..OWN_MACHINE
     },
     Provider {
@@ -361,6 +367,7 @@ pub const PROVIDERS: &[Provider] = &[
         base_url: Borrowed("https://api.moonshot.ai"),
         key_variables: &["MOONSHOT_API_KEY"],
         elsewhere: Borrowed(&[MESSAGES]),
+        quirks: THINKERS,
         ..OPENAI_COMPATIBLE
     },
     Provider {
@@ -478,6 +485,7 @@ pub const PROVIDERS: &[Provider] = &[
         base_url: Borrowed("https://dashscope-intl.aliyuncs.com"),
         path_prefix: Borrowed("/compatible-mode/v1"),
         key_variables: &["DASHSCOPE_API_KEY"],
+        quirks: THINKERS,
         ..OPENAI_COMPATIBLE
     },
     Provider {
@@ -510,6 +518,7 @@ pub const PROVIDERS: &[Provider] = &[
         name: Borrowed("SGLang"),
         docs: "https://docs.sglang.io",
         base_url: Borrowed("http://127.0.0.1:30000"),
+        quirks: THINKERS,
         ..OWN_MACHINE
     },
     Provider {
@@ -623,6 +632,7 @@ pub const PROVIDERS: &[Provider] = &[
         name: Borrowed("vLLM"),
         docs: "https://docs.vllm.ai/en/stable/serving/online_serving.html",
         base_url: Borrowed("http://127.0.0.1:8000"),
+        quirks: THINKERS,
         ..OWN_MACHINE
     },
     Provider {
@@ -649,6 +659,7 @@ pub const PROVIDERS: &[Provider] = &[
         docs: "https://platform.xiaomimimo.com/#/docs",
         base_url: Borrowed("https://api.xiaomimimo.com"),
         key_variables: &["XIAOMI_API_KEY"],
+        quirks: THINKERS,
         ..OPENAI_COMPATIBLE
     },
     Provider {
@@ -659,6 +670,7 @@ pub const PROVIDERS: &[Provider] = &[
         path_prefix: Borrowed("/api/paas/v4"),
         key_variables: &["ZAI_API_KEY"],
         elsewhere: Borrowed(&[Served { path_prefix: Borrowed("/api/anthropic/v1"), ..MESSAGES }]),
+        quirks: THINKERS,
         ..OPENAI_COMPATIBLE
     },
     Provider {
@@ -670,6 +682,7 @@ pub const PROVIDERS: &[Provider] = &[
         path_prefix: Borrowed("/api/paas/v4"),
         key_variables: &["ZHIPU_API_KEY", "ZHIPUAI_API_KEY"],
         elsewhere: Borrowed(&[Served { path_prefix: Borrowed("/api/anthropic/v1"), ..MESSAGES }]),
+        quirks: THINKERS,
         ..OPENAI_COMPATIBLE
     },
 ];

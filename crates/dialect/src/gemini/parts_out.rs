@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::signature;
-use crate::chat::{Audio, CallKind, Content, Family, Json, Part, Seal, Source, ToolCall};
+use crate::chat::{Audio, CallKind, Content, Family, Json, Part, Seal, Source, ToolCall, custom};
 use crate::json::Writer;
 use crate::loss::{Loss, Reason};
 use crate::names::Site;
@@ -282,7 +282,7 @@ pub(super) fn write_args(
     let trimmed = arguments.trim();
     if kind == CallKind::Custom {
         loss.add(site.part("custom_call"), Reason::Nearest);
-        return out.object(|out| out.text_field("input", arguments));
+        return custom::write_arguments(arguments, out);
     }
     match Json::parse(trimmed) {
         _ if trimmed.is_empty() => out.raw("{}"),
