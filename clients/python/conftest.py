@@ -138,9 +138,6 @@ def gateway(tmp_path_factory):
     printed = running.gateway.text()
     for secret in KEYS.values():
         assert secret not in printed, "a key was printed"
-    # The witnesses have had something to say.
-    assert all(running.upstream.seen[what] > 50 for what in ("request", "answer", "event", "error")), running.upstream.seen
-    assert all(running.downstream.seen[what] > 50 for what in ("answer", "event", "error")), running.downstream.seen
 
 
 @pytest.fixture(autouse=True)

@@ -61,3 +61,16 @@ def test_names_of_google_in_snake_case_are_known():
     request = {"contents": [{"parts": [{"inline_data": {"mime_type": "image/png", "data": "AA=="}}]}]}
     assert official.faults("gemini", "request", request) == []
     assert official.faults("gemini", "request", {**request, "generation_config": {"max_tokens": 1}})
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_witnesses_say_no(gateway, chat, stream):
+    seen = dict(gateway.downstream.seen)
+    # A provider of the same API gets what the client says, and this client makes something up.
+    options = {"model": "plain/llama-4", "messages": [{"role": "user", "content": "Hi"}], "stream": stream}
+    answer = chat.chat.completions.create(**options, extra_body={"unheard_of": 1})
+    if stream:
+        list(answer)
+    verdicts = gateway.upstream.take()
+    assert len(verdicts) == 1 and "unheard_of" in verdicts[0]
+    assert gateway.downstream.seen["event" if stream else "answer"] > seen["event" if stream else "answer"]
