@@ -99,7 +99,7 @@ pub trait Dialect: fmt::Debug + Send + Sync {
     /// Reads a provider's plain (non-streamed) success body.
     ///
     /// # Errors
-    /// Not JSON, or not an answer of this dialect.
+    /// Not JSON, or not an answer of this dialect; [`ResponseError::Reported`] for an error in its place.
     fn decode_response(&self, body: &[u8]) -> Result<ChatResponse, ResponseError>;
 
     /// Writes a plain success body for a client of this dialect.
@@ -117,7 +117,7 @@ pub trait Dialect: fmt::Debug + Send + Sync {
     /// Usage and finish reason of a plain success body that passes through untouched.
     ///
     /// # Errors
-    /// Not a JSON object.
+    /// Not a JSON object; [`ResponseError::Reported`] for an error in place of an answer.
     fn observe_response(&self, body: &[u8]) -> Result<Observed, ResponseError>;
 
     /// Reads a provider's error body, of whatever shape it turns out to be (this dialect's, JSON, HTML, text,

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::citations;
 use crate::chat::{
-    CallKind, Content, Extra, Family, Json, Part, Reasoning, Seal, SealKind, Source, ToolCall, seal,
+    CallKind, Content, Extra, Family, Json, Part, Reasoning, Seal, SealKind, Source, ToolCall, custom, seal,
 };
 use crate::json::{Fault, Fields, Node, Path, Writer};
 use crate::loss::{Loss, Reason};
@@ -295,7 +295,7 @@ impl BlockWriter<'_> {
         let trimmed = call.arguments.trim();
         if call.kind == CallKind::Custom {
             self.loss.add(self.site.part("custom_call"), Reason::Nearest);
-            return out.object(|out| out.text_field("input", &call.arguments));
+            return custom::write_arguments(&call.arguments, out);
         }
         match Json::parse(trimmed) {
             _ if trimmed.is_empty() => out.raw("{}"),

@@ -71,7 +71,7 @@ impl StreamEncoder for Encoder {
             | StreamEvent::Finish { choice, .. }
                 if *choice != 0 =>
             {
-                loss.add("choices", Reason::NoPlace);
+                loss.add(self.site().choices(), Reason::NoPlace);
             }
             StreamEvent::BlockStart { block, kind, item, .. } => {
                 self.block_start(*block, kind, item.as_ref(), out, loss);
@@ -235,7 +235,7 @@ impl Encoder {
         }
         let word = match &self.finish {
             Some(FinishReason::Stop) if self.has_refusal => "refusal".to_owned(),
-            Some(reason) => word_for_client(reason, self.source, loss),
+            Some(reason) => word_for_client(reason, self.site(), loss),
             None if self.has_calls => "tool_use".to_owned(),
             None => "end_turn".to_owned(),
         };

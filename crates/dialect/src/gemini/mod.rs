@@ -4,6 +4,7 @@
 //! The model and the choice to stream stand in the address and not in the body: a request is read without them, and
 //! [`crate::DialectId::path`] writes them.
 
+pub mod array;
 mod base64;
 mod candidate;
 mod config;
@@ -34,7 +35,8 @@ use crate::dialect::{Dialect, DialectId, Observed, StreamDecoder, StreamEncoder,
 use crate::error::{ApiError, RequestError, ResponseError};
 use crate::json::{Fields, Node, Path, Writer};
 use crate::loss::{Loss, Reason};
-use crate::provider::Quirks;
+use crate::names::Site;
+use crate::provider::{Quirks, segment};
 use crate::stream::{Decoder, Tap};
 use crate::usage::Usage;
 
@@ -57,10 +59,10 @@ impl Dialect for Gemini {
     fn encode_request(
         &self,
         request: &ChatRequest,
-        _quirks: Quirks,
+        quirks: Quirks,
         loss: &mut Loss,
     ) -> Result<Vec<u8>, RequestError> {
-        request_out::encode(request, loss)
+        request_out::encode(request, quirks, loss)
     }
 
     fn decode_response(&self, body: &[u8]) -> Result<ChatResponse, ResponseError> {
@@ -102,29 +104,16 @@ impl Dialect for Gemini {
 
 /// The path of a model's answers. Its name comes from a configuration or from a client and is no path of its own.
 pub(crate) fn path(model: &str, stream: bool) -> String {
-    use std::fmt::Write as _;
     let (kind, name) = match model.split_once('/') {
         Some((kind @ ("models" | "tunedModels"), name)) => (kind, name),
         _ => ("models", model),
     };
-    let mut path = format!("/{kind}/");
-    for byte in name.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                path.push(char::from(byte))
-            }
-            // Writing to a string cannot fail.
-            byte => {
-                let _ = write!(path, "%{byte:02X}");
-            }
-        }
-    }
-    path.push_str(if stream { ":streamGenerateContent?alt=sse" } else { ":generateContent" });
-    path
+    let method = if stream { "streamGenerateContent?alt=sse" } else { "generateContent" };
+    format!("/{kind}/{}:{method}", segment(name))
 }
 
 /// This dialect's word for a reason; `None` if it has none. Calls end an answer like anything else.
-pub(crate) fn finish_word(reason: &FinishReason) -> Option<&str> {
+fn finish_word(reason: &FinishReason) -> Option<&str> {
     match reason {
         FinishReason::Stop | FinishReason::StopSequence(_) | FinishReason::ToolCalls => Some("STOP"),
         FinishReason::Length | FinishReason::ContextWindow => Some("MAX_TOKENS"),
@@ -135,14 +124,14 @@ pub(crate) fn finish_word(reason: &FinishReason) -> Option<&str> {
 }
 
 /// The word for a client of this dialect, whose SDKs know a closed set of them; `OTHER` is one of it.
-fn word_for_client(reason: &FinishReason, source: Option<DialectId>, loss: &mut Loss) -> String {
+fn word_for_client(reason: &FinishReason, site: Site, loss: &mut Loss) -> String {
     match reason {
-        FinishReason::Other(word) if source != Some(DialectId::Gemini) => {
-            loss.add(format!("finish_reason.{word}"), Reason::NoPlace);
+        FinishReason::Other(word) if site.source != Some(DialectId::Gemini) => {
+            loss.add(site.finish(word), Reason::Nearest);
             "OTHER".to_owned()
         }
         FinishReason::PauseTurn => {
-            loss.add("stop_reason.pause_turn", Reason::NoPlace);
+            loss.add(site.finish("pause_turn"), Reason::Nearest);
             "OTHER".to_owned()
         }
         known => finish_word(known).unwrap_or("OTHER").to_owned(),
@@ -160,9 +149,13 @@ fn read_finish(word: String, has_calls: bool) -> FinishReason {
         | "BLOCKLIST"
         | "PROHIBITED_CONTENT"
         | "SPII"
+        | "LANGUAGE"
+        | "MODEL_ARMOR"
         | "IMAGE_SAFETY"
         | "IMAGE_PROHIBITED_CONTENT"
         | "IMAGE_RECITATION" => FinishReason::ContentFilter,
+        // The model has made a mess of it, or nobody says: `MALFORMED_FUNCTION_CALL`, `UNEXPECTED_TOOL_CALL`,
+        // `TOO_MANY_TOOL_CALLS`, `MISSING_THOUGHT_SIGNATURE`, `MALFORMED_RESPONSE`, `NO_IMAGE`, `IMAGE_OTHER`, `OTHER`.
         _ => FinishReason::Other(word),
     }
 }

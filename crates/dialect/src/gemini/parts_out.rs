@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::signature;
-use crate::chat::{Audio, CallKind, Content, Family, Json, Part, Seal, Source, ToolCall};
+use crate::chat::{Audio, CallKind, Content, Family, Json, Part, Seal, Source, ToolCall, custom};
 use crate::json::Writer;
 use crate::loss::{Loss, Reason};
 use crate::names::Site;
@@ -15,6 +15,8 @@ pub(super) struct PartWriter<'r, 'l> {
     pub(super) same: bool,
     pub(super) loss: &'l mut Loss,
     pub(super) site: Site,
+    /// Calls and results have ids.
+    pub(super) has_ids: bool,
     /// Results may hold media.
     pub(super) takes_media: bool,
     /// The calls so far: their place and their name, by id.
@@ -31,6 +33,7 @@ impl<'r, 'l> PartWriter<'r, 'l> {
             same,
             loss,
             site,
+            has_ids: true,
             takes_media: same,
             calls: HashMap::new(),
             pending: None,
@@ -209,7 +212,9 @@ impl<'r, 'l> PartWriter<'r, 'l> {
                 let place = self.calls.len();
                 self.calls.insert(&call.id, (place, &call.name));
                 out.key("functionCall").object(|out| {
-                    out.text_field("id", &call.id);
+                    if self.has_ids {
+                        out.text_field("id", &call.id);
+                    }
                     out.text_field("name", &call.name);
                     out.key("args");
                     self.args(call, out);
@@ -277,7 +282,7 @@ pub(super) fn write_args(
     let trimmed = arguments.trim();
     if kind == CallKind::Custom {
         loss.add(site.part("custom_call"), Reason::Nearest);
-        return out.object(|out| out.text_field("input", arguments));
+        return custom::write_arguments(arguments, out);
     }
     match Json::parse(trimmed) {
         _ if trimmed.is_empty() => out.raw("{}"),

@@ -327,7 +327,7 @@ impl Encoder {
     }
 
     fn finish_choice(&self, choice: u64, reason: &FinishReason, out: &mut Vec<u8>, loss: &mut Loss) {
-        let word = word_for_client(reason, self.source, loss);
+        let word = word_for_client(reason, self.site(), loss);
         self.write_choice(choice, out, |out| {
             out.key("delta").object(|_| {});
             out.text_field("finish_reason", &word);

@@ -95,21 +95,6 @@ impl Dialect for OpenAiResponses {
     }
 }
 
-/// This dialect's word for a reason: its status, or why the answer is incomplete. `None` if it has none.
-#[expect(clippy::unnecessary_wraps, reason = "as in the other dialects, which lack some words")]
-pub(crate) fn finish_word(reason: &FinishReason) -> Option<&str> {
-    Some(match reason {
-        FinishReason::Stop
-        | FinishReason::StopSequence(_)
-        | FinishReason::ToolCalls
-        | FinishReason::Refusal
-        | FinishReason::PauseTurn => "completed",
-        FinishReason::Length | FinishReason::ContextWindow => "max_output_tokens",
-        FinishReason::ContentFilter => "content_filter",
-        FinishReason::Other(word) => word,
-    })
-}
-
 /// Why an answer ended, by the fields of a response; `None` while it goes on.
 fn read_finish(response: &Fields<'_>, has_calls: bool) -> Option<FinishReason> {
     let reason = response.object("incomplete_details").and_then(|details| details.text("reason"));

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use waypost_dialect::DialectId;
 use waypost_dialect::dialect::StreamOptions;
+use waypost_dialect::error::ResponseError;
 use waypost_dialect::loss::{Loss, Reason};
 use waypost_dialect::provider::Quirks;
 
@@ -82,20 +83,19 @@ fn requests() {
 fn responses() {
     for (from, case) in cases() {
         let Some(body) = file(&case, "response.json") else { continue };
-        let observed = from.codec().observe_response(&body).unwrap();
+        let observed = from.codec().observe_response(&body);
         for to in DIALECTS.into_iter().filter(|to| *to != from) {
             let text = match from.codec().decode_response(&body) {
+                Err(ResponseError::Reported(error)) => {
+                    assert_eq!(observed, Err(ResponseError::Reported(error.clone())), "{}", case.display());
+                    format!("reported: {error:?}\n\n{}", pretty(&to.codec().encode_error(&error)))
+                }
                 Err(error) => format!("refused: {error}"),
                 Ok(response) => {
+                    let observed = observed.as_ref().unwrap();
                     let mut loss = Loss::default();
                     let encoded = to.codec().encode_response(&response, &mut loss);
                     assert_eq!(response.usage, observed.usage, "{}", case.display());
-                    assert_eq!(
-                        response.finish_reason_word().is_some(),
-                        observed.finish_reason.is_some(),
-                        "{}",
-                        case.display()
-                    );
                     format!("{}\n{observed:?}\n\n{}", lost(&loss), pretty(&encoded))
                 }
             };

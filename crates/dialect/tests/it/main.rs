@@ -1,6 +1,7 @@
 //! The crate from outside: bytes in, bytes out.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should say where")]
 
+mod custom;
 mod errors;
 mod gemini;
 mod golden;

@@ -1,12 +1,15 @@
 //! From what is written to what the gateway uses. Every default is decided here and nowhere else, and every problem
 //! is kept: one that is found does not hide the next.
 
+mod address;
+mod credentials;
 mod entries;
 mod facts;
 mod keeping;
 mod listeners;
 mod names;
 mod provider;
+mod reliability;
 mod routes;
 mod routing;
 mod values;
@@ -17,6 +20,8 @@ use super::secret::Environment;
 use super::setting::{Ignored, Setting};
 use super::{Config, Listener};
 
+pub(super) use address::is_part;
+pub(super) use credentials::{from_variable, takes_tokens};
 use routing::RouterModel;
 pub(super) use routing::default_routing;
 
@@ -31,6 +36,10 @@ pub(super) mod defaults {
     pub(in crate::config) const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(300);
     pub(in crate::config) const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
     pub(in crate::config) const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+    /// Below the idle limits of the usual load balancers.
+    pub(in crate::config) const KEEP_ALIVE: Duration = Duration::from_secs(15);
+    /// More is a mistake.
+    pub(in crate::config) const ATTEMPTS_MOST: u32 = 100;
     pub(in crate::config) const MAX_BODY: &str = "32MiB";
     pub(in crate::config) const MAX_BODY_BYTES: usize = 32 << 20;
     pub(in crate::config) const DEADLINE: Duration = Duration::from_millis(150);
@@ -100,6 +109,7 @@ pub(super) fn resolve(file: &File, environment: &Environment, problems: &Problem
         aliases,
         routes,
         routing: routing::resolve(context, file, arch_router),
+        reliability: reliability::resolve(context, &file.reliability),
         keeping: keeping::resolve(context, &file.state_storage),
     }
 }

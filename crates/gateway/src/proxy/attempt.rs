@@ -4,22 +4,29 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use tokio::time::Instant;
 use waypost_dialect::DialectId;
-use waypost_dialect::chat::ChatRequest;
-use waypost_dialect::chat::seal;
-use waypost_dialect::error::{ApiError, ErrorKind, RequestError};
+use waypost_dialect::chat::{ChatRequest, CustomTools, seal};
+use waypost_dialect::envelope;
+use waypost_dialect::error::{ApiError, ErrorKind, RequestError, ResponseError};
 use waypost_dialect::loss::Loss;
 use waypost_dialect::openai_responses;
+use waypost_routing::fault::Fault;
 
 use super::forward::{Answer, AnswerBody, Asked, Failure, Wish};
+use super::opening::{self, Opened};
+use super::relay::Relay;
+use super::stream::Limits;
 use crate::responses::Keeper;
 use crate::server::Api;
 use crate::telemetry::record::Record;
 use crate::upstream::client::{Segments, failed_to_connect};
-use crate::upstream::endpoint::{Upstream, is_named_by_connection};
+use crate::upstream::endpoint::{Address, Upstream, is_named_by_connection};
+use crate::upstream::fleet::Ticket;
+use crate::upstream::wait;
 use crate::worker::Worker;
 
 /// Largest plain answer that is held, in bytes.
@@ -28,46 +35,94 @@ const MAX_ANSWER: usize = 64 * 1024 * 1024;
 const MAX_ERROR: usize = 1024 * 1024;
 
 /// Calls one provider and reads its answer as far as needed to know that it can be passed on: the whole of a plain
-/// answer, the head of a stream.
+/// answer, a stream up to its first content.
 pub(super) async fn attempt(
     worker: &Worker,
     asked: &Asked<'_>,
     upstream: &Upstream,
     model: &str,
+    mut ticket: Ticket,
     record: &mut Record,
 ) -> Result<Answer, Failure> {
-    let Some(address) = upstream.route(asked.client, asked.api) else {
+    ticket.starts();
+    let started = Instant::now();
+    let result = call(worker, asked, upstream, model, &mut ticket, record).await;
+    let (outcome, status) = match &result {
+        Ok(received) => ("ok", received.status.as_u16()),
+        Err(failure) => {
+            ticket.failed(failure.fault, failure.asked);
+            (failure.fault.name(), failure.error.status)
+        }
+    };
+    record.tried(&upstream.provider, model, outcome, status, started.elapsed());
+    let Received { status, headers, body } = result?;
+    let body = match body {
+        ReceivedBody::Whole(bytes) => {
+            ticket.ended(record.usage.map_or(0, |usage| usage.output));
+            AnswerBody::Whole(bytes)
+        }
+        ReceivedBody::Events(opened) => AnswerBody::Events(opened, ticket),
+    };
+    Ok(Answer { status, headers, body })
+}
+
+/// What came of a provider and can be passed on.
+struct Received {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: ReceivedBody,
+}
+
+enum ReceivedBody {
+    Whole(Bytes),
+    Events(Box<Opened>),
+}
+
+async fn call(
+    worker: &Worker,
+    asked: &Asked<'_>,
+    upstream: &Upstream,
+    model: &str,
+    ticket: &mut Ticket,
+    record: &mut Record,
+) -> Result<Received, Failure> {
+    let Some(address) = upstream.route(asked.client, asked.api, model) else {
         return Err(not_served(upstream, asked.api));
     };
-    let (body, mut wish) = outgoing(worker, asked, address.dialect, upstream, model, record)?;
+    let (body, mut wish) = outgoing(worker, asked, address, upstream, model, record)?;
+    wish.as_array = asked.as_array;
     if asked.client == DialectId::OpenAiResponses && address.dialect == asked.client {
         let store = &worker.runtime.responses;
         wish.keeper = Keeper::of_provider(store, asked.headers, asked.envelope, &upstream.name);
     }
+    let token = upstream.token(&worker.client).await.map_err(no_credential)?;
     let mut request = Request::new(body);
     *request.method_mut() = Method::POST;
     *request.uri_mut() = address.uri(model, asked.envelope.stream).map_err(own_fault)?;
-    *request.headers_mut() = upstream.headers(asked.headers, asked.client, address);
+    *request.headers_mut() = upstream.headers(asked.headers, asked.client, address, token);
 
     record.attempts += 1;
     worker.telemetry.metrics.attempted(&upstream.name);
-    let limit = upstream.first_byte_timeout.unwrap_or(worker.listener.first_byte_timeout);
-    let response = match tokio::time::timeout(limit, worker.client.send(request)).await {
+    let limits = asked.limits(worker, upstream);
+    let head = upstream.first_byte_timeout.unwrap_or(worker.listener.first_byte_timeout);
+    let head = limits.end.map_or(head, |end| head.min(end.saturating_duration_since(Instant::now())));
+    let response = match tokio::time::timeout(head, worker.client.send(request)).await {
         Ok(Ok(response)) => response,
         Ok(Err(error)) => return Err(unreachable(upstream, &error)),
-        Err(_elapsed) => return Err(too_slow(upstream, "did not begin to answer", limit)),
+        Err(_elapsed) => return Err(too_slow(upstream, "did not begin to answer", head)),
     };
     record.first_byte = Some(record.elapsed());
     let reader = Reader {
         upstream,
         dialect: address.dialect,
         client: asked.client,
-        idle: worker.listener.idle_timeout,
+        is_framed: address.is_framed(),
+        limits,
     };
     if asked.envelope.stream && response.status().is_success() {
-        return reader.stream(response, wish);
+        return reader.stream(response, wish, ticket, record).await;
     }
-    reader.plain(response, wish, record).await
+    reader.plain(response, wish, ticket, record).await
 }
 
 /// The body for the provider: the client's own bytes with the model's name spliced in, or a translation. Thinking of
@@ -75,15 +130,16 @@ pub(super) async fn attempt(
 fn outgoing(
     worker: &Worker,
     asked: &Asked<'_>,
-    dialect: DialectId,
+    address: &Address,
     upstream: &Upstream,
     model: &str,
     record: &mut Record,
 ) -> Result<(Segments, Wish), Failure> {
+    let dialect = address.dialect;
     if dialect == asked.client && !seal::is_present(dialect, upstream.quirks, asked.body) {
-        return Ok((Segments::new(asked.envelope.splice_model(asked.body, model)), Wish::default()));
+        return Ok((Segments::new(address.splice(asked.envelope, asked.body, model)), Wish::default()));
     }
-    let refused = |error: RequestError| Failure { error: refusal(error), go_on: false };
+    let refused = |error: RequestError| Failure::new(Fault::Request, refusal(error));
     let mut request = asked
         .client
         .codec()
@@ -92,14 +148,20 @@ fn outgoing(
     model.clone_into(&mut request.model);
     // One dialect says it in the address.
     request.stream |= asked.envelope.stream;
-    let wish = wish(worker, asked, &mut request);
+    let mut wish = wish(worker, asked, &mut request);
+    wish.custom = CustomTools::new(&request, dialect, upstream.quirks);
     let mut loss = Loss::default();
     let body = dialect.codec().encode_request(&request, upstream.quirks, &mut loss).map_err(refused)?;
     if asked.strict && !loss.is_empty() {
         return Err(lossy(upstream, &loss));
     }
     record.lost(&loss);
-    Ok((Segments::whole(body), wish))
+    if !address.is_framed() {
+        return Ok((Segments::whole(body), wish));
+    }
+    let body = Bytes::from(body);
+    let envelope = envelope::peek_model(&body).map_err(refused)?;
+    Ok((Segments::new(address.splice(&envelope, &body, model)), wish))
 }
 
 /// What the answer has to be in the client's dialect, beside the answer.
@@ -127,25 +189,49 @@ struct Reader<'a> {
     upstream: &'a Upstream,
     dialect: DialectId,
     client: DialectId,
-    idle: Duration,
+    /// Some errors may be another one's: the cloud's around it.
+    is_framed: bool,
+    limits: Limits,
 }
 
 impl Reader<'_> {
-    /// A stream is passed on from its head; what comes is read in [`super::stream`].
-    fn stream(&self, response: Response<Incoming>, wish: Wish) -> Result<Answer, Failure> {
+    /// A stream is passed on from its first content; what follows is read in [`super::stream`].
+    async fn stream(
+        &self,
+        response: Response<Incoming>,
+        mut wish: Wish,
+        ticket: &mut Ticket,
+        record: &mut Record,
+    ) -> Result<Received, Failure> {
         let (head, body) = response.into_parts();
         let content_type =
             head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("nothing");
-        if !content_type.starts_with("text/event-stream") {
-            return Err(self.garbage(&format!("content type {content_type} where a stream was asked for")));
+        // Said by servers of this dialect that do not look at how the stream is wanted.
+        wish.from_array = self.dialect == DialectId::Gemini && is_json(&head.headers);
+        if !content_type.starts_with("text/event-stream") && !wish.from_array {
+            let what = format!("content type {content_type} where a stream was asked for");
+            let is_json = is_json(&head.headers);
+            return Err(self.no_stream(body, is_json, &what).await);
         }
+        let relay = Relay::new(self.dialect, self.client, wish, record.created());
+        let opened = opening::open(body, relay, self.limits, &self.upstream.provider).await;
+        let opened = opened.map_err(|(fault, error)| Failure::new(fault, error))?;
+        ticket.began();
+        record.first_token = Some(record.elapsed());
         let headers = passed_on(&head.headers, self.client == self.dialect);
-        Ok(Answer {
-            status: head.status,
-            headers,
-            dialect: self.dialect,
-            body: AnswerBody::Events(body, Box::new(wish)),
-        })
+        let body = ReceivedBody::Events(Box::new(opened));
+        Ok(Received { status: head.status, headers, body })
+    }
+
+    /// Some servers answer with an error and a status of success even where a stream was asked for.
+    async fn no_stream(&self, body: Incoming, is_json: bool, what: &str) -> Failure {
+        if is_json
+            && let Ok(bytes) = self.whole(body, MAX_ERROR).await
+            && let Err(error @ ResponseError::Reported(_)) = self.dialect.codec().observe_response(&bytes)
+        {
+            return self.unusable(error);
+        }
+        self.garbage(what)
     }
 
     /// A plain answer or an error is read whole, checked, and put into the client's dialect.
@@ -153,8 +239,9 @@ impl Reader<'_> {
         &self,
         response: Response<Incoming>,
         wish: Wish,
+        ticket: &mut Ticket,
         record: &mut Record,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<Received, Failure> {
         let (head, body) = response.into_parts();
         let same = self.client == self.dialect;
         let limit = if head.status.is_success() { MAX_ANSWER } else { MAX_ERROR };
@@ -162,6 +249,7 @@ impl Reader<'_> {
         let json = is_json(&head.headers);
         let encoded = head.headers.contains_key(CONTENT_ENCODING);
         let mut headers = passed_on(&head.headers, same);
+        let mut failed = None;
         let body = match head.status {
             // What we cannot read we do not judge.
             _ if encoded && same => bytes,
@@ -175,13 +263,17 @@ impl Reader<'_> {
             status if status.is_success() => self.success(bytes, same, wish, record)?,
             status if status.is_client_error() || status.is_server_error() => {
                 let error = self.dialect.codec().decode_error(status.as_u16(), &bytes);
-                record.failed(format!("{}: {}", self.upstream.name, error.message));
+                let asked = wait::asked(&head.headers, record.now());
+                let fault = Fault::of_error(&error);
                 // An error body of the client's own dialect goes through as it came; HTML and the like do not.
-                if same && json && is_object(&bytes) {
+                let own = same && json && is_object(&bytes);
+                let body = if own && (!self.is_framed || is_messages_error(&bytes)) {
                     bytes
                 } else {
                     self.client.codec().encode_error(&error).into()
-                }
+                };
+                failed = Some(Failure { asked, ..Failure::new(fault, error) });
+                body
             }
             status => return Err(self.garbage(&format!("status {status}"))),
         };
@@ -189,29 +281,29 @@ impl Reader<'_> {
         if !encoded {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
-        Ok(Answer { status: head.status, headers, dialect: self.dialect, body: AnswerBody::Whole(body) })
+        if let Some(failure) = failed {
+            let answer = Some(Box::new((head.status, headers, body)));
+            return Err(Failure { answer, ..failure });
+        }
+        ticket.began();
+        Ok(Received { status: head.status, headers, body: ReceivedBody::Whole(body) })
     }
 
     fn success(&self, bytes: Bytes, same: bool, wish: Wish, record: &mut Record) -> Result<Bytes, Failure> {
+        let observed = self.dialect.codec().observe_response(&bytes).map_err(|error| self.unusable(error))?;
+        record.saw(&observed);
         if same {
-            let observed = self
-                .dialect
-                .codec()
-                .observe_response(&bytes)
-                .map_err(|error| self.garbage(&error.to_string()))?;
-            record.saw(&observed);
             if let Some(keeper) = wish.keeper {
                 keeper.keep(&bytes);
             }
             return Ok(bytes);
         }
         let mut response =
-            self.dialect.codec().decode_response(&bytes).map_err(|error| self.garbage(&error.to_string()))?;
+            self.dialect.codec().decode_response(&bytes).map_err(|error| self.unusable(error))?;
         response.created.get_or_insert_with(|| record.created());
-        record.usage = response.usage;
-        record.finish_reason = response.finish_reason_word();
         response.echo = wish.echo;
         let mut loss = Loss::default();
+        wish.custom.restore(&mut response, &mut loss);
         let body = self.client.codec().encode_response(&response, &mut loss);
         record.lost(&loss);
         if let Some(keeper) = wish.keeper {
@@ -224,9 +316,13 @@ impl Reader<'_> {
         let mut first = Bytes::new();
         let mut joined = BytesMut::new();
         loop {
-            let frame = match tokio::time::timeout(self.idle, body.frame()).await {
+            let frame = match tokio::time::timeout_at(self.limits.next(Instant::now()), body.frame()).await {
                 Err(_elapsed) => {
-                    return Err(too_slow(self.upstream, "stopped in the middle of its answer", self.idle));
+                    return Err(too_slow(
+                        self.upstream,
+                        "stopped in the middle of its answer",
+                        self.limits.idle,
+                    ));
                 }
                 Ok(None) => break,
                 Ok(Some(Err(_))) => {
@@ -250,18 +346,31 @@ impl Reader<'_> {
         Ok(if joined.is_empty() { first } else { joined.freeze() })
     }
 
+    /// An answer of success that is none. An error in its place counts as if it had come with the status that it
+    /// tells.
+    fn unusable(&self, error: ResponseError) -> Failure {
+        match error {
+            ResponseError::Reported(error) => Failure::new(Fault::of_error(&error), error),
+            error => self.garbage(&error.to_string()),
+        }
+    }
+
     /// The provider answered something that no client can use.
     fn garbage(&self, what: &str) -> Failure {
         let message = format!("provider `{}` answered with {what}", self.upstream.provider);
-        Failure {
-            error: ApiError::new(ErrorKind::BadGateway, message).with_code("bad_upstream_answer"),
-            go_on: true,
-        }
+        let error = ApiError::new(ErrorKind::BadGateway, message).with_code("bad_upstream_answer");
+        Failure::new(Fault::Garbage, error)
     }
 }
 
 fn own_fault(message: String) -> Failure {
-    Failure { error: ApiError::new(ErrorKind::Internal, message), go_on: true }
+    Failure::new(Fault::Unsupported, ApiError::new(ErrorKind::Internal, message))
+}
+
+/// Another target may have a key that works.
+fn no_credential(message: String) -> Failure {
+    let error = ApiError::new(ErrorKind::BadGateway, message).with_code("no_credential");
+    Failure::new(Fault::Transport, error)
 }
 
 fn not_served(upstream: &Upstream, api: Api) -> Failure {
@@ -272,7 +381,8 @@ fn not_served(upstream: &Upstream, api: Api) -> Failure {
         Api::CountTokens => "no way to count tokens that is known here",
     };
     let message = format!("provider `{}` has {what}", upstream.provider);
-    Failure { error: ApiError::new(ErrorKind::NotFound, message).with_code("unsupported_api"), go_on: true }
+    let error = ApiError::new(ErrorKind::NotFound, message).with_code("unsupported_api");
+    Failure::new(Fault::Unsupported, error)
 }
 
 /// Another target may speak the client's dialect, or say more.
@@ -283,15 +393,13 @@ fn lossy(upstream: &Upstream, loss: &Loss) -> Failure {
         upstream.provider
     );
     let error = ApiError::new(ErrorKind::InvalidRequest, message).with_code("lossy_translation");
-    Failure { error, go_on: true }
+    Failure::new(Fault::Unsupported, error)
 }
 
 fn too_slow(upstream: &Upstream, what: &str, limit: Duration) -> Failure {
     let message = format!("provider `{}` {what} within {} seconds", upstream.provider, limit.as_secs_f64());
-    Failure {
-        error: ApiError::new(ErrorKind::GatewayTimeout, message).with_code("upstream_timeout"),
-        go_on: true,
-    }
+    let error = ApiError::new(ErrorKind::GatewayTimeout, message).with_code("upstream_timeout");
+    Failure::new(Fault::Timeout, error)
 }
 
 fn unreachable(upstream: &Upstream, error: &hyper_util::client::legacy::Error) -> Failure {
@@ -302,10 +410,8 @@ fn unreachable(upstream: &Upstream, error: &hyper_util::client::legacy::Error) -
     }
     let what = if failed_to_connect(error) { "cannot be reached" } else { "closed the connection" };
     let message = format!("provider `{}` {what}: {cause}", upstream.provider);
-    Failure {
-        error: ApiError::new(ErrorKind::BadGateway, message).with_code("upstream_unreachable"),
-        go_on: true,
-    }
+    let error = ApiError::new(ErrorKind::BadGateway, message).with_code("upstream_unreachable");
+    Failure::new(Fault::Transport, error)
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -319,6 +425,12 @@ fn is_json(headers: &HeaderMap) -> bool {
 fn is_object(bytes: &[u8]) -> bool {
     bytes.trim_ascii_start().first() == Some(&b'{')
         && serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok()
+}
+
+/// `{"type": "error", …}` (<https://platform.claude.com/docs/en/api/errors>).
+fn is_messages_error(bytes: &[u8]) -> bool {
+    let body: Result<serde_json::Value, _> = serde_json::from_slice(bytes);
+    body.is_ok_and(|body| body.get("type").is_some_and(|kind| kind == "error"))
 }
 
 /// The headers of an answer that its client gets: no hop-by-hop ones (RFC 9110 section 7.6.1), no cookies (they belong

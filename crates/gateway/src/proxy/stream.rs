@@ -16,18 +16,15 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 use waypost_dialect::DialectId;
-use waypost_dialect::chat::Extra;
-use waypost_dialect::dialect::{StreamDecoder, StreamEncoder, StreamOptions, StreamTap};
 use waypost_dialect::error::{ApiError, ErrorKind, ResponseError};
-use waypost_dialect::event::StreamEvent;
-use waypost_dialect::loss::Loss;
-use waypost_dialect::openai_responses;
+use waypost_routing::fault::Fault;
 
-use super::boundary::Boundary;
 use super::forward::{Answer, AnswerBody};
-use crate::responses::Keeper;
+use super::opening::Opened;
+use super::patience::Waiting;
+use super::relay::Relay;
 use crate::telemetry::Open;
-use crate::worker::Worker;
+use crate::upstream::fleet::Ticket;
 
 /// The body of every response of the gateway.
 #[derive(Debug)]
@@ -36,6 +33,8 @@ pub enum ResponseBody {
     Whole(Bytes),
     /// Events as they come.
     Events(Box<Events>),
+    /// Nothing yet but signs of life.
+    Waiting(Box<Waiting>),
 }
 
 impl ResponseBody {
@@ -47,36 +46,27 @@ impl ResponseBody {
 }
 
 /// Passes an answer on to a client; the record is settled when the last byte has been handed over.
-pub fn respond(worker: &Worker, client: DialectId, answer: Answer, record: Open) -> Response<ResponseBody> {
-    let Answer { status, headers, dialect, body } = answer;
+pub fn respond(client: DialectId, answer: Answer, record: Open) -> Response<ResponseBody> {
+    let Answer { status, headers, body } = answer;
     let mut response = match body {
         AnswerBody::Whole(bytes) => {
             record.settle(status.as_u16());
             Response::new(ResponseBody::Whole(bytes))
         }
-        AnswerBody::Events(incoming, wish) => {
-            let relay = if dialect == client {
-                Relay::Pass(dialect.codec().stream_tap(), Boundary::default(), wish.keeper.map(Box::new))
-            } else {
-                let options = StreamOptions { include_usage: wish.include_usage };
-                Relay::Translate(Box::new(Translation {
-                    decoder: dialect.codec().stream_decoder(),
-                    encoder: client.codec().stream_encoder(options),
-                    events: Vec::new(),
-                    loss: Loss::default(),
-                    created: record.created(),
-                    echo: wish.echo,
-                    keeper: wish.keeper,
-                }))
-            };
+        AnswerBody::Events(opened, ticket) => {
+            let Opened { incoming, relay, held, limits, ended } = *opened;
+            let now = Instant::now();
             let events = Events {
                 incoming,
                 relay,
+                held,
+                ended,
                 client,
-                idle: Box::pin(tokio::time::sleep(worker.listener.idle_timeout)),
-                idle_timeout: worker.listener.idle_timeout,
+                idle: Box::pin(tokio::time::sleep_until(limits.next(now))),
+                limits,
                 pending: None,
                 record: Some(record),
+                ticket,
                 status: status.as_u16(),
             };
             Response::new(ResponseBody::Events(Box::new(events)))
@@ -84,48 +74,63 @@ pub fn respond(worker: &Worker, client: DialectId, answer: Answer, record: Open)
     };
     *response.status_mut() = status;
     *response.headers_mut() = headers;
-    if dialect != client && matches!(response.body(), ResponseBody::Events(_)) {
+    let content_type = match response.body() {
+        ResponseBody::Events(events) => events.relay.content_type(),
+        ResponseBody::Whole(_) | ResponseBody::Waiting(_) => None,
+    };
+    if let Some(content_type) = content_type {
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache"));
     }
     response
+}
+
+/// How long a stream may be silent, and how long it may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// Longest wait between two pieces.
+    pub(super) idle: Duration,
+    /// When the whole has to be over.
+    pub(super) end: Option<Instant>,
+}
+
+impl Limits {
+    /// Until when the next piece has to be there.
+    pub(super) fn next(&self, now: Instant) -> Instant {
+        let idle = now + self.idle;
+        self.end.map_or(idle, |end| end.min(idle))
+    }
+
+    /// What it is called if nothing came.
+    pub(super) fn exceeded(&self, now: Instant) -> ApiError {
+        let message = if self.end.is_some_and(|end| end <= now) {
+            "the provider's answer took longer than the whole may take (`total_timeout`)".to_owned()
+        } else {
+            format!("the provider sent nothing for {} seconds", self.idle.as_secs_f64())
+        };
+        ApiError::new(ErrorKind::GatewayTimeout, message).with_code("upstream_timeout")
+    }
 }
 
 /// A stream from a provider to a client.
 pub struct Events {
     incoming: Incoming,
     relay: Relay,
+    /// What came before the first content, and with it.
+    held: Bytes,
+    /// Nothing comes after it.
+    ended: bool,
     client: DialectId,
     /// Runs while nothing comes.
     idle: Pin<Box<Sleep>>,
-    idle_timeout: Duration,
+    limits: Limits,
     /// What is told to the client after the bytes that came before it.
     pending: Option<ResponseError>,
     /// Settled at the end; still here if the client leaves first.
     record: Option<Open>,
+    ticket: Ticket,
     status: u16,
-}
-
-enum Relay {
-    /// Same dialect: the bytes go through in whole events, the tap watches.
-    Pass(Box<dyn StreamTap>, Boundary, Option<Box<Keeper>>),
-    /// Other dialect: decoded and encoded.
-    Translate(Box<Translation>),
-}
-
-struct Translation {
-    decoder: Box<dyn StreamDecoder>,
-    encoder: Box<dyn StreamEncoder>,
-    /// Kept for its capacity; empty between calls.
-    events: Vec<StreamEvent>,
-    loss: Loss,
-    /// When the request came; some dialects want a time that others don't state.
-    created: u64,
-    /// What the client's dialect repeats of the request.
-    echo: Extra,
-    /// Where the answer is kept.
-    keeper: Option<Keeper>,
 }
 
 impl fmt::Debug for Events {
@@ -138,6 +143,12 @@ impl Events {
     /// The next bytes for the client; `None` at the end.
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
         loop {
+            if !self.held.is_empty() {
+                return Poll::Ready(Some(std::mem::take(&mut self.held)));
+            }
+            if self.ended {
+                self.settle(None);
+            }
             if self.record.is_none() {
                 return Poll::Ready(None);
             }
@@ -146,15 +157,14 @@ impl Events {
             }
             let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(context) else {
                 ready!(self.idle.as_mut().poll(context));
-                let seconds = self.idle_timeout.as_secs_f64();
-                let message = format!("the provider sent nothing for {seconds} seconds");
-                let error = ApiError::new(ErrorKind::GatewayTimeout, message).with_code("upstream_timeout");
+                let error = self.limits.exceeded(Instant::now());
+                self.ticket.failed(Fault::Timeout, None);
                 return Poll::Ready(Some(self.fail(&error)));
             };
             match frame {
                 Some(Ok(frame)) => {
                     let Ok(data) = frame.into_data() else { continue };
-                    self.idle.as_mut().reset(Instant::now() + self.idle_timeout);
+                    self.idle.as_mut().reset(self.limits.next(Instant::now()));
                     let (bytes, error) = self.relay.push(&data);
                     self.pending = error;
                     if !bytes.is_empty() {
@@ -174,6 +184,7 @@ impl Events {
     }
 
     fn broken(&mut self, error: &ResponseError) -> Bytes {
+        self.ticket.failed(Fault::Transport, None);
         self.fail(
             &ApiError::new(ErrorKind::BadGateway, error.to_string()).with_code("upstream_stream_broken"),
         )
@@ -182,14 +193,16 @@ impl Events {
     /// Ends the stream with an error event.
     fn fail(&mut self, error: &ApiError) -> Bytes {
         self.settle(Some(error));
-        self.client.codec().encode_stream_error(error).into()
+        self.relay.fail(self.client.codec().encode_stream_error(error))
     }
 
     fn settle(&mut self, error: Option<&ApiError>) {
         let Some(mut record) = self.record.take() else { return };
         self.relay.note(&mut record);
-        if let Some(error) = error {
-            record.failed(error.message.as_str());
+        match error {
+            Some(error) => record.failed(error.message.as_str()),
+            None if self.relay.observed().error => self.ticket.failed(Fault::Provider, None),
+            None => self.ticket.ended(record.usage.map_or(0, |usage| usage.output)),
         }
         record.settle(self.status);
     }
@@ -204,72 +217,6 @@ impl Drop for Events {
     }
 }
 
-impl Relay {
-    /// The bytes that these bytes of the provider become, and what is wrong after them.
-    fn push(&mut self, data: &Bytes) -> (Bytes, Option<ResponseError>) {
-        match self {
-            Self::Pass(tap, boundary, keeper) => {
-                tap.push(data);
-                let events = boundary.push(data);
-                if let Some(keeper) = keeper
-                    && let Some(response) = openai_responses::last_response(&events)
-                {
-                    keeper.keep(response);
-                }
-                (events, None)
-            }
-            Self::Translate(translation) => {
-                let error = translation.decoder.push(data, &mut translation.events).err();
-                (translation.encode().into(), error)
-            }
-        }
-    }
-
-    fn finish(&mut self) -> Result<Bytes, ResponseError> {
-        match self {
-            Self::Pass(tap, boundary, _) if tap.observed().complete || tap.observed().error => {
-                Ok(boundary.finish())
-            }
-            Self::Pass(..) => Err(ResponseError::Truncated),
-            Self::Translate(translation) => {
-                translation.decoder.finish(&mut translation.events)?;
-                let mut out = translation.encode();
-                translation.encoder.finish(&mut out);
-                Ok(out.into())
-            }
-        }
-    }
-
-    fn note(&self, record: &mut Open) {
-        match self {
-            Self::Pass(tap, ..) => record.saw(tap.observed()),
-            Self::Translate(translation) => {
-                record.saw(translation.decoder.observed());
-                record.lost(&translation.loss);
-            }
-        }
-    }
-}
-
-impl Translation {
-    fn encode(&mut self) -> Vec<u8> {
-        let mut out = Vec::new();
-        for mut event in self.events.drain(..) {
-            if let StreamEvent::Start { created, echo, .. } = &mut event {
-                created.get_or_insert(self.created);
-                *echo = std::mem::take(&mut self.echo);
-            }
-            self.encoder.push(&event, &mut out, &mut self.loss);
-        }
-        if let Some(keeper) = &self.keeper
-            && let Some(response) = openai_responses::last_response(&out)
-        {
-            keeper.keep(response);
-        }
-        out
-    }
-}
-
 impl Body for ResponseBody {
     type Data = Bytes;
     type Error = Infallible;
@@ -278,26 +225,35 @@ impl Body for ResponseBody {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        match self.get_mut() {
+        let this = self.get_mut();
+        if let Self::Waiting(waiting) = this {
+            match ready!(waiting.poll(context)) {
+                Ok(sign) => return Poll::Ready(Some(Ok(Frame::data(sign)))),
+                Err(body) => *this = body,
+            }
+        }
+        match this {
             Self::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
             Self::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
             Self::Events(events) => {
                 events.poll_next(context).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
             }
+            // What was waited for does not wait itself.
+            Self::Waiting(_) => Poll::Ready(None),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Whole(bytes) => bytes.is_empty(),
-            Self::Events(_) => false,
+            Self::Events(_) | Self::Waiting(_) => false,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Self::Events(_) => SizeHint::default(),
+            Self::Events(_) | Self::Waiting(_) => SizeHint::default(),
         }
     }
 }

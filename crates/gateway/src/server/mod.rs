@@ -4,6 +4,10 @@ pub mod listener;
 pub mod models;
 pub mod respond;
 
+mod targets;
+
+use std::sync::Arc;
+
 use http::header::ALLOW;
 use http::{HeaderValue, Method, Request, Response};
 use hyper::body::Incoming;
@@ -34,6 +38,8 @@ pub enum Operation {
     Ready,
     /// Prometheus.
     Metrics,
+    /// How each target is.
+    Targets,
 }
 
 /// What is asked of a provider.
@@ -47,6 +53,11 @@ pub enum Api {
     Completions,
     /// How many tokens a conversation has: of the same.
     CountTokens,
+}
+
+impl Api {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Conversation, Self::Embeddings, Self::Completions, Self::CountTokens];
 }
 
 /// A client-facing path.
@@ -94,6 +105,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
     endpoint("/healthz", Method::GET, Operation::Health, DialectId::OpenAiChat),
     endpoint("/readyz", Method::GET, Operation::Ready, DialectId::OpenAiChat),
     endpoint("/metrics", Method::GET, Operation::Metrics, DialectId::OpenAiChat),
+    endpoint("/admin/targets", Method::GET, Operation::Targets, DialectId::OpenAiChat),
 ];
 
 const fn endpoint(path: &'static str, method: Method, operation: Operation, dialect: DialectId) -> Endpoint {
@@ -113,7 +125,7 @@ impl Endpoint {
 }
 
 /// Answers one request; never fails.
-pub async fn dispatch(worker: &Worker, request: Request<Incoming>) -> Response<ResponseBody> {
+pub async fn dispatch(worker: Arc<Worker>, request: Request<Incoming>) -> Response<ResponseBody> {
     let endpoint = match find(request.method(), request.uri().path()) {
         Ok(endpoint) => endpoint,
         Err(refusal) => {
@@ -131,7 +143,7 @@ pub async fn dispatch(worker: &Worker, request: Request<Incoming>) -> Response<R
         }
         Operation::Kept => {
             let id = endpoint.rest(request.uri().path()).to_owned();
-            responses::answer(worker, &request, &id).await
+            responses::answer(&worker, &request, &id).await
         }
         Operation::Health => respond::text("text/plain; charset=utf-8", "ok\n"),
         Operation::Ready if worker.is_draining() => {
@@ -141,8 +153,9 @@ pub async fn dispatch(worker: &Worker, request: Request<Incoming>) -> Response<R
         Operation::Ready => respond::text("text/plain; charset=utf-8", "ready\n"),
         Operation::Metrics => respond::text(
             "application/openmetrics-text; version=1.0.0; charset=utf-8",
-            worker.telemetry.metrics.page(),
+            worker.telemetry.metrics.page(&worker.runtime.standings()),
         ),
+        Operation::Targets => targets::page(&worker.runtime),
     }
 }
 

@@ -4,4 +4,9 @@
 pub mod breaker;
 pub mod client;
 pub mod endpoint;
+pub mod fleet;
+pub mod google;
+pub mod rotating;
 pub mod router_model;
+
+pub(crate) mod wait;

@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use crate::fake::{
-    Client, Fake, PATIENCE, STREAM, answer, chunk, good, good_events, nobody, told, wait_for_close, write,
+    Client, Fake, PATIENCE, STREAM, answer, chunk, good, good_events, json_answer, nobody, told,
+    wait_for_close, write,
 };
 use crate::support::{
     CHAT, Gateway, RESPONSES, Reply, WAYS, end_of, error_of, error_of_any, has_error, pair, question, request,
@@ -89,6 +90,25 @@ fn a_plain_answer_that_cannot_be_used_is_an_error() {
     gateway.stop();
 }
 
+/// Some providers say an error with a status of success.
+#[test]
+fn an_error_where_an_answer_was_due_is_the_clients() {
+    let body = r#"{"error":{"message":"Rate limit exceeded","code":429}}"#;
+    let fake = Fake::answering(json_answer(200, body));
+    let gateway = Gateway::with(&pair(fake.address, ""));
+    for (path, model) in WAYS {
+        for reply in [gateway.ask(path, model, "Hi"), gateway.stream(path, model, "Hi")] {
+            let about = format!("{path} {model}: {}", reply.text());
+            assert_eq!((reply.status, reply.header("content-type")), (429, "application/json"), "{about}");
+            assert_eq!(error_of_any(path, &reply.json()).0, "Rate limit exceeded", "{about}");
+        }
+    }
+    for line in gateway.stop() {
+        assert_eq!((&line["status"], &line["attempts"]), (&429.into(), &1.into()), "{line}");
+        assert!(line["error"].as_str().is_some_and(|text| text.contains("Rate limit")), "{line}");
+    }
+}
+
 #[test]
 fn a_stream_that_does_not_begin_is_an_error() {
     let gateway = gateway();
@@ -111,24 +131,43 @@ fn a_stream_that_does_not_begin_is_an_error() {
     gateway.stop();
 }
 
+/// Until its content begins, nothing of a stream has gone to the client: it can still be told by a status.
+#[test]
+fn a_stream_that_fails_before_its_content_is_an_error() {
+    let gateway = gateway();
+    each_way(|path, model| {
+        for (directive, status, message) in [
+            ("garbage", 502, ""),
+            ("empty", 502, "ended before it was complete"),
+            ("cut_after=0", 502, "ended before it was complete"),
+            ("cut_after=1", 502, "ended before it was complete"),
+            // The echo provider is overloaded where its API has a word for it.
+            ("error_after=0", if model == "c" { 503 } else { 500 }, ""),
+            ("error_after=1", if model == "c" { 503 } else { 500 }, ""),
+            ("hang_after=0", 504, "sent nothing for 1.5 seconds"),
+        ] {
+            let reply = gateway.stream(path, model, &format!("Hi there [[echo {directive}]]"));
+            let about = format!("{path} {model} {directive}: {}", reply.text());
+            assert_eq!((reply.status, reply.header("content-type")), (status, "application/json"), "{about}");
+            let (said, _) = error_of_any(path, &reply.json());
+            assert!(said.contains(message), "{about}");
+        }
+    });
+    gateway.stop();
+}
+
 #[test]
 fn a_stream_that_breaks_off_ends_in_an_error_event() {
     let gateway = gateway();
     each_way(|path, model| {
         for (directive, message) in [
-            ("garbage", ""),
-            ("empty", ""),
             ("half", ""),
-            ("cut_after=0", "ended before it was complete"),
-            ("cut_after=1", "ended before it was complete"),
-            ("cut_after=3", "ended before it was complete"),
-            ("error_after=0", ""),
-            ("error_after=1", ""),
-            ("error_after=3", ""),
-            ("hang_after=0", "sent nothing for 1.5 seconds"),
-            ("hang_after=3", "sent nothing for 1.5 seconds"),
+            ("cut_after=5", "ended before it was complete"),
+            ("error_after=5", ""),
+            ("hang_after=5", "sent nothing for 1.5 seconds"),
         ] {
-            let reply = gateway.stream(path, model, &format!("Hi there [[echo {directive}]]"));
+            let text = "a b c d e f g h i j k l m n o p q r s t";
+            let reply = gateway.stream(path, model, &format!("[[echo text='{text}' {directive}]]"));
             let message_said = ends_in_error(path, &reply, &format!("{path} {model} {directive}"));
             assert!(message_said.contains(message), "{path} {model} {directive}: {message_said}");
         }
@@ -264,7 +303,9 @@ fn a_call_that_is_given_up_is_closed() {
     let fake = Fake::start(move |seen, stream| {
         if seen.text().contains("\"stream\":true") {
             write(stream, STREAM);
-            write(stream, chunk(&good_events(seen, &["One"])[0]));
+            let events = good_events(seen, &["One", "Two"]).concat();
+            let begun = events.find("Two").unwrap();
+            write(stream, chunk(&events[..begun]));
         } else if seen.text().contains("half") {
             write(stream, &answer(200, "application/json", good(seen))[..120]);
         }

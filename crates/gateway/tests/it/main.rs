@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test's own functions fail the test")]
 
 mod bad_input;
+mod clouds;
 mod config;
 mod decision;
 mod echo;
@@ -11,11 +12,13 @@ mod fake;
 mod faults;
 mod fit;
 mod gemini;
+mod google;
 mod models;
 mod observe;
 mod other_apis;
 mod passthrough;
 mod providers;
+mod reliability;
 mod request_routes;
 mod responses;
 mod router_model;

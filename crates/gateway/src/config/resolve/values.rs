@@ -25,6 +25,29 @@ pub(super) fn duration(
     duration_up_to(LONGEST, context, key, setting, default)
 }
 
+/// A time, if one is given.
+pub(super) fn optional_duration(
+    context: Context<'_>,
+    key: &str,
+    setting: &Setting<String>,
+) -> Option<Duration> {
+    setting.given()?;
+    Some(duration(context, key, setting, LONGEST))
+}
+
+/// A time, or `off`.
+pub(super) fn duration_or_off(
+    context: Context<'_>,
+    key: &str,
+    setting: &Setting<String>,
+    default: Duration,
+) -> Option<Duration> {
+    if setting.value().is_some_and(|text| text.trim().eq_ignore_ascii_case("off")) {
+        return None;
+    }
+    Some(duration(context, key, setting, default))
+}
+
 pub(super) fn duration_up_to(
     longest: Duration,
     context: Context<'_>,
@@ -71,6 +94,26 @@ pub(super) fn size(context: Context<'_>, key: &str, setting: &Setting<String>, d
     default
 }
 
+/// A whole number within bounds, if one is given.
+pub(super) fn count(
+    context: Context<'_>,
+    key: &str,
+    setting: &Setting<i64>,
+    least: u32,
+    most: u32,
+) -> Option<u32> {
+    let written = setting.given()?;
+    let count = u32::try_from(written.value).ok().filter(|count| (least..=most).contains(count));
+    if count.is_none() {
+        let bounds = match most {
+            u32::MAX => format!("at least {least}"),
+            most => format!("between {least} and {most}"),
+        };
+        context.add(Problem::error(format!("`{key}` is not {bounds}: {}", written.value)).at(&written.place));
+    }
+    count
+}
+
 /// A share, from 0 to 1.
 pub(super) fn share(context: Context<'_>, key: &str, setting: &Setting<String>) -> Option<f32> {
     let written = setting.given()?;
@@ -115,8 +158,7 @@ pub(super) fn base_url(context: Context<'_>, written: &Placed<String>) -> Option
     };
     if text.contains('$') {
         return wrong(
-            Problem::error("variables are replaced in `access_key` and `headers` only, not in `base_url`")
-                .hint("write the URL itself"),
+            Problem::error("variables are not replaced in `base_url`").hint("write the URL itself"),
         );
     }
     let lower = text.to_ascii_lowercase();
@@ -182,7 +224,7 @@ fn header(
     name: &Placed<String>,
     value: &Placed<String>,
 ) -> Option<(HeaderName, HeaderValue)> {
-    let expanded = secret_text(context, value)?;
+    let expanded = expanded(context, value)?;
     let Ok(header) = HeaderName::try_from(name.value.trim()) else {
         let problem = Problem::error(format!("`{}` is not the name of a header", shorten(&name.value)));
         context.add(problem.at(&name.place).hint("letters, digits and `-`, such as `x-team`"));
@@ -211,7 +253,7 @@ fn header(
 
 /// The key, and where it is from.
 pub(super) fn key(context: Context<'_>, written: &Placed<String>) -> Option<(SecretString, String)> {
-    let expanded = secret_text(context, written)?;
+    let expanded = expanded(context, written)?;
     if expanded.text.is_empty() {
         let problem = Problem::error("`access_key` is empty").at(&written.place);
         context.add(problem.hint("name a variable, such as `$OPENAI_API_KEY`, or remove the key"));
@@ -229,7 +271,8 @@ pub(super) fn key(context: Context<'_>, written: &Placed<String>) -> Option<(Sec
     Some((expanded.text.into(), expanded.source))
 }
 
-fn secret_text(context: Context<'_>, written: &Placed<String>) -> Option<secret::Expanded> {
+/// A text with its variables put in.
+pub(super) fn expanded(context: Context<'_>, written: &Placed<String>) -> Option<secret::Expanded> {
     let expanded = secret::expand(&written.value, context.environment);
     for name in &expanded.unset {
         let dotenv = match &context.environment.dotenv_problem {

@@ -1,0 +1,266 @@
+//! What a stream goes through on its way: untouched where the dialects agree, else decoded and encoded.
+
+use bytes::Bytes;
+use waypost_dialect::DialectId;
+use waypost_dialect::chat::{CustomTools, Extra};
+use waypost_dialect::dialect::{Observed, StreamDecoder, StreamEncoder, StreamOptions, StreamTap};
+use waypost_dialect::error::{ApiError, ResponseError};
+use waypost_dialect::event::{BlockKind, StreamEvent};
+use waypost_dialect::gemini::array::{ToArray, ToEvents};
+use waypost_dialect::loss::Loss;
+use waypost_dialect::openai_responses;
+
+use super::boundary::Boundary;
+use super::forward::Wish;
+use crate::responses::Keeper;
+use crate::telemetry::record::Record;
+
+const EVENTS: &str = "text/event-stream; charset=utf-8";
+
+/// One stream's way from a provider to a client.
+pub(super) struct Relay {
+    way: Way,
+    /// The provider's stream is a JSON array.
+    from_array: Option<ToEvents>,
+    /// The client's is to be one.
+    to_array: Option<ToArray>,
+}
+
+enum Way {
+    /// Same dialect: the bytes go through in whole events, the tap watches.
+    Pass(Box<Pass>),
+    /// Other dialect: decoded and encoded.
+    Translate(Box<Translation>),
+}
+
+struct Pass {
+    tap: Box<dyn StreamTap>,
+    boundary: Boundary,
+    keeper: Option<Keeper>,
+    /// Looks for the first content; gone once it has come.
+    scout: Option<Box<dyn StreamDecoder>>,
+    opening: Opening,
+}
+
+struct Translation {
+    decoder: Box<dyn StreamDecoder>,
+    encoder: Box<dyn StreamEncoder>,
+    /// Kept for its capacity; empty between calls.
+    events: Vec<StreamEvent>,
+    loss: Loss,
+    /// When the request came; some dialects want a time that others don't state.
+    created: u64,
+    /// What the client's dialect repeats of the request.
+    echo: Extra,
+    /// Makes calls of functions calls of the client's custom tools.
+    custom: CustomTools,
+    /// Where the answer is kept.
+    keeper: Option<Keeper>,
+    opening: Opening,
+}
+
+/// How far a stream has come.
+#[derive(Debug, Default)]
+struct Opening {
+    content: bool,
+    error: Option<ApiError>,
+}
+
+impl Opening {
+    fn saw(&mut self, event: &StreamEvent) {
+        match event {
+            StreamEvent::Error(error) if !self.content => self.error = Some(error.clone()),
+            // Words, calls and thinking are content, and so is an end without any.
+            StreamEvent::Delta { .. }
+            | StreamEvent::Finish { .. }
+            | StreamEvent::End
+            | StreamEvent::BlockStart {
+                kind: BlockKind::ToolCall { .. } | BlockKind::Other { .. }, ..
+            } => {
+                self.content = true;
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Relay {
+    /// The way from one dialect to another, or the same.
+    pub(super) fn new(from: DialectId, to: DialectId, wish: Wish, created: u64) -> Self {
+        let from_array = wish.from_array.then(ToEvents::default);
+        let to_array = wish.as_array.then(ToArray::default);
+        Self { way: Way::new(from, to, wish, created), from_array, to_array }
+    }
+
+    /// The content type of what the client gets, where it is not the provider's.
+    pub(super) fn content_type(&self) -> Option<&'static str> {
+        match (&self.to_array, &self.way) {
+            (Some(_), _) => Some("application/json; charset=utf-8"),
+            (None, Way::Translate(_)) => Some(EVENTS),
+            (None, Way::Pass(_)) => self.from_array.is_some().then_some(EVENTS),
+        }
+    }
+
+    /// The bytes that these bytes of the provider become, and what is wrong after them.
+    pub(super) fn push(&mut self, data: &Bytes) -> (Bytes, Option<ResponseError>) {
+        let (events, error) = match &mut self.from_array {
+            None => self.way.push(data),
+            Some(array) => {
+                let mut events = Vec::new();
+                array.push(data, &mut events);
+                self.way.push(&events.into())
+            }
+        };
+        (self.framed(events, false), error)
+    }
+
+    /// The last bytes; the provider sends no more.
+    pub(super) fn finish(&mut self) -> Result<Bytes, ResponseError> {
+        let events = self.way.finish()?;
+        Ok(self.framed(events, true))
+    }
+
+    /// The last bytes, which tell of an error.
+    pub(super) fn fail(&mut self, event: Vec<u8>) -> Bytes {
+        self.framed(event.into(), true)
+    }
+
+    /// Events in the form that the client wants.
+    fn framed(&mut self, events: Bytes, is_end: bool) -> Bytes {
+        let Some(array) = &mut self.to_array else { return events };
+        let mut out = Vec::with_capacity(events.len());
+        array.push(&events, &mut out);
+        if is_end {
+            array.finish(&mut out);
+        }
+        out.into()
+    }
+
+    /// The first content has come.
+    pub(super) fn has_content(&self) -> bool {
+        self.way.opening().content
+    }
+
+    /// The error that came in place of the content.
+    pub(super) fn error_before_content(&self) -> Option<&ApiError> {
+        self.way.opening().error.as_ref()
+    }
+
+    /// Facts about what went by.
+    pub(super) fn observed(&self) -> &Observed {
+        match &self.way {
+            Way::Pass(pass) => pass.tap.observed(),
+            Way::Translate(translation) => translation.decoder.observed(),
+        }
+    }
+
+    pub(super) fn note(&self, record: &mut Record) {
+        record.saw(self.observed());
+        if let Way::Translate(translation) = &self.way {
+            record.lost(&translation.loss);
+        }
+    }
+}
+
+impl Way {
+    fn new(from: DialectId, to: DialectId, wish: Wish, created: u64) -> Self {
+        if from == to {
+            return Self::Pass(Box::new(Pass {
+                tap: from.codec().stream_tap(),
+                boundary: Boundary::default(),
+                keeper: wish.keeper,
+                scout: Some(from.codec().stream_decoder()),
+                opening: Opening::default(),
+            }));
+        }
+        let options = StreamOptions { include_usage: wish.include_usage };
+        Self::Translate(Box::new(Translation {
+            decoder: from.codec().stream_decoder(),
+            encoder: to.codec().stream_encoder(options),
+            events: Vec::new(),
+            loss: Loss::default(),
+            created,
+            echo: wish.echo,
+            custom: wish.custom,
+            keeper: wish.keeper,
+            opening: Opening::default(),
+        }))
+    }
+
+    fn push(&mut self, data: &Bytes) -> (Bytes, Option<ResponseError>) {
+        match self {
+            Self::Pass(pass) => {
+                pass.tap.push(data);
+                let error = pass.look(data);
+                let events = pass.boundary.push(data);
+                if let Some(keeper) = &pass.keeper
+                    && let Some(response) = openai_responses::last_response(&events)
+                {
+                    keeper.keep(response);
+                }
+                (events, error)
+            }
+            Self::Translate(translation) => {
+                let error = translation.decoder.push(data, &mut translation.events).err();
+                (translation.encode().into(), error)
+            }
+        }
+    }
+
+    fn finish(&mut self) -> Result<Bytes, ResponseError> {
+        match self {
+            Self::Pass(pass) if pass.tap.observed().complete || pass.tap.observed().error => {
+                Ok(pass.boundary.finish())
+            }
+            Self::Pass(..) => Err(ResponseError::Truncated),
+            Self::Translate(translation) => {
+                translation.decoder.finish(&mut translation.events)?;
+                let mut out = translation.encode();
+                translation.encoder.finish(&mut out);
+                Ok(out.into())
+            }
+        }
+    }
+
+    fn opening(&self) -> &Opening {
+        match self {
+            Self::Pass(pass) => &pass.opening,
+            Self::Translate(translation) => &translation.opening,
+        }
+    }
+}
+
+impl Pass {
+    /// Looks for the first content. What is wrong behind it is not judged: the bytes go through as they are.
+    fn look(&mut self, data: &[u8]) -> Option<ResponseError> {
+        let scout = self.scout.as_mut()?;
+        let mut events = Vec::new();
+        let result = scout.push(data, &mut events);
+        events.iter().for_each(|event| self.opening.saw(event));
+        if self.opening.content || result.is_err() {
+            self.scout = None;
+        }
+        result.err().filter(|_| !self.opening.content)
+    }
+}
+
+impl Translation {
+    fn encode(&mut self) -> Vec<u8> {
+        let mut out = Vec::new();
+        let Self { encoder, loss, custom, opening, .. } = self;
+        for mut event in self.events.drain(..) {
+            opening.saw(&event);
+            if let StreamEvent::Start { created, echo, .. } = &mut event {
+                created.get_or_insert(self.created);
+                *echo = std::mem::take(&mut self.echo);
+            }
+            custom.push(event, &mut |event| encoder.push(event, &mut out, loss));
+        }
+        if let Some(keeper) = &self.keeper
+            && let Some(response) = openai_responses::last_response(&out)
+        {
+            keeper.keep(response);
+        }
+        out
+    }
+}
