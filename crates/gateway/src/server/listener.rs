@@ -16,12 +16,29 @@ use tokio::sync::watch;
 
 use super::dispatch;
 use super::gate::Permit;
+use super::socket::Socket;
+use crate::config::Listener;
 use crate::worker::Worker;
 
 /// How long a request in flight may go on after the order to stop.
 const DRAIN: Duration = Duration::from_secs(30);
 /// Connections that may wait in the kernel for a worker.
 const BACKLOG: i32 = 4096;
+/// Largest head of a request, in bytes: several times what proxies and identity tokens make of one. Also what of an
+/// answer waits in memory for a client that reads slowly.
+const MAX_HEAD: usize = 64 * 1024;
+/// Most headers of a request; more are refused with 431.
+const MAX_HEADERS: usize = 100;
+/// Most requests at a time on one HTTP/2 connection, as RFC 9113 section 6.5.2 recommends.
+const MAX_STREAMS: u32 = 100;
+/// Streams that a client may have reset before they were served; beyond it the connection ends (CVE-2023-44487).
+const MAX_RESETS: usize = 20;
+/// Streams that the server may have to reset because of what a client sent; beyond it the connection ends
+/// (CVE-2025-8671).
+const MAX_SERVER_RESETS: usize = 100;
+/// How often an HTTP/2 client is asked whether it is still there, and how long its answer may take. HTTP/1.1 has no
+/// such question: there an unused connection ends after the time for a head.
+const PING: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(20));
 
 /// Binds an address. Port 0 binds a free one.
 ///
@@ -37,11 +54,33 @@ pub fn bind(address: SocketAddr) -> std::io::Result<std::net::TcpListener> {
     Ok(socket.into())
 }
 
+/// What is read of a client before its request is looked at is bounded here; nothing is left to defaults of a library.
+fn protocol(limits: &Listener) -> auto::Builder<TokioExecutor> {
+    let mut server = auto::Builder::new(TokioExecutor::new());
+    server
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.head_timeout)
+        .max_buf_size(MAX_HEAD)
+        .max_headers(MAX_HEADERS);
+    let max_head = u32::try_from(MAX_HEAD).unwrap_or(u32::MAX);
+    server
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(PING.0)
+        .keep_alive_timeout(PING.1)
+        .max_concurrent_streams(MAX_STREAMS)
+        // It bounds the number of CONTINUATION frames, too (CVE-2024-27316).
+        .max_header_list_size(max_head)
+        .max_pending_accept_reset_streams(MAX_RESETS)
+        .max_local_error_reset_streams(MAX_SERVER_RESETS)
+        .max_send_buf_size(MAX_HEAD);
+    server
+}
+
 /// Serves connections until told to stop, then lets requests in flight end.
 pub async fn serve(listener: TcpListener, worker: Arc<Worker>, mut stop: watch::Receiver<bool>) {
-    let mut server = auto::Builder::new(TokioExecutor::new());
-    server.http1().timer(TokioTimer::new()).header_read_timeout(worker.listener.head_timeout);
-    server.http2().timer(TokioTimer::new());
+    let server = protocol(&worker.listener);
     let connections = GracefulShutdown::new();
     loop {
         let accepted = tokio::select! {
@@ -60,12 +99,14 @@ pub async fn serve(listener: TcpListener, worker: Arc<Worker>, mut stop: watch::
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "cannot switch Nagle's algorithm off");
         }
+        let limits = &worker.listener;
+        let socket = Socket::new(stream, limits.head_timeout, limits.send_timeout);
         let worker = Arc::clone(&worker);
         let service = service_fn(move |request| {
             let worker = Arc::clone(&worker);
             async move { Ok::<_, std::convert::Infallible>(dispatch(worker, request).await) }
         });
-        let connection = server.serve_connection(TokioIo::new(stream), service).into_owned();
+        let connection = server.serve_connection(TokioIo::new(socket), service).into_owned();
         let connection = connections.watch(connection);
         tokio::spawn(async move {
             if let Err(error) = connection.await {

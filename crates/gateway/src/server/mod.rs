@@ -5,6 +5,7 @@ pub mod listener;
 pub mod models;
 pub mod respond;
 
+mod socket;
 mod targets;
 
 use std::sync::Arc;
