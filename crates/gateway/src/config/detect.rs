@@ -5,7 +5,7 @@ use waypost_dialect::providers::PROVIDERS;
 use waypost_routing::catalog::Facts;
 
 use super::secret::Environment;
-use super::{Config, Loaded, ModelEntry, ModelPattern, Reliability, Source, resolve};
+use super::{Affinity, Config, Loaded, ModelEntry, ModelPattern, Reliability, Source, resolve};
 
 /// A configuration of wildcards on loopback. There is no default: which model a provider recommends today is not ours
 /// to say, so that a request has to name one.
@@ -28,6 +28,7 @@ pub fn detect(environment: &Environment) -> Option<Loaded> {
         routing: resolve::default_routing(),
         fallbacks: Vec::new(),
         reliability: Reliability::default(),
+        affinity: Affinity::default(),
         keeping: resolve::default_keeping(),
     };
     Some(Loaded { config, warnings: Vec::new(), source: Source::default() })

@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 use waypost_dialect::provider::Provider;
+use waypost_routing::affinity::SwitchPolicy;
 use waypost_routing::catalog::{self, Facts};
 use waypost_routing::health::HealthPolicy;
 use waypost_routing::order::{Balance, Prefer};
@@ -67,8 +68,25 @@ pub struct Config {
     pub fallbacks: Vec<String>,
     /// How far a request may go, and who is left alone.
     pub reliability: Reliability,
+    /// What keeps a conversation with its model.
+    pub affinity: Affinity,
     /// What is kept for clients of the Responses API.
     pub keeping: Keeping,
+}
+
+/// What keeps a conversation with its model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Affinity {
+    /// How long a conversation is remembered.
+    pub time: Duration,
+    /// How many are.
+    pub most: u32,
+    /// A model is chosen when a person speaks, and kept through the tool calls that follow.
+    pub user_only: bool,
+    /// What a change of the model may cost; `None` if it may cost anything.
+    pub budget: Option<SwitchPolicy>,
+    /// The header that tells tenants apart.
+    pub tenant: Option<http::HeaderName>,
 }
 
 /// How far a request may go, and who is left alone.

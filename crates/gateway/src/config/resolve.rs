@@ -2,6 +2,7 @@
 //! is kept: one that is found does not hide the next.
 
 mod address;
+mod affinity;
 mod credentials;
 mod entries;
 mod facts;
@@ -36,6 +37,13 @@ pub(super) mod defaults {
     pub(in crate::config) const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(300);
     pub(in crate::config) const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
     pub(in crate::config) const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+    /// Twice as long as providers keep a prompt.
+    pub(in crate::config) const SESSION_TTL: Duration = Duration::from_secs(600);
+    pub(in crate::config) const SESSIONS: u32 = 10_000;
+    /// More is a mistake: each takes some hundred bytes.
+    pub(in crate::config) const SESSIONS_MOST: u32 = 1_000_000;
+    /// What most providers ask for cached input.
+    pub(in crate::config) const CACHE_READ_DISCOUNT: f64 = 0.1;
     /// Below the idle limits of the usual load balancers.
     pub(in crate::config) const KEEP_ALIVE: Duration = Duration::from_secs(15);
     /// Enough for a burst; more would only wait to fail.
@@ -119,6 +127,7 @@ pub(super) fn resolve(file: &File, environment: &Environment, problems: &Problem
         routing: routing::resolve(context, file, arch_router),
         fallbacks,
         reliability: reliability::resolve(context, &file.reliability),
+        affinity: affinity::resolve(context, &file.routing),
         keeping: keeping::resolve(context, &file.state_storage),
     }
 }
