@@ -28,6 +28,9 @@ struct Request {
     arrived: Moment,
     /// It is wrong, wherever it is sent.
     is_bad: bool,
+    tokens: u32,
+    /// The largest window that was found to be too small.
+    too_small: u32,
     /// Members in the order in which they are to be tried.
     order: Vec<usize>,
     plan: Plan,
@@ -215,7 +218,8 @@ impl<'s> Run<'s> {
             let mut order: Vec<usize> = (0..members).collect();
             self.rng.shuffle(&mut order);
             let is_bad = self.rng.u8(..20) == 0;
-            let request = self.request(at, order, is_bad);
+            let tokens = self.rng.u32(1..250);
+            let request = self.request(at, order, (is_bad, tokens));
             if self.rng.u8(..5) == 0 {
                 let patience = Duration::from_secs_f64(self.rng.f64() * 40.0);
                 self.on(at + patience, Event::Leaves(request));
@@ -236,7 +240,7 @@ impl<'s> Run<'s> {
             let before = self.fleet.attempts(first);
             let order = (first..members).chain(0..first).collect();
             let at = (rested + Duration::from_secs(first as u64)).max(self.now);
-            let request = self.request(at, order, false);
+            let request = self.request(at, order, (false, 1));
             self.drain();
             assert_eq!(self.requests[request].tried, [first], "asked first, answered by another");
             assert_eq!(self.fleet.attempts(first), before + 1, "{first} starves");
@@ -245,11 +249,14 @@ impl<'s> Run<'s> {
     }
 
     /// A request that is still to come.
-    fn request(&mut self, arrived: Moment, order: Vec<usize>, is_bad: bool) -> usize {
-        let plan = Plan::new(order.iter().map(|_| None), self.schedule.plan, arrived);
+    fn request(&mut self, arrived: Moment, order: Vec<usize>, (is_bad, tokens): (bool, u32)) -> usize {
+        let plan =
+            Plan::new(order.iter().map(|member| self.schedule.windows[*member]), self.schedule.plan, arrived);
         self.requests.push(Request {
             arrived,
             is_bad,
+            tokens,
+            too_small: 0,
             order,
             plan,
             attempt: None,
@@ -310,7 +317,7 @@ impl<'s> Run<'s> {
     /// Asks the plan what to do next.
     fn go_on(&mut self, number: usize) {
         let Self { now, fleet, budget, rng, requests, tally, schedule, .. } = self;
-        let Request { plan, order, tried, .. } = &mut requests[number];
+        let Request { plan, order, tried, too_small, .. } = &mut requests[number];
         let may: Vec<Admission> = order.iter().map(|member| fleet.may(*member, *now)).collect();
         let mut way = Way { now: *now, fleet, budget, rng, order, ticket: None, no_budget: false };
         let next = plan.next(*now, &mut way);
@@ -333,11 +340,12 @@ impl<'s> Run<'s> {
             }
             Why::LastResort => {
                 assert!(is_forced && !tried.contains(&order[stop]));
-                let untried = order.iter().zip(&may).filter(|(member, _)| !tried.contains(member));
-                assert!(
-                    { untried }.all(|(_, may)| matches!(may, Admission::No { .. })),
-                    "another one is fit"
-                );
+                let is_fit = |member: &usize| {
+                    !tried.contains(member)
+                        && schedule.windows[*member].is_none_or(|window| window > *too_small)
+                };
+                let mut fit = order.iter().zip(&may).filter(|(member, _)| is_fit(member));
+                assert!(fit.all(|(_, may)| matches!(may, Admission::No { .. })), "another one is fit");
                 tally.last_resorts += 1;
             }
         }
@@ -358,7 +366,10 @@ impl<'s> Run<'s> {
         let (stop, why, member) = (*stop, *why, request.order[*stop]);
         self.fleet.starts(ticket, self.now);
         request.tried.push(member);
-        let outcome = self.schedule.attempt(member, request.is_bad, self.now, &mut self.rng);
+        let is_small = self.schedule.windows[member].is_some_and(|window| window <= request.too_small);
+        assert!(!is_small, "{member} reads no more than one that was too small");
+        let outcome =
+            self.schedule.attempt(member, (request.is_bad, request.tokens), self.now, &mut self.rng);
         request.outcome = Some(outcome);
         if !matches!(outcome.fault, Some((Fault::Full, _))) {
             request.sent += 1;
@@ -393,6 +404,10 @@ impl<'s> Run<'s> {
                 self.tally.cut_behind += 1;
                 return self.over(number);
             }
+            if failure.0 == Fault::ContextOverflow {
+                let window = self.schedule.windows[request.order[stop]].unwrap();
+                request.too_small = request.too_small.max(window);
+            }
             request.plan.failed(stop, failure.0, failure.1, self.now);
             return self.go_on(number);
         }
@@ -420,7 +435,7 @@ impl<'s> Run<'s> {
 
     /// A request has failed: it was wrong, or nobody could have answered it.
     fn give_up(&mut self, number: usize, may: &[Admission]) {
-        let Schedule { plan, rock, goes_far, accounts, members, .. } = self.schedule;
+        let Schedule { plan, rock, goes_far, accounts, members, windows, .. } = self.schedule;
         let request = &self.requests[number];
         let is_spent = request.sent >= plan.attempts || self.now > request.arrived + plan.time;
         if request.is_bad {
@@ -433,8 +448,11 @@ impl<'s> Run<'s> {
                     .into_iter()
                     .all(|script| was_healthy(script, request.arrived, self.now));
                 let is_untried = !request.tried.contains(member);
-                assert!(is_spent || !(is_untried && *may == Admission::Yes), "{member} was not tried");
-                assert!(is_untried || !was_well, "{member} was well and has not answered");
+                let is_large = windows[*member].is_none_or(|window| window > request.too_small);
+                let is_fit = is_large && *may == Admission::Yes;
+                assert!(is_spent || !(is_untried && is_fit), "{member} was not tried");
+                let reads_it = windows[*member].is_none_or(|window| window >= request.tokens);
+                assert!(is_untried || !was_well || !reads_it, "{member} was well and has not answered");
             }
             self.tally.failed += 1;
         }

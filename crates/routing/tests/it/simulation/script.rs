@@ -18,8 +18,8 @@ pub(super) enum Mood {
     NoCredit,
     BadKey,
     Forbidden,
-    /// Fails at this rate.
-    Flaky(f64),
+    /// Fails at this rate, in this way.
+    Flaky(f64, Fault),
     Slow,
     CutBefore,
     CutBehind,
@@ -46,6 +46,8 @@ pub(super) struct Schedule {
     pub(super) accounts: Vec<Script>,
     /// Of each model: its account, and what goes wrong with it alone.
     pub(super) members: Vec<(usize, Script)>,
+    /// Tokens that each model can read, where that is known.
+    pub(super) windows: Vec<Option<u32>>,
     /// A model with which nothing ever goes wrong, nor with its account.
     pub(super) rock: Option<usize>,
     /// A rock answers every request that asks it in time: the plan may go so far.
@@ -83,7 +85,10 @@ fn of_member(rng: &mut Rng) -> Mood {
         2 => Mood::RateLimited(None),
         3 => Mood::RateLimited(Some(seconds(rng, 3.0))),
         4 => Mood::RateLimited(Some(Duration::from_secs([0, 30, 100_000][rng.usize(..3)]))),
-        5 => Mood::Flaky(rng.f64()),
+        5 => {
+            let faults = [Fault::Provider, Fault::Overload, Fault::Garbage, Fault::Missing];
+            Mood::Flaky(rng.f64(), faults[rng.usize(..faults.len())])
+        }
         6 => Mood::Slow,
         7 => Mood::CutBefore,
         8 => Mood::CutBehind,
@@ -119,6 +124,11 @@ impl Schedule {
                     (*account, if sound { Script::new() } else { script(rng, end, of_member) })
                 })
                 .collect(),
+            windows: { members.iter().enumerate() }
+                .map(|(number, _)| {
+                    (rock != Some(number) && rng.bool()).then(|| [50, 100, 200][rng.usize(..3)])
+                })
+                .collect(),
             rock,
             goes_far,
             requests,
@@ -140,7 +150,13 @@ impl Schedule {
     }
 
     /// How an attempt at this moment goes.
-    pub(super) fn attempt(&self, member: usize, is_bad: bool, now: Moment, rng: &mut Rng) -> Outcome {
+    pub(super) fn attempt(
+        &self,
+        member: usize,
+        (is_bad, tokens): (bool, u32),
+        now: Moment,
+        rng: &mut Rng,
+    ) -> Outcome {
         let (account, own) = &self.members[member];
         let mood = Some(mood(&self.accounts[*account], now))
             .filter(|mood| *mood != Mood::Healthy)
@@ -161,13 +177,16 @@ impl Schedule {
             Mood::NoCredit => fails(soon, Fault::Billing),
             Mood::BadKey => fails(soon, Fault::Auth),
             Mood::Forbidden => fails(soon, Fault::Permission),
-            Mood::Flaky(rate) if rng.f64() < rate => fails(soon, Fault::Provider),
+            Mood::Flaky(rate, fault) if rng.f64() < rate => fails(soon, fault),
             Mood::CutBefore => fails(now + seconds(rng, 2.0), Fault::Transport),
             Mood::Full => fails(now, Fault::Full),
             _ if is_bad => fails(soon, Fault::Request),
+            _ if self.windows[member].is_some_and(|window| tokens > window) => {
+                fails(soon, Fault::ContextOverflow)
+            }
             Mood::CutBehind => flows(rng, 0.5, Some(Fault::Transport)),
             Mood::Slow => flows(rng, self.timeout.as_secs_f64() - 0.1, None),
-            Mood::Healthy | Mood::Flaky(_) => flows(rng, 0.5, None),
+            Mood::Healthy | Mood::Flaky(..) => flows(rng, 0.5, None),
         }
     }
 }
