@@ -14,8 +14,8 @@ use fastrand::Rng;
 use run::{Run, Tally};
 use script::Schedule;
 
-/// Seeds that have failed once.
-const REGRESSIONS: &[u64] = &[];
+/// Seeds that have failed once: an old answer ended a rest, a second probe was let through.
+const REGRESSIONS: &[u64] = &[0, 6, 57];
 
 /// Plays the schedule of a seed. Odd seeds have few requests, so that each state is met; even ones hundreds at a time.
 fn play(seed: u64, requests: u32, requests_per_second: f64) -> Tally {
@@ -41,7 +41,7 @@ fn dense(seed: u64) -> Tally {
 #[test]
 fn what_must_never_be_is_not_in_thousands_of_schedules() {
     let mut sum = Tally::default();
-    for seed in 0..4000 {
+    for seed in 0..8000 {
         sum += sparse(seed);
     }
     sum.assert_telling();

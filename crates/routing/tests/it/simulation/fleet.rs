@@ -21,6 +21,8 @@ struct Watched {
     probes: u32,
     /// It asked to be left alone: when, and until when.
     asked: Option<(Moment, Moment)>,
+    /// When its rest began or became longer, while it rests.
+    since: Option<Moment>,
     /// The end of its rest, as last seen.
     until: Option<Moment>,
 }
@@ -81,7 +83,10 @@ impl Watched {
             self.asked = None;
         }
         match change {
-            Change::Back => self.until = None,
+            Change::Back => {
+                assert!(self.since.is_some_and(|since| attempt.started >= since), "back by an old answer");
+                (self.since, self.until) = (None, None);
+            }
             Change::None => {}
             Change::Rests(..) => panic!("it rests because it has answered"),
         }
@@ -104,6 +109,8 @@ impl Watched {
         }
         if let Change::Rests(cause, rest) = change {
             assert_eq!(cause, fault);
+            let is_old = self.since.replace(now).is_some_and(|since| attempt.started < since);
+            assert!(!is_old || asked.is_some(), "an old failure makes a rest longer");
             let longest = cause.row().longest.mul_f64(1.2).max(LONGEST_ASKED);
             assert!(rest <= longest, "{cause:?} rests for {rest:?}");
             assert!(asked.is_none_or(|asked| rest >= asked.min(LONGEST_ASKED)), "shorter than asked");
