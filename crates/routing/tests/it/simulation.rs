@@ -7,7 +7,7 @@ mod fleet;
 mod run;
 mod script;
 
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use fastrand::Rng;
 
@@ -25,8 +25,9 @@ fn play(seed: u64, requests: u32, requests_per_second: f64) -> Tally {
         Run::new(&schedule, rng).play()
     }));
     played.unwrap_or_else(|panic| {
-        eprintln!("seed {seed} with {requests} requests, {requests_per_second} a second");
-        resume_unwind(panic)
+        let why = panic.downcast_ref::<String>().map(String::as_str);
+        let why = why.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or_default();
+        panic!("seed {seed} with {requests} requests, {requests_per_second} a second: {why}")
     })
 }
 

@@ -255,11 +255,11 @@ impl Fleet {
     }
 
     /// The attempt is over, or is not made.
-    pub(super) fn release(&mut self, ticket: Ticket) {
-        let member = &mut self.members[ticket.member];
+    pub(super) fn release(&mut self, Ticket { member, probes, probes_account, .. }: Ticket) {
+        let member = &mut self.members[member];
         member.in_flight -= 1;
-        member.own.left(ticket.probes);
-        self.accounts[member.account].left(ticket.probes_account);
+        member.own.left(probes);
+        self.accounts[member.account].left(probes_account);
     }
 
     /// When the last rest ends.
