@@ -141,7 +141,8 @@ const fn row(
 }
 
 /// Words by which providers say that an account has no credit, whatever the status: codes first, then what messages
-/// hold (lower case).
+/// hold (lower case). Where a message may quote the request it has to begin with them: no client is to make a whole
+/// account rest by what it writes.
 const NO_CREDIT: &[&str] = &[
     "insufficient_quota",
     "billing_hard_limit_reached",
@@ -186,16 +187,17 @@ impl Fault {
     /// What a provider's error means.
     #[must_use]
     pub fn of_error(error: &ApiError) -> Self {
-        let says = |words: &[&str]| {
-            let code = error.code.as_deref().unwrap_or_default();
-            // What a provider quotes of a long request is not read.
-            let end = error.message.floor_char_boundary(1000);
-            let message = error.message.get(..end).unwrap_or_default().to_ascii_lowercase();
-            words.iter().any(|word| code == *word || message.contains(word))
-        };
+        let code = error.code.as_deref().unwrap_or_default();
+        // What a provider quotes of a long request is not read.
+        let end = error.message.floor_char_boundary(1000);
+        let message = error.message.get(..end).unwrap_or_default().to_ascii_lowercase();
+        let says = |words: &[&str]| words.iter().any(|word| code == *word || message.contains(word));
+        let opening = message.trim_start().trim_start_matches("your ");
+        let opens = |words: &[&str]| words.iter().any(|word| code == *word || opening.starts_with(word));
         match error.status {
             402 => Self::Billing,
-            400 | 403 | 429 if says(NO_CREDIT) => Self::Billing,
+            400 | 403 | 404 | 413 | 422 if opens(NO_CREDIT) => Self::Billing,
+            401 | 429 | 500..=599 if says(NO_CREDIT) => Self::Billing,
             400 | 413 | 422 if says(TOO_LONG) => Self::ContextOverflow,
             401 => Self::Auth,
             403 if says(MODERATED) => Self::Request,
@@ -239,6 +241,12 @@ mod tests {
             (400, "", "The input token count (1200000) exceeds the maximum", Fault::ContextOverflow),
             (400, "", "Your credit balance is too low to access the API.", Fault::Billing),
             (402, "", "Insufficient Balance", Fault::Billing),
+            (403, "", "Insufficient credits", Fault::Billing),
+            (500, "insufficient_quota", "no", Fault::Billing),
+            (429, "", "Your account is not active, please check your billing details.", Fault::Billing),
+            // What a client has written is quoted.
+            (400, "invalid_value", "Invalid value: 'insufficient credit'.", Fault::Request),
+            (403, "", "no access to model `insufficient_quota`", Fault::Permission),
             (429, "insufficient_quota", "You exceeded your current quota", Fault::Billing),
             (429, "RESOURCE_EXHAUSTED", "You exceeded your current quota", Fault::RateLimit),
             (429, "rate_limit_exceeded", "slow down", Fault::RateLimit),

@@ -11,6 +11,7 @@ mod echo_gemini;
 mod echo_responses;
 mod fake;
 mod faults;
+mod faults_reference;
 mod fit;
 mod gemini;
 mod google;
