@@ -47,7 +47,13 @@ fn texts(raw: &RawValue) -> Vec<Cow<'_, str>> {
         #[serde(borrow)]
         parts: &'a RawValue,
     }
-    let raw = serde_json::from_str::<Parts<'_>>(raw.get()).map_or(raw, |content| content.parts);
+    // Serde would take a list for the struct.
+    let is_content = raw.get().starts_with('{');
+    let raw = if is_content {
+        serde_json::from_str::<Parts<'_>>(raw.get()).map_or(raw, |content| content.parts)
+    } else {
+        raw
+    };
     serde_json::from_str::<Content<'_>>(raw.get()).map(|content| content.0).unwrap_or_default()
 }
 

@@ -338,6 +338,7 @@ impl<'s> Run<'s> {
                 assert!(wait <= schedule.plan.longest_backoff && tried.contains(&order[stop]));
                 tally.repeated += 1;
             }
+            Why::Queue => panic!("nobody is full here"),
             Why::LastResort => {
                 assert!(is_forced && !tried.contains(&order[stop]));
                 let is_fit = |member: &usize| {
