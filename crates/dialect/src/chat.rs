@@ -18,7 +18,7 @@ use crate::dialect::DialectId;
 use crate::error::RequestError;
 use crate::loss::{Loss, Reason};
 use crate::usage::Usage;
-use crate::{anthropic_messages, gemini, openai_chat, openai_responses};
+use crate::{anthropic_messages, bedrock_converse, gemini, openai_chat, openai_responses};
 
 /// A request for the next message of a conversation.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -284,6 +284,7 @@ impl ChatResponse {
             Some(DialectId::AnthropicMessages) => anthropic_messages::finish_word(reason),
             Some(DialectId::OpenAiResponses) => openai_responses::finish_word(reason),
             Some(DialectId::Gemini) => gemini::finish_word(reason),
+            Some(DialectId::BedrockConverse) => bedrock_converse::finish_word(reason),
             Some(DialectId::OpenAiChat) | None => openai_chat::finish_word(reason),
         };
         Some(word.unwrap_or("other").to_owned())

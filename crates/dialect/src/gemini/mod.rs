@@ -4,7 +4,6 @@
 //! The model and the choice to stream stand in the address and not in the body: a request is read without them, and
 //! [`crate::DialectId::path`] writes them.
 
-mod base64;
 mod candidate;
 mod config;
 mod config_out;
@@ -30,7 +29,10 @@ mod tools;
 mod turns;
 
 use crate::chat::{ChatRequest, ChatResponse, FinishReason};
-use crate::dialect::{Dialect, DialectId, Observed, StreamDecoder, StreamEncoder, StreamOptions, StreamTap};
+use crate::dialect::{
+    ClientCodec, DialectId, Observed, ProviderCodec, StreamDecoder, StreamEncoder, StreamOptions, StreamTap,
+    push_segment,
+};
 use crate::error::{ApiError, RequestError, ResponseError};
 use crate::json::{Fields, Node, Path, Writer};
 use crate::loss::{Loss, Reason};
@@ -45,13 +47,9 @@ const NAME: &str = "Gemini";
 #[derive(Debug, Clone, Copy)]
 pub struct Gemini;
 
-impl Dialect for Gemini {
+impl ProviderCodec for Gemini {
     fn id(&self) -> DialectId {
         DialectId::Gemini
-    }
-
-    fn decode_request(&self, body: &[u8]) -> Result<ChatRequest, RequestError> {
-        Ok(request::decode(body)?)
     }
 
     fn encode_request(
@@ -67,28 +65,26 @@ impl Dialect for Gemini {
         response::decode(body).map_err(|fault| fault.of_answer(NAME))
     }
 
-    fn encode_response(&self, response: &ChatResponse, loss: &mut Loss) -> Vec<u8> {
-        response::encode(response, loss)
-    }
-
     fn stream_decoder(&self) -> Box<dyn StreamDecoder> {
         Box::new(Decoder::<stream::Gemini>::default())
     }
 
-    fn stream_encoder(&self, _options: StreamOptions) -> Box<dyn StreamEncoder> {
-        Box::new(stream_out::Encoder::default())
-    }
-
-    fn stream_tap(&self) -> Box<dyn StreamTap> {
-        Box::new(Tap::<tap::GeminiWatch>::default())
-    }
-
-    fn observe_response(&self, body: &[u8]) -> Result<Observed, ResponseError> {
-        response::observe(body).map_err(|fault| fault.of_answer(NAME))
-    }
-
     fn decode_error(&self, status: u16, body: &[u8]) -> ApiError {
         errors::decode(status, body)
+    }
+}
+
+impl ClientCodec for Gemini {
+    fn decode_request(&self, body: &[u8]) -> Result<ChatRequest, RequestError> {
+        Ok(request::decode(body)?)
+    }
+
+    fn encode_response(&self, response: &ChatResponse, loss: &mut Loss) -> Vec<u8> {
+        response::encode(response, loss)
+    }
+
+    fn stream_encoder(&self, _options: StreamOptions) -> Box<dyn StreamEncoder> {
+        Box::new(stream_out::Encoder::default())
     }
 
     fn encode_error(&self, error: &ApiError) -> Vec<u8> {
@@ -98,27 +94,24 @@ impl Dialect for Gemini {
     fn encode_stream_error(&self, error: &ApiError) -> Vec<u8> {
         errors::encode_in_stream(error)
     }
+
+    fn stream_tap(&self) -> Box<dyn StreamTap> {
+        Box::new(Tap::<tap::GeminiWatch>::default())
+    }
+
+    fn observe_response(&self, body: &[u8]) -> Result<Observed, ResponseError> {
+        response::observe(body).map_err(|fault| fault.of_answer(NAME))
+    }
 }
 
 /// The path of a model's answers. Its name comes from a configuration or from a client and is no path of its own.
 pub(crate) fn path(model: &str, stream: bool) -> String {
-    use std::fmt::Write as _;
     let (kind, name) = match model.split_once('/') {
         Some((kind @ ("models" | "tunedModels"), name)) => (kind, name),
         _ => ("models", model),
     };
     let mut path = format!("/{kind}/");
-    for byte in name.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                path.push(char::from(byte))
-            }
-            // Writing to a string cannot fail.
-            byte => {
-                let _ = write!(path, "%{byte:02X}");
-            }
-        }
-    }
+    push_segment(&mut path, name);
     path.push_str(if stream { ":streamGenerateContent?alt=sse" } else { ":generateContent" });
     path
 }

@@ -7,12 +7,12 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, He
 use http::{Method, Request, Response};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use waypost_dialect::DialectId;
 use waypost_dialect::chat::ChatRequest;
 use waypost_dialect::chat::seal;
 use waypost_dialect::error::{ApiError, ErrorKind, RequestError};
 use waypost_dialect::loss::Loss;
 use waypost_dialect::openai_responses;
+use waypost_dialect::{ClientDialect, DialectId};
 
 use super::forward::{Answer, AnswerBody, Asked, Failure, Wish};
 use crate::responses::Keeper;
@@ -40,7 +40,7 @@ pub(super) async fn attempt(
         return Err(not_served(upstream, asked.api));
     };
     let (body, mut wish) = outgoing(worker, asked, address.dialect, upstream, model, record)?;
-    if asked.client == DialectId::OpenAiResponses && address.dialect == asked.client {
+    if asked.client == ClientDialect::OpenAiResponses && address.dialect == asked.client.id() {
         let store = &worker.runtime.responses;
         wish.keeper = Keeper::of_provider(store, asked.headers, asked.envelope, &upstream.name);
     }
@@ -80,7 +80,7 @@ fn outgoing(
     model: &str,
     record: &mut Record,
 ) -> Result<(Segments, Wish), Failure> {
-    if dialect == asked.client && !seal::is_present(dialect, upstream.quirks, asked.body) {
+    if dialect == asked.client.id() && !seal::is_present(asked.client, upstream.quirks, asked.body) {
         return Ok((Segments::new(asked.envelope.splice_model(asked.body, model)), Wish::default()));
     }
     let refused = |error: RequestError| Failure { error: refusal(error), go_on: false };
@@ -105,7 +105,7 @@ fn outgoing(
 /// What the answer has to be in the client's dialect, beside the answer.
 fn wish(worker: &Worker, asked: &Asked<'_>, request: &mut ChatRequest) -> Wish {
     let mut wish = Wish { include_usage: request.include_usage, ..Wish::default() };
-    if asked.client == DialectId::OpenAiResponses {
+    if asked.client == ClientDialect::OpenAiResponses {
         // The answer repeats what was asked, not how it was put together here.
         let known =
             std::mem::replace(&mut request.state.previous_response_id, asked.previous.map(str::to_owned));
@@ -126,20 +126,25 @@ fn refusal(error: RequestError) -> ApiError {
 struct Reader<'a> {
     upstream: &'a Upstream,
     dialect: DialectId,
-    client: DialectId,
+    client: ClientDialect,
     idle: Duration,
 }
 
 impl Reader<'_> {
+    /// Client and provider speak the same dialect.
+    fn is_same(&self) -> bool {
+        self.client.id() == self.dialect
+    }
+
     /// A stream is passed on from its head; what comes is read in [`super::stream`].
     fn stream(&self, response: Response<Incoming>, wish: Wish) -> Result<Answer, Failure> {
         let (head, body) = response.into_parts();
         let content_type =
             head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("nothing");
-        if !content_type.starts_with("text/event-stream") {
+        if !content_type.starts_with(self.dialect.stream_type()) {
             return Err(self.garbage(&format!("content type {content_type} where a stream was asked for")));
         }
-        let headers = passed_on(&head.headers, self.client == self.dialect);
+        let headers = passed_on(&head.headers, self.is_same());
         Ok(Answer {
             status: head.status,
             headers,
@@ -156,7 +161,7 @@ impl Reader<'_> {
         record: &mut Record,
     ) -> Result<Answer, Failure> {
         let (head, body) = response.into_parts();
-        let same = self.client == self.dialect;
+        let same = self.is_same();
         let limit = if head.status.is_success() { MAX_ANSWER } else { MAX_ERROR };
         let bytes = self.whole(body, limit).await?;
         let json = is_json(&head.headers);
@@ -195,7 +200,7 @@ impl Reader<'_> {
     fn success(&self, bytes: Bytes, same: bool, wish: Wish, record: &mut Record) -> Result<Bytes, Failure> {
         if same {
             let observed = self
-                .dialect
+                .client
                 .codec()
                 .observe_response(&bytes)
                 .map_err(|error| self.garbage(&error.to_string()))?;
@@ -208,6 +213,12 @@ impl Reader<'_> {
         let mut response =
             self.dialect.codec().decode_response(&bytes).map_err(|error| self.garbage(&error.to_string()))?;
         response.created.get_or_insert_with(|| record.created());
+        if response.id.is_empty() {
+            response.id = record.answer_id();
+        }
+        if response.model.is_empty() {
+            response.model = record.model.as_deref().unwrap_or_default().to_owned();
+        }
         record.usage = response.usage;
         record.finish_reason = response.finish_reason_word();
         response.echo = wish.echo;

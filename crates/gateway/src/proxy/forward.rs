@@ -5,11 +5,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use hyper::body::Incoming;
-use waypost_dialect::DialectId;
 use waypost_dialect::chat::Extra;
 use waypost_dialect::envelope::Envelope;
 use waypost_dialect::error::{ApiError, ErrorKind};
 use waypost_dialect::loss::Loss;
+use waypost_dialect::{ClientDialect, DialectId};
 use waypost_routing::models::Target;
 
 use super::attempt;
@@ -22,7 +22,7 @@ use crate::worker::Worker;
 #[derive(Debug)]
 pub struct Asked<'a> {
     /// The client's dialect.
-    pub client: DialectId,
+    pub client: ClientDialect,
     /// What is asked.
     pub api: Api,
     /// The client's headers.
@@ -114,8 +114,8 @@ pub async fn send(
     Err(last)
 }
 
-/// An answer that another target may better: no credit or permission here, overloaded, broken. What is wrong with the
+/// An answer that another target may better: no credit or permission here, overloaded, broken (424 where the model is). What is wrong with the
 /// request itself is wrong everywhere.
 fn is_targets_fault(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 401..=403 | 408 | 425 | 429 | 500..)
+    matches!(status.as_u16(), 401..=403 | 408 | 424 | 425 | 429 | 500..)
 }

@@ -6,6 +6,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
-use waypost_dialect::DialectId;
+use waypost_dialect::ClientDialect;
 use waypost_dialect::chat::Extra;
 use waypost_dialect::dialect::{StreamDecoder, StreamEncoder, StreamOptions, StreamTap};
 use waypost_dialect::error::{ApiError, ErrorKind, ResponseError};
@@ -47,7 +48,12 @@ impl ResponseBody {
 }
 
 /// Passes an answer on to a client; the record is settled when the last byte has been handed over.
-pub fn respond(worker: &Worker, client: DialectId, answer: Answer, record: Open) -> Response<ResponseBody> {
+pub fn respond(
+    worker: &Worker,
+    client: ClientDialect,
+    answer: Answer,
+    record: Open,
+) -> Response<ResponseBody> {
     let Answer { status, headers, dialect, body } = answer;
     let mut response = match body {
         AnswerBody::Whole(bytes) => {
@@ -55,8 +61,8 @@ pub fn respond(worker: &Worker, client: DialectId, answer: Answer, record: Open)
             Response::new(ResponseBody::Whole(bytes))
         }
         AnswerBody::Events(incoming, wish) => {
-            let relay = if dialect == client {
-                Relay::Pass(dialect.codec().stream_tap(), Boundary::default(), wish.keeper.map(Box::new))
+            let relay = if dialect == client.id() {
+                Relay::Pass(client.codec().stream_tap(), Boundary::default(), wish.keeper.map(Box::new))
             } else {
                 let options = StreamOptions { include_usage: wish.include_usage };
                 Relay::Translate(Box::new(Translation {
@@ -65,6 +71,8 @@ pub fn respond(worker: &Worker, client: DialectId, answer: Answer, record: Open)
                     events: Vec::new(),
                     loss: Loss::default(),
                     created: record.created(),
+                    id: record.answer_id(),
+                    model: record.model.clone(),
                     echo: wish.echo,
                     keeper: wish.keeper,
                 }))
@@ -84,7 +92,7 @@ pub fn respond(worker: &Worker, client: DialectId, answer: Answer, record: Open)
     };
     *response.status_mut() = status;
     *response.headers_mut() = headers;
-    if dialect != client && matches!(response.body(), ResponseBody::Events(_)) {
+    if dialect != client.id() && matches!(response.body(), ResponseBody::Events(_)) {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
         headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache"));
@@ -96,7 +104,7 @@ pub fn respond(worker: &Worker, client: DialectId, answer: Answer, record: Open)
 pub struct Events {
     incoming: Incoming,
     relay: Relay,
-    client: DialectId,
+    client: ClientDialect,
     /// Runs while nothing comes.
     idle: Pin<Box<Sleep>>,
     idle_timeout: Duration,
@@ -122,6 +130,10 @@ struct Translation {
     loss: Loss,
     /// When the request came; some dialects want a time that others don't state.
     created: u64,
+    /// The same of an id.
+    id: String,
+    /// The same of the model: the one that was asked.
+    model: Option<Arc<str>>,
     /// What the client's dialect repeats of the request.
     echo: Extra,
     /// Where the answer is kept.
@@ -255,8 +267,14 @@ impl Translation {
     fn encode(&mut self) -> Vec<u8> {
         let mut out = Vec::new();
         for mut event in self.events.drain(..) {
-            if let StreamEvent::Start { created, echo, .. } = &mut event {
+            if let StreamEvent::Start { created, echo, id, model, .. } = &mut event {
                 created.get_or_insert(self.created);
+                if id.is_empty() {
+                    *id = std::mem::take(&mut self.id);
+                }
+                if let Some(asked) = self.model.as_deref().filter(|_| model.is_empty()) {
+                    asked.clone_into(model);
+                }
                 *echo = std::mem::take(&mut self.echo);
             }
             self.encoder.push(&event, &mut out, &mut self.loss);

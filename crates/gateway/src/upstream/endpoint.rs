@@ -8,8 +8,8 @@ use http::header::{ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST};
 use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use secrecy::{ExposeSecret, SecretString};
-use waypost_dialect::DialectId;
 use waypost_dialect::provider::{AuthScheme, Provider, Quirks};
+use waypost_dialect::{ClientDialect, DialectId};
 
 use crate::server::Api;
 
@@ -114,7 +114,7 @@ impl Upstream {
             });
             let key = key.transpose()?;
             let prefix = prefix.trim_end_matches('/');
-            let conversation = if dialect == DialectId::Gemini {
+            let conversation = if dialect.names_model_in_path() {
                 Place::ByModel(uri(provider, &format!("{prefix}/"))?)
             } else {
                 Place::Fixed(uri(provider, &format!("{prefix}{}", dialect.path("", false)))?)
@@ -141,24 +141,24 @@ impl Upstream {
     /// Where to ask for a client of `client`: in the client's own dialect where the provider has it; what cannot be
     /// translated is asked in no other.
     #[must_use]
-    pub fn route(&self, client: DialectId, api: Api) -> Option<&Address> {
+    pub fn route(&self, client: ClientDialect, api: Api) -> Option<&Address> {
         let mut all = self.addresses.iter().filter(|address| address.api == api);
-        let own = all.clone().find(|address| address.dialect == client);
+        let own = all.clone().find(|address| address.dialect == client.id());
         own.or_else(|| all.next().filter(|_| api == Api::Conversation))
     }
 
     /// The headers of a request to this provider, from the client's.
     #[must_use]
-    pub fn headers(&self, client: &HeaderMap, client_dialect: DialectId, address: &Address) -> HeaderMap {
+    pub fn headers(&self, client: &HeaderMap, client_dialect: ClientDialect, address: &Address) -> HeaderMap {
         let dialect = address.dialect;
         let mut headers = HeaderMap::with_capacity(client.len() + 4);
         for (name, value) in client {
-            if is_forwarded(name, client_dialect == dialect) && !is_named_by_connection(client, name) {
+            if is_forwarded(name, client_dialect.id() == dialect) && !is_named_by_connection(client, name) {
                 headers.append(name, value.clone());
             }
         }
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        if dialect != client_dialect {
+        if dialect != client_dialect.id() {
             headers.remove(ACCEPT);
         }
         if dialect == DialectId::AnthropicMessages {
@@ -326,14 +326,14 @@ mod tests {
         headers
     }
 
-    fn headers(passthrough_auth: bool, dialect: DialectId) -> HeaderMap {
+    fn headers(passthrough_auth: bool, dialect: ClientDialect) -> HeaderMap {
         let upstream = upstream(passthrough_auth);
         upstream.headers(&client(), dialect, upstream.route(dialect, Api::Conversation).unwrap())
     }
 
     #[test]
     fn a_clients_credentials_stay_here() {
-        let headers = headers(false, DialectId::OpenAiChat);
+        let headers = headers(false, ClientDialect::OpenAiChat);
         let mut seen: Vec<_> =
             headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
         seen.sort_unstable();
@@ -351,12 +351,12 @@ mod tests {
 
     #[test]
     fn with_passthrough_the_clients_key_goes_on_and_ours_does_not() {
-        let there = headers(true, DialectId::AnthropicMessages);
+        let there = headers(true, ClientDialect::AnthropicMessages);
         assert_eq!(there["x-api-key"], "client-key");
         assert!(there.get("authorization").is_none());
         let upstream = upstream(true);
-        let address = upstream.route(DialectId::OpenAiChat, Api::Conversation).unwrap();
-        let headers = upstream.headers(&client(), DialectId::AnthropicMessages, address);
+        let address = upstream.route(ClientDialect::OpenAiChat, Api::Conversation).unwrap();
+        let headers = upstream.headers(&client(), ClientDialect::AnthropicMessages, address);
         assert_eq!(headers["authorization"], "Bearer client-key");
         assert!(headers.get("openai-beta").is_none());
     }
@@ -367,7 +367,7 @@ mod tests {
         let at = |client, api| {
             upstream.route(client, api).map(|address| address.uri("m", false).unwrap().to_string())
         };
-        let (chat, messages) = (DialectId::OpenAiChat, DialectId::AnthropicMessages);
+        let (chat, messages) = (ClientDialect::OpenAiChat, ClientDialect::AnthropicMessages);
         for (client, api, expected) in [
             (chat, Api::Conversation, "https://api.openai.com/v1/chat/completions"),
             (messages, Api::Conversation, "https://api.openai.com/anthropic/v1/messages"),

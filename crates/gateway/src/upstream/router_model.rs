@@ -12,7 +12,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use moka::sync::Cache;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
-use waypost_dialect::DialectId;
+use waypost_dialect::{ClientDialect, DialectId};
 use waypost_routing::preference::cascade::{Failure, Question};
 
 use super::breaker::{Attempt, Breaker, Change};
@@ -182,7 +182,7 @@ impl Answers {
 /// One call, and why there is no answer. What the error says stays in the log: it may hold the server's address, and
 /// notes go to clients.
 async fn post(client: &Client, upstream: &Upstream, body: Vec<u8>) -> Result<Bytes, Failure> {
-    let address = upstream.route(DialectId::OpenAiChat, Api::Conversation);
+    let address = upstream.route(ClientDialect::OpenAiChat, Api::Conversation);
     let Some(address) = address.filter(|address| address.dialect == DialectId::OpenAiChat) else {
         return Err(Failure::Unreachable("it does not speak Chat Completions"));
     };
@@ -192,7 +192,7 @@ async fn post(client: &Client, upstream: &Upstream, body: Vec<u8>) -> Result<Byt
         tracing::debug!(error, "the router model's address cannot be used");
         Failure::Unreachable("its address cannot be used")
     })?;
-    *request.headers_mut() = upstream.headers(&HeaderMap::new(), DialectId::OpenAiChat, address);
+    *request.headers_mut() = upstream.headers(&HeaderMap::new(), ClientDialect::OpenAiChat, address);
     request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let response = client.send(request).await.map_err(|error| {
         tracing::debug!(%error, "the router model could not be reached");
