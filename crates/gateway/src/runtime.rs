@@ -1,19 +1,22 @@
 //! The immutable snapshot of the configuration that a request holds from start to end.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use http::HeaderValue;
 use waypost_routing::catalog::{self, Facts};
+use waypost_routing::health::Moment;
 use waypost_routing::models::{Alias, Entry, Models, Served, Target};
 use waypost_routing::preference::Route;
 use waypost_routing::preference::cascade::Cascade;
+use waypost_routing::retry_budget::{BudgetPolicy, RetryBudget};
 use waypost_routing::router::Router;
 
-use crate::config::{Config, ModelEntry, ModelPattern};
+use crate::config::{Config, ModelEntry, ModelPattern, Reliability};
 use crate::proxy::preferences::Preferences;
 use crate::responses::store::Store;
 use crate::server::models::ModelList;
 use crate::upstream::endpoint::{Settings, Upstream};
+use crate::upstream::fleet::{Fleet, Member, Standing};
 use crate::upstream::router_model::RouterModel;
 
 /// A configuration made ready: every address, name and route vector computed.
@@ -25,6 +28,14 @@ pub struct Runtime {
     pub preferences: Preferences,
     /// Where each entry of the configuration leads, by its index.
     pub upstreams: Vec<Upstream>,
+    /// How far a request may go, and who is left alone.
+    pub reliability: Reliability,
+    /// What may be repeated.
+    pub retries: Retries,
+    /// How each target is.
+    pub fleet: Arc<Fleet>,
+    /// Who is behind each entry, by its index.
+    lanes: Vec<Lane>,
     /// What is known of each entry's models, by its index.
     facts: Vec<EntryFacts>,
     /// The router model, if one is configured.
@@ -41,6 +52,14 @@ impl Runtime {
     /// # Errors
     /// A base URL, key or header of the configuration cannot be used.
     pub fn new(config: &Config) -> Result<Self, String> {
+        Self::with(config, Arc::default())
+    }
+
+    /// The same, over what is known of the targets already.
+    ///
+    /// # Errors
+    /// As [`Runtime::new`].
+    pub fn with(config: &Config, fleet: Arc<Fleet>) -> Result<Self, String> {
         let arch_router = config.routing.arch_router.as_ref();
         let upstreams = config.entries.iter().map(upstream).collect::<Result<Vec<_>, _>>()?;
         // The router model is for the router only: no client can name it.
@@ -69,6 +88,10 @@ impl Runtime {
             router: Arc::new(router),
             preferences: Preferences::new(config),
             upstreams,
+            reliability: config.reliability,
+            retries: Retries::new(config.reliability.budget, fleet.now()),
+            lanes: config.entries.iter().map(|entry| Lane::new(entry, &fleet)).collect(),
+            fleet,
             facts: config.entries.iter().map(EntryFacts::new).collect(),
             router_model: RouterModel::new(&config.routing),
             responses: Store::new(&config.keeping)?,
@@ -82,6 +105,22 @@ impl Runtime {
         self.facts.get(target.entry).map_or_else(Facts::default, |entry| entry.of(&target.model))
     }
 
+    /// How a target is.
+    #[must_use]
+    pub fn member(&self, target: &Target) -> Option<Arc<Member>> {
+        let lane = self.lanes.get(target.entry)?;
+        Some(match &lane.member {
+            Some(member) => Arc::clone(member),
+            None => self.fleet.member(lane.account, &lane.provider, &target.model),
+        })
+    }
+
+    /// How all targets are.
+    #[must_use]
+    pub fn standings(&self) -> Vec<Standing> {
+        self.fleet.standings(&self.reliability.health)
+    }
+
     /// `provider/model` of each target.
     #[must_use]
     pub fn target_names(&self, targets: &[Target]) -> Vec<String> {
@@ -90,6 +129,47 @@ impl Runtime {
             Some(format!("{}/{}", upstream.provider, target.model))
         };
         targets.iter().filter_map(name).collect()
+    }
+}
+
+/// Who is behind an entry.
+#[derive(Debug)]
+struct Lane {
+    account: u64,
+    provider: String,
+    /// `None` for `provider/*`: who it is, only a request says.
+    member: Option<Arc<Member>>,
+}
+
+impl Lane {
+    fn new(entry: &ModelEntry, fleet: &Fleet) -> Self {
+        let provider = entry.provider.id.to_string();
+        let account = fleet.account(&provider, &entry.provider.base_url, entry.key.as_ref());
+        let member = match &entry.model {
+            ModelPattern::Exact(model) => Some(fleet.member(account, &provider, &model.as_str().into())),
+            ModelPattern::Any => None,
+        };
+        Self { account, provider, member }
+    }
+}
+
+/// The account of repetitions, shared by all workers.
+#[derive(Debug)]
+pub struct Retries(Mutex<RetryBudget>);
+
+impl Retries {
+    fn new(policy: BudgetPolicy, now: Moment) -> Self {
+        Self(Mutex::new(RetryBudget::new(policy, now)))
+    }
+
+    /// A request has come.
+    pub fn deposit(&self, now: Moment) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).deposit(now);
+    }
+
+    /// Takes one repetition out, if there is one.
+    pub fn withdraw(&self, now: Moment) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).withdraw(now)
     }
 }
 
@@ -129,7 +209,8 @@ fn upstream(entry: &ModelEntry) -> Result<Upstream, String> {
         passthrough_auth: entry.passthrough_auth,
         headers: entry.headers.clone(),
         host: host.map_err(|error| format!("`http_host` of `{}`: {error}", entry.name))?,
-        first_byte_timeout: None,
+        first_byte_timeout: entry.first_byte_timeout,
+        idle_timeout: entry.idle_timeout,
     })
 }
 

@@ -9,3 +9,9 @@ pub mod catalog;
 pub mod models;
 pub mod preference;
 pub mod router;
+
+pub mod fault;
+pub mod health;
+pub mod pace;
+pub mod plan;
+pub mod retry_budget;

@@ -5,7 +5,7 @@ use waypost_dialect::providers::PROVIDERS;
 use waypost_routing::catalog::Facts;
 
 use super::secret::Environment;
-use super::{Config, Loaded, ModelEntry, ModelPattern, Source, resolve};
+use super::{Config, Loaded, ModelEntry, ModelPattern, Reliability, Source, resolve};
 
 /// A configuration of wildcards on loopback. There is no default: which model a provider recommends today is not ours
 /// to say, so that a request has to name one.
@@ -26,6 +26,7 @@ pub fn detect(environment: &Environment) -> Option<Loaded> {
         aliases: Vec::new(),
         routes: Vec::new(),
         routing: resolve::default_routing(),
+        reliability: Reliability::default(),
         keeping: resolve::default_keeping(),
     };
     Some(Loaded { config, warnings: Vec::new(), source: Source::default() })
@@ -43,6 +44,8 @@ fn entry(provider: &Provider, environment: &Environment) -> Option<ModelEntry> {
         headers: Vec::new(),
         host: None,
         passthrough_auth: false,
+        first_byte_timeout: None,
+        idle_timeout: None,
         facts: Facts::default(),
     })
 }

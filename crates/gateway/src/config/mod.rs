@@ -22,9 +22,12 @@ use std::time::Duration;
 use secrecy::SecretString;
 use waypost_dialect::provider::Provider;
 use waypost_routing::catalog::{self, Facts};
+use waypost_routing::health::HealthPolicy;
+use waypost_routing::plan::PlanPolicy;
 use waypost_routing::preference::cascade::{Asking, LowConfidence, Order, Scoring};
 use waypost_routing::preference::judge::Policy;
 use waypost_routing::preference::router_model::{Constraint, Protocol, Settings, Trim};
+use waypost_routing::retry_budget::BudgetPolicy;
 use waypost_routing::router::Mode;
 
 use crate::responses::store::Keeping;
@@ -58,8 +61,21 @@ pub struct Config {
     pub routes: Vec<RouteEntry>,
     /// How the router works.
     pub routing: Routing,
+    /// How far a request may go, and who is left alone.
+    pub reliability: Reliability,
     /// What is kept for clients of the Responses API.
     pub keeping: Keeping,
+}
+
+/// How far a request may go, and who is left alone.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Reliability {
+    /// How often and how soon.
+    pub plan: PlanPolicy,
+    /// When a target rests.
+    pub health: HealthPolicy,
+    /// What may be repeated.
+    pub budget: BudgetPolicy,
 }
 
 /// An address where clients connect, and its limits.
@@ -75,6 +91,12 @@ pub struct Listener {
     pub first_byte_timeout: Duration,
     /// Longest wait between two pieces of it.
     pub idle_timeout: Duration,
+    /// Longest time that a request may take as a whole; `None` if it may take any.
+    pub total_timeout: Option<Duration>,
+    /// How often a client that waits for a stream gets a sign of life; `None` if it gets none.
+    pub keep_alive: Option<Duration>,
+    /// Most attempts of one request, where that is less than [`PlanPolicy::attempts`].
+    pub attempts: Option<u32>,
     /// Longest wait for the next piece of a client's request body.
     pub body_timeout: Duration,
     /// Largest body of a client's request.
@@ -102,6 +124,10 @@ pub struct ModelEntry {
     pub host: Option<String>,
     /// The client's own key is sent instead of ours.
     pub passthrough_auth: bool,
+    /// Longest wait for the first byte of its answers, in place of the listener's.
+    pub first_byte_timeout: Option<Duration>,
+    /// Longest wait between two pieces of them, in place of the listener's.
+    pub idle_timeout: Option<Duration>,
     /// What the operator says of its models.
     pub facts: Facts,
 }

@@ -7,6 +7,7 @@ mod keeping;
 mod listeners;
 mod names;
 mod provider;
+mod reliability;
 mod routes;
 mod routing;
 mod values;
@@ -31,6 +32,10 @@ pub(super) mod defaults {
     pub(in crate::config) const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(300);
     pub(in crate::config) const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
     pub(in crate::config) const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+    /// Below the idle limits of the usual load balancers.
+    pub(in crate::config) const KEEP_ALIVE: Duration = Duration::from_secs(15);
+    /// More is a mistake.
+    pub(in crate::config) const ATTEMPTS_MOST: u32 = 100;
     pub(in crate::config) const MAX_BODY: &str = "32MiB";
     pub(in crate::config) const MAX_BODY_BYTES: usize = 32 << 20;
     pub(in crate::config) const DEADLINE: Duration = Duration::from_millis(150);
@@ -100,6 +105,7 @@ pub(super) fn resolve(file: &File, environment: &Environment, problems: &Problem
         aliases,
         routes,
         routing: routing::resolve(context, file, arch_router),
+        reliability: reliability::resolve(context, &file.reliability),
         keeping: keeping::resolve(context, &file.state_storage),
     }
 }

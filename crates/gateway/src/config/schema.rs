@@ -4,6 +4,9 @@
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde::Deserialize;
+use waypost_routing::health::HealthPolicy;
+use waypost_routing::plan::PlanPolicy;
+use waypost_routing::retry_budget::BudgetPolicy;
 
 use super::resolve::defaults;
 use super::setting::{Ignored, Named, Setting};
@@ -34,6 +37,8 @@ pub(super) struct File {
     pub(super) routing_preferences: Setting<Vec<Setting<Route>>>,
     /// How the router works.
     pub(super) routing: Setting<Routing>,
+    /// What happens when providers fail.
+    pub(super) reliability: Setting<Reliability>,
     /// Plano's overrides.
     pub(super) overrides: Setting<Overrides>,
     /// Plano's, ignored: agents.
@@ -137,6 +142,11 @@ pub(super) struct Listener {
     /// Longest wait between two pieces of a provider's answer.
     #[schemars(extend("default" = defaults::shown(defaults::IDLE_TIMEOUT)))]
     pub(super) idle_timeout: Setting<String>,
+    /// Longest time that a request may take as a whole, its answer included. Without it, any.
+    pub(super) total_timeout: Setting<String>,
+    /// How often a client that waits for a stream's first content gets a sign of life, or `off`.
+    #[schemars(extend("default" = defaults::shown(defaults::KEEP_ALIVE)))]
+    pub(super) keep_alive: Setting<String>,
     /// Longest wait for the next piece of a client's request body.
     #[schemars(extend("default" = defaults::shown(defaults::BODY_TIMEOUT)))]
     pub(super) body_timeout: Setting<String>,
@@ -150,8 +160,9 @@ pub(super) struct Listener {
     pub(super) translate: Setting<Translate>,
     /// Plano's, accepted and not needed: clients may speak any of the supported APIs.
     pub(super) message_format: Setting<Ignored>,
-    /// Plano's, ignored: repeated attempts.
-    pub(super) max_retries: Setting<Ignored>,
+    /// Plano's: attempts of one request after the first. It bounds `reliability.attempts`.
+    #[schemars(extend("minimum" = 0))]
+    pub(super) max_retries: Setting<i64>,
     /// Plano's, ignored: the router of an agent listener.
     pub(super) router: Setting<Ignored>,
     /// Plano's, ignored: the agents of an agent listener.
@@ -197,6 +208,10 @@ pub(super) struct Entry {
     /// Send the client's own key instead of `access_key`.
     #[schemars(extend("default" = false))]
     pub(super) passthrough_auth: Setting<bool>,
+    /// Longest wait for the first byte of its answers, in place of the listener's.
+    pub(super) timeout: Setting<String>,
+    /// Longest wait between two pieces of them, in place of the listener's.
+    pub(super) idle_timeout: Setting<String>,
     /// Routes that lead to this model. The same route under several models leads to them in order.
     pub(super) routing_preferences: Setting<Vec<Setting<Preference>>>,
     /// What it costs, in place of the catalogue's prices (`waypost models` shows them).
@@ -318,6 +333,37 @@ pub(super) enum Prefer {
     Cheapest,
     Fastest,
     None,
+}
+
+/// What happens when providers fail.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Reliability {
+    /// Most attempts of one request, over all its models.
+    #[schemars(extend("default" = PlanPolicy::default().attempts, "minimum" = 1, "maximum" = defaults::ATTEMPTS_MOST))]
+    pub(super) attempts: Setting<i64>,
+    /// No attempt begins later than this after the request.
+    #[schemars(extend("default" = defaults::shown(PlanPolicy::default().time)))]
+    pub(super) retry_for: Setting<String>,
+    /// The pause before a model is asked again is random, at most this; it doubles each time.
+    #[schemars(extend("default" = defaults::shown(PlanPolicy::default().backoff)))]
+    pub(super) backoff: Setting<String>,
+    /// The longest such pause. A provider that asks for a longer one is not asked again by this request.
+    #[schemars(extend("default" = defaults::shown(PlanPolicy::default().longest_backoff)))]
+    pub(super) longest_backoff: Setting<String>,
+    /// Repetitions as a share of requests, so that a bad day does not become a storm. A model's first attempt is none.
+    #[schemars(extend("type" = "number", "default" = BudgetPolicy::default().ratio, "minimum" = 0, "maximum" = 1))]
+    pub(super) retry_budget: Setting<String>,
+    /// Failures in a row after which a model rests.
+    #[schemars(extend("default" = HealthPolicy::default().failures, "minimum" = 1))]
+    pub(super) failures: Setting<i64>,
+    /// Or the share of failures among its last requests.
+    #[schemars(extend("type" = "number", "default" = HealthPolicy::default().failure_rate, "minimum" = 0, "maximum" = 1))]
+    pub(super) failure_rate: Setting<String>,
+    /// How long a model that is back takes to get its full share of requests.
+    #[schemars(extend("default" = defaults::shown(HealthPolicy::default().slow_start)))]
+    pub(super) slow_start: Setting<String>,
 }
 
 /// How the router works.

@@ -4,22 +4,29 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use tokio::time::Instant;
 use waypost_dialect::chat::ChatRequest;
 use waypost_dialect::chat::seal;
 use waypost_dialect::error::{ApiError, ErrorKind, RequestError};
 use waypost_dialect::loss::Loss;
 use waypost_dialect::openai_responses;
 use waypost_dialect::{ClientDialect, DialectId};
+use waypost_routing::fault::Fault;
 
 use super::forward::{Answer, AnswerBody, Asked, Failure, Wish};
+use super::opening::{self, Opened};
+use super::relay::Relay;
+use super::stream::Limits;
 use crate::responses::Keeper;
 use crate::server::Api;
 use crate::telemetry::record::Record;
 use crate::upstream::client::{Segments, failed_to_connect};
 use crate::upstream::endpoint::{Upstream, is_named_by_connection};
+use crate::upstream::fleet::Ticket;
+use crate::upstream::wait;
 use crate::worker::Worker;
 
 /// Largest plain answer that is held, in bytes.
@@ -28,14 +35,58 @@ const MAX_ANSWER: usize = 64 * 1024 * 1024;
 const MAX_ERROR: usize = 1024 * 1024;
 
 /// Calls one provider and reads its answer as far as needed to know that it can be passed on: the whole of a plain
-/// answer, the head of a stream.
+/// answer, a stream up to its first content.
 pub(super) async fn attempt(
     worker: &Worker,
     asked: &Asked<'_>,
     upstream: &Upstream,
     model: &str,
+    mut ticket: Ticket,
     record: &mut Record,
 ) -> Result<Answer, Failure> {
+    ticket.starts();
+    let started = Instant::now();
+    let result = call(worker, asked, upstream, model, &mut ticket, record).await;
+    let (outcome, status) = match &result {
+        Ok(received) => ("ok", received.status.as_u16()),
+        Err(failure) => {
+            ticket.failed(failure.fault, failure.asked);
+            (failure.fault.name(), failure.error.status)
+        }
+    };
+    record.tried(&upstream.provider, model, outcome, status, started.elapsed());
+    let Received { status, headers, dialect, body } = result?;
+    let body = match body {
+        ReceivedBody::Whole(bytes) => {
+            ticket.ended(record.usage.map_or(0, |usage| usage.output));
+            AnswerBody::Whole(bytes)
+        }
+        ReceivedBody::Events(opened) => AnswerBody::Events(opened, ticket),
+    };
+    Ok(Answer { status, headers, dialect, body })
+}
+
+/// What came of a provider and can be passed on.
+struct Received {
+    status: StatusCode,
+    headers: HeaderMap,
+    dialect: DialectId,
+    body: ReceivedBody,
+}
+
+enum ReceivedBody {
+    Whole(Bytes),
+    Events(Box<Opened>),
+}
+
+async fn call(
+    worker: &Worker,
+    asked: &Asked<'_>,
+    upstream: &Upstream,
+    model: &str,
+    ticket: &mut Ticket,
+    record: &mut Record,
+) -> Result<Received, Failure> {
     let Some(address) = upstream.route(asked.client, asked.api) else {
         return Err(not_served(upstream, asked.api));
     };
@@ -51,23 +102,20 @@ pub(super) async fn attempt(
 
     record.attempts += 1;
     worker.telemetry.metrics.attempted(&upstream.name);
-    let limit = upstream.first_byte_timeout.unwrap_or(worker.listener.first_byte_timeout);
-    let response = match tokio::time::timeout(limit, worker.client.send(request)).await {
+    let limits = asked.limits(worker, upstream);
+    let head = upstream.first_byte_timeout.unwrap_or(worker.listener.first_byte_timeout);
+    let head = limits.end.map_or(head, |end| head.min(end.saturating_duration_since(Instant::now())));
+    let response = match tokio::time::timeout(head, worker.client.send(request)).await {
         Ok(Ok(response)) => response,
         Ok(Err(error)) => return Err(unreachable(upstream, &error)),
-        Err(_elapsed) => return Err(too_slow(upstream, "did not begin to answer", limit)),
+        Err(_elapsed) => return Err(too_slow(upstream, "did not begin to answer", head)),
     };
     record.first_byte = Some(record.elapsed());
-    let reader = Reader {
-        upstream,
-        dialect: address.dialect,
-        client: asked.client,
-        idle: worker.listener.idle_timeout,
-    };
+    let reader = Reader { upstream, dialect: address.dialect, client: asked.client, limits };
     if asked.envelope.stream && response.status().is_success() {
-        return reader.stream(response, wish);
+        return reader.stream(response, wish, ticket, record).await;
     }
-    reader.plain(response, wish, record).await
+    reader.plain(response, wish, ticket, record).await
 }
 
 /// The body for the provider: the client's own bytes with the model's name spliced in, or a translation. Thinking of
@@ -83,7 +131,7 @@ fn outgoing(
     if dialect == asked.client.id() && !seal::is_present(asked.client, upstream.quirks, asked.body) {
         return Ok((Segments::new(asked.envelope.splice_model(asked.body, model)), Wish::default()));
     }
-    let refused = |error: RequestError| Failure { error: refusal(error), go_on: false };
+    let refused = |error: RequestError| Failure::new(Fault::Request, refusal(error));
     let mut request = asked
         .client
         .codec()
@@ -127,7 +175,7 @@ struct Reader<'a> {
     upstream: &'a Upstream,
     dialect: DialectId,
     client: ClientDialect,
-    idle: Duration,
+    limits: Limits,
 }
 
 impl Reader<'_> {
@@ -136,21 +184,28 @@ impl Reader<'_> {
         self.client.id() == self.dialect
     }
 
-    /// A stream is passed on from its head; what comes is read in [`super::stream`].
-    fn stream(&self, response: Response<Incoming>, wish: Wish) -> Result<Answer, Failure> {
+    /// A stream is passed on from its first content; what follows is read in [`super::stream`].
+    async fn stream(
+        &self,
+        response: Response<Incoming>,
+        wish: Wish,
+        ticket: &mut Ticket,
+        record: &mut Record,
+    ) -> Result<Received, Failure> {
         let (head, body) = response.into_parts();
         let content_type =
             head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("nothing");
         if !content_type.starts_with(self.dialect.stream_type()) {
             return Err(self.garbage(&format!("content type {content_type} where a stream was asked for")));
         }
+        let relay = Relay::new(self.dialect, self.client, wish, record);
+        let opened = opening::open(body, relay, self.limits, &self.upstream.provider).await;
+        let opened = opened.map_err(|(fault, error)| Failure::new(fault, error))?;
+        ticket.began();
+        record.first_token = Some(record.elapsed());
         let headers = passed_on(&head.headers, self.is_same());
-        Ok(Answer {
-            status: head.status,
-            headers,
-            dialect: self.dialect,
-            body: AnswerBody::Events(body, Box::new(wish)),
-        })
+        let body = ReceivedBody::Events(Box::new(opened));
+        Ok(Received { status: head.status, headers, dialect: self.dialect, body })
     }
 
     /// A plain answer or an error is read whole, checked, and put into the client's dialect.
@@ -158,8 +213,9 @@ impl Reader<'_> {
         &self,
         response: Response<Incoming>,
         wish: Wish,
+        ticket: &mut Ticket,
         record: &mut Record,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<Received, Failure> {
         let (head, body) = response.into_parts();
         let same = self.is_same();
         let limit = if head.status.is_success() { MAX_ANSWER } else { MAX_ERROR };
@@ -167,6 +223,7 @@ impl Reader<'_> {
         let json = is_json(&head.headers);
         let encoded = head.headers.contains_key(CONTENT_ENCODING);
         let mut headers = passed_on(&head.headers, same);
+        let mut failed = None;
         let body = match head.status {
             // What we cannot read we do not judge.
             _ if encoded && same => bytes,
@@ -180,13 +237,16 @@ impl Reader<'_> {
             status if status.is_success() => self.success(bytes, same, wish, record)?,
             status if status.is_client_error() || status.is_server_error() => {
                 let error = self.dialect.codec().decode_error(status.as_u16(), &bytes);
-                record.failed(format!("{}: {}", self.upstream.name, error.message));
+                let asked = wait::asked(&head.headers, record.now());
+                let fault = Fault::of_error(&error);
                 // An error body of the client's own dialect goes through as it came; HTML and the like do not.
-                if same && json && is_object(&bytes) {
+                let body = if same && json && is_object(&bytes) {
                     bytes
                 } else {
                     self.client.codec().encode_error(&error).into()
-                }
+                };
+                failed = Some(Failure { asked, ..Failure::new(fault, error) });
+                body
             }
             status => return Err(self.garbage(&format!("status {status}"))),
         };
@@ -194,7 +254,12 @@ impl Reader<'_> {
         if !encoded {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
-        Ok(Answer { status: head.status, headers, dialect: self.dialect, body: AnswerBody::Whole(body) })
+        if let Some(failure) = failed {
+            let answer = Some(Box::new((head.status, headers, body)));
+            return Err(Failure { answer, ..failure });
+        }
+        ticket.began();
+        Ok(Received { status: head.status, headers, dialect: self.dialect, body: ReceivedBody::Whole(body) })
     }
 
     fn success(&self, bytes: Bytes, same: bool, wish: Wish, record: &mut Record) -> Result<Bytes, Failure> {
@@ -235,9 +300,13 @@ impl Reader<'_> {
         let mut first = Bytes::new();
         let mut joined = BytesMut::new();
         loop {
-            let frame = match tokio::time::timeout(self.idle, body.frame()).await {
+            let frame = match tokio::time::timeout_at(self.limits.next(Instant::now()), body.frame()).await {
                 Err(_elapsed) => {
-                    return Err(too_slow(self.upstream, "stopped in the middle of its answer", self.idle));
+                    return Err(too_slow(
+                        self.upstream,
+                        "stopped in the middle of its answer",
+                        self.limits.idle,
+                    ));
                 }
                 Ok(None) => break,
                 Ok(Some(Err(_))) => {
@@ -264,15 +333,13 @@ impl Reader<'_> {
     /// The provider answered something that no client can use.
     fn garbage(&self, what: &str) -> Failure {
         let message = format!("provider `{}` answered with {what}", self.upstream.provider);
-        Failure {
-            error: ApiError::new(ErrorKind::BadGateway, message).with_code("bad_upstream_answer"),
-            go_on: true,
-        }
+        let error = ApiError::new(ErrorKind::BadGateway, message).with_code("bad_upstream_answer");
+        Failure::new(Fault::Garbage, error)
     }
 }
 
 fn own_fault(message: String) -> Failure {
-    Failure { error: ApiError::new(ErrorKind::Internal, message), go_on: true }
+    Failure::new(Fault::Unsupported, ApiError::new(ErrorKind::Internal, message))
 }
 
 fn not_served(upstream: &Upstream, api: Api) -> Failure {
@@ -283,7 +350,8 @@ fn not_served(upstream: &Upstream, api: Api) -> Failure {
         Api::CountTokens => "no way to count tokens that is known here",
     };
     let message = format!("provider `{}` has {what}", upstream.provider);
-    Failure { error: ApiError::new(ErrorKind::NotFound, message).with_code("unsupported_api"), go_on: true }
+    let error = ApiError::new(ErrorKind::NotFound, message).with_code("unsupported_api");
+    Failure::new(Fault::Unsupported, error)
 }
 
 /// Another target may speak the client's dialect, or say more.
@@ -294,15 +362,13 @@ fn lossy(upstream: &Upstream, loss: &Loss) -> Failure {
         upstream.provider
     );
     let error = ApiError::new(ErrorKind::InvalidRequest, message).with_code("lossy_translation");
-    Failure { error, go_on: true }
+    Failure::new(Fault::Unsupported, error)
 }
 
 fn too_slow(upstream: &Upstream, what: &str, limit: Duration) -> Failure {
     let message = format!("provider `{}` {what} within {} seconds", upstream.provider, limit.as_secs_f64());
-    Failure {
-        error: ApiError::new(ErrorKind::GatewayTimeout, message).with_code("upstream_timeout"),
-        go_on: true,
-    }
+    let error = ApiError::new(ErrorKind::GatewayTimeout, message).with_code("upstream_timeout");
+    Failure::new(Fault::Timeout, error)
 }
 
 fn unreachable(upstream: &Upstream, error: &hyper_util::client::legacy::Error) -> Failure {
@@ -313,10 +379,8 @@ fn unreachable(upstream: &Upstream, error: &hyper_util::client::legacy::Error) -
     }
     let what = if failed_to_connect(error) { "cannot be reached" } else { "closed the connection" };
     let message = format!("provider `{}` {what}: {cause}", upstream.provider);
-    Failure {
-        error: ApiError::new(ErrorKind::BadGateway, message).with_code("upstream_unreachable"),
-        go_on: true,
-    }
+    let error = ApiError::new(ErrorKind::BadGateway, message).with_code("upstream_unreachable");
+    Failure::new(Fault::Transport, error)
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

@@ -1,21 +1,29 @@
 //! Sending a request on: the decision's targets in order, until one gives an answer that can be passed on.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
-use hyper::body::Incoming;
+use tokio::time::Instant;
 use waypost_dialect::chat::Extra;
 use waypost_dialect::envelope::Envelope;
 use waypost_dialect::error::{ApiError, ErrorKind};
 use waypost_dialect::loss::Loss;
 use waypost_dialect::{ClientDialect, DialectId};
+use waypost_routing::fault::Fault;
+use waypost_routing::health::{Admission, Moment};
 use waypost_routing::models::Target;
+use waypost_routing::plan::{Next, Plan, World};
 
 use super::attempt;
+use super::opening::Opened;
+use super::stream::Limits;
 use crate::responses::Keeper;
 use crate::server::Api;
 use crate::telemetry::record::Record;
+use crate::upstream::endpoint::Upstream;
+use crate::upstream::fleet::{Member, Ticket};
 use crate::worker::Worker;
 
 /// A request as it came in.
@@ -35,6 +43,15 @@ pub struct Asked<'a> {
     pub previous: Option<&'a str>,
     /// What was peeked from them.
     pub envelope: &'a Envelope<'a>,
+    /// When all of it has to be over, if there is such a time.
+    pub end: Option<Instant>,
+}
+
+impl Asked<'_> {
+    /// How long an answer of this upstream may be silent, and how long it may take.
+    pub(super) fn limits(&self, worker: &Worker, upstream: &Upstream) -> Limits {
+        Limits { idle: upstream.idle_timeout.unwrap_or(worker.listener.idle_timeout), end: self.end }
+    }
 }
 
 /// A provider's answer, not yet passed on.
@@ -55,8 +72,8 @@ pub struct Answer {
 pub enum AnswerBody {
     /// Read to its end and ready for the client, in the client's dialect.
     Whole(Bytes),
-    /// Events that are still to come, in the provider's dialect.
-    Events(Incoming, Box<Wish>),
+    /// Events that are still to come, and the attempt that they are.
+    Events(Box<Opened>, Ticket),
 }
 
 /// What the client wants of a translated answer.
@@ -73,13 +90,30 @@ pub struct Wish {
 /// Why an attempt gave no answer that the client can have.
 #[derive(Debug)]
 pub(super) struct Failure {
+    /// What kind of failure it is.
+    pub(super) fault: Fault,
     /// What the client is told if no other target answers.
     pub(super) error: ApiError,
-    /// Another target may do better: the fault is this target's, not the request's.
-    pub(super) go_on: bool,
+    /// How long the provider asks to be left alone.
+    pub(super) asked: Option<Duration>,
+    /// The provider's own answer, ready for the client.
+    pub(super) answer: Option<Box<(StatusCode, HeaderMap, Bytes)>>,
 }
 
-/// Tries the targets in order.
+impl Failure {
+    pub(super) fn new(fault: Fault, error: ApiError) -> Self {
+        Self { fault, error, asked: None, answer: None }
+    }
+
+    /// What the client gets if this was the last attempt.
+    fn give_up(self, client: ClientDialect) -> Result<Answer, ApiError> {
+        let Some(answer) = self.answer else { return Err(self.error) };
+        let (status, headers, body) = *answer;
+        Ok(Answer { status, headers, dialect: client.id(), body: AnswerBody::Whole(body) })
+    }
+}
+
+/// Tries the targets as the plan says, until one answers.
 ///
 /// # Errors
 /// No target answered: the last failure, as the client should see it.
@@ -89,33 +123,100 @@ pub async fn send(
     targets: &[Target],
     record: &mut Record,
 ) -> Result<Answer, ApiError> {
-    let mut last = ApiError::new(ErrorKind::Internal, "the decision names no model");
-    for (position, target) in targets.iter().enumerate() {
-        let Some(upstream) = worker.runtime.upstreams.get(target.entry) else { continue };
+    let mut way = Way::new(worker, targets);
+    let mut plan = way.plan();
+    let mut last = Failure::new(
+        Fault::Unsupported,
+        ApiError::new(ErrorKind::Internal, "the decision names no model that can be asked"),
+    );
+    while let Next::Try { stop, wait, why } = plan.next(worker.runtime.fleet.now(), &mut way) {
+        let Some((target, upstream, ticket)) = way.take(stop) else { break };
+        if !wait.is_zero() {
+            tokio::time::sleep(wait).await;
+        }
         record.provider = Some(Arc::clone(&upstream.provider));
         record.entry = Some(Arc::clone(&upstream.name));
         record.model = Some(Arc::clone(&target.model));
         // What an earlier attempt's translation lost is not lost to this one.
         record.loss = Loss::default();
-        let is_last = position + 1 == targets.len();
-        match attempt::attempt(worker, asked, upstream, &target.model, record).await {
-            Ok(answer) if is_last || !is_targets_fault(answer.status) => return Ok(answer),
-            Ok(answer) => {
-                tracing::debug!(request = %record.id, model = %target.model, status = %answer.status, "trying the next model")
-            }
-            Err(failure) if failure.go_on && !is_last => {
-                tracing::debug!(request = %record.id, model = %target.model, error = %failure.error, "trying the next model");
+        match attempt::attempt(worker, asked, upstream, &target.model, ticket, record).await {
+            Ok(answer) => return Ok(answer),
+            Err(failure) => {
+                tracing::debug!(request = %record.id, model = %target.model, why = why.name(), fault = failure.fault.name(), error = %failure.error, "an attempt has failed");
+                worker.telemetry.metrics.failed(&upstream.name, failure.fault);
                 record.failed(format!("{}: {}", upstream.name, failure.error.message));
-                last = failure.error;
+                plan.failed(stop, failure.fault, failure.asked, worker.runtime.fleet.now());
+                // What a provider says tells more than that another could not be reached.
+                if failure.answer.is_some() || last.answer.is_none() {
+                    last = failure;
+                }
             }
-            Err(failure) => return Err(failure.error),
         }
     }
-    Err(last)
+    last.give_up(asked.client)
 }
 
-/// An answer that another target may better: no credit or permission here, overloaded, broken (424 where the model is). What is wrong with the
-/// request itself is wrong everywhere.
-fn is_targets_fault(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 401..=403 | 408 | 424 | 425 | 429 | 500..)
+/// The decision's targets, and how they are.
+struct Way<'w> {
+    worker: &'w Worker,
+    stops: Vec<(&'w Target, &'w Upstream, Arc<Member>)>,
+    /// Of the last stop that was let through.
+    ticket: Option<(usize, Ticket)>,
+}
+
+impl<'w> Way<'w> {
+    fn new(worker: &'w Worker, targets: &'w [Target]) -> Self {
+        let runtime = &worker.runtime;
+        let stops = targets.iter().filter_map(|target| {
+            Some((target, runtime.upstreams.get(target.entry)?, runtime.member(target)?))
+        });
+        runtime.retries.deposit(worker.runtime.fleet.now());
+        Self { worker, stops: stops.collect(), ticket: None }
+    }
+
+    fn plan(&self) -> Plan {
+        let runtime = &self.worker.runtime;
+        let windows = self
+            .stops
+            .iter()
+            .map(|(target, ..)| if self.stops.len() > 1 { runtime.facts(target).context } else { None });
+        let mut policy = runtime.reliability.plan;
+        policy.attempts = policy.attempts.min(self.worker.listener.attempts.unwrap_or(u32::MAX));
+        Plan::new(windows, policy, self.worker.runtime.fleet.now())
+    }
+
+    /// A stop and the right to try it.
+    fn take(&mut self, stop: usize) -> Option<(&'w Target, &'w Upstream, Ticket)> {
+        let (target, upstream, member) = self.stops.get(stop)?;
+        let admitted = self.ticket.take().filter(|(admitted, _)| *admitted == stop);
+        let health = self.worker.runtime.reliability.health;
+        let ticket = admitted
+            .map_or_else(|| Ticket::forced(&self.worker.runtime.fleet, member, health), |(_, ticket)| ticket);
+        Some((target, upstream, ticket))
+    }
+}
+
+impl World for Way<'_> {
+    fn admit(&mut self, stop: usize) -> Admission {
+        self.ticket = None;
+        let worker = self.worker;
+        let Some((_, _, member)) = self.stops.get(stop) else {
+            return Admission::No { until: Moment::MAX, cause: Fault::Unsupported };
+        };
+        match Ticket::admit(&worker.runtime.fleet, member, worker.runtime.reliability.health) {
+            Ok(ticket) => {
+                self.ticket = Some((stop, ticket));
+                Admission::Yes
+            }
+            Err(refused) => refused,
+        }
+    }
+
+    fn may_repeat(&mut self) -> bool {
+        self.worker.runtime.retries.withdraw(self.worker.runtime.fleet.now())
+    }
+
+    fn random(&mut self) -> f64 {
+        fastrand::f64()
+    }
 }

@@ -10,6 +10,9 @@ pub mod stream;
 
 pub(crate) mod attempt;
 mod boundary;
+mod opening;
+mod patience;
+mod relay;
 
 use std::sync::Arc;
 
@@ -17,11 +20,13 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use serde_json::Value;
+use tokio::time::Instant;
 use waypost_dialect::ClientDialect;
 use waypost_dialect::error::ApiError;
 use waypost_routing::router::Router;
 
 use crate::proxy::ingress::Named;
+use crate::proxy::patience::{Early, Expected};
 use crate::proxy::stream::ResponseBody;
 use crate::responses;
 use crate::server::{Api, Endpoint, Operation, respond};
@@ -29,17 +34,29 @@ use crate::telemetry::Open;
 use crate::telemetry::record::Record;
 use crate::worker::Worker;
 
-/// Answers one request of a model endpoint: an answer, a decision, or an error in the caller's own dialect.
+/// Answers one request of a model endpoint: an answer, a decision, or an error in the caller's own dialect. A client that
+/// waits long for a stream gets signs of life meanwhile.
 pub async fn handle(
-    worker: &Worker,
-    endpoint: &Endpoint,
+    worker: Arc<Worker>,
+    endpoint: &'static Endpoint,
     request: Request<Incoming>,
 ) -> Response<ResponseBody> {
+    let early = Early::default();
+    let answering = Box::pin(answer(worker, endpoint, request, Arc::clone(&early)));
+    patience::answer(answering, &early, endpoint.dialect).await
+}
+
+async fn answer(
+    worker: Arc<Worker>,
+    endpoint: &'static Endpoint,
+    request: Request<Incoming>,
+    early: Early,
+) -> Response<ResponseBody> {
     let mut record = Open::new(&worker.telemetry, endpoint.path);
-    let outcome = serve(worker, endpoint, request, &mut record).await;
+    let outcome = serve(&worker, endpoint, request, &mut record, &early).await;
     let explanation = explain(&record);
     let mut response = match outcome {
-        Ok(Outcome::Answer(answer)) => stream::respond(worker, endpoint.dialect, answer, record),
+        Ok(Outcome::Answer(answer)) => stream::respond(endpoint.dialect, answer, record),
         Ok(Outcome::Decision(page)) => {
             record.settle(200);
             respond::json(StatusCode::OK, page)
@@ -64,6 +81,7 @@ async fn serve(
     endpoint: &Endpoint,
     request: Request<Incoming>,
     record: &mut Open,
+    early: &Early,
 ) -> Result<Outcome, ApiError> {
     let (head, body) = request.into_parts();
     // Read: the body's bytes, and a validating peek that borrows from them; once more with what a kept answer stands for.
@@ -93,7 +111,13 @@ async fn serve(
         }
         return Ok(Outcome::Decision(page.to_string()));
     }
-    // Attempt: the decision's targets in order, until one answers.
+    if envelope.stream
+        && let Some(every) = worker.listener.keep_alive
+    {
+        // Nobody sets it twice.
+        let _ = early.set(Expected { headers: explain(record), every });
+    }
+    // Attempt: the decision's targets as the plan has it, until one answers.
     let asked = forward::Asked {
         client: endpoint.dialect,
         strict: ingress::is_strict(&head.headers, &worker.listener)?,
@@ -102,6 +126,7 @@ async fn serve(
         body,
         envelope: &envelope,
         previous: previous.as_deref(),
+        end: worker.listener.total_timeout.map(|total| Instant::now() + total),
     };
     forward::send(worker, &asked, &decision.targets, record).await.map(Outcome::Answer)
     // The answer goes to the client in `stream::respond`: bytes as they come where the dialects agree, else translated.

@@ -6,7 +6,6 @@ use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -17,18 +16,15 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 use waypost_dialect::ClientDialect;
-use waypost_dialect::chat::Extra;
-use waypost_dialect::dialect::{StreamDecoder, StreamEncoder, StreamOptions, StreamTap};
 use waypost_dialect::error::{ApiError, ErrorKind, ResponseError};
-use waypost_dialect::event::StreamEvent;
-use waypost_dialect::loss::Loss;
-use waypost_dialect::openai_responses;
+use waypost_routing::fault::Fault;
 
-use super::boundary::Boundary;
 use super::forward::{Answer, AnswerBody};
-use crate::responses::Keeper;
+use super::opening::Opened;
+use super::patience::Waiting;
+use super::relay::Relay;
 use crate::telemetry::Open;
-use crate::worker::Worker;
+use crate::upstream::fleet::Ticket;
 
 /// The body of every response of the gateway.
 #[derive(Debug)]
@@ -37,6 +33,8 @@ pub enum ResponseBody {
     Whole(Bytes),
     /// Events as they come.
     Events(Box<Events>),
+    /// Nothing yet but signs of life.
+    Waiting(Box<Waiting>),
 }
 
 impl ResponseBody {
@@ -48,43 +46,27 @@ impl ResponseBody {
 }
 
 /// Passes an answer on to a client; the record is settled when the last byte has been handed over.
-pub fn respond(
-    worker: &Worker,
-    client: ClientDialect,
-    answer: Answer,
-    record: Open,
-) -> Response<ResponseBody> {
+pub fn respond(client: ClientDialect, answer: Answer, record: Open) -> Response<ResponseBody> {
     let Answer { status, headers, dialect, body } = answer;
     let mut response = match body {
         AnswerBody::Whole(bytes) => {
             record.settle(status.as_u16());
             Response::new(ResponseBody::Whole(bytes))
         }
-        AnswerBody::Events(incoming, wish) => {
-            let relay = if dialect == client.id() {
-                Relay::Pass(client.codec().stream_tap(), Boundary::default(), wish.keeper.map(Box::new))
-            } else {
-                let options = StreamOptions { include_usage: wish.include_usage };
-                Relay::Translate(Box::new(Translation {
-                    decoder: dialect.codec().stream_decoder(),
-                    encoder: client.codec().stream_encoder(options),
-                    events: Vec::new(),
-                    loss: Loss::default(),
-                    created: record.created(),
-                    id: record.answer_id(),
-                    model: record.model.clone(),
-                    echo: wish.echo,
-                    keeper: wish.keeper,
-                }))
-            };
+        AnswerBody::Events(opened, ticket) => {
+            let Opened { incoming, relay, held, limits, ended } = *opened;
+            let now = Instant::now();
             let events = Events {
                 incoming,
                 relay,
+                held,
+                ended,
                 client,
-                idle: Box::pin(tokio::time::sleep(worker.listener.idle_timeout)),
-                idle_timeout: worker.listener.idle_timeout,
+                idle: Box::pin(tokio::time::sleep_until(limits.next(now))),
+                limits,
                 pending: None,
                 record: Some(record),
+                ticket,
                 status: status.as_u16(),
             };
             Response::new(ResponseBody::Events(Box::new(events)))
@@ -100,44 +82,51 @@ pub fn respond(
     response
 }
 
+/// How long a stream may be silent, and how long it may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// Longest wait between two pieces.
+    pub(super) idle: Duration,
+    /// When the whole has to be over.
+    pub(super) end: Option<Instant>,
+}
+
+impl Limits {
+    /// Until when the next piece has to be there.
+    pub(super) fn next(&self, now: Instant) -> Instant {
+        let idle = now + self.idle;
+        self.end.map_or(idle, |end| end.min(idle))
+    }
+
+    /// What it is called if nothing came.
+    pub(super) fn exceeded(&self, now: Instant) -> ApiError {
+        let message = if self.end.is_some_and(|end| end <= now) {
+            "the provider's answer took longer than the whole may take (`total_timeout`)".to_owned()
+        } else {
+            format!("the provider sent nothing for {} seconds", self.idle.as_secs_f64())
+        };
+        ApiError::new(ErrorKind::GatewayTimeout, message).with_code("upstream_timeout")
+    }
+}
+
 /// A stream from a provider to a client.
 pub struct Events {
     incoming: Incoming,
     relay: Relay,
+    /// What came before the first content, and with it.
+    held: Bytes,
+    /// Nothing comes after it.
+    ended: bool,
     client: ClientDialect,
     /// Runs while nothing comes.
     idle: Pin<Box<Sleep>>,
-    idle_timeout: Duration,
+    limits: Limits,
     /// What is told to the client after the bytes that came before it.
     pending: Option<ResponseError>,
     /// Settled at the end; still here if the client leaves first.
     record: Option<Open>,
+    ticket: Ticket,
     status: u16,
-}
-
-enum Relay {
-    /// Same dialect: the bytes go through in whole events, the tap watches.
-    Pass(Box<dyn StreamTap>, Boundary, Option<Box<Keeper>>),
-    /// Other dialect: decoded and encoded.
-    Translate(Box<Translation>),
-}
-
-struct Translation {
-    decoder: Box<dyn StreamDecoder>,
-    encoder: Box<dyn StreamEncoder>,
-    /// Kept for its capacity; empty between calls.
-    events: Vec<StreamEvent>,
-    loss: Loss,
-    /// When the request came; some dialects want a time that others don't state.
-    created: u64,
-    /// The same of an id.
-    id: String,
-    /// The same of the model: the one that was asked.
-    model: Option<Arc<str>>,
-    /// What the client's dialect repeats of the request.
-    echo: Extra,
-    /// Where the answer is kept.
-    keeper: Option<Keeper>,
 }
 
 impl fmt::Debug for Events {
@@ -150,6 +139,12 @@ impl Events {
     /// The next bytes for the client; `None` at the end.
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
         loop {
+            if !self.held.is_empty() {
+                return Poll::Ready(Some(std::mem::take(&mut self.held)));
+            }
+            if self.ended {
+                self.settle(None);
+            }
             if self.record.is_none() {
                 return Poll::Ready(None);
             }
@@ -158,15 +153,14 @@ impl Events {
             }
             let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(context) else {
                 ready!(self.idle.as_mut().poll(context));
-                let seconds = self.idle_timeout.as_secs_f64();
-                let message = format!("the provider sent nothing for {seconds} seconds");
-                let error = ApiError::new(ErrorKind::GatewayTimeout, message).with_code("upstream_timeout");
+                let error = self.limits.exceeded(Instant::now());
+                self.ticket.failed(Fault::Timeout, None);
                 return Poll::Ready(Some(self.fail(&error)));
             };
             match frame {
                 Some(Ok(frame)) => {
                     let Ok(data) = frame.into_data() else { continue };
-                    self.idle.as_mut().reset(Instant::now() + self.idle_timeout);
+                    self.idle.as_mut().reset(self.limits.next(Instant::now()));
                     let (bytes, error) = self.relay.push(&data);
                     self.pending = error;
                     if !bytes.is_empty() {
@@ -186,6 +180,7 @@ impl Events {
     }
 
     fn broken(&mut self, error: &ResponseError) -> Bytes {
+        self.ticket.failed(Fault::Transport, None);
         self.fail(
             &ApiError::new(ErrorKind::BadGateway, error.to_string()).with_code("upstream_stream_broken"),
         )
@@ -200,8 +195,10 @@ impl Events {
     fn settle(&mut self, error: Option<&ApiError>) {
         let Some(mut record) = self.record.take() else { return };
         self.relay.note(&mut record);
-        if let Some(error) = error {
-            record.failed(error.message.as_str());
+        match error {
+            Some(error) => record.failed(error.message.as_str()),
+            None if self.relay.observed().error => self.ticket.failed(Fault::Provider, None),
+            None => self.ticket.ended(record.usage.map_or(0, |usage| usage.output)),
         }
         record.settle(self.status);
     }
@@ -216,78 +213,6 @@ impl Drop for Events {
     }
 }
 
-impl Relay {
-    /// The bytes that these bytes of the provider become, and what is wrong after them.
-    fn push(&mut self, data: &Bytes) -> (Bytes, Option<ResponseError>) {
-        match self {
-            Self::Pass(tap, boundary, keeper) => {
-                tap.push(data);
-                let events = boundary.push(data);
-                if let Some(keeper) = keeper
-                    && let Some(response) = openai_responses::last_response(&events)
-                {
-                    keeper.keep(response);
-                }
-                (events, None)
-            }
-            Self::Translate(translation) => {
-                let error = translation.decoder.push(data, &mut translation.events).err();
-                (translation.encode().into(), error)
-            }
-        }
-    }
-
-    fn finish(&mut self) -> Result<Bytes, ResponseError> {
-        match self {
-            Self::Pass(tap, boundary, _) if tap.observed().complete || tap.observed().error => {
-                Ok(boundary.finish())
-            }
-            Self::Pass(..) => Err(ResponseError::Truncated),
-            Self::Translate(translation) => {
-                translation.decoder.finish(&mut translation.events)?;
-                let mut out = translation.encode();
-                translation.encoder.finish(&mut out);
-                Ok(out.into())
-            }
-        }
-    }
-
-    fn note(&self, record: &mut Open) {
-        match self {
-            Self::Pass(tap, ..) => record.saw(tap.observed()),
-            Self::Translate(translation) => {
-                record.saw(translation.decoder.observed());
-                record.lost(&translation.loss);
-            }
-        }
-    }
-}
-
-impl Translation {
-    fn encode(&mut self) -> Vec<u8> {
-        let mut out = Vec::new();
-        for mut event in self.events.drain(..) {
-            if let StreamEvent::Start { created, echo, id, model, .. } = &mut event {
-                created.get_or_insert(self.created);
-                if id.is_empty() {
-                    *id = std::mem::take(&mut self.id);
-                }
-                if let Some(asked) = self.model.as_deref().filter(|_| model.is_empty()) {
-                    asked.clone_into(model);
-                }
-                *echo = std::mem::take(&mut self.echo);
-            }
-            self.encoder.push(&event, &mut out, &mut self.loss);
-        }
-        if let Some(keeper) = &self.keeper
-            && let Some(response) = openai_responses::last_response(&out)
-        {
-            keeper.keep(response);
-        }
-        out
-    }
-}
-
 impl Body for ResponseBody {
     type Data = Bytes;
     type Error = Infallible;
@@ -296,26 +221,35 @@ impl Body for ResponseBody {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        match self.get_mut() {
+        let this = self.get_mut();
+        if let Self::Waiting(waiting) = this {
+            match ready!(waiting.poll(context)) {
+                Ok(sign) => return Poll::Ready(Some(Ok(Frame::data(sign)))),
+                Err(body) => *this = body,
+            }
+        }
+        match this {
             Self::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
             Self::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
             Self::Events(events) => {
                 events.poll_next(context).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
             }
+            // What was waited for does not wait itself.
+            Self::Waiting(_) => Poll::Ready(None),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Whole(bytes) => bytes.is_empty(),
-            Self::Events(_) => false,
+            Self::Events(_) | Self::Waiting(_) => false,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Self::Events(_) => SizeHint::default(),
+            Self::Events(_) | Self::Waiting(_) => SizeHint::default(),
         }
     }
 }

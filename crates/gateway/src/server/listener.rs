@@ -64,7 +64,7 @@ pub async fn serve(listener: TcpListener, worker: Arc<Worker>, mut stop: watch::
         let worker = Arc::clone(&worker);
         let service = service_fn(move |request| {
             let worker = Arc::clone(&worker);
-            async move { Ok::<_, std::convert::Infallible>(dispatch(&worker, request).await) }
+            async move { Ok::<_, std::convert::Infallible>(dispatch(worker, request).await) }
         });
         let connection = server.serve_connection(TokioIo::new(stream), service).into_owned();
         let connection = connections.watch(connection);

@@ -4,6 +4,10 @@ pub mod listener;
 pub mod models;
 pub mod respond;
 
+mod targets;
+
+use std::sync::Arc;
+
 use http::header::ALLOW;
 use http::{HeaderValue, Method, Request, Response};
 use hyper::body::Incoming;
@@ -34,6 +38,8 @@ pub enum Operation {
     Ready,
     /// Prometheus.
     Metrics,
+    /// How each target is.
+    Targets,
 }
 
 /// What is asked of a provider.
@@ -104,6 +110,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
     endpoint("/healthz", Method::GET, Operation::Health, ClientDialect::OpenAiChat),
     endpoint("/readyz", Method::GET, Operation::Ready, ClientDialect::OpenAiChat),
     endpoint("/metrics", Method::GET, Operation::Metrics, ClientDialect::OpenAiChat),
+    endpoint("/admin/targets", Method::GET, Operation::Targets, ClientDialect::OpenAiChat),
 ];
 
 const fn endpoint(
@@ -128,7 +135,7 @@ impl Endpoint {
 }
 
 /// Answers one request; never fails.
-pub async fn dispatch(worker: &Worker, request: Request<Incoming>) -> Response<ResponseBody> {
+pub async fn dispatch(worker: Arc<Worker>, request: Request<Incoming>) -> Response<ResponseBody> {
     let endpoint = match find(request.method(), request.uri().path()) {
         Ok(endpoint) => endpoint,
         Err(refusal) => {
@@ -146,7 +153,7 @@ pub async fn dispatch(worker: &Worker, request: Request<Incoming>) -> Response<R
         }
         Operation::Kept => {
             let id = endpoint.rest(request.uri().path()).to_owned();
-            responses::answer(worker, &request, &id).await
+            responses::answer(&worker, &request, &id).await
         }
         Operation::Health => respond::text("text/plain; charset=utf-8", "ok\n"),
         Operation::Ready if worker.is_draining() => {
@@ -156,8 +163,9 @@ pub async fn dispatch(worker: &Worker, request: Request<Incoming>) -> Response<R
         Operation::Ready => respond::text("text/plain; charset=utf-8", "ready\n"),
         Operation::Metrics => respond::text(
             "application/openmetrics-text; version=1.0.0; charset=utf-8",
-            worker.telemetry.metrics.page(),
+            worker.telemetry.metrics.page(&worker.runtime.standings()),
         ),
+        Operation::Targets => targets::page(&worker.runtime),
     }
 }
 

@@ -12,7 +12,11 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use waypost_routing::fault::Fault;
+use waypost_routing::health::State;
+
 use super::record::Record;
+use crate::upstream::fleet::Standing;
 
 /// Labels of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -57,6 +61,26 @@ struct EscalationLabels {
     outcome: &'static str,
 }
 
+/// Labels of a target's state.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StateLabels {
+    target: Arc<str>,
+    state: &'static str,
+}
+
+/// Labels of what is known of a target.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TargetLabels {
+    target: Arc<str>,
+}
+
+/// Labels of a failed attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FaultLabels {
+    model: Arc<str>,
+    fault: &'static str,
+}
+
 type Histograms<Labels> = Family<Labels, Histogram, fn() -> Histogram>;
 
 /// All metrics of the process.
@@ -70,6 +94,9 @@ pub struct Metrics {
     escalations: Family<EscalationLabels, Counter>,
     tokens: Family<TokenLabels, Counter>,
     attempts: Family<ModelLabels, Counter>,
+    faults: Family<FaultLabels, Counter>,
+    states: Family<StateLabels, Gauge>,
+    busy: Family<TargetLabels, Gauge>,
     lossy: Family<LossLabels, Counter>,
     /// Requests being worked on.
     pub in_flight: Gauge<i64, std::sync::atomic::AtomicI64>,
@@ -95,6 +122,9 @@ impl Default for Metrics {
             escalations: Family::default(),
             tokens: Family::default(),
             attempts: Family::default(),
+            faults: Family::default(),
+            states: Family::default(),
+            busy: Family::default(),
             lossy: Family::default(),
             in_flight: Gauge::default(),
             log_dropped: Counter::default(),
@@ -137,6 +167,9 @@ impl Metrics {
         );
         registry.register("tokens", "Tokens as providers reported them", self.tokens.clone());
         registry.register("upstream_attempts", "Calls to providers", self.attempts.clone());
+        registry.register("failed_attempts", "Calls to providers that failed, by fault", self.faults.clone());
+        registry.register("target_state", "1 for the state that a target is in", self.states.clone());
+        registry.register("target_in_flight", "Attempts under way at a target", self.busy.clone());
         registry.register(
             "lossy_translations",
             "Requests of which a field could not be carried, by reason",
@@ -153,6 +186,11 @@ impl Metrics {
     /// Counts a call to an entry of the configuration.
     pub fn attempted(&self, entry: &Arc<str>) {
         self.attempts.get_or_create(&ModelLabels { model: Arc::clone(entry) }).inc();
+    }
+
+    /// Counts a failed call to an entry of the configuration.
+    pub fn failed(&self, entry: &Arc<str>, fault: Fault) {
+        self.faults.get_or_create(&FaultLabels { model: Arc::clone(entry), fault: fault.name() }).inc();
     }
 
     /// Counts a finished request.
@@ -206,9 +244,22 @@ impl Metrics {
         }
     }
 
-    /// The page for Prometheus.
+    /// The page for Prometheus. Targets that are not there any more are not on it.
     #[must_use]
-    pub fn page(&self) -> String {
+    pub fn page(&self, standings: &[Standing]) -> String {
+        self.states.clear();
+        self.busy.clear();
+        for standing in standings {
+            for state in State::NAMES {
+                let labels = StateLabels { target: Arc::clone(&standing.name), state };
+                let holds = i64::from(standing.state.name() == state);
+                // Several keys may lead to a model of one name.
+                let gauge = self.states.get_or_create(&labels);
+                gauge.inc_by(holds);
+            }
+            let labels = TargetLabels { target: Arc::clone(&standing.name) };
+            self.busy.get_or_create(&labels).inc_by(i64::from(standing.in_flight));
+        }
         let mut page = String::new();
         // Writing into a string cannot fail.
         let _ = prometheus_client::encoding::text::encode(&mut page, &self.registry);

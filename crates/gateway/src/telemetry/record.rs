@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use serde::Serialize;
 use tokio::time::Instant;
 use uuid::Uuid;
 use waypost_dialect::dialect::Observed;
@@ -51,10 +52,14 @@ pub struct Record {
     pub model: Option<Arc<str>>,
     /// Upstream calls made.
     pub attempts: u32,
+    /// What came of each attempt, those included that were not sent.
+    pub tries: Vec<Try>,
     /// Status sent to the client; 0 while there is none.
     pub status: u16,
     /// From the start to the head of the provider's answer.
     pub first_byte: Option<Duration>,
+    /// From the start to the first content of a stream.
+    pub first_token: Option<Duration>,
     /// Tokens as the provider reported them.
     pub usage: Option<Usage>,
     /// The provider's word for why the answer ended.
@@ -65,6 +70,19 @@ pub struct Record {
     pub error: Option<String>,
     /// From the start to the end of the answer.
     pub total: Duration,
+}
+
+/// One attempt.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Try {
+    /// `provider/model`.
+    pub model: String,
+    /// `ok`, or the fault's name.
+    pub outcome: &'static str,
+    /// The provider's status, or the one that stands for its silence.
+    pub status: u16,
+    /// Until its answer had begun, or failed.
+    pub ms: f64,
 }
 
 impl Record {
@@ -91,8 +109,10 @@ impl Record {
             entry: None,
             model: None,
             attempts: 0,
+            tries: Vec::new(),
             status: 0,
             first_byte: None,
+            first_token: None,
             usage: None,
             finish_reason: None,
             loss: Loss::default(),
@@ -135,6 +155,17 @@ impl Record {
     #[must_use]
     pub fn answer_id(&self) -> String {
         format!("gen_{}", self.id.simple())
+    }
+
+    /// The time, as far as dates go.
+    #[must_use]
+    pub fn now(&self) -> SystemTime {
+        self.at + self.elapsed()
+    }
+
+    /// Notes what came of an attempt.
+    pub fn tried(&mut self, provider: &str, model: &str, outcome: &'static str, status: u16, took: Duration) {
+        self.tries.push(Try { model: format!("{provider}/{model}"), outcome, status, ms: millis(took) });
     }
 
     /// Notes what was seen of the answer.
@@ -183,4 +214,9 @@ fn request_id(at: SystemTime) -> Uuid {
     let mut random = [0; 10];
     fastrand::fill(&mut random);
     uuid::Builder::from_unix_timestamp_millis(u64::try_from(millis).unwrap_or(u64::MAX), &random).into_uuid()
+}
+
+/// Milliseconds with three decimals.
+pub(crate) fn millis(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e6).round() / 1e3
 }

@@ -3,11 +3,10 @@
 use std::io::Write;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use serde::Serialize;
 
-use super::record::Record;
+use super::record::{Record, Try, millis};
 use crate::proxy::fit::Skipped;
 
 /// How many lines may wait.
@@ -99,10 +98,14 @@ struct Line<'a> {
     model: Option<&'a str>,
     #[serde(skip_serializing_if = "is_zero")]
     attempts: u32,
+    #[serde(skip_serializing_if = "<[Try]>::is_empty")]
+    tries: &'a [Try],
     stream: bool,
     decision_ms: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     first_byte_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_token_ms: Option<f64>,
     total_ms: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     input_tokens: Option<u64>,
@@ -139,9 +142,12 @@ fn append(batch: &mut Vec<u8>, record: &Record, format: Format) {
         provider: record.provider.as_deref(),
         model: record.model.as_deref(),
         attempts: record.attempts,
+        // One that went well is told by the other fields.
+        tries: if record.tries.len() > 1 || record.status >= 400 { &record.tries } else { &[] },
         stream: record.stream,
         decision_ms: millis(record.decision),
         first_byte_ms: record.first_byte.map(millis),
+        first_token_ms: record.first_token.map(millis),
         total_ms: millis(record.total),
         input_tokens: record.usage.map(|usage| usage.input),
         cached_tokens: record.usage.map(|usage| usage.cache_read).filter(|tokens| *tokens > 0),
@@ -180,9 +186,4 @@ fn append_text(batch: &mut Vec<u8>, line: &Line<'_>) {
 fn is_plain(word: &str) -> bool {
     !word.is_empty()
         && word.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'=' | b'\\'))
-}
-
-/// Milliseconds with three decimals.
-fn millis(duration: Duration) -> f64 {
-    (duration.as_secs_f64() * 1e6).round() / 1e3
 }

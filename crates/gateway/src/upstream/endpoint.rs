@@ -36,6 +36,8 @@ pub struct Upstream {
     pub quirks: Quirks,
     /// Longest wait for the response's head; `None`: the listener's own limit holds.
     pub first_byte_timeout: Option<Duration>,
+    /// Longest wait between two pieces of it; `None`: the listener's own limit holds.
+    pub idle_timeout: Option<Duration>,
 }
 
 /// One API of a provider.
@@ -93,8 +95,10 @@ pub struct Settings<'a> {
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// The operator's `http_host`.
     pub host: Option<HeaderValue>,
-    /// The operator's own limit for this entry.
+    /// The operator's own limits for this entry.
     pub first_byte_timeout: Option<Duration>,
+    /// As [`Upstream::idle_timeout`].
+    pub idle_timeout: Option<Duration>,
 }
 
 impl Upstream {
@@ -103,8 +107,16 @@ impl Upstream {
     /// # Errors
     /// The base URL does not parse, or the key holds characters that no header can carry (named, never shown).
     pub fn new(settings: Settings<'_>) -> Result<Self, String> {
-        let Settings { provider, name, key, passthrough_auth, mut headers, host, first_byte_timeout } =
-            settings;
+        let Settings {
+            provider,
+            name,
+            key,
+            passthrough_auth,
+            mut headers,
+            host,
+            first_byte_timeout,
+            idle_timeout,
+        } = settings;
         let mut addresses = Vec::new();
         for (dialect, prefix, auth) in provider.served() {
             let key = key.filter(|_| !passthrough_auth).map(|key| {
@@ -135,6 +147,7 @@ impl Upstream {
             headers,
             quirks: provider.quirks,
             first_byte_timeout,
+            idle_timeout,
         })
     }
 
@@ -303,6 +316,7 @@ mod tests {
             headers: vec![(HeaderName::from_static("x-team"), HeaderValue::from_static("blue"))],
             host: None,
             first_byte_timeout: None,
+            idle_timeout: None,
         })
         .unwrap()
     }

@@ -4,4 +4,7 @@
 pub mod breaker;
 pub mod client;
 pub mod endpoint;
+pub mod fleet;
 pub mod router_model;
+
+pub(crate) mod wait;

@@ -323,6 +323,7 @@ fn reference(schema: &Value) -> String {
         ("`listeners`, as a mapping", "ListenerMap"),
         ("A listener", "Listener"),
         ("An item of `model_providers`", "Entry"),
+        ("`reliability`", "Reliability"),
         ("`cost` of an item of `model_providers`", "Cost"),
         ("`routing_preferences` of an item of `model_providers`", "Preference"),
         ("An item of `model_aliases`", "Alias"),
@@ -330,13 +331,14 @@ fn reference(schema: &Value) -> String {
         ("`selection_policy`", "SelectionPolicy"),
         ("`routing`", "Routing"),
         ("`router_model` of `routing`", "RouterModel"),
+        ("`reliability`", "Reliability"),
         ("`state_storage`", "StateStorage"),
         ("`overrides`", "Overrides"),
     ] {
         section(&mut page, heading, &schema["definitions"][name]);
     }
     let definitions = schema["definitions"].as_object().unwrap();
-    assert_eq!(definitions.len(), 13, "a definition without a section: {:?}", definitions.keys());
+    assert_eq!(definitions.len(), 14, "a definition without a section: {:?}", definitions.keys());
     page
 }
 

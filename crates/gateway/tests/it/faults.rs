@@ -111,24 +111,43 @@ fn a_stream_that_does_not_begin_is_an_error() {
     gateway.stop();
 }
 
+/// Until its content begins, nothing of a stream has gone to the client: it can still be told by a status.
+#[test]
+fn a_stream_that_fails_before_its_content_is_an_error() {
+    let gateway = gateway();
+    each_way(|path, model| {
+        for (directive, status, message) in [
+            ("garbage", 502, ""),
+            ("empty", 502, "ended before it was complete"),
+            ("cut_after=0", 502, "ended before it was complete"),
+            ("cut_after=1", 502, "ended before it was complete"),
+            // The echo provider is overloaded where its API has a word for it.
+            ("error_after=0", if model == "c" { 503 } else { 500 }, ""),
+            ("error_after=1", if model == "c" { 503 } else { 500 }, ""),
+            ("hang_after=0", 504, "sent nothing for 1.5 seconds"),
+        ] {
+            let reply = gateway.stream(path, model, &format!("Hi there [[echo {directive}]]"));
+            let about = format!("{path} {model} {directive}: {}", reply.text());
+            assert_eq!((reply.status, reply.header("content-type")), (status, "application/json"), "{about}");
+            let (said, _) = error_of_any(path, &reply.json());
+            assert!(said.contains(message), "{about}");
+        }
+    });
+    gateway.stop();
+}
+
 #[test]
 fn a_stream_that_breaks_off_ends_in_an_error_event() {
     let gateway = gateway();
     each_way(|path, model| {
         for (directive, message) in [
-            ("garbage", ""),
-            ("empty", ""),
             ("half", ""),
-            ("cut_after=0", "ended before it was complete"),
-            ("cut_after=1", "ended before it was complete"),
-            ("cut_after=3", "ended before it was complete"),
-            ("error_after=0", ""),
-            ("error_after=1", ""),
-            ("error_after=3", ""),
-            ("hang_after=0", "sent nothing for 1.5 seconds"),
-            ("hang_after=3", "sent nothing for 1.5 seconds"),
+            ("cut_after=5", "ended before it was complete"),
+            ("error_after=5", ""),
+            ("hang_after=5", "sent nothing for 1.5 seconds"),
         ] {
-            let reply = gateway.stream(path, model, &format!("Hi there [[echo {directive}]]"));
+            let text = "a b c d e f g h i j k l m n o p q r s t";
+            let reply = gateway.stream(path, model, &format!("[[echo text='{text}' {directive}]]"));
             let message_said = ends_in_error(path, &reply, &format!("{path} {model} {directive}"));
             assert!(message_said.contains(message), "{path} {model} {directive}: {message_said}");
         }
@@ -264,7 +283,9 @@ fn a_call_that_is_given_up_is_closed() {
     let fake = Fake::start(move |seen, stream| {
         if seen.text().contains("\"stream\":true") {
             write(stream, STREAM);
-            write(stream, chunk(&good_events(seen, &["One"])[0]));
+            let events = good_events(seen, &["One", "Two"]).concat();
+            let begun = events.find("Two").unwrap();
+            write(stream, chunk(&events[..begun]));
         } else if seen.text().contains("half") {
             write(stream, &answer(200, "application/json", good(seen))[..120]);
         }

@@ -15,6 +15,7 @@ mod observe;
 mod other_apis;
 mod passthrough;
 mod providers;
+mod reliability;
 mod request_routes;
 mod responses;
 mod router_model;

@@ -170,6 +170,7 @@ fn a_pool_is_tried_in_order() {
 model_providers:
   - {{model: openai/m, access_key: $OPENAI_API_KEY, base_url: 'http://{first}', default: true}}
   - {{model: anthropic/m, access_key: $ANTHROPIC_API_KEY, base_url: 'http://@ECHO@'}}
+reliability: {{attempts: 2, retry_budget: 0}}
 "
         )
     };
@@ -182,7 +183,7 @@ model_providers:
         })
     };
     // What is the provider's fault is tried elsewhere.
-    let faults = [401, 402, 403, 408, 425, 429, 500, 502, 503, 529].map(status);
+    let faults = [401, 402, 403, 404, 408, 409, 425, 429, 500, 502, 503, 529].map(status);
     let garbage = Fake::answering(json_answer(200, "[]"));
     let reset = Fake::start(|_, _| {});
     let addresses = faults.iter().chain([&garbage, &reset]).map(|fake| fake.address);
@@ -198,12 +199,13 @@ model_providers:
             assert_ne!(gateway.ask(path, "openai/m", "Hi").status, 200);
         }
         for line in gateway.stop() {
-            let count = if line["requested"] == "m" { 2 } else { 1 };
-            assert_eq!(line["attempts"], count, "{line}");
+            // Whoever keeps failing is passed by in the end.
+            let most = if line["requested"] == "m" { 2 } else { 1 };
+            assert!((1..=most).contains(&line["attempts"].as_i64().unwrap()), "{line}");
         }
     }
     // What is the request's own is not.
-    for code in [400, 404, 413, 422] {
+    for code in [400, 413, 422] {
         let gateway = Gateway::with(&pool(status(code).address));
         let reply = gateway.ask(CHAT, "m", "Hi");
         assert_eq!((reply.status, reply.header("x-waypost-model")), (code, "openai/m"));
@@ -242,7 +244,7 @@ fn an_alias_of_several_models_is_tried_in_order() {
     }
     gateway.stop();
     let dead = config.replace("base_url: 'http://@ECHO@'}", &format!("base_url: 'http://{}'}}", nobody()));
-    let gateway = Gateway::with(&dead);
+    let gateway = Gateway::with(&dead.replace("attempts: 1", "attempts: 2"));
     for path in ALL {
         let reply = gateway.ask(path, "fast", "Hi");
         assert_eq!((reply.status, reply.header("x-waypost-model")), (200, "openai/m"));

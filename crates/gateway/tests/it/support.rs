@@ -43,6 +43,7 @@ llm_providers:
 model_aliases:
   fast-model: {target: gpt-5.2}
   creative-model: {target: claude-sonnet-4-5}
+reliability: {attempts: 1}
 ";
 
 pub(crate) const CHAT: &str = "/v1/chat/completions";
@@ -51,7 +52,7 @@ pub(crate) const RESPONSES: &str = "/v1/responses";
 pub(crate) const ALL: [&str; 3] = [CHAT, MESSAGES, RESPONSES];
 
 /// One model of each dialect at the same provider: `m` (the default) speaks Chat Completions, `c` Messages, `r`
-/// Responses. `limits` are keys of the listener.
+/// Responses. Each is asked once. `limits` are keys of the listener.
 pub(crate) fn pair(provider: impl std::fmt::Display, limits: &str) -> String {
     format!(
         "
@@ -61,6 +62,7 @@ model_providers:
   - {{model: anthropic/c, access_key: $ANTHROPIC_API_KEY, base_url: 'http://{provider}'}}
   - {{model: native/r, access_key: $OPENAI_API_KEY, base_url: 'http://{provider}', provider_interface: openai_responses}}
 model_aliases: {{fast: {{target: m}}, careful: {{target: c}}}}
+reliability: {{attempts: 1}}
 "
     )
 }

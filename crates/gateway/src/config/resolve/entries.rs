@@ -132,6 +132,8 @@ impl<'f> Entries<'f> {
             headers: values::headers(context, &entry.headers),
             host: values::http_host(context, &entry.http_host),
             passthrough_auth,
+            first_byte_timeout: values::optional_duration(context, "timeout", &entry.timeout),
+            idle_timeout: values::optional_duration(context, "idle_timeout", &entry.idle_timeout),
             facts: facts::resolve(context, entry),
         });
         self.places.push(model.place.clone());

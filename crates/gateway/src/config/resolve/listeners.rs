@@ -16,6 +16,9 @@ pub(super) fn default_listener() -> Listener {
         port: defaults::PORT,
         first_byte_timeout: defaults::FIRST_BYTE_TIMEOUT,
         idle_timeout: defaults::IDLE_TIMEOUT,
+        total_timeout: None,
+        keep_alive: Some(defaults::KEEP_ALIVE),
+        attempts: None,
         body_timeout: defaults::BODY_TIMEOUT,
         max_body_bytes: defaults::MAX_BODY_BYTES,
         strict: false,
@@ -80,14 +83,12 @@ fn one(
 ) -> (Listener, Option<(IpAddr, u16)>) {
     let listener = &written.value;
     for (key, setting) in [
-        ("max_retries", &listener.max_retries),
         ("router", &listener.router),
         ("agents", &listener.agents),
         ("input_filters", &listener.input_filters),
         ("output_filters", &listener.output_filters),
     ] {
         let why = match key {
-            "max_retries" => "each model of a pool or route is tried once",
             "router" | "agents" => "Waypost runs no agents",
             _ => "Waypost runs no filters",
         };
@@ -102,6 +103,15 @@ fn one(
         port: port.unwrap_or(base.port),
         first_byte_timeout: values::duration(context, "timeout", &listener.timeout, base.first_byte_timeout),
         idle_timeout: values::duration(context, "idle_timeout", &listener.idle_timeout, base.idle_timeout),
+        total_timeout: values::optional_duration(context, "total_timeout", &listener.total_timeout),
+        keep_alive: values::duration_or_off(
+            context,
+            "keep_alive",
+            &listener.keep_alive,
+            defaults::KEEP_ALIVE,
+        ),
+        attempts: values::count(context, "max_retries", &listener.max_retries, 0, defaults::ATTEMPTS_MOST)
+            .map(|repeated| repeated + 1),
         body_timeout: values::duration(context, "body_timeout", &listener.body_timeout, base.body_timeout),
         max_body_bytes: values::size(context, "max_body", &listener.max_body, base.max_body_bytes),
         strict: listener.translate.value() == Some(&Translate::Strict),

@@ -25,6 +25,29 @@ pub(super) fn duration(
     duration_up_to(LONGEST, context, key, setting, default)
 }
 
+/// A time, if one is given.
+pub(super) fn optional_duration(
+    context: Context<'_>,
+    key: &str,
+    setting: &Setting<String>,
+) -> Option<Duration> {
+    setting.given()?;
+    Some(duration(context, key, setting, LONGEST))
+}
+
+/// A time, or `off`.
+pub(super) fn duration_or_off(
+    context: Context<'_>,
+    key: &str,
+    setting: &Setting<String>,
+    default: Duration,
+) -> Option<Duration> {
+    if setting.value().is_some_and(|text| text.trim().eq_ignore_ascii_case("off")) {
+        return None;
+    }
+    Some(duration(context, key, setting, default))
+}
+
 pub(super) fn duration_up_to(
     longest: Duration,
     context: Context<'_>,
@@ -69,6 +92,26 @@ pub(super) fn size(context: Context<'_>, key: &str, setting: &Setting<String>, d
     };
     context.add(problem.at(&written.place));
     default
+}
+
+/// A whole number within bounds, if one is given.
+pub(super) fn count(
+    context: Context<'_>,
+    key: &str,
+    setting: &Setting<i64>,
+    least: u32,
+    most: u32,
+) -> Option<u32> {
+    let written = setting.given()?;
+    let count = u32::try_from(written.value).ok().filter(|count| (least..=most).contains(count));
+    if count.is_none() {
+        let bounds = match most {
+            u32::MAX => format!("at least {least}"),
+            most => format!("between {least} and {most}"),
+        };
+        context.add(Problem::error(format!("`{key}` is not {bounds}: {}", written.value)).at(&written.place));
+    }
+    count
 }
 
 /// A share, from 0 to 1.

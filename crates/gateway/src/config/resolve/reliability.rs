@@ -1,0 +1,42 @@
+//! What happens when providers fail.
+
+use waypost_routing::health::HealthPolicy;
+use waypost_routing::plan::PlanPolicy;
+use waypost_routing::retry_budget::BudgetPolicy;
+
+use super::super::Reliability;
+use super::super::schema::Reliability as Written;
+use super::super::setting::Setting;
+use super::{Context, defaults, values};
+
+pub(super) fn resolve(context: Context<'_>, written: &Setting<Written>) -> Reliability {
+    let base = Reliability::default();
+    let Some(written) = written.value() else { return base };
+    let Reliability { plan, health, budget } = base;
+    let share = |key, setting, default| values::share(context, key, setting).map_or(default, f64::from);
+    let ratio = share("retry_budget", &written.retry_budget, budget.ratio);
+    // Who wants no repetitions wants none on quiet days either.
+    let least_per_second = if ratio > 0.0 { budget.least_per_second } else { 0.0 };
+    Reliability {
+        plan: PlanPolicy {
+            attempts: values::count(context, "attempts", &written.attempts, 1, defaults::ATTEMPTS_MOST)
+                .unwrap_or(plan.attempts),
+            time: values::duration(context, "retry_for", &written.retry_for, plan.time),
+            backoff: values::duration(context, "backoff", &written.backoff, plan.backoff),
+            longest_backoff: values::duration(
+                context,
+                "longest_backoff",
+                &written.longest_backoff,
+                plan.longest_backoff,
+            ),
+        },
+        health: HealthPolicy {
+            failures: values::count(context, "failures", &written.failures, 1, u32::MAX)
+                .unwrap_or(health.failures),
+            failure_rate: share("failure_rate", &written.failure_rate, health.failure_rate),
+            slow_start: values::duration(context, "slow_start", &written.slow_start, health.slow_start),
+            ..health
+        },
+        budget: BudgetPolicy { ratio, least_per_second, ..budget },
+    }
+}

@@ -1,0 +1,109 @@
+//! The beginning of a stream: held back until its first content, so that an attempt which fails before can be replaced
+//! without the client knowing.
+
+use std::fmt;
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use tokio::time::Instant;
+use waypost_dialect::error::{ApiError, ErrorKind, ResponseError};
+use waypost_routing::fault::Fault;
+
+use super::relay::Relay;
+use super::stream::Limits;
+
+/// Most bytes that are held back; a stream with more of a preamble goes to its client as it is.
+const MAX_HELD: usize = 256 * 1024;
+
+/// A stream whose content has begun.
+pub struct Opened {
+    pub(super) incoming: Incoming,
+    pub(super) relay: Relay,
+    /// What the client gets first.
+    pub(super) held: Bytes,
+    pub(super) limits: Limits,
+    /// It is complete already.
+    pub(super) ended: bool,
+}
+
+impl fmt::Debug for Opened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Opened").field("held", &self.held.len()).field("ended", &self.ended).finish()
+    }
+}
+
+/// Reads a stream up to its first content.
+///
+/// # Errors
+/// What went wrong before, and what the client is told if nobody else answers.
+pub(super) async fn open(
+    mut incoming: Incoming,
+    mut relay: Relay,
+    limits: Limits,
+    provider: &str,
+) -> Result<Opened, (Fault, ApiError)> {
+    let mut held = Held::default();
+    loop {
+        let next = tokio::time::timeout_at(limits.next(Instant::now()), incoming.frame()).await;
+        let frame = next.map_err(|_elapsed| (Fault::Timeout, limits.exceeded(Instant::now())))?;
+        let (bytes, error, ended) = match frame {
+            Some(Ok(frame)) => {
+                let Ok(data) = frame.into_data() else { continue };
+                let (bytes, error) = relay.push(&data);
+                (bytes, error, false)
+            }
+            Some(Err(_)) | None => match relay.finish() {
+                Ok(bytes) => (bytes, None, true),
+                Err(error) => (Bytes::new(), Some(error), true),
+            },
+        };
+        held.push(bytes);
+        if let Some(error) = relay.error_before_content() {
+            return Err((Fault::of_error(&error), error));
+        }
+        if let Some(error) = error {
+            return Err(broken(provider, &error));
+        }
+        if ended || relay.has_content() || held.len() > MAX_HELD {
+            return Ok(Opened { incoming, relay, held: held.take(), limits, ended });
+        }
+    }
+}
+
+fn broken(provider: &str, error: &ResponseError) -> (Fault, ApiError) {
+    let fault = match error {
+        ResponseError::Truncated => Fault::Transport,
+        _ => Fault::Garbage,
+    };
+    let message = format!("provider `{provider}`: {error}");
+    (fault, ApiError::new(ErrorKind::BadGateway, message).with_code("upstream_stream_broken"))
+}
+
+/// Pieces that are joined only if there are several.
+#[derive(Debug, Default)]
+struct Held {
+    first: Bytes,
+    joined: BytesMut,
+}
+
+impl Held {
+    fn push(&mut self, bytes: Bytes) {
+        if self.len() == 0 {
+            self.first = bytes;
+        } else if !bytes.is_empty() {
+            if self.joined.is_empty() {
+                self.joined.extend_from_slice(&std::mem::take(&mut self.first));
+            }
+            self.joined.extend_from_slice(&bytes);
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.first.len() + self.joined.len()
+    }
+
+    fn take(self) -> Bytes {
+        if self.joined.is_empty() { self.first } else { self.joined.freeze() }
+    }
+}

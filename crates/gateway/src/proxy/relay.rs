@@ -1,0 +1,214 @@
+//! What a stream goes through on its way: untouched where the dialects agree, else decoded and encoded.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use waypost_dialect::chat::Extra;
+use waypost_dialect::dialect::{Observed, StreamDecoder, StreamEncoder, StreamOptions, StreamTap};
+use waypost_dialect::error::{ApiError, ResponseError};
+use waypost_dialect::event::{BlockKind, StreamEvent};
+use waypost_dialect::loss::Loss;
+use waypost_dialect::openai_responses;
+use waypost_dialect::{ClientDialect, DialectId};
+
+use super::boundary::Boundary;
+use super::forward::Wish;
+use crate::responses::Keeper;
+use crate::telemetry::record::Record;
+
+/// One stream's way from a provider to a client.
+pub(super) enum Relay {
+    /// Same dialect: the bytes go through in whole events, the tap watches.
+    Pass(Box<Pass>),
+    /// Other dialect: decoded and encoded.
+    Translate(Box<Translation>),
+}
+
+pub(super) struct Pass {
+    tap: Box<dyn StreamTap>,
+    boundary: Boundary,
+    keeper: Option<Keeper>,
+    /// Looks for the first content; gone once it has come.
+    scout: Option<Box<dyn StreamDecoder>>,
+    opening: Opening,
+}
+
+pub(super) struct Translation {
+    decoder: Box<dyn StreamDecoder>,
+    encoder: Box<dyn StreamEncoder>,
+    /// Kept for its capacity; empty between calls.
+    events: Vec<StreamEvent>,
+    loss: Loss,
+    /// When the request came; some dialects want a time that others don't state.
+    created: u64,
+    /// The same of an id.
+    id: String,
+    /// The same of the model: the one that was asked.
+    model: Option<Arc<str>>,
+    /// What the client's dialect repeats of the request.
+    echo: Extra,
+    /// Where the answer is kept.
+    keeper: Option<Keeper>,
+    opening: Opening,
+}
+
+/// How far a stream has come.
+#[derive(Debug, Default)]
+struct Opening {
+    content: bool,
+    error: Option<ApiError>,
+}
+
+impl Opening {
+    fn saw(&mut self, event: &StreamEvent) {
+        match event {
+            StreamEvent::Error(error) if !self.content => self.error = Some(error.clone()),
+            // Words, calls and thinking are content, and so is an end without any.
+            StreamEvent::Delta { .. }
+            | StreamEvent::Finish { .. }
+            | StreamEvent::End
+            | StreamEvent::BlockStart {
+                kind: BlockKind::ToolCall { .. } | BlockKind::Other { .. }, ..
+            } => {
+                self.content = true;
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Relay {
+    /// The way from one dialect to another, or the same.
+    pub(super) fn new(from: DialectId, to: ClientDialect, wish: Wish, record: &Record) -> Self {
+        if from == to.id() {
+            return Self::Pass(Box::new(Pass {
+                tap: to.codec().stream_tap(),
+                boundary: Boundary::default(),
+                keeper: wish.keeper,
+                scout: Some(from.codec().stream_decoder()),
+                opening: Opening::default(),
+            }));
+        }
+        let options = StreamOptions { include_usage: wish.include_usage };
+        Self::Translate(Box::new(Translation {
+            decoder: from.codec().stream_decoder(),
+            encoder: to.codec().stream_encoder(options),
+            events: Vec::new(),
+            loss: Loss::default(),
+            created: record.created(),
+            id: record.answer_id(),
+            model: record.model.clone(),
+            echo: wish.echo,
+            keeper: wish.keeper,
+            opening: Opening::default(),
+        }))
+    }
+
+    /// The bytes that these bytes of the provider become, and what is wrong after them.
+    pub(super) fn push(&mut self, data: &Bytes) -> (Bytes, Option<ResponseError>) {
+        match self {
+            Self::Pass(pass) => {
+                pass.tap.push(data);
+                let error = pass.look(data);
+                let events = pass.boundary.push(data);
+                if let Some(keeper) = &pass.keeper
+                    && let Some(response) = openai_responses::last_response(&events)
+                {
+                    keeper.keep(response);
+                }
+                (events, error)
+            }
+            Self::Translate(translation) => {
+                let error = translation.decoder.push(data, &mut translation.events).err();
+                (translation.encode().into(), error)
+            }
+        }
+    }
+
+    /// The last bytes; the provider sends no more.
+    pub(super) fn finish(&mut self) -> Result<Bytes, ResponseError> {
+        match self {
+            Self::Pass(pass) if pass.tap.observed().complete || pass.tap.observed().error => {
+                Ok(pass.boundary.finish())
+            }
+            Self::Pass(..) => Err(ResponseError::Truncated),
+            Self::Translate(translation) => {
+                translation.decoder.finish(&mut translation.events)?;
+                let mut out = translation.encode();
+                translation.encoder.finish(&mut out);
+                Ok(out.into())
+            }
+        }
+    }
+
+    /// The first content has come.
+    pub(super) fn has_content(&self) -> bool {
+        match self {
+            Self::Pass(pass) => pass.opening.content,
+            Self::Translate(translation) => translation.opening.content,
+        }
+    }
+
+    /// The error that came in place of the content.
+    pub(super) fn error_before_content(&mut self) -> Option<ApiError> {
+        match self {
+            Self::Pass(pass) => pass.opening.error.take(),
+            Self::Translate(translation) => translation.opening.error.take(),
+        }
+    }
+
+    /// Facts about what went by.
+    pub(super) fn observed(&self) -> &Observed {
+        match self {
+            Self::Pass(pass) => pass.tap.observed(),
+            Self::Translate(translation) => translation.decoder.observed(),
+        }
+    }
+
+    pub(super) fn note(&self, record: &mut Record) {
+        record.saw(self.observed());
+        if let Self::Translate(translation) = self {
+            record.lost(&translation.loss);
+        }
+    }
+}
+
+impl Pass {
+    /// Looks for the first content. What is wrong behind it is not judged: the bytes go through as they are.
+    fn look(&mut self, data: &[u8]) -> Option<ResponseError> {
+        let scout = self.scout.as_mut()?;
+        let mut events = Vec::new();
+        let result = scout.push(data, &mut events);
+        events.iter().for_each(|event| self.opening.saw(event));
+        if self.opening.content || result.is_err() {
+            self.scout = None;
+        }
+        result.err().filter(|_| !self.opening.content)
+    }
+}
+
+impl Translation {
+    fn encode(&mut self) -> Vec<u8> {
+        let mut out = Vec::new();
+        for mut event in self.events.drain(..) {
+            self.opening.saw(&event);
+            if let StreamEvent::Start { created, echo, id, model, .. } = &mut event {
+                created.get_or_insert(self.created);
+                if id.is_empty() {
+                    *id = std::mem::take(&mut self.id);
+                }
+                if let Some(asked) = self.model.as_deref().filter(|_| model.is_empty()) {
+                    asked.clone_into(model);
+                }
+                *echo = std::mem::take(&mut self.echo);
+            }
+            self.encoder.push(&event, &mut out, &mut self.loss);
+        }
+        if let Some(keeper) = &self.keeper
+            && let Some(response) = openai_responses::last_response(&out)
+        {
+            keeper.keep(response);
+        }
+        out
+    }
+}

@@ -1,0 +1,394 @@
+//! Every target as it is: how it fares, how busy and how quick it is. Shared by all workers; a target that is still
+//! there after a change of the configuration keeps what is known of it.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use tokio::time::Instant;
+use waypost_routing::fault::{Fault, Toll};
+use waypost_routing::health::{Admission, Change, Health, HealthPolicy, Moment, State};
+use waypost_routing::pace::Pace;
+
+/// Models of wildcards that are known at a time; clients name them.
+const MOST_MEMBERS: usize = 4096;
+/// A client that leaves after this long without an answer has been kept waiting.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// All targets that were ever configured and still are.
+#[derive(Debug)]
+pub struct Fleet {
+    started: Instant,
+    hasher: RandomState,
+    members: Mutex<HashMap<Id, Arc<Member>>>,
+    accounts: Mutex<HashMap<u64, Arc<Account>>>,
+}
+
+/// What makes a target the same: the account and the model.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Id {
+    account: u64,
+    model: Arc<str>,
+}
+
+/// Everything behind one key.
+#[derive(Debug)]
+struct Account {
+    id: u64,
+    health: Mutex<Health>,
+}
+
+/// One model behind one key.
+#[derive(Debug)]
+pub struct Member {
+    /// `provider/model` for people; it need not be unique.
+    pub name: Arc<str>,
+    account: Arc<Account>,
+    health: Mutex<Health>,
+    pace: Mutex<Pace>,
+    in_flight: AtomicU32,
+}
+
+/// How a member is, for metrics and pages.
+#[derive(Debug)]
+pub struct Standing {
+    /// `provider/model`.
+    pub name: Arc<str>,
+    /// The worse of its own and its account's.
+    pub state: State,
+    /// Attempts under way.
+    pub in_flight: u32,
+    /// Seconds to the first token.
+    pub first_token: Option<f64>,
+    /// Tokens a second after it.
+    pub tokens_per_second: Option<f64>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing panics while a lock is held; if it did, the numbers would still be numbers.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Default for Fleet {
+    fn default() -> Self {
+        Self {
+            started: Instant::now(),
+            hasher: RandomState::new(),
+            members: Mutex::default(),
+            accounts: Mutex::default(),
+        }
+    }
+}
+
+impl Fleet {
+    /// The time, as health counts it.
+    #[must_use]
+    pub fn now(&self) -> Moment {
+        self.started.elapsed()
+    }
+
+    /// Names an account: who is asked, where, and with which key. The number is random in each process and tells nothing
+    /// of the key.
+    #[must_use]
+    pub fn account(&self, provider: &str, base_url: &str, key: Option<&SecretString>) -> u64 {
+        self.hasher.hash_one((provider, base_url, key.map(ExposeSecret::expose_secret)))
+    }
+
+    /// The member of this account and model; made if it is new.
+    #[must_use]
+    pub fn member(&self, account: u64, provider: &str, model: &Arc<str>) -> Arc<Member> {
+        let id = Id { account, model: Arc::clone(model) };
+        let mut members = lock(&self.members);
+        if let Some(member) = members.get(&id) {
+            return Arc::clone(member);
+        }
+        let account = {
+            let mut accounts = lock(&self.accounts);
+            let new = || Arc::new(Account { id: account, health: Mutex::default() });
+            Arc::clone(accounts.entry(account).or_insert_with(new))
+        };
+        let member = Arc::new(Member {
+            name: format!("{provider}/{model}").into(),
+            account,
+            health: Mutex::default(),
+            pace: Mutex::default(),
+            in_flight: AtomicU32::new(0),
+        });
+        if members.len() >= MOST_MEMBERS {
+            // Those that a configuration names are held by it.
+            members.retain(|_, member| Arc::strong_count(member) > 1);
+        }
+        if members.len() < MOST_MEMBERS {
+            members.insert(id, Arc::clone(&member));
+        }
+        member
+    }
+
+    /// Forgets those that no configuration and no request holds any more.
+    pub fn forget_unused(&self) {
+        lock(&self.members).retain(|_, member| Arc::strong_count(member) > 1);
+        lock(&self.accounts).retain(|_, account| Arc::strong_count(account) > 1);
+    }
+
+    /// How all of them are, by name.
+    #[must_use]
+    pub fn standings(&self, policy: &HealthPolicy) -> Vec<Standing> {
+        let now = self.now();
+        let members: Vec<Arc<Member>> = lock(&self.members).values().cloned().collect();
+        let mut standings: Vec<Standing> =
+            members.iter().map(|member| member.standing(now, policy)).collect();
+        standings.sort_by(|one, other| one.name.cmp(&other.name));
+        standings
+    }
+}
+
+impl Member {
+    /// Whether an attempt may be made, without making one.
+    #[must_use]
+    pub fn look(&self, now: Moment) -> Admission {
+        match lock(&self.account.health).look(now) {
+            refused @ Admission::No { .. } => refused,
+            Admission::Yes | Admission::Probe => lock(&self.health).look(now),
+        }
+    }
+
+    /// The share of traffic that it should get.
+    #[must_use]
+    pub fn share(&self, now: Moment, policy: &HealthPolicy) -> f64 {
+        lock(&self.account.health).share(now, policy).min(lock(&self.health).share(now, policy))
+    }
+
+    /// Attempts under way.
+    #[must_use]
+    pub fn in_flight(&self) -> u32 {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// What was measured of it.
+    #[must_use]
+    pub fn pace(&self) -> Pace {
+        lock(&self.pace).clone()
+    }
+
+    /// Whether both are behind the same key.
+    #[must_use]
+    pub fn shares_account(&self, other: &Self) -> bool {
+        self.account.id == other.account.id
+    }
+
+    fn standing(&self, now: Moment, policy: &HealthPolicy) -> Standing {
+        let account = lock(&self.account.health).state(now, policy);
+        let own = lock(&self.health).state(now, policy);
+        let state = if matches!(account, State::Resting(..) | State::Probing) { account } else { own };
+        let pace = lock(&self.pace);
+        Standing {
+            name: Arc::clone(&self.name),
+            state,
+            in_flight: self.in_flight(),
+            first_token: pace.first(now),
+            tokens_per_second: pace.tokens_per_second(now),
+        }
+    }
+}
+
+/// The right to make one attempt, held until the answer's end. Dropped without a result, it counts as none, unless the
+/// client has been kept waiting.
+#[derive(Debug)]
+pub struct Ticket {
+    fleet: Arc<Fleet>,
+    member: Arc<Member>,
+    policy: HealthPolicy,
+    started: Moment,
+    /// This attempt tries whether the member, or its account, is back.
+    probes: bool,
+    probes_account: bool,
+    /// When the content began.
+    began: Option<Moment>,
+    /// A result has been reported.
+    over: bool,
+}
+
+impl Ticket {
+    /// Asks for an attempt.
+    ///
+    /// # Errors
+    /// It rests, or somebody else is trying whether it is back.
+    pub fn admit(fleet: &Arc<Fleet>, member: &Arc<Member>, policy: HealthPolicy) -> Result<Self, Admission> {
+        let now = fleet.now();
+        let mut ticket = Self::forced(fleet, member, policy);
+        for (health, probes) in
+            [(&member.account.health, &mut ticket.probes_account), (&member.health, &mut ticket.probes)]
+        {
+            match lock(health).admit(now) {
+                Admission::Yes => {}
+                Admission::Probe => *probes = true,
+                refused @ Admission::No { .. } => {
+                    // What was let through before is given back, and nobody was kept waiting.
+                    ticket.over = true;
+                    return Err(refused);
+                }
+            }
+        }
+        Ok(ticket)
+    }
+
+    /// An attempt whatever is known of the target.
+    #[must_use]
+    pub fn forced(fleet: &Arc<Fleet>, member: &Arc<Member>, policy: HealthPolicy) -> Self {
+        member.in_flight.fetch_add(1, Ordering::Relaxed);
+        Self {
+            fleet: Arc::clone(fleet),
+            member: Arc::clone(member),
+            policy,
+            started: fleet.now(),
+            probes: false,
+            probes_account: false,
+            began: None,
+            over: false,
+        }
+    }
+
+    /// The attempt is made only now.
+    pub fn starts(&mut self) {
+        self.started = self.fleet.now();
+    }
+
+    /// The first content has come: the target is well.
+    pub fn began(&mut self) {
+        let now = self.fleet.now();
+        self.began = Some(now);
+        lock(&self.member.pace).began(now, now.saturating_sub(self.started));
+        self.over = true;
+        (self.probes, self.probes_account) = (false, false);
+        lock(&self.member.account.health).succeeded(now);
+        if lock(&self.member.health).succeeded(now) == Change::Back {
+            tracing::info!(target = %self.member.name, "the target is back");
+        }
+    }
+
+    /// The answer is complete.
+    pub fn ended(&self, output_tokens: u64) {
+        let now = self.fleet.now();
+        if let Some(began) = self.began {
+            lock(&self.member.pace).ended(now, output_tokens, now.saturating_sub(began));
+        }
+    }
+
+    /// The attempt has failed, or its answer has broken off. `asked` is how long the provider asks to be left alone.
+    pub fn failed(&mut self, fault: Fault, asked: Option<Duration>) {
+        self.over = true;
+        let now = self.fleet.now();
+        let random = fastrand::f64();
+        let whole = fault.row().toll == Toll::AccountRest;
+        let (probes, probes_account) =
+            (std::mem::take(&mut self.probes), std::mem::take(&mut self.probes_account));
+        let change = if whole {
+            lock(&self.member.health).left(probes);
+            lock(&self.member.account.health).failed(now, fault, probes_account, asked, random, &self.policy)
+        } else {
+            // The account has answered, whatever it has said of this model.
+            if probes_account {
+                lock(&self.member.account.health).succeeded(now);
+            }
+            lock(&self.member.health).failed(now, fault, probes, asked, random, &self.policy)
+        };
+        let Change::Rests(cause, rest) = change else { return };
+        let (cause, seconds) = (cause.name(), rest.as_secs_f64());
+        if matches!(fault, Fault::Auth | Fault::Billing | Fault::Permission) {
+            // Nobody but the operator can mend it.
+            tracing::error!(target = %self.member.name, cause, seconds, "the target rests: look at its key and account");
+        } else {
+            tracing::warn!(target = %self.member.name, cause, seconds, "the target rests");
+        }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if !self.over && self.fleet.now().saturating_sub(self.started) >= PATIENCE {
+            self.failed(Fault::Timeout, None);
+        }
+        lock(&self.member.account.health).left(self.probes_account);
+        lock(&self.member.health).left(self.probes);
+        self.member.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fleet() -> (Arc<Fleet>, HealthPolicy) {
+        (Arc::new(Fleet::default()), HealthPolicy::default())
+    }
+
+    fn member(fleet: &Fleet, key: &str, model: &str) -> Arc<Member> {
+        let account = fleet.account("openai", "https://api.openai.com", Some(&key.into()));
+        fleet.member(account, "openai", &model.into())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_credit_all_models_of_the_key_rest_and_no_others() {
+        let (fleet, policy) = fleet();
+        let (one, two, other) =
+            (member(&fleet, "a", "m"), member(&fleet, "a", "n"), member(&fleet, "b", "m"));
+        assert!(one.shares_account(&two) && !one.shares_account(&other));
+        Ticket::admit(&fleet, &one, policy).unwrap().failed(Fault::Billing, None);
+        for (member, expected) in [(&one, false), (&two, false), (&other, true)] {
+            assert_eq!(Ticket::admit(&fleet, member, policy).is_ok(), expected);
+        }
+        // A single model's trouble is its own.
+        Ticket::admit(&fleet, &other, policy).unwrap().failed(Fault::RateLimit, None);
+        assert!(Ticket::admit(&fleet, &other, policy).is_err());
+        assert!(Ticket::admit(&fleet, &member(&fleet, "b", "n"), policy).is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_probe_of_the_account_is_given_back() {
+        let (fleet, policy) = fleet();
+        let one = member(&fleet, "a", "m");
+        Ticket::admit(&fleet, &one, policy).unwrap().failed(Fault::Auth, Some(Duration::from_secs(5)));
+        tokio::time::advance(Duration::from_secs(6)).await;
+        let probe = Ticket::admit(&fleet, &one, policy).unwrap();
+        assert!(Ticket::admit(&fleet, &one, policy).is_err(), "one at a time");
+        assert_eq!(one.in_flight(), 1, "who is refused holds nothing");
+        drop(probe);
+        let mut probe = Ticket::admit(&fleet, &one, policy).unwrap();
+        // The model fails, but the key is good.
+        probe.failed(Fault::Provider, None);
+        drop(probe);
+        assert!(Ticket::admit(&fleet, &one, policy).is_ok());
+        assert_eq!(one.in_flight(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn clients_that_were_kept_waiting_count_and_hasty_ones_do_not() {
+        let (fleet, policy) = fleet();
+        let one = member(&fleet, "a", "m");
+        for (wait, expected) in [(Duration::from_secs(2), true), (PATIENCE, false)] {
+            for _ in 0..policy.failures {
+                let ticket = Ticket::admit(&fleet, &one, policy).unwrap();
+                tokio::time::advance(wait).await;
+                drop(ticket);
+            }
+            assert_eq!(Ticket::admit(&fleet, &one, policy).is_ok(), expected, "{wait:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_new_configuration_keeps_what_is_known() {
+        let (fleet, policy) = fleet();
+        let one = member(&fleet, "a", "m");
+        Ticket::admit(&fleet, &one, policy).unwrap().failed(Fault::RateLimit, Some(Duration::from_secs(60)));
+        let again = member(&fleet, "a", "m");
+        drop(one);
+        fleet.forget_unused();
+        assert!(Ticket::admit(&fleet, &again, policy).is_err());
+        drop(again);
+        fleet.forget_unused();
+        assert!(Ticket::admit(&fleet, &member(&fleet, "a", "m"), policy).is_ok());
+    }
+}

@@ -1,0 +1,343 @@
+//! Providers fail, requests don't: what is tried again, what goes on, who is left alone and who comes back.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::fake::{
+    Client, END, Fake, PATIENCE, STREAM, Seen, chunk, gate, good, good_events, json_answer, nobody, write,
+};
+use crate::support::{CHAT, Gateway, MESSAGES, RESPONSES, end_of, question, request};
+
+const ALL: [&str; 3] = [CHAT, MESSAGES, RESPONSES];
+
+/// Model `m` at several providers, in order; `more` is added.
+fn pool(providers: &[std::net::SocketAddr], more: &str) -> String {
+    let entries: String = providers
+        .iter()
+        .zip(["openai", "anthropic", "third"])
+        .map(|(address, provider)| {
+            let interface = if provider == "third" { ", provider_interface: openai_responses" } else { "" };
+            format!("  - {{model: {provider}/m, access_key: $OPENAI_API_KEY, base_url: 'http://{address}'{interface}}}\n")
+        })
+        .collect();
+    format!("model_providers:\n{entries}{more}\n")
+}
+
+fn well(seen: &Seen, stream: &mut std::net::TcpStream) {
+    if seen.text().contains("\"stream\":true") {
+        write(stream, STREAM);
+        for event in good_events(seen, &["Fi", "ne"]) {
+            write(stream, chunk(&event));
+        }
+        write(stream, END);
+    } else {
+        write(stream, json_answer(200, good(seen)));
+    }
+}
+
+/// A provider that does this the first times it is asked and is well afterwards; it counts.
+fn first(
+    times: usize,
+    fault: impl Fn(&Seen, &mut std::net::TcpStream) + Send + Sync + 'static,
+) -> (Fake, &'static AtomicUsize) {
+    let count: &'static AtomicUsize = Box::leak(Box::default());
+    let fake = Fake::start(move |seen, stream| {
+        if count.fetch_add(1, Ordering::SeqCst) < times { fault(seen, stream) } else { well(seen, stream) }
+    });
+    (fake, count)
+}
+
+fn refusal(status: u16, code: &str, headers: &str) -> Vec<u8> {
+    let body = format!(r#"{{"error":{{"message":"no","type":"x","param":null,"code":"{code}"}}}}"#);
+    let head = format!("HTTP/1.1 {status} Because\r\n{headers}");
+    String::from_utf8(json_answer(status, &body))
+        .unwrap()
+        .replacen(&format!("HTTP/1.1 {status} Because\r\n"), &head, 1)
+        .into()
+}
+
+fn tries(line: &Value) -> Vec<(String, String)> {
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    line["tries"].as_array().map_or_else(Vec::new, |tries| {
+        tries.iter().map(|one| (text(&one["model"]), text(&one["outcome"]))).collect()
+    })
+}
+
+/// One row a fault, as the documentation has it: whether the one provider is asked again, whether the next one is, and
+/// how long the first one is left alone.
+#[test]
+fn the_kind_of_a_failure_decides() {
+    // status, code, headers; word, asked again, goes on, rests
+    for (status, code, headers, word, again, on, rests) in [
+        (400, "", "", "request", false, false, false),
+        (422, "", "", "request", false, false, false),
+        (400, "context_length_exceeded", "", "context_overflow", false, true, false),
+        (401, "", "", "auth", false, true, true),
+        (402, "", "", "billing", false, true, true),
+        (429, "insufficient_quota", "", "billing", false, true, true),
+        (400, "insufficient_quota", "", "billing", false, true, true),
+        (403, "", "", "permission", false, true, true),
+        (404, "", "", "missing", false, true, false),
+        (408, "", "", "provider", true, true, false),
+        (409, "", "", "provider", true, true, false),
+        (425, "", "", "provider", true, true, false),
+        (429, "", "retry-after: 60\r\n", "rate_limit", false, true, true),
+        (429, "", "retry-after-ms: 30\r\n", "rate_limit", true, true, true),
+        (
+            429,
+            "",
+            "x-ratelimit-remaining-tokens: 0\r\nx-ratelimit-reset-tokens: 1m0s\r\n",
+            "rate_limit",
+            false,
+            true,
+            true,
+        ),
+        (500, "", "", "provider", true, true, false),
+        (502, "", "", "provider", true, true, false),
+        (503, "", "", "overload", true, true, false),
+        (503, "", "retry-after: 60\r\n", "overload", false, true, true),
+        (529, "", "", "overload", true, true, false),
+    ] {
+        let about = format!("{status} {code} {headers}");
+        // Alone.
+        let (fake, count) = first(1, move |_, stream| write(stream, refusal(status, code, headers)));
+        let gateway = Gateway::with(&pool(&[fake.address], "reliability: {backoff: 1ms}"));
+        let reply = gateway.ask(CHAT, "m", "Hi");
+        assert_eq!(reply.status, if again { 200 } else { status }, "{about}: {}", reply.text());
+        assert_eq!(count.load(Ordering::SeqCst), if again { 2 } else { 1 }, "{about}");
+        let line = gateway.stop().pop().unwrap();
+        assert_eq!(tries(&line)[0], ("openai/m".to_owned(), word.to_owned()), "{about}");
+        // With another.
+        let (fake, count) = first(1, move |_, stream| write(stream, refusal(status, code, headers)));
+        let (other, _) = first(0, well);
+        let gateway = Gateway::with(&pool(&[fake.address, other.address], ""));
+        let reply = gateway.ask(CHAT, "m", "Hi");
+        assert_eq!(reply.status, if on { 200 } else { status }, "{about}: {}", reply.text());
+        assert_eq!(reply.header("x-waypost-model"), if on { "anthropic/m" } else { "openai/m" }, "{about}");
+        gateway.ask(CHAT, "m", "Hi");
+        let asked_again = count.load(Ordering::SeqCst) == 2;
+        // Thirty milliseconds may have passed.
+        if !headers.contains("30") {
+            assert_eq!(!asked_again, rests, "{about}");
+        }
+        gateway.stop();
+    }
+}
+
+/// A connection that breaks, nonsense and silence are the provider's fault, whatever has come before the content.
+#[test]
+fn a_stream_is_replaced_until_its_content_has_begun() {
+    let preamble = |seen: &Seen| {
+        let all = good_events(seen, &["CONTENT"]);
+        let begins = all.iter().position(|event| event.contains("CONTENT")).unwrap();
+        all[..begins].concat()
+    };
+    type Fault = Box<dyn Fn(&Seen, &mut std::net::TcpStream) + Send + Sync>;
+    let faults: Vec<(&str, Fault)> = vec![
+        ("reset", Box::new(|_, _| {})),
+        ("status", Box::new(|_, stream| write(stream, refusal(503, "", "")))),
+        ("garbage", Box::new(|_, stream| write(stream, STREAM.to_owned() + &chunk("data: <html>\n\n")))),
+        (
+            "cut behind the preamble",
+            Box::new(move |seen, stream| write(stream, STREAM.to_owned() + &chunk(&preamble(seen)))),
+        ),
+        (
+            "a clean end behind the preamble",
+            Box::new(move |seen, stream| write(stream, STREAM.to_owned() + &chunk(&preamble(seen)) + END)),
+        ),
+        (
+            "an error behind the preamble",
+            Box::new(move |seen, stream| {
+                let error = if seen.is_messages() {
+                    "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"busy\"}}\n\n"
+                } else if seen.is_responses() {
+                    "event: error\ndata: {\"type\":\"error\",\"code\":\"server_error\",\"message\":\"busy\",\"param\":null,\"sequence_number\":1}\n\n"
+                } else {
+                    "data: {\"error\":{\"message\":\"busy\",\"type\":\"server_error\",\"param\":null,\"code\":null}}\n\n"
+                };
+                write(stream, STREAM.to_owned() + &chunk(&(preamble(seen) + error)) + END);
+            }),
+        ),
+        (
+            "silence behind the preamble",
+            Box::new(move |seen, stream| {
+                write(stream, STREAM.to_owned() + &chunk(&preamble(seen)));
+                crate::fake::wait_for_close(stream);
+            }),
+        ),
+    ];
+    for (about, fault) in faults {
+        let (bad, _) = first(usize::MAX, fault);
+        let (other, _) = first(0, well);
+        for others in [[bad.address, other.address], [other.address, bad.address]] {
+            let config = pool(
+                &others,
+                "listeners: {egress_traffic: {idle_timeout: 300ms}}\nreliability: {failures: 1000}",
+            );
+            let gateway = Gateway::with(&config);
+            for path in ALL {
+                let reply = gateway.stream(path, "m", "Hi");
+                let text = reply.text();
+                assert_eq!(reply.status, 200, "{about} {path}: {text}");
+                assert!(text.contains("Fi") && text.contains(end_of(path)), "{about} {path}: {text}");
+                // Nothing of the first attempt is left.
+                assert!(!text.contains("busy"), "{about} {path}: {text}");
+                assert_eq!(text.matches("event: response.created").count(), usize::from(path == RESPONSES));
+                assert_eq!(text.matches("event: message_start").count(), usize::from(path == MESSAGES));
+            }
+            gateway.stop();
+        }
+    }
+}
+
+/// After the first content nothing is tried again: what has been said is said.
+#[test]
+fn a_stream_is_never_replaced_after_its_content() {
+    let (bad, _) = first(usize::MAX, |seen, stream| {
+        let events = good_events(seen, &["One", "Two"]).concat();
+        let end = events.find("Two").unwrap();
+        write(stream, STREAM.to_owned() + &chunk(&events[..end]));
+    });
+    let (other, count) = first(0, well);
+    let gateway = Gateway::with(&pool(&[bad.address, other.address], "reliability: {failures: 1000}"));
+    for path in ALL {
+        let reply = gateway.stream(path, "m", "Hi");
+        let text = reply.text();
+        assert!(text.contains("One") && text.contains("before it was complete"), "{path}: {text}");
+        assert!(!text.contains("Fi"), "{path}: {text}");
+    }
+    assert_eq!(count.load(Ordering::SeqCst), 0);
+    gateway.stop();
+}
+
+/// Who keeps failing is left alone, tried by one request, and taken back.
+#[test]
+fn a_target_rests_and_comes_back() {
+    let (bad, count) = first(3, |_, stream| write(stream, refusal(500, "", "")));
+    let (other, _) = first(0, well);
+    let config = pool(&[bad.address, other.address], "reliability: {failures: 3, slow_start: 1ms}");
+    let gateway = Gateway::with(&config);
+    let state = |gateway: &Gateway| {
+        let page = gateway.get("/metrics");
+        let line = page.text().lines().find(|line| {
+            line.starts_with("waypost_target_state{target=\"openai/m\"") && line.ends_with(" 1")
+        });
+        line.map(|line| line.split('"').nth(3).unwrap().to_owned()).unwrap_or_default()
+    };
+    for _ in 0..3 {
+        assert_eq!(gateway.ask(CHAT, "m", "Hi").header("x-waypost-model"), "anthropic/m");
+    }
+    assert_eq!(state(&gateway), "resting");
+    assert_eq!(gateway.ask(CHAT, "m", "Hi").header("x-waypost-model"), "anthropic/m");
+    assert_eq!(count.load(Ordering::SeqCst), 3, "it was left alone");
+    // The first rest is about a second.
+    let started = Instant::now();
+    while gateway.ask(CHAT, "m", "Hi").header("x-waypost-model") != "openai/m" {
+        assert!(started.elapsed() < PATIENCE, "it does not come back");
+    }
+    assert!(["ready", "slow_start"].contains(&state(&gateway).as_str()));
+    let targets = gateway.get("/admin/targets").json();
+    assert_eq!(targets["targets"][1]["target"], "openai/m", "{targets}");
+    assert!(targets["targets"][1]["first_token_ms"].as_f64().unwrap() > 0.0, "{targets}");
+    gateway.stop();
+}
+
+/// Where all rest, one is tried nevertheless.
+#[test]
+fn the_last_one_is_tried_though_it_rests() {
+    let (bad, _) = first(1, |_, stream| write(stream, refusal(401, "", "")));
+    let gateway = Gateway::with(&pool(&[bad.address], ""));
+    assert_eq!(gateway.ask(CHAT, "m", "Hi").status, 401);
+    assert_eq!(gateway.ask(CHAT, "m", "Hi").status, 200);
+    gateway.stop();
+}
+
+/// A provider's own answer tells a client more than that another one could not be reached.
+#[test]
+fn the_most_telling_failure_is_the_answer() {
+    for providers in [0, 1] {
+        let (bad, _) =
+            first(usize::MAX, |_, stream| write(stream, refusal(429, "slow_down", "retry-after: 30\r\n")));
+        let mut both = [bad.address, nobody()];
+        both.rotate_left(providers);
+        let gateway = Gateway::with(&pool(&both, "reliability: {backoff: 1ms}"));
+        let reply = gateway.ask(CHAT, "m", "Hi");
+        assert_eq!((reply.status, reply.header("retry-after")), (429, "30"), "{}", reply.text());
+        gateway.stop();
+    }
+}
+
+/// Attempts are bounded, whatever there is to try.
+#[test]
+fn attempts_are_bounded() {
+    for (limits, expected) in [
+        ("reliability: {attempts: 4, backoff: 1ms}", 4),
+        ("reliability: {retry_budget: 0, backoff: 1ms}", 1),
+        ("listeners: [{name: a, type: model, max_retries: 2}]\nreliability: {backoff: 1ms}", 3),
+        ("listeners: [{name: a, type: model, max_retries: 0}]", 1),
+    ] {
+        let (bad, count) = first(usize::MAX, |_, stream| write(stream, refusal(500, "", "")));
+        let gateway = Gateway::with(&pool(&[bad.address], limits));
+        assert_eq!(gateway.ask(CHAT, "m", "Hi").status, 500);
+        assert_eq!(count.load(Ordering::SeqCst), expected, "{limits}");
+        gateway.stop();
+    }
+}
+
+/// A client that waits for a stream gets signs of life; what fails then is an error event.
+#[test]
+fn a_waiting_client_gets_signs_of_life() {
+    for path in ALL {
+        let (go_on, wait) = gate();
+        let (slow, _) = first(usize::MAX, move |seen, stream| {
+            wait();
+            if seen.text().contains("fail") {
+                write(stream, refusal(400, "bad", ""));
+            } else {
+                well(seen, stream);
+            }
+        });
+        let config = pool(&[slow.address], "listeners: {egress_traffic: {keep_alive: 50ms}}");
+        let gateway = Gateway::with(&config);
+        for (text, expected) in [("Hi", end_of(path)), ("fail", "error")] {
+            let mut body = question(path, "m", text);
+            body["stream"] = true.into();
+            let mut client = Client::open(gateway.address, request(path, "", &body.to_string()));
+            client.read_until(": waiting for the provider\n\n");
+            let head = String::from_utf8_lossy(&client.bytes).into_owned();
+            assert!(head.contains("content-type: text/event-stream"), "{head}");
+            assert!(head.contains("x-waypost-request-id: "), "{head}");
+            go_on.send(()).unwrap();
+            let all = client.read_to_end();
+            assert!(all.contains(expected) && all.ends_with("0\r\n\r\n"), "{path} {text}: {all}");
+            assert_eq!(all.matches("HTTP/1.1").count(), 1);
+        }
+        let lines = gateway.stop();
+        assert_eq!(
+            (&lines[0]["status"], &lines[1]["status"]),
+            (&200.into(), &400.into()),
+            "as the provider had it"
+        );
+    }
+}
+
+/// The whole may be bounded, too, whoever is slow.
+#[test]
+fn the_whole_may_be_bounded() {
+    let limits = "listeners: {egress_traffic: {total_timeout: 500ms}}\nreliability: {attempts: 1}";
+    let config = format!(
+        "{limits}\nmodel_providers: [{{model: openai/m, access_key: $OPENAI_API_KEY, base_url: 'http://@ECHO@'}}]"
+    );
+    let gateway = Gateway::with(&config);
+    for path in ALL {
+        let words = "a b c d e f g h i j k l m n o p q r s t";
+        let started = Instant::now();
+        let reply = gateway.stream(path, "m", &format!("[[echo text='{words}' chunk_delay=200]]"));
+        let text = reply.text();
+        assert!(text.contains("total_timeout") && started.elapsed() < Duration::from_secs(3), "{text}");
+    }
+    gateway.stop();
+}
