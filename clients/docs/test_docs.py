@@ -46,13 +46,18 @@ def test_yaml_blocks_load(text, tmp_path):
         text += "  - model: anthropic/claude-sonnet-4-5\n    access_key: $ANTHROPIC_API_KEY\n"
     (tmp_path / "waypost.yaml").write_text(text)
     variables = {name: "k" for name in re.findall(r"\$\{?([A-Z_]+)", text)}
+    if "GOOGLE_APPLICATION_CREDENTIALS" in variables:
+        (tmp_path / "user.json").write_text(
+            '{"type": "authorized_user", "client_id": "i", "client_secret": "s", "refresh_token": "r"}'
+        )
+        variables["GOOGLE_APPLICATION_CREDENTIALS"] = "user.json"
     checked = waypost("check", "waypost.yaml", cwd=tmp_path, env=variables)
     assert checked.returncode == 0, checked.stderr
 
 
 @pytest.mark.parametrize("example", sorted(ROOT.glob("examples/*.yaml")), ids=lambda path: path.name)
 def test_examples_load(example):
-    variables = {name: "k" for name in re.findall(r"\$\{?([A-Z_]+)", example.read_text())}
+    variables = {name: "k" for name in re.findall(r"\$\{?([A-Z0-9_]+)", example.read_text())}
     checked = waypost("check", str(example), env=variables)
     assert checked.returncode == 0, checked.stderr
 

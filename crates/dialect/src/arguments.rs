@@ -1,6 +1,6 @@
 //! The arguments of a call, for APIs that take an object and not its text.
 
-use crate::chat::{CallKind, Json, ToolCall};
+use crate::chat::{CallKind, Json, ToolCall, custom};
 use crate::json::Writer;
 use crate::loss::{Loss, Reason};
 use crate::names::Site;
@@ -23,7 +23,7 @@ pub(crate) fn of_text(
     let trimmed = arguments.trim();
     if kind == CallKind::Custom {
         loss.add(site.part("custom_call"), Reason::Nearest);
-        return out.object(|out| out.text_field("input", arguments));
+        return custom::write_arguments(arguments, out);
     }
     match Json::parse(trimmed) {
         _ if trimmed.is_empty() => out.raw("{}"),

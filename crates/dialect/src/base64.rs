@@ -20,9 +20,22 @@ pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
     ENGINE.decode(text).ok()
 }
 
+/// The same bytes as other APIs read them: in the standard alphabet, with padding.
+pub(super) fn in_standard(text: String) -> String {
+    let is_other = memchr::memchr2(b'-', b'_', text.as_bytes()).is_some();
+    if !is_other && text.len().is_multiple_of(4) {
+        return text;
+    }
+    let mut text = text.replace('-', "+").replace('_', "/");
+    while matches!(text.len() % 4, 2 | 3) {
+        text.push('=');
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{decode, encode};
+    use super::{decode, encode, in_standard};
 
     #[test]
     fn both_alphabets_and_any_padding() {
@@ -40,5 +53,8 @@ mod tests {
         }
         assert_eq!(decode("-_8"), decode("+/8="));
         assert_eq!(decode("a:b"), None);
+        for (text, same) in [("-_8", "+/8="), ("Zg", "Zg=="), ("Zm9v", "Zm9v"), ("", ""), ("A", "A")] {
+            assert_eq!(in_standard(text.into()), same);
+        }
     }
 }

@@ -4,11 +4,13 @@
 //! along in [`Extra`] and is written back to that same format only; to all others it is named as
 //! [`crate::loss::Loss`].
 
+pub(crate) mod custom;
 mod json;
 mod part;
 pub mod seal;
 mod tool;
 
+pub use custom::CustomTools;
 pub use json::{Extra, Json};
 pub use part::{Annotation, Audio, CallKind, Content, Part, Reasoning, Source, ToolCall, UrlCitation};
 pub use seal::{Family, Seal, SealKind};
@@ -18,7 +20,6 @@ use crate::dialect::DialectId;
 use crate::error::RequestError;
 use crate::loss::{Loss, Reason};
 use crate::usage::Usage;
-use crate::{anthropic_messages, bedrock_converse, gemini, openai_chat, openai_responses};
 
 /// A request for the next message of a conversation.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -273,20 +274,4 @@ pub enum FinishReason {
     PauseTurn,
     /// A word that only the dialect of origin knows.
     Other(String),
-}
-
-impl ChatResponse {
-    /// Why the first answer ended, in the word of the dialect that it came from.
-    #[must_use]
-    pub fn finish_reason_word(&self) -> Option<String> {
-        let reason = self.choices.first()?.finish.as_ref()?;
-        let word = match self.source {
-            Some(DialectId::AnthropicMessages) => anthropic_messages::finish_word(reason),
-            Some(DialectId::OpenAiResponses) => openai_responses::finish_word(reason),
-            Some(DialectId::Gemini) => gemini::finish_word(reason),
-            Some(DialectId::BedrockConverse) => bedrock_converse::finish_word(reason),
-            Some(DialectId::OpenAiChat) | None => openai_chat::finish_word(reason),
-        };
-        Some(word.unwrap_or("other").to_owned())
-    }
 }

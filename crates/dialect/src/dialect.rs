@@ -102,23 +102,6 @@ impl DialectId {
     }
 }
 
-/// Appends a name to a path as one segment (RFC 3986 section 3.3). It comes from a configuration or from a client and is
-/// no path of its own.
-pub(crate) fn push_segment(path: &mut String, name: &str) {
-    use fmt::Write as _;
-    for byte in name.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                path.push(char::from(byte));
-            }
-            // Writing to a string cannot fail.
-            byte => {
-                let _ = write!(path, "%{byte:02X}");
-            }
-        }
-    }
-}
-
 /// Names a wire format that clients are served in. Providers may speak each of them, too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ClientDialect {
@@ -192,8 +175,14 @@ pub trait ProviderCodec: fmt::Debug + Send + Sync {
     /// Reads a provider's plain (non-streamed) success body.
     ///
     /// # Errors
-    /// Not JSON, or not an answer of this dialect.
+    /// Not JSON, or not an answer of this dialect; [`ResponseError::Reported`] for an error in its place.
     fn decode_response(&self, body: &[u8]) -> Result<ChatResponse, ResponseError>;
+
+    /// Usage and finish reason of a plain success body that passes through untouched.
+    ///
+    /// # Errors
+    /// Not a JSON object; [`ResponseError::Reported`] for an error in place of an answer.
+    fn observe_response(&self, body: &[u8]) -> Result<Observed, ResponseError>;
 
     /// A decoder for one provider stream of this dialect.
     fn stream_decoder(&self) -> Box<dyn StreamDecoder>;
@@ -226,12 +215,6 @@ pub trait ClientCodec: ProviderCodec {
 
     /// An observer for a stream that passes through untouched.
     fn stream_tap(&self) -> Box<dyn StreamTap>;
-
-    /// Usage and finish reason of a plain success body that passes through untouched.
-    ///
-    /// # Errors
-    /// Not a JSON object.
-    fn observe_response(&self, body: &[u8]) -> Result<Observed, ResponseError>;
 }
 
 /// What the client asked of the stream.

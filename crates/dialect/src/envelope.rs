@@ -74,6 +74,8 @@ pub struct Envelope<'a> {
     model_span: Option<Range<usize>>,
     /// Offset just behind the opening brace: where an absent `model` is put.
     insert_at: usize,
+    /// The body has an `anthropic_version`, as clouds want it.
+    has_version: bool,
     /// Routes for this request alone, as the client wrote them; `None` if omitted or null.
     pub routing_preferences: Option<&'a RawValue>,
     /// The kept answer that the request goes on from (Responses).
@@ -193,6 +195,7 @@ fn envelope<'a>(
         stream: fields.stream.unwrap_or(false),
         model_in_path: false,
         model_span: fields.model.and_then(|raw| span(body, raw.get())),
+        has_version: fields.has_version,
         insert_at: memchr::memchr(b'{', body).map_or(0, |brace| brace + 1),
         previous_response_id: fields.previous_response_id.and_then(string),
         store: fields.store.is_none_or(|raw| raw.get() != "false"),
@@ -244,6 +247,7 @@ struct Fields<'a> {
     preferences: Option<&'a RawValue>,
     previous_response_id: Option<&'a RawValue>,
     store: Option<&'a RawValue>,
+    has_version: bool,
     wanted: Wanted<'a>,
 }
 
@@ -259,7 +263,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
                 let (mut model, mut stream, mut messages) = (None, None, None);
                 let (mut input, mut contents, mut preferences) = (None, None, None);
                 let (mut previous_response_id, mut store) = (None, None);
-                let mut wanted = Wanted::default();
+                let (mut has_version, mut wanted) = (false, Wanted::default());
                 while let Some(JsonStr(key)) = map.next_key()? {
                     match key.as_ref() {
                         "model" => once("model", &mut model, map.next_value()?)?,
@@ -277,7 +281,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
                         | "generationConfig" => {
                             wanted.form = Some(map.next_value()?);
                         }
-                        _ => {
+                        key => {
+                            has_version |= key == "anthropic_version";
                             map.next_value::<de::IgnoredAny>()?;
                         }
                     }
@@ -291,6 +296,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
                     preferences,
                     previous_response_id,
                     store,
+                    has_version,
                     wanted,
                 })
             }

@@ -29,6 +29,9 @@ pub enum ResponseError {
         /// What is wrong.
         message: String,
     },
+    /// An error where an answer was due, with a status of success.
+    #[error("the provider reported an error: {0}")]
+    Reported(ApiError),
     /// The stream ended before its terminal event.
     #[error("the provider's stream ended before it was complete")]
     Truncated,

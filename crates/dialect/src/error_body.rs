@@ -2,7 +2,7 @@
 //! all, so one reader serves every dialect.
 
 use crate::error::{ApiError, ErrorKind};
-use crate::json::{Fields, Node, Path};
+use crate::json::{Fault, Fields, Node, Path};
 
 /// Longest message that is passed on, in bytes.
 const MAX_MESSAGE: usize = 4096;
@@ -23,6 +23,24 @@ pub(crate) fn read(status: u16, body: &[u8]) -> ApiError {
 pub(crate) fn read_without_status(fields: &Fields<'_>) -> ApiError {
     let generic = "the provider reported an error without a message";
     of_fields(fields).unwrap_or_else(|| ApiError::new(ErrorKind::Internal, generic))
+}
+
+/// Reads a body that came with a status of success. Some servers wrap an error in a list even there.
+///
+/// # Errors
+/// Not an object; or an error in such a list.
+pub(crate) fn answer(body: &[u8]) -> Result<Fields<'_>, Fault> {
+    Fields::of_body(body).map_err(|fault| match object(body).as_ref().and_then(reported) {
+        Some(error) => Fault::Reported(error),
+        None => fault,
+    })
+}
+
+/// The `error` that stands where an answer was due, if there is one: many servers say one with status 200.
+pub(crate) fn reported(fields: &Fields<'_>) -> Option<ApiError> {
+    let raw = fields.get("error")?;
+    let is_void = matches!(raw.get(), "{}" | "[]" | "\"\"" | "false" | "0");
+    (!is_void).then(|| read_without_status(fields))
 }
 
 fn object(body: &[u8]) -> Option<Fields<'_>> {
@@ -46,8 +64,11 @@ fn of_fields(fields: &Fields<'_>) -> Option<ApiError> {
         .or_else(|| detail(fields))
         .filter(|message| !message.trim().is_empty());
     let kind_word = source.text("type").filter(|word| word != "error").or_else(|| source.text("status"));
-    let number = source.count("code").or_else(|| source.count("status"));
     let code = source.text("code");
+    let number =
+        source.count("code").or_else(|| source.count("status")).or_else(|| code.as_deref()?.parse().ok());
+    let status =
+        number.and_then(|number| u16::try_from(number).ok()).filter(|status| (400..600).contains(status));
     if message.is_none() && kind_word.is_none() && code.is_none() && inner.is_none() {
         return None;
     }
@@ -55,18 +76,14 @@ fn of_fields(fields: &Fields<'_>) -> Option<ApiError> {
         .into_iter()
         .flatten()
         .find_map(kind_of_word)
-        .or_else(|| {
-            number
-                .and_then(|number| u16::try_from(number).ok())
-                .filter(|n| *n >= 400)
-                .map(ErrorKind::from_status)
-        })
+        .or_else(|| status.map(ErrorKind::from_status))
         .unwrap_or(ErrorKind::Internal);
     let message = message
         .or_else(|| kind_word.clone())
         .or_else(|| code.clone())
         .unwrap_or_else(|| "the provider reported an error without a message".to_owned());
     let mut error = ApiError::new(kind, shorten(&message));
+    error.status = status.unwrap_or(error.status);
     error.code = code.or_else(|| kind_word.filter(|word| is_telling(word)));
     error.param = source.text("param");
     Some(error)

@@ -11,7 +11,7 @@ use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAcces
 use serde_json::value::RawValue;
 
 use crate::chat::Json;
-use crate::error::{RequestError, ResponseError};
+use crate::error::{ApiError, RequestError, ResponseError};
 
 /// What is wrong, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub(crate) enum Fault {
     Syntax(String),
     /// JSON, but not what was expected at this path.
     Field { path: String, message: String },
+    /// No answer, but an error of the provider's.
+    Reported(ApiError),
 }
 
 impl From<Fault> for RequestError {
@@ -27,6 +29,8 @@ impl From<Fault> for RequestError {
         match fault {
             Fault::Syntax(message) => Self::Json(message),
             Fault::Field { path, message } => Self::Field { path, message },
+            // Nothing that a client says is read as one.
+            Fault::Reported(error) => Self::Json(error.message),
         }
     }
 }
@@ -37,6 +41,7 @@ impl Fault {
         let message = match self {
             Self::Syntax(message) => message,
             Self::Field { path, message } => format!("{path}: {message}"),
+            Self::Reported(error) => return ResponseError::Reported(error),
         };
         ResponseError::Format { dialect, message }
     }

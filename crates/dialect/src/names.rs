@@ -26,6 +26,7 @@ const FIELDS: &[Row] = &[
     ("system", "messages[]", "system[]", "instructions"),
     ("thinking", "reasoning_effort", "thinking", "reasoning"),
     ("thinking.budget", "reasoning_effort", "thinking.budget_tokens", "reasoning"),
+    ("tool.format", "tools[].custom.format", "tools[].format", "tools[].format"),
     ("user", "user", "metadata.user_id", "user"),
     ("verbosity", "verbosity", "verbosity", "text.verbosity"),
 ];
@@ -120,6 +121,37 @@ impl Site {
             (_, true) => "choices[].message.",
             (_, false) => "messages[].",
         }
+    }
+
+    /// What stands before the name of a field of one of the answers.
+    pub(crate) fn choice(self) -> &'static str {
+        match self.source {
+            Some(DialectId::OpenAiChat) => "choices[].",
+            Some(DialectId::Gemini) => "candidates[].",
+            _ => "",
+        }
+    }
+
+    /// The path of the answers beside the first.
+    pub(crate) fn choices(self) -> &'static str {
+        if self.source == Some(DialectId::Gemini) { "candidates" } else { "choices" }
+    }
+
+    /// The path of why an answer ended, with the word that the other side does not have.
+    pub(crate) fn finish(self, word: &str) -> String {
+        let field = match self.source {
+            None | Some(DialectId::OpenAiChat) => "choices[].finish_reason",
+            Some(DialectId::AnthropicMessages) => "stop_reason",
+            Some(DialectId::OpenAiResponses)
+                if matches!(word, "cancelled" | "failed" | "in_progress" | "queued") =>
+            {
+                "status"
+            }
+            Some(DialectId::OpenAiResponses) => "incomplete_details.reason",
+            Some(DialectId::Gemini) => "candidates[].finishReason",
+            Some(DialectId::BedrockConverse) => "stopReason",
+        };
+        format!("{field}.{word}")
     }
 
     /// The path of a kind of part.

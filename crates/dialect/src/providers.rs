@@ -7,7 +7,7 @@
 use std::borrow::Cow::Borrowed;
 
 use crate::dialect::DialectId;
-use crate::provider::{AuthScheme, Elsewhere, Provider, Quirks};
+use crate::provider::{AuthScheme, Blank, InAddress, Provider, Quirks, Served, Versions};
 
 /// The provider of this id or alias.
 #[must_use]
@@ -21,6 +21,9 @@ const OPENAI_MODELS: Quirks = Quirks { max_completion_tokens: true, openai_field
 /// Everybody else's: all of them know `system`, many refuse `developer`.
 const OTHER_MODELS: Quirks = Quirks { no_developer_role: true, ..Quirks::NONE };
 
+/// Their models think in the open between calls of tools and want to be reminded of it.
+const THINKERS: Quirks = Quirks { reasoning_content: true, ..OTHER_MODELS };
+
 const NO_STREAM_OPTIONS: Quirks = Quirks { no_stream_options: true, ..OTHER_MODELS };
 
 /// A company that speaks Chat Completions at `/v1` and takes its key as a bearer token.
@@ -32,7 +35,10 @@ const OPENAI_COMPATIBLE: Provider = Provider {
     base_url: Borrowed(""),
     path_prefix: Borrowed("/v1"),
     dialects: &[DialectId::OpenAiChat],
-    elsewhere: &[],
+    elsewhere: Borrowed(&[]),
+    blanks: &[],
+    versions: None,
+    query: Borrowed(""),
     auth: AuthScheme::Bearer,
     key_variables: &[],
     quirks: OTHER_MODELS,
@@ -40,10 +46,12 @@ const OPENAI_COMPATIBLE: Provider = Provider {
 };
 
 /// Messages behind `/anthropic`, for all of the company's models.
-const MESSAGES: Elsewhere = Elsewhere {
+const MESSAGES: Served = Served {
     dialect: DialectId::AnthropicMessages,
-    path_prefix: "/anthropic/v1",
+    path_prefix: Borrowed("/anthropic/v1"),
     auth: AuthScheme::Bearer,
+    models: &[],
+    in_address: None,
 };
 
 /// A server on one's own machine, at the port that it takes by default.
@@ -55,15 +63,21 @@ const OWN_MACHINE: Provider = Provider {
 
 /// Every known provider, in alphabetical order of its id.
 pub const PROVIDERS: &[Provider] = &[
-    // `https://bedrock-runtime.REGION.amazonaws.com`. Takes a Bedrock API key; requests are not signed.
+    // Takes a Bedrock API key; requests are not signed.
     Provider {
         id: Borrowed("amazon_bedrock"),
         aliases: &["amazon", "bedrock"],
         name: Borrowed("Amazon Bedrock"),
         docs: "https://docs.aws.amazon.com/bedrock/latest/userguide/apis.html",
+        base_url: Borrowed("https://bedrock-runtime.{region}.amazonaws.com"),
         path_prefix: Borrowed("/openai/v1"),
+        blanks: &[Blank {
+            name: "region",
+            example: "us-east-1",
+            variables: &["AWS_REGION", "AWS_DEFAULT_REGION"],
+            hosts: &[],
+        }],
         key_variables: &["AWS_BEARER_TOKEN_BEDROCK"],
-        base_url_required: true,
         ..OPENAI_COMPATIBLE
     },
     Provider {
@@ -76,16 +90,47 @@ pub const PROVIDERS: &[Provider] = &[
         key_variables: &["ANTHROPIC_API_KEY"],
         ..OPENAI_COMPATIBLE
     },
-    // `https://RESOURCE.openai.azure.com`; the model's name is the deployment's.
+    // Claude of Microsoft Foundry; the model's name is the deployment's.
+    Provider {
+        id: Borrowed("azure_anthropic"),
+        name: Borrowed("Claude in Microsoft Foundry"),
+        docs: "https://platform.claude.com/docs/en/build-with-claude/claude-in-microsoft-foundry",
+        base_url: Borrowed("https://{resource}.services.ai.azure.com"),
+        path_prefix: Borrowed("/anthropic/v1"),
+        dialects: &[DialectId::AnthropicMessages],
+        blanks: &[Blank {
+            name: "resource",
+            example: "my-resource",
+            variables: &["ANTHROPIC_FOUNDRY_RESOURCE"],
+            hosts: &[],
+        }],
+        auth: AuthScheme::XApiKey,
+        key_variables: &["ANTHROPIC_FOUNDRY_API_KEY"],
+        ..OPENAI_COMPATIBLE
+    },
+    // The model's name is the deployment's. A version that is a date means the API that came before `v1`.
     Provider {
         id: Borrowed("azure_openai"),
         aliases: &["azure"],
         name: Borrowed("Azure OpenAI"),
         docs: "https://learn.microsoft.com/azure/foundry/openai/api-version-lifecycle",
+        base_url: Borrowed("https://{resource}.openai.azure.com"),
         path_prefix: Borrowed("/openai/v1"),
+        dialects: &[DialectId::OpenAiChat, DialectId::OpenAiResponses],
+        blanks: &[Blank {
+            name: "resource",
+            example: "my-resource",
+            variables: &["AZURE_OPENAI_RESOURCE", "AZURE_RESOURCE_NAME"],
+            hosts: &[],
+        }],
+        versions: Some(Versions {
+            parameter: "api-version",
+            dialects: &[DialectId::OpenAiChat],
+            path_prefix: "/openai/deployments/{model}",
+        }),
+        auth: AuthScheme::ApiKey,
         key_variables: &["AZURE_OPENAI_API_KEY"],
         quirks: OPENAI_MODELS,
-        base_url_required: true,
         ..OPENAI_COMPATIBLE
     },
     Provider {
@@ -166,7 +211,8 @@ pub const PROVIDERS: &[Provider] = &[
         base_url: Borrowed("https://api.deepseek.com"),
         path_prefix: Borrowed(""),
         key_variables: &["DEEPSEEK_API_KEY"],
-        elsewhere: &[Elsewhere { auth: AuthScheme::XApiKey, ..MESSAGES }],
+        elsewhere: Borrowed(&[Served { auth: AuthScheme::XApiKey, ..MESSAGES }]),
+        quirks: THINKERS,
         ..OPENAI_COMPATIBLE
     },
     // Has Messages too, but for some of its models only.
@@ -197,6 +243,7 @@ pub const PROVIDERS: &[Provider] = &[
         path_prefix: Borrowed("/inference/v1"),
         dialects: &[DialectId::OpenAiChat, DialectId::AnthropicMessages],
         key_variables: &["FIREWORKS_API_KEY"],
+        quirks: THINKERS,
         ..OPENAI_COMPATIBLE
     },
     Provider {
@@ -215,11 +262,12 @@ pub const PROVIDERS: &[Provider] = &[
         docs: "https://ai.google.dev/gemini-api/docs/openai",
         base_url: Borrowed("https://generativelanguage.googleapis.com"),
         path_prefix: Borrowed("/v1beta/openai"),
-        elsewhere: &[Elsewhere {
+        elsewhere: Borrowed(&[Served {
             dialect: DialectId::Gemini,
-            path_prefix: "/v1beta",
+            path_prefix: Borrowed("/v1beta"),
             auth: AuthScheme::XGoogApiKey,
-        }],
+            ..MESSAGES
+        }]),
         key_variables: &["GEMINI_API_KEY", "GOOGLE_API_KEY"],
         ..OPENAI_COMPATIBLE
     },
@@ -270,6 +318,7 @@ pub const PROVIDERS: &[Provider] = &[
         name: Borrowed("llama.cpp"),
         docs: "https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md",
         base_url: Borrowed("http://127.0.0.1:8080"),
+        quirks: THINKERS,
         ..OWN_MACHINE
     },
     Provider {
@@ -295,7 +344,7 @@ pub const PROVIDERS: &[Provider] = &[
         docs: "https://platform.minimax.io/docs/api-reference/text-openai-api",
         base_url: Borrowed("https://api.minimax.io"),
         key_variables: &["MINIMAX_API_KEY"],
-        elsewhere: &[MESSAGES],
+        elsewhere: Borrowed(&[MESSAGES]),
         ..OPENAI_COMPATIBLE
     },
     // Answers 422 to fields that it does not know; its streams end with usage anyway.
@@ -315,7 +364,8 @@ pub const PROVIDERS: &[Provider] = &[
         docs: "https://platform.moonshot.ai/docs/api/chat",
         base_url: Borrowed("https://api.moonshot.ai"),
         key_variables: &["MOONSHOT_API_KEY"],
-        elsewhere: &[MESSAGES],
+        elsewhere: Borrowed(&[MESSAGES]),
+        quirks: THINKERS,
         ..OPENAI_COMPATIBLE
     },
     Provider {
@@ -433,6 +483,7 @@ pub const PROVIDERS: &[Provider] = &[
         base_url: Borrowed("https://dashscope-intl.aliyuncs.com"),
         path_prefix: Borrowed("/compatible-mode/v1"),
         key_variables: &["DASHSCOPE_API_KEY"],
+        quirks: THINKERS,
         ..OPENAI_COMPATIBLE
     },
     Provider {
@@ -465,6 +516,7 @@ pub const PROVIDERS: &[Provider] = &[
         name: Borrowed("SGLang"),
         docs: "https://docs.sglang.io",
         base_url: Borrowed("http://127.0.0.1:30000"),
+        quirks: THINKERS,
         ..OWN_MACHINE
     },
     Provider {
@@ -519,12 +571,66 @@ pub const PROVIDERS: &[Provider] = &[
         key_variables: &["AI_GATEWAY_API_KEY"],
         ..OPENAI_COMPATIBLE
     },
+    // Gemini, Claude, and by `publisher/model` what else has an endpoint of OpenAI's form.
+    Provider {
+        id: Borrowed("vertex_ai"),
+        aliases: &["vertex"],
+        name: Borrowed("Google Vertex AI"),
+        docs: "https://docs.cloud.google.com/vertex-ai/generative-ai/docs/start",
+        base_url: Borrowed("https://{region}-aiplatform.googleapis.com"),
+        path_prefix: Borrowed("/v1/projects/{project}/locations/{region}/publishers/google"),
+        dialects: &[DialectId::Gemini],
+        elsewhere: Borrowed(&[
+            Served {
+                path_prefix: Borrowed("/v1/projects/{project}/locations/{region}/publishers/anthropic"),
+                auth: AuthScheme::Google,
+                models: &["claude-*"],
+                in_address: Some(InAddress {
+                    plain: "/models/{model}:rawPredict",
+                    stream: "/models/{model}:streamRawPredict",
+                    count: Some("/models/count-tokens:rawPredict"),
+                    version: "vertex-2023-10-16",
+                }),
+                ..MESSAGES
+            },
+            Served {
+                dialect: DialectId::OpenAiChat,
+                path_prefix: Borrowed("/v1/projects/{project}/locations/{region}/endpoints/openapi"),
+                auth: AuthScheme::Google,
+                models: &["*/*"],
+                ..MESSAGES
+            },
+        ]),
+        blanks: &[
+            Blank {
+                name: "project",
+                example: "my-project",
+                variables: &["GOOGLE_CLOUD_PROJECT", "ANTHROPIC_VERTEX_PROJECT_ID"],
+                hosts: &[],
+            },
+            Blank {
+                name: "region",
+                example: "global",
+                variables: &["GOOGLE_CLOUD_LOCATION", "GOOGLE_CLOUD_REGION", "CLOUD_ML_REGION"],
+                hosts: &[
+                    ("global", "https://aiplatform.googleapis.com"),
+                    ("us", "https://aiplatform.us.rep.googleapis.com"),
+                    ("eu", "https://aiplatform.eu.rep.googleapis.com"),
+                ],
+            },
+        ],
+        auth: AuthScheme::Google,
+        key_variables: &["GOOGLE_OAUTH_ACCESS_TOKEN"],
+        quirks: Quirks { no_call_ids: true, ..OTHER_MODELS },
+        ..OPENAI_COMPATIBLE
+    },
     Provider {
         id: Borrowed("vllm"),
         aliases: &["hosted_vllm"],
         name: Borrowed("vLLM"),
         docs: "https://docs.vllm.ai/en/stable/serving/online_serving.html",
         base_url: Borrowed("http://127.0.0.1:8000"),
+        quirks: THINKERS,
         ..OWN_MACHINE
     },
     Provider {
@@ -550,6 +656,7 @@ pub const PROVIDERS: &[Provider] = &[
         docs: "https://platform.xiaomimimo.com/#/docs",
         base_url: Borrowed("https://api.xiaomimimo.com"),
         key_variables: &["XIAOMI_API_KEY"],
+        quirks: THINKERS,
         ..OPENAI_COMPATIBLE
     },
     Provider {
@@ -559,7 +666,8 @@ pub const PROVIDERS: &[Provider] = &[
         base_url: Borrowed("https://api.z.ai"),
         path_prefix: Borrowed("/api/paas/v4"),
         key_variables: &["ZAI_API_KEY"],
-        elsewhere: &[Elsewhere { path_prefix: "/api/anthropic/v1", ..MESSAGES }],
+        elsewhere: Borrowed(&[Served { path_prefix: Borrowed("/api/anthropic/v1"), ..MESSAGES }]),
+        quirks: THINKERS,
         ..OPENAI_COMPATIBLE
     },
     Provider {
@@ -570,7 +678,8 @@ pub const PROVIDERS: &[Provider] = &[
         base_url: Borrowed("https://open.bigmodel.cn"),
         path_prefix: Borrowed("/api/paas/v4"),
         key_variables: &["ZHIPU_API_KEY", "ZHIPUAI_API_KEY"],
-        elsewhere: &[Elsewhere { path_prefix: "/api/anthropic/v1", ..MESSAGES }],
+        elsewhere: Borrowed(&[Served { path_prefix: Borrowed("/api/anthropic/v1"), ..MESSAGES }]),
+        quirks: THINKERS,
         ..OPENAI_COMPATIBLE
     },
 ];
@@ -622,7 +731,7 @@ mod tests {
     #[test]
     fn a_base_url_is_scheme_and_host() {
         check(|row| match row.base_url.split_once("://") {
-            Some(("https", host)) => host.contains('.') && !host.contains(['/', '?', '#', '@', ' ']),
+            Some(("https", host)) => host.contains('.') && !host.contains(['/', '?', '#', '@', ' ', '$']),
             Some(("http", host)) => {
                 host.strip_prefix("127.0.0.1:").is_some_and(|port| port.parse::<u16>().is_ok())
             }
@@ -633,10 +742,49 @@ mod tests {
 
     #[test]
     fn a_path_prefix_can_be_put_before_a_path() {
-        check(|row| {
-            let path = &row.path_prefix;
+        let is_prefix = |path: &str| {
             path.is_empty()
                 || path.starts_with('/') && !path.ends_with('/') && !path.contains(['?', '#', ' '])
+        };
+        check(|row| row.served().all(|served| is_prefix(&served.path_prefix)));
+        check(|row| row.versions.as_ref().is_none_or(|versions| is_prefix(versions.path_prefix)));
+    }
+
+    #[test]
+    fn blanks_are_filled_and_nothing_else_is_open() {
+        check(|row| row.open_blanks().count() == row.blanks.len());
+        check(|row| {
+            let mut row = row.clone();
+            for blank in row.blanks {
+                row.fill(blank, "a-1");
+            }
+            let mut all = row.served().map(|served| served.path_prefix.replace("{model}", ""));
+            row.open_blanks().count() == 0
+                && !row.base_url.contains('{')
+                && all.all(|path| !path.contains('{'))
+        });
+        // A value with a host of its own, everywhere else as it is.
+        check(|row| {
+            row.blanks.iter().all(|blank| {
+                blank.hosts.iter().all(|(value, url)| {
+                    let mut row = row.clone();
+                    row.fill(blank, value);
+                    row.base_url == *url && is_https_url(url)
+                })
+            })
+        });
+        let is_variable = |name: &&str| name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+        check(|row| row.blanks.iter().all(|blank| blank.variables.iter().all(is_variable)));
+    }
+
+    #[test]
+    fn one_api_at_most_claims_a_model() {
+        check(|row| {
+            let names = ["claude-x", "gemini-x", "meta/llama", "anthropic/claude-x", "x"];
+            names.iter().all(|name| {
+                row.served().filter(|served| served.claims(name)).count() <= 1
+                    && row.served().any(|served| served.claims(name) || served.models.is_empty())
+            })
         });
     }
 

@@ -15,7 +15,7 @@ use crate::config::{Config, ModelEntry, ModelPattern, Reliability};
 use crate::proxy::preferences::Preferences;
 use crate::responses::store::Store;
 use crate::server::models::ModelList;
-use crate::upstream::endpoint::{Settings, Upstream};
+use crate::upstream::endpoint::{Settings, Tokens, Upstream};
 use crate::upstream::fleet::{Fleet, Member, Standing};
 use crate::upstream::router_model::RouterModel;
 
@@ -61,7 +61,9 @@ impl Runtime {
     /// As [`Runtime::new`].
     pub fn with(config: &Config, fleet: Arc<Fleet>) -> Result<Self, String> {
         let arch_router = config.routing.arch_router.as_ref();
-        let upstreams = config.entries.iter().map(upstream).collect::<Result<Vec<_>, _>>()?;
+        let mut accounts = Vec::new();
+        let upstreams = config.entries.iter().map(|entry| upstream(entry, &mut accounts));
+        let upstreams = upstreams.collect::<Result<Vec<_>, _>>()?;
         // The router model is for the router only: no client can name it.
         let visible = config
             .entries
@@ -200,12 +202,22 @@ impl EntryFacts {
     }
 }
 
-fn upstream(entry: &ModelEntry) -> Result<Upstream, String> {
+/// Entries of the same account share its tokens.
+fn upstream(entry: &ModelEntry, accounts: &mut Vec<Arc<Tokens>>) -> Result<Upstream, String> {
+    let tokens = entry.account.as_ref().map(|account| {
+        let known = accounts.iter().find(|tokens| tokens.issuer() == account).cloned();
+        known.unwrap_or_else(|| {
+            let tokens = Arc::new(Tokens::new(account.clone()));
+            accounts.push(Arc::clone(&tokens));
+            tokens
+        })
+    });
     let host = entry.host.as_deref().map(HeaderValue::from_str).transpose();
     Upstream::new(Settings {
         provider: &entry.provider,
         name: entry.name.clone(),
         key: entry.key.as_ref(),
+        tokens,
         passthrough_auth: entry.passthrough_auth,
         headers: entry.headers.clone(),
         host: host.map_err(|error| format!("`http_host` of `{}`: {error}", entry.name))?,

@@ -19,6 +19,7 @@ use crate::dialect::{
 use crate::error::{ApiError, RequestError, ResponseError};
 use crate::json::{Fields, Writer};
 use crate::loss::{Loss, Reason};
+use crate::names::Site;
 use crate::provider::Quirks;
 use crate::stream::{Decoder, Tap};
 use crate::usage::Usage;
@@ -48,6 +49,10 @@ impl ProviderCodec for AnthropicMessages {
 
     fn decode_response(&self, body: &[u8]) -> Result<ChatResponse, ResponseError> {
         response::decode(body).map_err(|fault| fault.of_answer(NAME))
+    }
+
+    fn observe_response(&self, body: &[u8]) -> Result<Observed, ResponseError> {
+        response::observe(body).map_err(|fault| fault.of_answer(NAME))
     }
 
     fn stream_decoder(&self) -> Box<dyn StreamDecoder> {
@@ -83,14 +88,10 @@ impl ClientCodec for AnthropicMessages {
     fn stream_tap(&self) -> Box<dyn StreamTap> {
         Box::new(Tap::<tap::MessagesWatch>::default())
     }
-
-    fn observe_response(&self, body: &[u8]) -> Result<Observed, ResponseError> {
-        response::observe(body).map_err(|fault| fault.of_answer(NAME))
-    }
 }
 
 /// This dialect's word for a reason; `None` if it has none.
-pub(crate) fn finish_word(reason: &FinishReason) -> Option<&str> {
+fn finish_word(reason: &FinishReason) -> Option<&str> {
     Some(match reason {
         FinishReason::Stop => "end_turn",
         FinishReason::StopSequence(_) => "stop_sequence",
@@ -103,12 +104,13 @@ pub(crate) fn finish_word(reason: &FinishReason) -> Option<&str> {
     })
 }
 
-/// The word for a client of this dialect, whose SDKs know a closed set of them.
-fn word_for_client(reason: &FinishReason, source: Option<DialectId>, loss: &mut Loss) -> String {
+/// The word for a client of this dialect, whose SDKs know a closed set of them. `max_tokens` is the one that says no
+/// more than that the answer is not whole.
+fn word_for_client(reason: &FinishReason, site: Site, loss: &mut Loss) -> String {
     match reason {
-        FinishReason::Other(word) if source != Some(DialectId::AnthropicMessages) => {
-            loss.add(format!("finish_reason.{word}"), Reason::NoPlace);
-            "end_turn".to_owned()
+        FinishReason::Other(word) if site.source != Some(DialectId::AnthropicMessages) => {
+            loss.add(site.finish(word), Reason::Nearest);
+            "max_tokens".to_owned()
         }
         known => finish_word(known).unwrap_or("end_turn").to_owned(),
     }

@@ -4,6 +4,7 @@ use super::blocks::{self, BlockWriter};
 use super::{Tally, read_finish, read_tier, word_for_client, write_usage};
 use crate::chat::{ChatResponse, Choice, FinishReason, Part};
 use crate::dialect::{DialectId, Observed};
+use crate::error_body;
 use crate::json::{Fault, Fields, Node, Path, Writer};
 use crate::loss::{Loss, Reason};
 use crate::names::Site;
@@ -16,11 +17,7 @@ pub(super) fn decode(body: &[u8]) -> Result<ChatResponse, Fault> {
     let root = Path::Root;
     let mut response = ChatResponse { source: Some(DialectId::AnthropicMessages), ..ChatResponse::default() };
     let mut choice = Choice::default();
-    let fields = Fields::of_body(body)?;
-    if fields.get("content").is_none() && fields.get("error").is_some() {
-        let error = crate::error_body::read_without_status(&fields);
-        return Err(root.key("error").fault(error.message));
-    }
+    let fields = answer(body)?;
     let mut has_content = false;
     let word = fields.text("stop_reason").filter(|word| !word.is_empty());
     choice.finish = word.map(|word| read_finish(word, fields.text("stop_sequence")));
@@ -59,36 +56,46 @@ pub(super) fn tallied(fields: &Fields<'_>) -> Usage {
 
 /// Looks at an answer that passes through: only the object itself and its usage are opened.
 pub(super) fn observe(body: &[u8]) -> Result<Observed, Fault> {
-    let fields = Fields::of_body(body)?;
+    let fields = answer(body)?;
     Ok(Observed {
         usage: fields.object("usage").map(|usage| tallied(&usage)),
         finish_reason: fields.text("stop_reason"),
         model: fields.text("model"),
         complete: true,
-        error: fields.get("error").is_some(),
+        error: false,
     })
+}
+
+/// The fields of an answer; an error instead of one is a fault.
+fn answer(body: &[u8]) -> Result<Fields<'_>, Fault> {
+    let fields = error_body::answer(body)?;
+    match error_body::reported(&fields) {
+        Some(error) if fields.get("content").is_none() => Err(Fault::Reported(error)),
+        _ => Ok(fields),
+    }
 }
 
 pub(super) fn encode(response: &ChatResponse, loss: &mut Loss) -> Vec<u8> {
     let same = response.source == Some(DialectId::AnthropicMessages);
     let nothing = Choice::default();
     let choice = response.choices.first().unwrap_or(&nothing);
+    let site = Site { source: response.source, is_answer: true };
     if response.choices.len() > 1 {
-        loss.add("choices", Reason::NoPlace);
+        loss.add(site.choices(), Reason::NoPlace);
     }
     if !same {
         response.extra.lose("", loss);
-        choice.extra.lose("choices[].", loss);
+        choice.extra.lose(site.choice(), loss);
     }
     let mut word = match &choice.finish {
         Some(FinishReason::Stop) if choice.parts.iter().any(Part::is_refusal) => "refusal".to_owned(),
-        Some(reason) => word_for_client(reason, response.source, loss),
+        Some(reason) => word_for_client(reason, site, loss),
         None => "end_turn".to_owned(),
     };
     if choice.finish.is_none() && choice.parts.iter().any(Part::is_call) {
         "tool_use".clone_into(&mut word);
     }
-    let mut writer = BlockWriter { same, loss, site: Site { source: response.source, is_answer: true } };
+    let mut writer = BlockWriter { same, loss, site };
     let parts: Vec<&Part> = choice.parts.iter().filter(|part| writer.keeps(part)).collect();
     let mut body = Vec::with_capacity(1024);
     Writer::new(&mut body).object(|out| {

@@ -14,7 +14,6 @@ use crate::usage::Usage;
 pub(super) struct Encoder {
     started: bool,
     source: Option<DialectId>,
-    tier: Option<String>,
     usage: Option<Usage>,
     finish: Option<FinishReason>,
     /// The blocks that are open.
@@ -72,7 +71,7 @@ impl StreamEncoder for Encoder {
             | StreamEvent::Finish { choice, .. }
                 if *choice != 0 =>
             {
-                loss.add("choices", Reason::NoPlace);
+                loss.add(self.site().choices(), Reason::NoPlace);
             }
             StreamEvent::BlockStart { block, kind, item, .. } => {
                 self.block_start(*block, kind, item.as_ref(), out, loss);
@@ -80,7 +79,8 @@ impl StreamEncoder for Encoder {
             StreamEvent::Delta { block, delta, .. } => self.delta(*block, delta, out, loss),
             StreamEvent::BlockStop { block, .. } => self.block_stop(*block, out),
             StreamEvent::Finish { reason, .. } => self.finish = Some(reason.clone()),
-            StreamEvent::ServiceTier(tier) => self.tier = Some(tier.clone()),
+            // The API tells it in `message_start`, before other dialects do.
+            StreamEvent::ServiceTier(_) => {}
             StreamEvent::Usage(usage) => self.usage = Some(*usage),
             StreamEvent::Lost(field) => loss.add(field.as_str(), Reason::NoPlace),
             StreamEvent::Error(error) => {
@@ -235,7 +235,7 @@ impl Encoder {
         }
         let word = match &self.finish {
             Some(FinishReason::Stop) if self.has_refusal => "refusal".to_owned(),
-            Some(reason) => word_for_client(reason, self.source, loss),
+            Some(reason) => word_for_client(reason, self.site(), loss),
             None if self.has_calls => "tool_use".to_owned(),
             None => "end_turn".to_owned(),
         };
@@ -248,7 +248,7 @@ impl Encoder {
                     _ => out.key("stop_sequence").null(),
                 }
             });
-            write_usage(&usage, self.tier.as_deref(), out);
+            write_usage(&usage, None, out);
         });
         event("message_stop", out, |_| {});
     }

@@ -1,11 +1,13 @@
 //! Writing the tools of a request, and the choice among them: <https://platform.claude.com/docs/en/api/messages/create>.
 
-use crate::chat::{ChatRequest, Function, Tool, ToolChoice};
+use crate::chat::{ChatRequest, Function, Tool, ToolChoice, custom};
 use crate::json::Writer;
 use crate::loss::{Loss, Reason};
 use crate::names;
 
 pub(super) fn write(request: &ChatRequest, same: bool, loss: &mut Loss, out: &mut Writer<'_>) {
+    let offered = custom::as_functions(request, loss);
+    let request = offered.as_ref().unwrap_or(request);
     let kept: Vec<&Tool> = request.tools.iter().filter(|tool| keeps(tool, request, same, loss)).collect();
     if !kept.is_empty() {
         out.key("tools").list(|out| {
@@ -33,10 +35,8 @@ fn keeps(tool: &Tool, request: &ChatRequest, same: bool, loss: &mut Loss) -> boo
     match tool {
         _ if same => return true,
         Tool::Function(_) => {}
-        Tool::Custom(_) => {
-            loss.add("tools[].custom", Reason::NoPlace);
-            return false;
-        }
+        // Offered as functions.
+        Tool::Custom(_) => return false,
         Tool::Other { kind, .. } => {
             loss.add(format!("tools[].{kind}"), Reason::NoPlace);
             return false;

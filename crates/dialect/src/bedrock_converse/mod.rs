@@ -17,11 +17,11 @@ mod tool_ids;
 mod tools_out;
 
 use crate::chat::{ChatRequest, ChatResponse, FinishReason};
-use crate::dialect::{DialectId, ProviderCodec, StreamDecoder, push_segment};
+use crate::dialect::{DialectId, Observed, ProviderCodec, StreamDecoder};
 use crate::error::{ApiError, RequestError, ResponseError};
 use crate::json::Fields;
 use crate::loss::Loss;
-use crate::provider::Quirks;
+use crate::provider::{Quirks, segment};
 use crate::usage::Usage;
 
 /// The name in error messages.
@@ -49,6 +49,10 @@ impl ProviderCodec for BedrockConverse {
         response::decode(body).map_err(|fault| fault.of_answer(NAME))
     }
 
+    fn observe_response(&self, body: &[u8]) -> Result<Observed, ResponseError> {
+        response::observe(body).map_err(|fault| fault.of_answer(NAME))
+    }
+
     fn stream_decoder(&self) -> Box<dyn StreamDecoder> {
         Box::new(stream::Decoder::default())
     }
@@ -60,24 +64,8 @@ impl ProviderCodec for BedrockConverse {
 
 /// The path of a model's answers. A name may be an ARN, whose colons and slashes are its own.
 pub(crate) fn path(model: &str, stream: bool) -> String {
-    let mut path = "/model/".to_owned();
-    push_segment(&mut path, model);
-    path.push_str(if stream { "/converse-stream" } else { "/converse" });
-    path
-}
-
-/// This dialect's word for a reason; `None` if it has none.
-pub(crate) fn finish_word(reason: &FinishReason) -> Option<&str> {
-    match reason {
-        FinishReason::Stop => Some("end_turn"),
-        FinishReason::StopSequence(_) => Some("stop_sequence"),
-        FinishReason::Length => Some("max_tokens"),
-        FinishReason::ContextWindow => Some("model_context_window_exceeded"),
-        FinishReason::ToolCalls => Some("tool_use"),
-        FinishReason::ContentFilter => Some("content_filtered"),
-        FinishReason::Refusal | FinishReason::PauseTurn => None,
-        FinishReason::Other(word) => Some(word),
-    }
+    let method = if stream { "converse-stream" } else { "converse" };
+    format!("/model/{}/{method}", segment(model))
 }
 
 fn read_finish(word: String) -> FinishReason {

@@ -3,12 +3,13 @@
 
 use super::{blocks, read_finish, read_tier, read_usage};
 use crate::chat::{ChatResponse, Choice};
-use crate::dialect::DialectId;
+use crate::dialect::{DialectId, Observed};
+use crate::error_body;
 use crate::json::{Fault, Fields, Node, Path};
 
 pub(super) fn decode(body: &[u8]) -> Result<ChatResponse, Fault> {
     let root = Path::Root;
-    let fields = Fields::of_body(body)?;
+    let fields = answer(body)?;
     let mut response = ChatResponse { source: Some(DialectId::BedrockConverse), ..ChatResponse::default() };
     let mut choice = Choice::default();
     let path = root.key("output");
@@ -33,4 +34,30 @@ pub(super) fn decode(body: &[u8]) -> Result<ChatResponse, Fault> {
     }
     response.choices.push(choice);
     Ok(response)
+}
+
+/// An answer, or the error that stands in its place.
+fn answer(body: &[u8]) -> Result<Fields<'_>, Fault> {
+    let fields = error_body::answer(body)?;
+    if fields.get("output").is_some() {
+        return Ok(fields);
+    }
+    let is_bare = fields.text("message").is_some() || fields.text("__type").is_some();
+    let bare = || is_bare.then(|| error_body::read_without_status(&fields));
+    match error_body::reported(&fields).or_else(bare) {
+        Some(error) => Err(Fault::Reported(error)),
+        None => Ok(fields),
+    }
+}
+
+/// Looks at an answer: only the object itself and its usage are opened.
+pub(super) fn observe(body: &[u8]) -> Result<Observed, Fault> {
+    let fields = answer(body)?;
+    Ok(Observed {
+        usage: fields.object("usage").map(|usage| read_usage(&usage)),
+        finish_reason: fields.text("stopReason").filter(|word| !word.is_empty()),
+        model: None,
+        complete: true,
+        error: false,
+    })
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::blocks_out::write_point;
 use super::models::Maker;
-use crate::chat::{ChatRequest, Content, Function, Tool, ToolChoice};
+use crate::chat::{ChatRequest, Content, Function, Tool, ToolChoice, custom};
 use crate::json::Writer;
 use crate::loss::{Loss, Reason};
 use crate::names;
@@ -17,6 +17,9 @@ pub(super) fn write(
     loss: &mut Loss,
     out: &mut Writer<'_>,
 ) {
+    let model = request.model.as_str();
+    let offered = custom::as_functions(request, loss);
+    let request = offered.as_ref().unwrap_or(request);
     let mut kept: Vec<&Function> =
         request.tools.iter().filter_map(|tool| keeps(tool, request, loss)).collect();
     let called = called(conversation);
@@ -48,7 +51,7 @@ pub(super) fn write(
     }
     out.key("toolConfig").object(|out| {
         out.key("tools").list(|out| {
-            kept.iter().for_each(|function| write_function(function, request, maker, loss, out));
+            kept.iter().for_each(|function| write_function(function, (maker, model), request, loss, out));
         });
         if !is_stand_in {
             write_choice(request, loss, out);
@@ -75,10 +78,8 @@ fn called<'r>(conversation: &Conversation<'r>) -> BTreeSet<&'r str> {
 fn keeps<'r>(tool: &'r Tool, request: &ChatRequest, loss: &mut Loss) -> Option<&'r Function> {
     let function = match tool {
         Tool::Function(function) => function,
-        Tool::Custom(_) => {
-            loss.add("tools[].custom", Reason::NoPlace);
-            return None;
-        }
+        // Offered as functions.
+        Tool::Custom(_) => return None,
         Tool::Other { kind, .. } => {
             loss.add(format!("tools[].{kind}"), Reason::NoPlace);
             return None;
@@ -115,8 +116,8 @@ fn write_choice(request: &ChatRequest, loss: &mut Loss, out: &mut Writer<'_>) {
 
 fn write_function(
     function: &Function,
+    (maker, model): (Maker, &str),
     request: &ChatRequest,
-    maker: Maker,
     loss: &mut Loss,
     out: &mut Writer<'_>,
 ) {
@@ -130,7 +131,7 @@ fn write_function(
                 function.write_object_schema(out);
             });
             if function.strict == Some(true) {
-                if maker.is_strict(&request.model) {
+                if maker.is_strict(model) {
                     out.key("strict").boolean(true);
                 } else {
                     // Other models refuse the field; without it the schema is a wish.

@@ -23,6 +23,40 @@ impl Envelope<'_> {
                 Some((self.insert_at..self.insert_at, field))
             }
         };
+        self.edited(body, named)
+    }
+
+    /// The body with `anthropic_version` in place of the model, which the address names, and without
+    /// `routing_preferences`: Messages as clouds serve them. `model` is given where it stands in the body even so.
+    #[must_use]
+    pub fn splice_version(&self, body: &Bytes, version: &str, model: Option<&str>) -> Pieces {
+        let member = |key: &str, value: &str| format!("\"{key}\":{}", serde_json::Value::from(value));
+        let version_member = (!self.has_version).then(|| member("anthropic_version", version));
+        let members: Vec<String> =
+            version_member.into_iter().chain(model.map(|model| member("model", model))).collect();
+        let text = members.join(",");
+        let named = match &self.model_span {
+            Some(value) if !text.is_empty() => Some((key_of(body, value.start)..value.end, text)),
+            // Two cuts may want the same comma, so one comes after the other.
+            Some(_) if self.preferences_span.is_some() => {
+                let body = self.without_preferences(body);
+                return match super::peek_model(&body) {
+                    Ok(envelope) => envelope.splice_version(&body, version, model),
+                    Err(_) => [body.clone(), Bytes::new(), Bytes::new(), Bytes::new(), Bytes::new()],
+                };
+            }
+            Some(value) => Some((self::member(body, value.clone()), text)),
+            None if text.is_empty() => None,
+            None => {
+                let comma = if self.is_alone(body) { "" } else { "," };
+                Some((self.insert_at..self.insert_at, format!("{text}{comma}")))
+            }
+        };
+        self.edited(body, named)
+    }
+
+    /// The body with one edit, and without `routing_preferences`.
+    fn edited(&self, body: &Bytes, named: Option<(Range<usize>, String)>) -> Pieces {
         let cut = self.preferences_span.clone().map(|span| (span, String::new()));
         let (first, second) = match (named, cut) {
             (Some(named), Some(cut)) if cut.0.start < named.0.start => (Some(cut), Some(named)),
@@ -70,19 +104,26 @@ fn skip_blank(body: &[u8], from: usize) -> usize {
     from + body.iter().skip(from).take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r')).count()
 }
 
+fn before_blank(body: &[u8], end: usize) -> usize {
+    let blank = |byte: &&u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
+    end - body.iter().take(end).rev().take_while(blank).count()
+}
+
+/// Where the key of the value at `value` begins. It holds no quote of its own, as it is known and has none.
+fn key_of(body: &[u8], value: usize) -> usize {
+    let colon = before_blank(body, value).saturating_sub(1);
+    let closing = before_blank(body, colon).saturating_sub(1);
+    memchr::memrchr(b'"', &body[..closing]).unwrap_or(closing)
+}
+
 /// The whole member of an object whose value stands at `value`: with its key and one of the commas beside it.
 pub(super) fn member(body: &[u8], value: Range<usize>) -> Range<usize> {
-    let blank = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
-    let before = |end: usize| end - body[..end].iter().rev().take_while(|byte| blank(byte)).count();
-    let after = |start: usize| start + body[start..].iter().take_while(|byte| blank(byte)).count();
-    // Behind the key's closing quote; the key holds no quote of its own, as it is known and has none.
-    let key_end = before(before(value.start).saturating_sub(1)).saturating_sub(1);
-    let key = memchr::memrchr(b'"', &body[..key_end]).unwrap_or(key_end);
-    let next = after(value.end);
+    let key = key_of(body, value.start);
+    let next = skip_blank(body, value.end);
     if body.get(next) == Some(&b',') {
-        return key..after(next + 1);
+        return key..skip_blank(body, next + 1);
     }
-    let previous = before(key);
+    let previous = before_blank(body, key);
     if previous > 0 && body.get(previous - 1) == Some(&b',') {
         previous - 1..value.end
     } else {
@@ -173,7 +214,78 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_version_stands_in_for_the_model() {
+        for (before, model, after) in [
+            (
+                r#"{"model" : "a" ,"messages":[{"role":"user"}] }"#,
+                None,
+                r#"{"anthropic_version":"v1" ,"messages":[{"role":"user"}] }"#,
+            ),
+            (
+                r#"{ "x":1e2, "\u006dodel":"a", "messages":[{"role":"user"}]}"#,
+                Some("m"),
+                r#"{ "x":1e2, "anthropic_version":"v1","model":"m", "messages":[{"role":"user"}]}"#,
+            ),
+            (
+                r#"{"messages":[{"role":"user"}]}"#,
+                None,
+                r#"{"anthropic_version":"v1","messages":[{"role":"user"}]}"#,
+            ),
+            (
+                r#"{"model":"a","routing_preferences":[],"messages":[{"role":"user"}]}"#,
+                None,
+                r#"{"anthropic_version":"v1","messages":[{"role":"user"}]}"#,
+            ),
+            // What the client says of the version stays.
+            (
+                r#"{"anthropic_version":"v0","messages":[{"role":"user"}], "model":"a"}"#,
+                None,
+                r#"{"anthropic_version":"v0","messages":[{"role":"user"}]}"#,
+            ),
+            (
+                r#"{"messages":[{"role":"user"}],"anthropic_version":"v0","model":"a","routing_preferences":[]}"#,
+                None,
+                r#"{"messages":[{"role":"user"}],"anthropic_version":"v0"}"#,
+            ),
+            (
+                r#"{"messages":[{"role":"user"}],"anthropic_version":"v0"}"#,
+                None,
+                r#"{"messages":[{"role":"user"}],"anthropic_version":"v0"}"#,
+            ),
+        ] {
+            let body = Bytes::from(before.to_owned());
+            assert_eq!(joined(&peek(&body).unwrap().splice_version(&body, "v1", model)), after);
+        }
+    }
+
     proptest! {
+        /// Members in any order: no model, one version, and everything else as it was.
+        #[test]
+        fn a_version_in_any_order(order in Just(vec![0, 1, 2, 3, 4]).prop_shuffle(), gap in "[ \t\n]{0,3}", skip in proptest::collection::vec(any::<bool>(), 5), count in any::<bool>()) {
+            let members = [
+                ("\"model\"", r#""a \"b\"""#), ("\"messages\"", r#"[{"role":"user"}]"#), ("\"x\"", "[1e2]"),
+                ("\"routing_preferences\"", r#"[{"name":"a, \"b\""}]"#), ("\"anthropic_version\"", "\"v0\""),
+            ];
+            let kept = order.iter().filter(|member| **member == 1 || !skip[**member]);
+            let written: Vec<String> =
+                kept.map(|&member| format!("{}{gap}:{gap}{}{gap}", members[member].0, members[member].1)).collect();
+            let body = Bytes::from(format!("{{{gap}{}}}", written.join(&format!(",{gap}"))));
+            let spliced = joined(&peek(&body).unwrap().splice_version(&body, "v1", count.then_some("m")));
+            // Twice the same key would be lost in a `Value`.
+            prop_assert_eq!(spliced.matches("anthropic_version").count(), 1);
+            let found: Value = serde_json::from_str(&spliced).unwrap();
+            let mut wanted: Value = serde_json::from_slice(&body).unwrap();
+            let object = wanted.as_object_mut().unwrap();
+            object.remove("routing_preferences");
+            object.remove("model");
+            if count {
+                object.insert("model".into(), "m".into());
+            }
+            object.entry("anthropic_version").or_insert("v1".into());
+            prop_assert_eq!(found, wanted);
+        }
+
         /// Whatever else the body holds, splicing replaces the model and keeps every other byte.
         #[test]
         fn splice_keeps_all_other_bytes(before in ".{0,40}", model in ".{1,20}", text in ".{0,40}", to in "[a-z/.:-]{1,20}") {

@@ -58,7 +58,9 @@ pub(super) fn write(choice: &Choice, source: Option<DialectId>, loss: &mut Loss,
             out.text_field("role", "model");
         });
         match &choice.finish {
-            Some(reason) => out.text_field("finishReason", &word_for_client(reason, source, writer.loss)),
+            Some(reason) => {
+                out.text_field("finishReason", &word_for_client(reason, writer.site, writer.loss))
+            }
             None if same => {}
             None => out.text_field("finishReason", "STOP"),
         }
@@ -68,7 +70,7 @@ pub(super) fn write(choice: &Choice, source: Option<DialectId>, loss: &mut Loss,
             choice.extra.write_except(&[], out);
         } else {
             sources::write(&kept, writer.site, writer.loss, out);
-            choice.extra.lose("choices[].", writer.loss);
+            choice.extra.lose(writer.site.choice(), writer.loss);
         }
     });
 }

@@ -42,7 +42,7 @@ pub(super) fn write_event(error: &ApiError, out: &mut Vec<u8>) {
     crate::sse::write_event(out, None, |out| write(error, out));
 }
 
-fn write(error: &ApiError, out: &mut Writer<'_>) {
+pub(super) fn write(error: &ApiError, out: &mut Writer<'_>) {
     out.key("error").object(|out| {
         out.key("code").count(error.status.into());
         out.text_field("message", &error.message);

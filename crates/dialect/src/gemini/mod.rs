@@ -4,6 +4,7 @@
 //! The model and the choice to stream stand in the address and not in the body: a request is read without them, and
 //! [`crate::DialectId::path`] writes them.
 
+pub mod array;
 mod candidate;
 mod config;
 mod config_out;
@@ -31,12 +32,12 @@ mod turns;
 use crate::chat::{ChatRequest, ChatResponse, FinishReason};
 use crate::dialect::{
     ClientCodec, DialectId, Observed, ProviderCodec, StreamDecoder, StreamEncoder, StreamOptions, StreamTap,
-    push_segment,
 };
 use crate::error::{ApiError, RequestError, ResponseError};
 use crate::json::{Fields, Node, Path, Writer};
 use crate::loss::{Loss, Reason};
-use crate::provider::Quirks;
+use crate::names::Site;
+use crate::provider::{Quirks, segment};
 use crate::stream::{Decoder, Tap};
 use crate::usage::Usage;
 
@@ -55,14 +56,18 @@ impl ProviderCodec for Gemini {
     fn encode_request(
         &self,
         request: &ChatRequest,
-        _quirks: Quirks,
+        quirks: Quirks,
         loss: &mut Loss,
     ) -> Result<Vec<u8>, RequestError> {
-        request_out::encode(request, loss)
+        request_out::encode(request, quirks, loss)
     }
 
     fn decode_response(&self, body: &[u8]) -> Result<ChatResponse, ResponseError> {
         response::decode(body).map_err(|fault| fault.of_answer(NAME))
+    }
+
+    fn observe_response(&self, body: &[u8]) -> Result<Observed, ResponseError> {
+        response::observe(body).map_err(|fault| fault.of_answer(NAME))
     }
 
     fn stream_decoder(&self) -> Box<dyn StreamDecoder> {
@@ -98,10 +103,6 @@ impl ClientCodec for Gemini {
     fn stream_tap(&self) -> Box<dyn StreamTap> {
         Box::new(Tap::<tap::GeminiWatch>::default())
     }
-
-    fn observe_response(&self, body: &[u8]) -> Result<Observed, ResponseError> {
-        response::observe(body).map_err(|fault| fault.of_answer(NAME))
-    }
 }
 
 /// The path of a model's answers. Its name comes from a configuration or from a client and is no path of its own.
@@ -110,14 +111,12 @@ pub(crate) fn path(model: &str, stream: bool) -> String {
         Some((kind @ ("models" | "tunedModels"), name)) => (kind, name),
         _ => ("models", model),
     };
-    let mut path = format!("/{kind}/");
-    push_segment(&mut path, name);
-    path.push_str(if stream { ":streamGenerateContent?alt=sse" } else { ":generateContent" });
-    path
+    let method = if stream { "streamGenerateContent?alt=sse" } else { "generateContent" };
+    format!("/{kind}/{}:{method}", segment(name))
 }
 
 /// This dialect's word for a reason; `None` if it has none. Calls end an answer like anything else.
-pub(crate) fn finish_word(reason: &FinishReason) -> Option<&str> {
+fn finish_word(reason: &FinishReason) -> Option<&str> {
     match reason {
         FinishReason::Stop | FinishReason::StopSequence(_) | FinishReason::ToolCalls => Some("STOP"),
         FinishReason::Length | FinishReason::ContextWindow => Some("MAX_TOKENS"),
@@ -128,14 +127,14 @@ pub(crate) fn finish_word(reason: &FinishReason) -> Option<&str> {
 }
 
 /// The word for a client of this dialect, whose SDKs know a closed set of them; `OTHER` is one of it.
-fn word_for_client(reason: &FinishReason, source: Option<DialectId>, loss: &mut Loss) -> String {
+fn word_for_client(reason: &FinishReason, site: Site, loss: &mut Loss) -> String {
     match reason {
-        FinishReason::Other(word) if source != Some(DialectId::Gemini) => {
-            loss.add(format!("finish_reason.{word}"), Reason::NoPlace);
+        FinishReason::Other(word) if site.source != Some(DialectId::Gemini) => {
+            loss.add(site.finish(word), Reason::Nearest);
             "OTHER".to_owned()
         }
         FinishReason::PauseTurn => {
-            loss.add("stop_reason.pause_turn", Reason::NoPlace);
+            loss.add(site.finish("pause_turn"), Reason::Nearest);
             "OTHER".to_owned()
         }
         known => finish_word(known).unwrap_or("OTHER").to_owned(),
@@ -153,9 +152,13 @@ fn read_finish(word: String, has_calls: bool) -> FinishReason {
         | "BLOCKLIST"
         | "PROHIBITED_CONTENT"
         | "SPII"
+        | "LANGUAGE"
+        | "MODEL_ARMOR"
         | "IMAGE_SAFETY"
         | "IMAGE_PROHIBITED_CONTENT"
         | "IMAGE_RECITATION" => FinishReason::ContentFilter,
+        // The model has made a mess of it, or nobody says: `MALFORMED_FUNCTION_CALL`, `UNEXPECTED_TOOL_CALL`,
+        // `TOO_MANY_TOOL_CALLS`, `MISSING_THOUGHT_SIGNATURE`, `MALFORMED_RESPONSE`, `NO_IMAGE`, `IMAGE_OTHER`, `OTHER`.
         _ => FinishReason::Other(word),
     }
 }

@@ -2,6 +2,7 @@
 
 use super::ids::Ids;
 use super::{keys, signature};
+use crate::base64;
 use crate::chat::{Audio, CallKind, Content, Extra, Json, Part, Reasoning, Source, ToolCall};
 use crate::json::{Fault, Fields, Node, Path};
 
@@ -171,7 +172,8 @@ fn answer(node: Node<'_, '_>, is_error: &mut bool) -> Result<Option<String>, Fau
 /// Bytes. What is neither image nor sound nor a document is for this API only.
 fn blob(node: Node<'_, '_>, path: &Path<'_>, extra: &mut Extra) -> Result<Content, Fault> {
     let fields = keys::fields(node)?;
-    let (media_type, data) = (fields.string("mimeType", path)?, fields.string("data", path)?);
+    let media_type = fields.string("mimeType", path)?;
+    let data = base64::in_standard(fields.string("data", path)?);
     keep(&fields, &["mimeType", "data"], "inlineData", extra);
     let source = |media_type| Source::Base64 { media_type, data: String::new() };
     let mut content = match media_type.split_once('/') {

@@ -16,6 +16,8 @@ pub(super) struct PartWriter<'r, 'l> {
     pub(super) same: bool,
     pub(super) loss: &'l mut Loss,
     pub(super) site: Site,
+    /// Calls and results have ids.
+    pub(super) has_ids: bool,
     /// Results may hold media.
     pub(super) takes_media: bool,
     /// The calls so far: their place and their name, by id.
@@ -32,6 +34,7 @@ impl<'r, 'l> PartWriter<'r, 'l> {
             same,
             loss,
             site,
+            has_ids: true,
             takes_media: same,
             calls: HashMap::new(),
             pending: None,
@@ -210,7 +213,9 @@ impl<'r, 'l> PartWriter<'r, 'l> {
                 let place = self.calls.len();
                 self.calls.insert(&call.id, (place, &call.name));
                 out.key("functionCall").object(|out| {
-                    out.text_field("id", &call.id);
+                    if self.has_ids {
+                        out.text_field("id", &call.id);
+                    }
                     out.text_field("name", &call.name);
                     out.key("args");
                     arguments::write(call, self.same, self.site, self.loss, out);

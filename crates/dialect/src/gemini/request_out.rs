@@ -10,12 +10,18 @@ use crate::error::RequestError;
 use crate::json::Writer;
 use crate::loss::{Loss, Reason};
 use crate::names::{self, Site};
+use crate::provider::Quirks;
 use crate::turns::{Conversation, arranged};
 
-pub(super) fn encode(request: &ChatRequest, loss: &mut Loss) -> Result<Vec<u8>, RequestError> {
+pub(super) fn encode(
+    request: &ChatRequest,
+    quirks: Quirks,
+    loss: &mut Loss,
+) -> Result<Vec<u8>, RequestError> {
     request.without_state(loss)?;
     let same = request.source == Some(DialectId::Gemini);
     let mut writer = PartWriter::new(same, loss, Site { source: request.source, is_answer: false });
+    writer.has_ids = !quirks.no_call_ids;
     writer.takes_media |= thinking::is_third(&request.model);
     let conversation =
         if same { turns::unchanged(request, &mut writer) } else { arranged(request, &mut writer) };

@@ -3,17 +3,14 @@
 use super::{candidate, keys, tallied, write_usage};
 use crate::chat::{ChatResponse, Choice, FinishReason};
 use crate::dialect::{DialectId, Observed};
+use crate::error_body;
 use crate::json::{Fault, Fields, Node, Path, Writer};
 use crate::loss::Loss;
 
 pub(super) fn decode(body: &[u8]) -> Result<ChatResponse, Fault> {
     let root = Path::Root;
     let mut response = ChatResponse { source: Some(DialectId::Gemini), ..ChatResponse::default() };
-    let fields = keys::renamed(Fields::of_body(body)?);
-    if fields.get("candidates").is_none() && fields.get("error").is_some() {
-        let error = crate::error_body::read_without_status(&fields);
-        return Err(root.key("error").fault(error.message));
-    }
+    let fields = answer(body)?;
     let is_blocked = block_reason(&fields).is_some();
     let id = fields.text("responseId").unwrap_or_default();
     for (key, raw) in fields.0 {
@@ -56,7 +53,7 @@ pub(super) fn block_reason(fields: &Fields<'_>) -> Option<String> {
 
 /// Looks at an answer that passes through: only the object itself and its first candidate are opened.
 pub(super) fn observe(body: &[u8]) -> Result<Observed, Fault> {
-    let fields = keys::renamed(Fields::of_body(body)?);
+    let fields = answer(body)?;
     let first = fields.get("candidates").and_then(|raw| {
         let list = Node::new(raw, &Path::Root).list().ok()?;
         keys::fields(Node::new(list.first()?, &Path::Root)).ok()
@@ -70,8 +67,17 @@ pub(super) fn observe(body: &[u8]) -> Result<Observed, Fault> {
         finish_reason: word.filter(|word| !word.is_empty()),
         model: fields.text("modelVersion"),
         complete: true,
-        error: fields.get("error").is_some(),
+        error: false,
     })
+}
+
+/// The fields of an answer; an error instead of one is a fault.
+fn answer(body: &[u8]) -> Result<Fields<'_>, Fault> {
+    let fields = keys::renamed(error_body::answer(body)?);
+    match error_body::reported(&fields) {
+        Some(error) if fields.get("candidates").is_none() => Err(Fault::Reported(error)),
+        _ => Ok(fields),
+    }
 }
 
 pub(super) fn encode(response: &ChatResponse, loss: &mut Loss) -> Vec<u8> {

@@ -33,7 +33,9 @@ impl<'r> PartWriter<'r, '_> {
         let is_named = self.same && part.extra.get("functionResponse.name").is_some();
         out.object(|out| {
             out.key("functionResponse").object(|out| {
-                out.text_field("id", call_id);
+                if self.has_ids {
+                    out.text_field("id", call_id);
+                }
                 if !is_named {
                     // The API wants a name; a result without a call has none but its id.
                     out.text_field("name", name.unwrap_or(call_id));

@@ -13,6 +13,9 @@ pub(super) const MAX_SOURCES: usize = 256;
 /// Nor those with a longer address or title, in bytes: one of them may be told of many places.
 const MAX_LENGTH: usize = 8 * 1024;
 
+/// Places are told in texts of up to so many bytes.
+const MAX_SAID: usize = 1024 * 1024;
+
 /// A source and the bytes of the text that rest on it; all of them where nobody says.
 #[derive(Debug)]
 pub(super) struct Found {
@@ -31,11 +34,7 @@ pub(super) fn read(candidate: &Fields<'_>, parts: &mut [Part]) {
         };
         let Some(part) = parts.iter_mut().find(holds) else { continue };
         let Content::Text(text) = &part.content else { continue };
-        let range = found.bytes.and_then(|(start, end)| {
-            let before = text.get(..start)?.chars().count() as u64;
-            Some((before, before + text.get(start..end)?.chars().count() as u64))
-        });
-        part.annotations.push(found.annotation(range));
+        part.annotations.push(found.annotation(found.range(text)));
     }
 }
 
@@ -68,9 +67,48 @@ impl Found {
         }
     }
 
-    /// The range where a byte is a character.
-    pub(super) fn plain_range(&self) -> Option<(u64, u64)> {
-        self.bytes.map(|(start, end)| (start as u64, end as u64))
+    /// The characters of the text that rest on it.
+    fn range(&self, text: &str) -> Option<(u64, u64)> {
+        let (start, end) = self.bytes?;
+        let before = text.get(..start)?.chars().count() as u64;
+        Some((before, before + text.get(start..end)?.chars().count() as u64))
+    }
+}
+
+/// The text of a block in a stream as far as it has come, for places in it.
+#[derive(Debug, Default)]
+pub(super) struct Said {
+    text: String,
+    is_too_long: bool,
+}
+
+impl Said {
+    pub(super) fn push(&mut self, more: &str) {
+        self.is_too_long |= self.text.len() + more.len() > MAX_SAID;
+        if self.is_too_long {
+            self.text = String::new();
+        } else {
+            self.text.push_str(more);
+        }
+    }
+
+    /// The characters that rest on a source.
+    pub(super) fn range(&self, found: &Found) -> Option<(u64, u64)> {
+        // Some servers tell of a text before they say it.
+        let is_ahead = found.bytes.is_some_and(|(_, end)| end > self.text.len());
+        if is_ahead && self.text.is_ascii() && !self.is_too_long {
+            return found.bytes.map(|(start, end)| (start as u64, end as u64));
+        }
+        found.range(&self.text)
+    }
+
+    /// The bytes that rest on a page.
+    pub(super) fn place(&self, citation: &UrlCitation) -> Option<Place<String>> {
+        if self.is_too_long {
+            return None;
+        }
+        let (start, end, text) = place(citation, &self.text)?;
+        Some((start, end, text.map(str::to_owned)))
     }
 }
 
@@ -139,8 +177,11 @@ pub(super) fn write(parts: &[&Part], site: Site, loss: &mut Loss, out: &mut Writ
     write_cited(&cited, out);
 }
 
-/// A citation with the bytes that rest on it and their text.
-type Cited<'c> = (&'c UrlCitation, Option<(usize, usize, &'c str)>);
+/// The bytes of a text, and what they say unless that is long: it may be told for every source.
+pub(super) type Place<T> = (usize, usize, Option<T>);
+
+/// A citation with the place that rests on it.
+pub(super) type Cited<'c> = (&'c UrlCitation, Option<Place<&'c str>>);
 
 /// Writes `groundingMetadata`, if there is something to write.
 pub(super) fn write_cited(cited: &[Cited<'_>], out: &mut Writer<'_>) {
@@ -165,7 +206,7 @@ pub(super) fn write_cited(cited: &[Cited<'_>], out: &mut Writer<'_>) {
                     out.key("segment").object(|out| {
                         out.key("startIndex").count(*start as u64);
                         out.key("endIndex").count(*end as u64);
-                        out.text_field("text", text);
+                        out.optional_text("text", *text);
                     });
                     out.key("groundingChunkIndices").list(|out| out.count(index as u64));
                 });
@@ -175,12 +216,13 @@ pub(super) fn write_cited(cited: &[Cited<'_>], out: &mut Writer<'_>) {
 }
 
 /// The bytes of a text that rest on a page.
-fn place<'t>(citation: &UrlCitation, text: &'t str) -> Option<(usize, usize, &'t str)> {
-    let Some((start, end)) = citation.range else { return Some((0, text.len(), text)) };
+fn place<'t>(citation: &UrlCitation, text: &'t str) -> Option<Place<&'t str>> {
+    let told = |text: &'t str| Some(text).filter(|text| text.len() <= MAX_LENGTH);
+    let Some((start, end)) = citation.range else { return Some((0, text.len(), told(text))) };
     let byte = |place: u64| {
         let place = usize::try_from(place).ok()?;
         text.char_indices().map(|(at, _)| at).chain([text.len()]).nth(place)
     };
     let (start, end) = (byte(start)?, byte(end)?);
-    Some((start, end, text.get(start..end)?))
+    Some((start, end, told(text.get(start..end)?)))
 }

@@ -34,8 +34,8 @@ struct ChoiceState {
     finish: Option<String>,
     /// The sources that have been told.
     sources: Vec<sources::Found>,
-    /// A byte of the text is a character.
-    is_plain: bool,
+    /// The text of the open block.
+    said: sources::Said,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -136,7 +136,7 @@ impl Gemini {
                 has_calls: false,
                 finish: None,
                 sources: Vec::new(),
-                is_plain: true,
+                said: sources::Said::default(),
             });
         }
         let known = known.unwrap_or(self.choices.len() - 1);
@@ -161,7 +161,7 @@ impl Gemini {
             if is_known || state.sources.len() == sources::MAX_SOURCES {
                 continue;
             }
-            let range = found.plain_range().filter(|_| state.is_plain);
+            let range = state.said.range(&found);
             state.blocks.delta(open, Delta::Annotation(found.annotation(range)), events);
             state.sources.push(found);
         }
@@ -187,7 +187,7 @@ impl ChoiceState {
             Content::Text(text) if text.is_empty() => {}
             Content::Text(text) => {
                 let block = self.block(false, None, events);
-                self.is_plain &= text.is_ascii();
+                self.said.push(&text);
                 self.blocks.delta(block, Delta::Text(text), events);
             }
             Content::Reasoning(reasoning) => {
@@ -238,7 +238,7 @@ impl ChoiceState {
         }
         self.close(events);
         if !is_thinking {
-            self.is_plain = true;
+            self.said = sources::Said::default();
         }
         let kind = if is_thinking { BlockKind::Reasoning } else { BlockKind::Text };
         let block = self.blocks.open(kind, item, events);

@@ -31,7 +31,7 @@ struct ChoiceState {
     open: Vec<Open>,
     /// A signature that waits for its part.
     pending: Option<String>,
-    cited: Vec<UrlCitation>,
+    cited: Vec<(UrlCitation, Option<sources::Place<String>>)>,
     finish: Option<FinishReason>,
 }
 
@@ -44,9 +44,16 @@ struct Open {
 
 #[derive(Debug)]
 enum OnWire {
-    Text,
+    Text(Text),
     Thinking(Thinking),
     Call { id: String, name: String, kind: CallKind, arguments: String },
+}
+
+/// A block of text, and what it rests on.
+#[derive(Debug, Default)]
+struct Text {
+    said: sources::Said,
+    cited: Vec<UrlCitation>,
 }
 
 /// A block of thinking, whose seal goes out at its end.
@@ -121,14 +128,14 @@ impl Encoder {
     ) {
         let (site, same) = (self.site(), self.source == Some(DialectId::Gemini));
         let on_wire = match kind {
-            BlockKind::Text => OnWire::Text,
+            BlockKind::Text => OnWire::Text(Text::default()),
             BlockKind::Refusal => {
                 loss.add(site.part("refusal"), Reason::Nearest);
-                OnWire::Text
+                OnWire::Text(Text::default())
             }
             BlockKind::Audio { .. } => {
                 loss.add(site.part("audio"), Reason::Nearest);
-                OnWire::Text
+                OnWire::Text(Text::default())
             }
             BlockKind::Reasoning => OnWire::Thinking(Thinking { item: item.cloned(), ..Thinking::default() }),
             BlockKind::ToolCall { id, name, kind } => {
@@ -148,7 +155,8 @@ impl Encoder {
         let state = self.choice(choice);
         let Some(open) = state.open.iter_mut().rfind(|open| open.block == block) else { return };
         match (&mut open.on_wire, delta) {
-            (OnWire::Text, Delta::Text(text) | Delta::Transcript(text)) => {
+            (OnWire::Text(open), Delta::Text(text) | Delta::Transcript(text)) => {
+                open.said.push(text);
                 let signature = state.pending.take();
                 self.write_object(choice, out, |out| {
                     out.text_field("text", text);
@@ -176,11 +184,14 @@ impl Encoder {
                 }
                 arguments.push_str(more);
             }
-            (_, Delta::Annotation(annotation)) => match &annotation.url {
-                Some(url) if state.cited.len() < sources::MAX_SOURCES => state.cited.push(url.clone()),
+            (OnWire::Text(open), Delta::Annotation(annotation)) => match &annotation.url {
+                Some(url) if state.cited.len() + open.cited.len() < sources::MAX_SOURCES => {
+                    open.cited.push(url.clone());
+                }
                 Some(_) => loss.add(site.part("annotations"), Reason::Limit),
                 None => loss.add(site.part("annotations"), Reason::NoPlace),
             },
+            (_, Delta::Annotation(_)) => loss.add(site.part("annotations"), Reason::NoPlace),
             (_, Delta::Logprobs(list)) => {
                 self.write_candidate(choice, out, |out| super::logprobs::write(list.iter(), out));
             }
@@ -195,7 +206,13 @@ impl Encoder {
         let state = self.choice(choice);
         let Some(position) = state.open.iter().rposition(|open| open.block == block) else { return };
         match state.open.remove(position).on_wire {
-            OnWire::Text => {}
+            OnWire::Text(Text { said, cited }) => {
+                let placed = cited.into_iter().map(|citation| {
+                    let place = said.place(&citation);
+                    (citation, place)
+                });
+                state.cited.extend(placed);
+            }
             OnWire::Thinking(thinking) => self.seal(choice, thinking, out),
             OnWire::Call { id, name, kind, arguments } => {
                 let signature = state.pending.take();
@@ -260,7 +277,7 @@ impl Encoder {
             out.key("candidates").list(|out| {
                 for choice in &self.choices {
                     let word = match &choice.finish {
-                        Some(reason) => word_for_client(reason, self.source, loss),
+                        Some(reason) => word_for_client(reason, self.site(), loss),
                         None => "STOP".to_owned(),
                     };
                     out.object(|out| {
@@ -272,7 +289,11 @@ impl Encoder {
                         });
                         out.text_field("finishReason", &word);
                         out.key("index").count(choice.index);
-                        let cited: Vec<_> = choice.cited.iter().map(|citation| (citation, None)).collect();
+                        let cited: Vec<sources::Cited<'_>> = choice
+                            .cited
+                            .iter()
+                            .map(|(citation, place)| (citation, place.as_ref().map(borrowed)))
+                            .collect();
                         sources::write_cited(&cited, out);
                     });
                 }
@@ -308,6 +329,10 @@ impl Encoder {
             out.text_field("responseId", &self.id);
         }
     }
+}
+
+fn borrowed((start, end, text): &sources::Place<String>) -> sources::Place<&str> {
+    (*start, *end, text.as_deref())
 }
 
 fn write_content(out: &mut Writer<'_>, write: impl FnOnce(&mut Writer<'_>)) {

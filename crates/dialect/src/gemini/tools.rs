@@ -1,7 +1,7 @@
 //! Tools and the choice among them, both ways: <https://ai.google.dev/api/caching#Tool>.
 
 use super::{keys, schema};
-use crate::chat::{AllowedTool, ChatRequest, Function, Json, Tool, ToolChoice};
+use crate::chat::{AllowedTool, ChatRequest, Function, Json, Tool, ToolChoice, custom};
 use crate::json::{Fault, Fields, Node, Path, Writer};
 use crate::loss::{Loss, Reason};
 use crate::names;
@@ -121,6 +121,8 @@ fn calling(fields: Fields<'_>, path: &Path<'_>, request: &mut ChatRequest) -> Re
 // === Writing ===
 
 pub(super) fn write(request: &ChatRequest, same: bool, loss: &mut Loss, out: &mut Writer<'_>) {
+    let offered = custom::as_functions(request, loss);
+    let request = offered.as_ref().unwrap_or(request);
     let kept: Vec<&Tool> = request.tools.iter().filter(|tool| keeps(tool, same, loss)).collect();
     if !kept.is_empty() {
         out.key("tools").list(|out| {
@@ -159,7 +161,8 @@ fn keeps(tool: &Tool, same: bool, loss: &mut Loss) -> bool {
         Tool::Function(_) => return true,
         Tool::Other { .. } if same => return true,
         Tool::Other { kind, .. } => kind,
-        Tool::Custom(_) => "custom",
+        // Offered as functions.
+        Tool::Custom(_) => return false,
     };
     loss.add(format!("tools[].{kind}"), Reason::NoPlace);
     false

@@ -4,6 +4,9 @@
 //! `reasoning.text`, `reasoning.summary` and `reasoning.encrypted`, with the family in `format`. We write it to
 //! clients for thinking of every family, and read it from their next request. `index` is the place among the parts of
 //! the message, so that thinking between text and calls comes back to where it was.
+//!
+//! An SDK that folds a stream joins the entries of one index, and with them every text in them: what came in each
+//! piece (`format`, `id`) is then said several times over, and one entry has the fields of several types.
 
 use crate::chat::seal::UNKNOWN;
 use crate::chat::{Content, Family, Part, Reasoning, Seal, SealKind};
@@ -47,8 +50,9 @@ impl EntryKey {
 
 /// Reads one entry; `None` for a type that is not known.
 pub(super) fn entry(fields: &Fields<'_>) -> Option<Entry> {
-    let family = Family::of_word(&fields.text("format").unwrap_or_else(|| UNKNOWN.to_owned()));
-    let id = fields.text("id").filter(|id| !id.is_empty());
+    let format = fields.text("format").map(once);
+    let family = Family::of_word(&format.unwrap_or_else(|| UNKNOWN.to_owned()));
+    let id = fields.text("id").filter(|id| !id.is_empty()).map(once);
     let key = EntryKey { index: fields.count("index"), id };
     let mut entry = Entry { key, text: String::new(), summary: String::new(), seal: None };
     match fields.text("type")?.as_str() {
@@ -59,11 +63,25 @@ pub(super) fn entry(fields: &Fields<'_>) -> Option<Entry> {
         }
         "reasoning.summary" => entry.summary = fields.text("summary").unwrap_or_default(),
         "reasoning.encrypted" => {
+            entry.text = fields.text("text").unwrap_or_default();
+            entry.summary = fields.text("summary").unwrap_or_default();
             entry.seal = Some(Seal::new(family, SealKind::Encrypted, fields.text("data")?));
         }
         _ => return None,
     }
     Some(entry)
+}
+
+/// A word that is said several times over, once.
+fn once(word: String) -> String {
+    let shortest = "unknown".len();
+    let is_all_of = |piece: &str| word.as_bytes().chunks(piece.len()).all(|chunk| chunk == piece.as_bytes());
+    let lengths = (shortest..=word.len() / 2).filter(|length| word.len().is_multiple_of(*length));
+    let piece = lengths.filter_map(|length| word.get(..length)).find(|piece| is_all_of(piece));
+    match piece {
+        Some(piece) => piece.to_owned(),
+        None => word,
+    }
 }
 
 /// Thinking with its place among the parts of the message.

@@ -2,7 +2,7 @@
 
 use super::details;
 use super::request_out::Target;
-use crate::chat::{CallKind, Content, Extra, Family, Message, Part, Role, Source, ToolCall};
+use crate::chat::{CallKind, Content, Extra, Family, Message, Part, Role, Source, ToolCall, custom};
 use crate::json::Writer;
 use crate::loss::Reason;
 
@@ -148,7 +148,7 @@ impl Target<'_> {
                     for part in &message.parts {
                         if let Content::ToolCall(call) = &part.content {
                             self.marks(part);
-                            tool_call(call, self.same.then_some(&part.extra), out);
+                            self.call(call, part, out);
                         }
                     }
                 });
@@ -157,10 +157,23 @@ impl Target<'_> {
         });
     }
 
-    /// Thinking goes back to a server of the dialect that it came from; others may refuse the field. With its seals it
-    /// goes to servers that take them of every family; a server's own it takes in any case.
+    fn call(&mut self, call: &ToolCall, part: &Part, out: &mut Writer<'_>) {
+        if call.kind == CallKind::Function || self.takes_custom() {
+            return tool_call(call, self.same.then_some(&part.extra), out);
+        }
+        self.loss.add(self.site.part("custom_call"), Reason::Nearest);
+        let mut arguments = Vec::new();
+        custom::write_arguments(&call.arguments, &mut Writer::new(&mut arguments));
+        let arguments = String::from_utf8(arguments).unwrap_or_default();
+        tool_call(&ToolCall::new(call.id.clone(), call.name.clone(), arguments), None, out);
+    }
+
+    /// Thinking goes back to a server of the dialect that it came from, and through clients of other dialects to one
+    /// that takes it; others may refuse the field. With its seals it goes to servers that take them of every family; a
+    /// server's own it takes in any case.
     fn thinking(&mut self, parts: &[Part], out: &mut Writer<'_>) {
         let takes_all = self.quirks.reasoning_details;
+        let takes_own = self.same || self.quirks.reasoning_content;
         let is_own = |part: &Part| match &part.seal {
             Some(seal) => matches!(seal.family, Family::Other(_)),
             None => true,
@@ -168,15 +181,16 @@ impl Target<'_> {
         let (mut joined, mut detailed) = (String::new(), Vec::new());
         for (index, part) in parts.iter().enumerate() {
             match &part.content {
-                Content::Reasoning(_) if !(takes_all || self.same && is_own(part)) => self.name_loss(part),
+                Content::Reasoning(_) if !(takes_all || takes_own && is_own(part)) => self.name_loss(part),
                 Content::Reasoning(reasoning) => {
-                    joined.push_str(&reasoning.text);
+                    joined.push_str(&reasoning.shown());
                     detailed.push((index, part));
                 }
                 _ => {}
             }
         }
-        if detailed.iter().any(|(_, part)| details::is_needed(part)) {
+        let gives_details = takes_all || self.same;
+        if gives_details && detailed.iter().any(|(_, part)| details::is_needed(part)) {
             details::write(detailed.into_iter(), out);
         } else if !joined.is_empty() {
             out.text_field("reasoning_content", &joined);

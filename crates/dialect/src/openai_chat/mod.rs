@@ -22,6 +22,7 @@ use crate::dialect::{
 use crate::error::{ApiError, RequestError, ResponseError};
 use crate::json::Fields;
 use crate::loss::{Loss, Reason};
+use crate::names::Site;
 use crate::openai_errors;
 use crate::provider::Quirks;
 use crate::stream::{Decoder, Tap};
@@ -50,6 +51,10 @@ impl ProviderCodec for OpenAiChat {
 
     fn decode_response(&self, body: &[u8]) -> Result<ChatResponse, ResponseError> {
         response::decode(body).map_err(|fault| fault.of_answer(NAME))
+    }
+
+    fn observe_response(&self, body: &[u8]) -> Result<Observed, ResponseError> {
+        response::observe(body).map_err(|fault| fault.of_answer(NAME))
     }
 
     fn stream_decoder(&self) -> Box<dyn StreamDecoder> {
@@ -85,14 +90,10 @@ impl ClientCodec for OpenAiChat {
     fn stream_tap(&self) -> Box<dyn StreamTap> {
         Box::new(Tap::<tap::ChatWatch>::default())
     }
-
-    fn observe_response(&self, body: &[u8]) -> Result<Observed, ResponseError> {
-        response::observe(body).map_err(|fault| fault.of_answer(NAME))
-    }
 }
 
 /// This dialect's word for a reason; `None` if it has none.
-pub(crate) fn finish_word(reason: &FinishReason) -> Option<&str> {
+fn finish_word(reason: &FinishReason) -> Option<&str> {
     match reason {
         FinishReason::Stop | FinishReason::StopSequence(_) => Some("stop"),
         FinishReason::Length | FinishReason::ContextWindow => Some("length"),
@@ -103,27 +104,32 @@ pub(crate) fn finish_word(reason: &FinishReason) -> Option<&str> {
     }
 }
 
-/// The word for a client of this dialect, whose SDKs know a closed set of them.
-fn word_for_client(reason: &FinishReason, source: Option<DialectId>, loss: &mut Loss) -> String {
+/// The word for a client of this dialect, whose SDKs know a closed set of them. `length` is the one that says no more
+/// than that the answer is not whole.
+fn word_for_client(reason: &FinishReason, site: Site, loss: &mut Loss) -> String {
     match reason {
-        FinishReason::Other(word) if source != Some(DialectId::OpenAiChat) => {
-            loss.add(format!("stop_reason.{word}"), Reason::NoPlace);
-            "stop".to_owned()
+        FinishReason::Other(word) if site.source != Some(DialectId::OpenAiChat) => {
+            loss.add(site.finish(word), Reason::Nearest);
+            "length".to_owned()
         }
         FinishReason::PauseTurn => {
-            loss.add("stop_reason.pause_turn", Reason::NoPlace);
-            "stop".to_owned()
+            loss.add(site.finish("pause_turn"), Reason::Nearest);
+            "length".to_owned()
         }
         known => finish_word(known).unwrap_or("stop").to_owned(),
     }
 }
 
+/// The words of the reference, and those that servers of other models put into their place. Whatever else there is has
+/// not ended well: `error`, `abort`, `insufficient_system_resource`, `network_error`.
 fn read_finish(word: String) -> FinishReason {
     match word.as_str() {
-        "stop" => FinishReason::Stop,
-        "length" => FinishReason::Length,
-        "tool_calls" | "function_call" => FinishReason::ToolCalls,
-        "content_filter" => FinishReason::ContentFilter,
+        "stop" | "eos" | "eos_token" | "end_turn" => FinishReason::Stop,
+        "stop_sequence" => FinishReason::StopSequence(None),
+        "length" | "max_tokens" => FinishReason::Length,
+        "model_length" | "model_context_window_exceeded" => FinishReason::ContextWindow,
+        "tool_calls" | "function_call" | "tool_use" => FinishReason::ToolCalls,
+        "content_filter" | "sensitive" => FinishReason::ContentFilter,
         _ => FinishReason::Other(word),
     }
 }

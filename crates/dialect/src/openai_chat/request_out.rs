@@ -5,7 +5,7 @@
 
 use crate::chat::{
     AllowedTool, ChatRequest, CustomFormat, CustomTool, Function, Message, ResponseFormat, Role, Thinking,
-    Tool, ToolChoice, effort_of_budget,
+    Tool, ToolChoice, custom, effort_of_budget,
 };
 use crate::dialect::DialectId;
 use crate::error::RequestError;
@@ -188,6 +188,8 @@ impl Target<'_> {
     }
 
     fn tools(&mut self, request: &ChatRequest, out: &mut Writer<'_>) {
+        let offered = if self.takes_custom() { None } else { custom::as_functions(request, self.loss) };
+        let request = offered.as_ref().unwrap_or(request);
         let mut kept = Vec::new();
         for tool in &request.tools {
             match tool {
@@ -217,6 +219,11 @@ impl Target<'_> {
         }
         self.tool_choice(request.tool_choice.as_ref(), out);
         out.optional_boolean("parallel_tool_calls", request.parallel_tool_calls);
+    }
+
+    /// Custom tools and calls of them are said as they are.
+    pub(super) fn takes_custom(&self) -> bool {
+        custom::is_native(DialectId::OpenAiChat, self.quirks, self.site.source)
     }
 
     fn tool_choice(&mut self, choice: Option<&ToolChoice>, out: &mut Writer<'_>) {

@@ -3,6 +3,8 @@
 use super::{details, message, message_out, read_finish, read_usage, word_for_client, write_usage};
 use crate::chat::{Annotation, ChatResponse, Choice, Content, FinishReason, Json, Part};
 use crate::dialect::{DialectId, Observed};
+use crate::error::ApiError;
+use crate::error_body;
 use crate::json::{Fault, Fields, Node, Path, Writer};
 use crate::loss::{Loss, Reason};
 use crate::names::Site;
@@ -13,10 +15,9 @@ pub(super) const NO_ID: &str = "chatcmpl-unknown";
 pub(super) fn decode(body: &[u8]) -> Result<ChatResponse, Fault> {
     let root = Path::Root;
     let mut response = ChatResponse { source: Some(DialectId::OpenAiChat), ..ChatResponse::default() };
-    let fields = Fields::of_body(body)?;
-    if fields.get("choices").is_none() && fields.get("error").is_some() {
-        let error = crate::error_body::read_without_status(&fields);
-        return Err(root.key("error").fault(error.message));
+    let fields = error_body::answer(body)?;
+    if let Some(error) = reported(&fields) {
+        return Err(Fault::Reported(error));
     }
     let mut has_choices = false;
     for (key, raw) in fields.0 {
@@ -76,17 +77,33 @@ fn choice(fields: Fields<'_>, position: usize, path: &Path<'_>) -> Result<Choice
 
 /// Looks at an answer that passes through: only the object itself and its first choice are opened.
 pub(super) fn observe(body: &[u8]) -> Result<Observed, Fault> {
-    let fields = Fields::of_body(body)?;
-    let finish_reason = fields
-        .get("choices")
-        .and_then(|raw| Node::new(raw, &Path::Root).objects().ok()?.first()?.text("finish_reason"));
+    let fields = error_body::answer(body)?;
+    if let Some(error) = reported(&fields) {
+        return Err(Fault::Reported(error));
+    }
     Ok(Observed {
         usage: fields.object("usage").map(|usage| read_usage(&usage)),
-        finish_reason,
+        finish_reason: first_choice(&fields).and_then(|choice| choice.text("finish_reason")),
         model: fields.text("model"),
         complete: true,
-        error: fields.get("error").is_some(),
+        error: false,
     })
+}
+
+fn first_choice<'a>(fields: &Fields<'a>) -> Option<Fields<'a>> {
+    let list = Node::new(fields.get("choices")?, &Path::Root).list().ok()?;
+    Node::new(list.first()?, &Path::Root).fields().ok()
+}
+
+/// The error that the body is instead of an answer: beside the choices, or in one that ended by it. One that stands
+/// beside an answer is no more than a field that nobody knows.
+fn reported(fields: &Fields<'_>) -> Option<ApiError> {
+    let choice = first_choice(fields).unwrap_or_default();
+    let is_answer = choice.text("finish_reason").is_some_and(|word| !word.is_empty() && word != "error");
+    if is_answer {
+        return None;
+    }
+    error_body::reported(fields).or_else(|| error_body::reported(&choice))
 }
 
 // === Writing ===
@@ -132,7 +149,7 @@ impl AnswerWriter<'_> {
             out.key("message").object(|out| self.message(choice, out));
             match &choice.finish {
                 Some(reason) => {
-                    out.text_field("finish_reason", &word_for_client(reason, self.site.source, self.loss));
+                    out.text_field("finish_reason", &word_for_client(reason, self.site, self.loss));
                 }
                 None if self.same => out.key("finish_reason").null(),
                 None => out.text_field("finish_reason", "stop"),
@@ -141,7 +158,7 @@ impl AnswerWriter<'_> {
             if self.same {
                 choice.extra.write_except(&["message."], out);
             } else {
-                choice.extra.lose("", self.loss);
+                choice.extra.lose(self.site.choice(), self.loss);
             }
         });
     }

@@ -68,9 +68,9 @@ impl Meaning for Chat {
             return Ok(());
         }
         let fields = Fields::of_body(data)?;
-        if fields.get("error").is_some() {
+        if let Some(error) = crate::error_body::reported(&fields) {
             observed.error = true;
-            events.push(StreamEvent::Error(crate::error_body::read_without_status(&fields)));
+            events.push(StreamEvent::Error(error));
             return Ok(());
         }
         if !self.started {

@@ -243,11 +243,18 @@ impl Encoder {
             }
             Delta::Annotation(_) => loss.add(site.part("annotations"), Reason::NoPlace),
             Delta::Logprobs(list) => {
-                let name = if state.refusal == Some(block) { "refusal" } else { "content" };
+                let is_refusal = state.refusal == Some(block);
                 self.write_choice(choice, out, |out| {
                     out.key("delta").object(|_| {});
                     out.key("logprobs").object(|out| {
-                        out.key(name).list(|out| list.iter().for_each(|json| out.raw(json.get())));
+                        for (name, is_theirs) in [("content", !is_refusal), ("refusal", is_refusal)] {
+                            match is_theirs {
+                                true => {
+                                    out.key(name).list(|out| list.iter().for_each(|json| out.raw(json.get())))
+                                }
+                                false => out.key(name).null(),
+                            }
+                        }
                     });
                     out.key("finish_reason").null();
                 });
@@ -320,7 +327,7 @@ impl Encoder {
     }
 
     fn finish_choice(&self, choice: u64, reason: &FinishReason, out: &mut Vec<u8>, loss: &mut Loss) {
-        let word = word_for_client(reason, self.source, loss);
+        let word = word_for_client(reason, self.site(), loss);
         self.write_choice(choice, out, |out| {
             out.key("delta").object(|_| {});
             out.text_field("finish_reason", &word);

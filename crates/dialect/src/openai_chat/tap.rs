@@ -26,6 +26,9 @@ impl Default for ChatWatch {
 
 impl Watch for ChatWatch {
     fn event(&mut self, _name: &[u8], data: &[u8], observed: &mut Observed) {
+        if observed.error {
+            return;
+        }
         if data.starts_with(b"[DONE]") {
             observed.complete = true;
             return;
@@ -37,14 +40,15 @@ impl Watch for ChatWatch {
             return;
         }
         let Ok(fields) = Fields::of_body(data) else { return };
+        if crate::error_body::reported(&fields).is_some() {
+            observed.error = true;
+            return;
+        }
         if observed.model.is_none() {
             observed.model = fields.text("model").filter(|model| !model.is_empty());
         }
         if let Some(usage) = fields.object("usage") {
             observed.usage = Some(read_usage(&usage));
-        }
-        if fields.get("error").is_some() {
-            observed.error = true;
         }
         let choices = fields.get("choices").and_then(|raw| Node::new(raw, &Path::Root).objects().ok());
         let mut words = choices.iter().flatten().filter_map(|choice| choice.text("finish_reason"));

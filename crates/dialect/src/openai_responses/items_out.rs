@@ -139,10 +139,8 @@ impl ItemWriter<'_, '_> {
                             part.annotations.iter().for_each(|annotation| out.raw(annotation.json.get()));
                         }
                     });
-                    if !part.logprobs.is_empty() || !self.same {
-                        out.key("logprobs")
-                            .list(|out| part.logprobs.iter().for_each(|json| out.raw(json.get())));
-                    }
+                    // The schema wants the list, be it empty.
+                    out.key("logprobs").list(|out| part.logprobs.iter().for_each(|json| out.raw(json.get())));
                 }
                 Content::Text(text) => {
                     out.text_field("type", "input_text");

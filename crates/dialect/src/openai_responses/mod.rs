@@ -60,6 +60,10 @@ impl ProviderCodec for OpenAiResponses {
         response::decode(body).map_err(|fault| fault.of_answer(NAME))
     }
 
+    fn observe_response(&self, body: &[u8]) -> Result<Observed, ResponseError> {
+        response::observe(body).map_err(|fault| fault.of_answer(NAME))
+    }
+
     fn stream_decoder(&self) -> Box<dyn StreamDecoder> {
         Box::new(Decoder::<stream::Responses>::default())
     }
@@ -93,25 +97,6 @@ impl ClientCodec for OpenAiResponses {
     fn stream_tap(&self) -> Box<dyn StreamTap> {
         Box::new(Tap::<tap::ResponsesWatch>::default())
     }
-
-    fn observe_response(&self, body: &[u8]) -> Result<Observed, ResponseError> {
-        response::observe(body).map_err(|fault| fault.of_answer(NAME))
-    }
-}
-
-/// This dialect's word for a reason: its status, or why the answer is incomplete. `None` if it has none.
-#[expect(clippy::unnecessary_wraps, reason = "as in the other dialects, which lack some words")]
-pub(crate) fn finish_word(reason: &FinishReason) -> Option<&str> {
-    Some(match reason {
-        FinishReason::Stop
-        | FinishReason::StopSequence(_)
-        | FinishReason::ToolCalls
-        | FinishReason::Refusal
-        | FinishReason::PauseTurn => "completed",
-        FinishReason::Length | FinishReason::ContextWindow => "max_output_tokens",
-        FinishReason::ContentFilter => "content_filter",
-        FinishReason::Other(word) => word,
-    })
 }
 
 /// Why an answer ended, by the fields of a response; `None` while it goes on.

@@ -4,6 +4,7 @@ use super::output::{self, ECHO, Head, Ids};
 use super::{items, read_finish, read_usage, word_of};
 use crate::chat::{ChatResponse, Choice, Content, FinishReason, Json, Part};
 use crate::dialect::{DialectId, Observed};
+use crate::error_body;
 use crate::json::{Fault, Fields, Node, Path, Writer};
 use crate::loss::{Loss, Reason};
 use crate::names::Site;
@@ -28,11 +29,7 @@ pub(super) fn decode(body: &[u8]) -> Result<ChatResponse, Fault> {
     let root = Path::Root;
     let mut response = ChatResponse { source: Some(DialectId::OpenAiResponses), ..ChatResponse::default() };
     let mut choice = Choice::default();
-    let fields = Fields::of_body(body)?;
-    if fields.get("error").is_some() {
-        let error = crate::error_body::read_without_status(&fields);
-        return Err(root.key("error").fault(error.message));
-    }
+    let fields = answer(body)?;
     let raw = fields.get("output").ok_or_else(|| root.missing("output"))?;
     choice.parts = parts(Node::new(raw, &root.key("output")))?;
     choice.finish = read_finish(&fields, choice.parts.iter().any(Part::is_call));
@@ -98,14 +95,23 @@ pub(super) fn output_item(fields: Fields<'_>, path: &Path<'_>) -> Result<Vec<Par
 
 /// Looks at an answer that passes through: only the object itself and its usage are opened.
 pub(super) fn observe(body: &[u8]) -> Result<Observed, Fault> {
-    let fields = Fields::of_body(body)?;
+    let fields = answer(body)?;
     Ok(Observed {
         usage: fields.object("usage").map(|usage| read_usage(&usage)),
         finish_reason: word_of(&fields),
         model: fields.text("model"),
         complete: true,
-        error: fields.get("error").is_some(),
+        error: false,
     })
+}
+
+/// The fields of an answer; an error instead of one is a fault, and so is a response that has failed.
+fn answer(body: &[u8]) -> Result<Fields<'_>, Fault> {
+    let fields = error_body::answer(body)?;
+    match error_body::reported(&fields) {
+        Some(error) => Err(Fault::Reported(error)),
+        None => Ok(fields),
+    }
 }
 
 // === Writing ===
@@ -114,14 +120,15 @@ pub(super) fn encode(response: &ChatResponse, loss: &mut Loss) -> Vec<u8> {
     let same = response.source == Some(DialectId::OpenAiResponses);
     let nothing = Choice::default();
     let choice = response.choices.first().unwrap_or(&nothing);
+    let site = Site { source: response.source, is_answer: true };
     if response.choices.len() > 1 {
-        loss.add("choices", Reason::NoPlace);
+        loss.add(site.choices(), Reason::NoPlace);
     }
     if !same {
         response.extra.lose("", loss);
-        choice.extra.lose("choices[].", loss);
+        choice.extra.lose(site.choice(), loss);
     }
-    let (status, incomplete) = status(choice.finish.as_ref(), response.source, loss);
+    let (status, incomplete) = status(choice.finish.as_ref(), site, loss);
     let ids = Ids::new(&response.id, response.source);
     let head = Head {
         id: ids.response(),
@@ -134,7 +141,6 @@ pub(super) fn encode(response: &ChatResponse, loss: &mut Loss) -> Vec<u8> {
         tier: response.service_tier.as_deref(),
         echo: &response.echo,
     };
-    let site = Site { source: response.source, is_answer: true };
     let mut body = Vec::with_capacity(2048);
     Writer::new(&mut body).object(|out| {
         head.write(out, |out| {
@@ -150,11 +156,7 @@ pub(super) fn encode(response: &ChatResponse, loss: &mut Loss) -> Vec<u8> {
 }
 
 /// The status of a response, and why it is incomplete.
-pub(super) fn status(
-    finish: Option<&FinishReason>,
-    source: Option<DialectId>,
-    loss: &mut Loss,
-) -> (String, Option<String>) {
+pub(super) fn status(finish: Option<&FinishReason>, site: Site, loss: &mut Loss) -> (String, Option<String>) {
     let known = |status: &str, reason: Option<&str>| (status.to_owned(), reason.map(str::to_owned));
     match finish {
         None | Some(FinishReason::Stop | FinishReason::StopSequence(_) | FinishReason::ToolCalls) => {
@@ -162,17 +164,13 @@ pub(super) fn status(
         }
         Some(FinishReason::Length) => known("incomplete", Some("max_output_tokens")),
         Some(FinishReason::ContextWindow) => {
-            loss.add("stop_reason.model_context_window_exceeded", Reason::Nearest);
+            loss.add(site.finish("model_context_window_exceeded"), Reason::Nearest);
             known("incomplete", Some("max_output_tokens"))
         }
         Some(FinishReason::ContentFilter | FinishReason::Refusal) => {
             known("incomplete", Some("content_filter"))
         }
-        Some(FinishReason::PauseTurn) => {
-            loss.add("stop_reason.pause_turn", Reason::NoPlace);
-            known("completed", None)
-        }
-        Some(FinishReason::Other(word)) if source == Some(DialectId::OpenAiResponses) => {
+        Some(FinishReason::Other(word)) if site.source == Some(DialectId::OpenAiResponses) => {
             let statuses = ["in_progress", "queued", "cancelled", "failed"];
             if statuses.contains(&word.as_str()) {
                 known(word, None)
@@ -180,9 +178,14 @@ pub(super) fn status(
                 known("incomplete", Some(word))
             }
         }
+        // Not whole, and not by a filter.
+        Some(FinishReason::PauseTurn) => {
+            loss.add(site.finish("pause_turn"), Reason::Nearest);
+            known("incomplete", Some("max_output_tokens"))
+        }
         Some(FinishReason::Other(word)) => {
-            loss.add(format!("finish_reason.{word}"), Reason::NoPlace);
-            known("completed", None)
+            loss.add(site.finish(word), Reason::Nearest);
+            known("incomplete", Some("max_output_tokens"))
         }
     }
 }

@@ -119,7 +119,7 @@ impl StreamEncoder for Encoder {
             | StreamEvent::Finish { choice, .. }
                 if *choice != 0 =>
             {
-                loss.add("choices", Reason::NoPlace);
+                loss.add(self.wire.site().choices(), Reason::NoPlace);
             }
             StreamEvent::BlockStart { block, kind, item, .. } => {
                 self.start(out);
@@ -297,7 +297,7 @@ impl Encoder {
         }
         self.start(out);
         self.close_all(out);
-        let (status, incomplete) = status(self.finish.as_ref(), self.wire.source, loss);
+        let (status, incomplete) = status(self.finish.as_ref(), self.wire.site(), loss);
         let kind = if status == "incomplete" { "response.incomplete" } else { "response.completed" };
         self.write_response(kind, &status, incomplete.as_deref(), None, out);
     }

@@ -11,7 +11,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use waypost_dialect::dialect::{Observed, StreamOptions};
+use waypost_dialect::dialect::StreamOptions;
+use waypost_dialect::error::ResponseError;
 use waypost_dialect::loss::{Loss, Reason};
 use waypost_dialect::provider::Quirks;
 use waypost_dialect::{ClientDialect, DialectId};
@@ -100,26 +101,19 @@ fn requests() {
 fn responses() {
     for (from, case) in cases() {
         let Some(body) = file(&case, "response.json") else { continue };
-        let passing = of_clients(from).map(|from| from.codec().observe_response(&body).unwrap());
+        let observed = from.codec().observe_response(&body);
         for to in CLIENTS.into_iter().filter(|to| to.id() != from) {
             let text = match from.codec().decode_response(&body) {
+                Err(ResponseError::Reported(error)) => {
+                    assert_eq!(observed, Err(ResponseError::Reported(error.clone())), "{}", case.display());
+                    format!("reported: {error:?}\n\n{}", pretty(&to.codec().encode_error(&error)))
+                }
                 Err(error) => format!("refused: {error}"),
                 Ok(response) => {
+                    let observed = observed.as_ref().unwrap();
                     let mut loss = Loss::default();
                     let encoded = to.codec().encode_response(&response, &mut loss);
-                    let observed = passing.clone().unwrap_or_else(|| Observed {
-                        usage: response.usage,
-                        finish_reason: response.finish_reason_word(),
-                        complete: true,
-                        ..Observed::default()
-                    });
                     assert_eq!(response.usage, observed.usage, "{}", case.display());
-                    assert_eq!(
-                        response.finish_reason_word().is_some(),
-                        observed.finish_reason.is_some(),
-                        "{}",
-                        case.display()
-                    );
                     format!("{}\n{observed:?}\n\n{}", lost(&loss), pretty(&encoded))
                 }
             };

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use waypost_dialect::ClientDialect;
-use waypost_dialect::ClientDialect::{AnthropicMessages, OpenAiChat, OpenAiResponses};
+use waypost_dialect::ClientDialect::{AnthropicMessages, Gemini, OpenAiChat, OpenAiResponses};
 use waypost_dialect::chat::{ChatRequest, ChatResponse, Content, Message, seal};
 use waypost_dialect::loss::{Loss, Reason};
 use waypost_dialect::openai_responses;
@@ -106,6 +106,81 @@ fn quirks_are_obeyed() {
     assert_eq!(quirky["max_completion_tokens"], 5);
     assert_eq!(quirky["messages"][0]["role"], "system");
     assert!(quirky.get("max_tokens").is_none() && quirky.get("stream_options").is_none());
+}
+
+/// Some servers refuse calls of tools without the thinking before them, whatever API the client speaks.
+#[test]
+fn plain_thinking_comes_back_through_every_client() {
+    let answer = json!({"id": "a", "model": "m", "choices": [{"index": 0, "finish_reason": "tool_calls", "message": {
+        "role": "assistant", "content": "Let me look.", "reasoning_content": "It may rain.",
+        "tool_calls": [{"id": "call_1", "type": "function", "function": {"name": "look", "arguments": "{}"}}],
+    }}]});
+    let answer = OpenAiChat.codec().decode_response(answer.to_string().as_bytes()).unwrap();
+    for client in CLIENTS {
+        let said = client.codec().encode_response(&answer, &mut Loss::default());
+        let said: Value = serde_json::from_slice(&said).unwrap();
+        let next = match client {
+            OpenAiChat => {
+                json!({"model": "m", "messages": [{"role": "user", "content": "Rain?"}, said["choices"][0]["message"],
+                {"role": "tool", "tool_call_id": "call_1", "content": "yes"}]})
+            }
+            AnthropicMessages => {
+                json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "Rain?"},
+                {"role": "assistant", "content": said["content"]},
+                {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "call_1", "content": "yes"}]}]})
+            }
+            OpenAiResponses => {
+                let mut input = vec![json!({"role": "user", "content": "Rain?"})];
+                input.extend(said["output"].as_array().unwrap().iter().cloned());
+                input.push(json!({"type": "function_call_output", "call_id": "call_1", "output": "yes"}));
+                json!({"model": "m", "input": input})
+            }
+            ClientDialect::Gemini => {
+                json!({"contents": [{"role": "user", "parts": [{"text": "Rain?"}]}, said["candidates"][0]["content"],
+                {"role": "user", "parts": [{"functionResponse": {"id": "call_1", "name": "look", "response": {"output": "yes"}}}]}]})
+            }
+        };
+        let request = client.codec().decode_request(next.to_string().as_bytes()).unwrap();
+        for (takes, expected) in [(true, json!("It may rain.")), (false, Value::Null)] {
+            let quirks = Quirks { reasoning_content: takes, ..Quirks::default() };
+            let mut loss = Loss::default();
+            let body = OpenAiChat.codec().encode_request(&request, quirks, &mut loss).unwrap();
+            let body: Value = serde_json::from_slice(&body).unwrap();
+            let message =
+                body["messages"].as_array().unwrap().iter().find(|message| message["role"] == "assistant");
+            let message = message.unwrap();
+            let about = format!("{client:?} {takes}: {message}");
+            assert_eq!(message["tool_calls"][0]["id"], "call_1", "{about}");
+            if takes || client != OpenAiChat {
+                assert_eq!(message["reasoning_content"], expected, "{about}");
+                assert_eq!(message.get("reasoning_details"), None, "{about}");
+                assert_eq!(loss.is_empty(), takes, "{about}: {loss}");
+            }
+        }
+    }
+}
+
+/// Two calls, answered the other way round: without ids the results stand in the order of the calls.
+#[test]
+fn ids_of_calls_are_left_out_where_they_are_refused() {
+    let call = |id: &str| json!({"id": id, "type": "function", "function": {"name": format!("f_{id}"), "arguments": "{}"}});
+    let result = |id: &str| json!({"role": "tool", "tool_call_id": id, "content": id});
+    let body = json!({"model": "m", "messages": [
+        {"role": "user", "content": "x"}, {"role": "assistant", "tool_calls": [call("a"), call("b")]},
+        result("b"), result("a"),
+    ]});
+    let request = OpenAiChat.codec().decode_request(body.to_string().as_bytes()).unwrap();
+    let write = |no_call_ids| {
+        let quirks = Quirks { no_call_ids, ..Quirks::default() };
+        let body = Gemini.codec().encode_request(&request, quirks, &mut Loss::default()).unwrap();
+        serde_json::from_slice::<Value>(&body).unwrap()
+    };
+    assert_eq!(write(false)["contents"][1]["parts"][0]["functionCall"]["id"], "a");
+    assert_eq!(write(false)["contents"][2]["parts"][0]["functionResponse"]["id"], "a");
+    let without = write(true);
+    assert!(!without.to_string().contains("\"id\""), "{without}");
+    assert_eq!(without["contents"][1]["parts"][1]["functionCall"]["name"], "f_b");
+    assert_eq!(without["contents"][2]["parts"][1]["functionResponse"]["name"], "f_b");
 }
 
 #[test]

@@ -11,7 +11,7 @@ const HEAD: &str = "# Translation
 
 Generated from the fixtures of `crates/dialect/tests/fixtures`: one line a case, one column a dialect that it is translated into. Where client and provider speak the same API nothing is translated, and every byte but the model's name goes through.
 
-`✓`: everything is carried. Fields in `code` are lost, and named to the client in `x-waypost-dropped` with the reason: `no_place` (the other API has no place for it), `nearest` (the nearest thing that it can say was put), `refused` (the other model or API refuses it beside what else was asked), `foreign` (another provider's own, which this one cannot read), `limit` (more than the other side takes). *refused*: the request cannot be said there at all, and is an error before a provider is called. Requests go from a client's API to a provider's, answers and streams the other way; each is named by the API that it is written in.
+`✓`: everything is carried. Fields in `code` are lost, and named to the client in `x-waypost-dropped` with the reason: `no_place` (the other API has no place for it), `nearest` (the nearest thing that it can say was put), `refused` (the other model or API refuses it beside what else was asked), `foreign` (another provider's own, which this one cannot read), `limit` (more than the other side takes). *refused*: the request cannot be said there at all, and is an error before a provider is called. *an error*: what the provider sent as an answer is an error, and becomes one for the client. Requests go from a client's API to a provider's, answers and streams the other way; each is named by the API that it is written in.
 
 ";
 
@@ -22,6 +22,9 @@ fn cell(case: &Path, kind: &str, to: &str) -> String {
     let line = body.lines().next().unwrap();
     if line == "nothing lost" {
         return "✓".to_owned();
+    }
+    if line.starts_with("reported: ") {
+        return "*an error*".to_owned();
     }
     if let Some(reason) = line.strip_prefix("refused: ") {
         return format!("*refused*: {}", reason.replace('|', "\\|"));

@@ -29,7 +29,7 @@ pub(super) fn run(options: &Options) -> Result<(), Stop> {
                 .collect::<Vec<_>>()
                 .join(", "),
             provider.name.to_string(),
-            provider.served().map(|(dialect, ..)| dialect.name()).collect::<Vec<_>>().join(", "),
+            provider.served().map(|served| served.dialect.name()).collect::<Vec<_>>().join(", "),
             provider.key_variables.first().map_or("none", |name| *name).to_owned(),
         ]);
     }
@@ -38,11 +38,12 @@ pub(super) fn run(options: &Options) -> Result<(), Stop> {
 }
 
 fn row(provider: &Provider) -> Value {
-    let served = provider.served().map(|(dialect, prefix, auth)| {
+    let served = provider.served().map(|served| {
         json!({
-            "dialect": dialect.name(),
-            "address": format!("{}{prefix}{}", provider.base_url, dialect.path("MODEL", false)),
-            "key": how(auth),
+            "dialect": served.dialect.name(),
+            "address": format!("{}{}", provider.base_url, served.path("MODEL", false)),
+            "models": served.models,
+            "key": how(served.auth),
         })
     });
     json!({
@@ -51,6 +52,7 @@ fn row(provider: &Provider) -> Value {
         "name": provider.name,
         "docs": provider.docs,
         "base_url_required": provider.base_url_required,
+        "settings": provider.blanks.iter().map(|blank| blank.name).collect::<Vec<_>>(),
         "apis": served.collect::<Vec<_>>(),
         "key_variables": provider.key_variables,
         "quirks": provider.quirks.names(),
@@ -63,6 +65,8 @@ fn how(auth: AuthScheme) -> &'static str {
         AuthScheme::Bearer => "authorization: Bearer",
         AuthScheme::XApiKey => "x-api-key",
         AuthScheme::XGoogApiKey => "x-goog-api-key",
+        AuthScheme::ApiKey => "api-key; a JWT as authorization: Bearer",
+        AuthScheme::Google => "authorization: Bearer; an API key as x-goog-api-key",
         AuthScheme::Optional => "authorization: Bearer, if there is one",
     }
 }

@@ -1,6 +1,6 @@
 //! Without a configuration: every provider whose usual key variable is set.
 
-use waypost_dialect::provider::Provider;
+use waypost_dialect::provider::{Blank, Provider};
 use waypost_dialect::providers::PROVIDERS;
 use waypost_routing::catalog::Facts;
 
@@ -33,14 +33,30 @@ pub fn detect(environment: &Environment) -> Option<Loaded> {
 }
 
 fn entry(provider: &Provider, environment: &Environment) -> Option<ModelEntry> {
-    let (variable, (key, origin)) =
-        provider.key_variables.iter().find_map(|name| Some((name, environment.find(name)?)))?;
+    let found = provider.key_variables.iter().find_map(|name| Some((name, environment.find(name)?)));
+    let (key, account, key_source) = match found {
+        Some((variable, (key, origin))) => (Some(key), None, format!("${variable} ({origin})")),
+        None if resolve::takes_tokens(provider) => {
+            let credentials = resolve::from_variable(environment)?;
+            let credentials = credentials.inspect_err(|problem| tracing::warn!("{problem}")).ok()?;
+            (None, credentials.account, credentials.source)
+        }
+        None => return None,
+    };
+    let mut provider = provider.clone();
+    let open: Vec<&Blank> = provider.open_blanks().collect();
+    for blank in open {
+        let mut set = blank.variables.iter().filter_map(|name| environment.find(name));
+        let (value, _) = set.next().filter(|(value, _)| resolve::is_part(value.trim()))?;
+        provider.fill(blank, value.trim());
+    }
     Some(ModelEntry {
         name: format!("{}/*", provider.id),
-        provider: provider.clone(),
+        provider,
         model: ModelPattern::Any,
-        key: Some(key.trim().into()),
-        key_source: format!("${variable} ({origin})"),
+        key: key.map(|key| key.trim().into()),
+        key_source,
+        account,
         headers: Vec::new(),
         host: None,
         passthrough_auth: false,

@@ -31,6 +31,7 @@ use waypost_routing::retry_budget::BudgetPolicy;
 use waypost_routing::router::Mode;
 
 use crate::responses::store::Keeping;
+use crate::upstream::google::Account;
 
 pub use self::detect::detect;
 pub(crate) use self::diagnostic::{Place, Problem, Severity};
@@ -118,6 +119,8 @@ pub struct ModelEntry {
     pub key: Option<SecretString>,
     /// Where the key is from, for people; never the key.
     pub key_source: String,
+    /// Whose tokens are sent in place of a key.
+    pub account: Option<Account>,
     /// Headers to add to each request.
     pub headers: Vec<(http::HeaderName, http::HeaderValue)>,
     /// The `host` header to send instead of the base URL's.

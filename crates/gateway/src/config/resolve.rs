@@ -1,6 +1,8 @@
 //! From what is written to what the gateway uses. Every default is decided here and nowhere else, and every problem
 //! is kept: one that is found does not hide the next.
 
+mod address;
+mod credentials;
 mod entries;
 mod facts;
 mod keeping;
@@ -18,6 +20,8 @@ use super::secret::Environment;
 use super::setting::{Ignored, Setting};
 use super::{Config, Listener};
 
+pub(super) use address::is_part;
+pub(super) use credentials::{from_variable, takes_tokens};
 use routing::RouterModel;
 pub(super) use routing::default_routing;
 

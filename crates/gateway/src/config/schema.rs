@@ -193,11 +193,27 @@ pub(super) struct Entry {
     pub(super) name: Setting<String>,
     /// The provider's key: `$VARIABLE` or `${VARIABLE}`, from the environment or from `.env` beside the configuration.
     pub(super) access_key: Setting<String>,
+    /// Google Cloud, in place of `access_key`: the file of a service account, or of a user who has logged in with
+    /// `gcloud auth application-default login`. Without both, `$GOOGLE_APPLICATION_CREDENTIALS` names it. A variable is
+    /// replaced.
+    pub(super) credentials_file: Setting<String>,
+    /// Google Cloud, in place of `access_key`: the service account of the machine or the pod that Waypost runs on.
+    pub(super) credentials: Setting<CredentialSource>,
     /// Takes requests that name no model where no route fits. At most one.
     #[schemars(extend("default" = false))]
     pub(super) default: Setting<bool>,
     /// Where the provider is, such as `http://localhost:11434/v1`. A path replaces the provider's usual one.
     pub(super) base_url: Setting<String>,
+    /// The part of a provider's address that says where it computes, such as `us-east-1` or `global`. A variable is
+    /// replaced, as in the next three.
+    pub(super) region: Setting<String>,
+    /// The part that says on whose account, at Google Cloud.
+    pub(super) project: Setting<String>,
+    /// The part that names an Azure resource: `NAME` of `https://NAME.openai.azure.com`.
+    pub(super) resource: Setting<String>,
+    /// The version of Azure's API. `preview` adds to the current one; a date, such as `2024-10-21`, means the one with
+    /// `/deployments/` in its addresses.
+    pub(super) api_version: Setting<String>,
     /// Which known provider's API it speaks, such as `openai` or `anthropic`, or one API by its name: `openai_chat`,
     /// `openai_responses`, `anthropic_messages`, `gemini_native`. For providers that are not known.
     pub(super) provider_interface: Setting<String>,
@@ -222,6 +238,13 @@ pub(super) struct Entry {
     /// What it reads, in place of what the catalogue says.
     #[schemars(length(min = 1))]
     pub(super) modalities: Setting<Vec<Setting<Modality>>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub(super) enum CredentialSource {
+    Metadata,
 }
 
 /// Prices in US dollars per million tokens.

@@ -49,6 +49,11 @@ impl Environment {
         Self { lenient: true, ..self }
     }
 
+    /// Nothing is called, so that keys and files of keys need not be there.
+    pub(super) fn is_without_keys(&self) -> bool {
+        self.lenient
+    }
+
     /// A variable that is set and not blank, and where it is from.
     pub(super) fn find(&self, name: &str) -> Option<(String, &'static str)> {
         #[expect(clippy::disallowed_methods, reason = "this is the file that may")]

@@ -45,7 +45,7 @@ pub const DIRECTIVES: &[Row] = &[
     ),
     row(
         "thinking",
-        "think first: a `thinking` block with its signature (Messages), `reasoning_content` (Chat Completions), a `reasoning` item with its summary (Responses)",
+        "think first: a `thinking` block with its signature (Messages), `reasoning_content` (Chat Completions), a `reasoning` item with its summary (Responses), a part with `thought` (Gemini)",
     ),
     row(
         "unicode",
@@ -76,7 +76,10 @@ pub const DIRECTIVES: &[Row] = &[
         "error_after=3",
         "send so many events, then the dialect's error event; without a stream, an error of status 500",
     ),
-    row("no_done", "leave out the last event of a stream: `[DONE]`, `message_stop`, `response.completed`"),
+    row(
+        "no_done",
+        "leave out the last event of a stream: `[DONE]`, `message_stop`, `response.completed`, the piece with `finishReason`",
+    ),
     row("half", "half of the body, then close the connection, under the whole body's `content-length`"),
     row("empty", "a body of no bytes"),
     row("html", "a page of HTML, as proxies answer"),

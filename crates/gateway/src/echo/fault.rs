@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::body::{Script, Step};
 use super::directive::{Directives, Fault};
 use super::refusal::{Api, Refusal};
-use super::{chat_answer, id, messages_answer, responses_answer};
+use super::{chat_answer, gemini_answer, id, messages_answer, responses_answer};
 
 const JSON: &str = "application/json";
 const EVENTS: &str = "text/event-stream; charset=utf-8";
@@ -26,6 +26,8 @@ pub(super) enum Content {
     Whole(Value),
     /// The last one is the stream's end.
     Events(Vec<Bytes>),
+    /// One JSON array in pieces.
+    Array(Vec<Bytes>),
 }
 
 /// An error that the API itself would answer.
@@ -40,7 +42,7 @@ pub(super) fn refuse(api: Api, refusal: &Refusal, retry_after: Option<u64>) -> R
 
 /// The answer, with what the directives make of it.
 pub(super) fn respond(api: Api, directives: &Directives, content: Content) -> Response<Script> {
-    let usual = if matches!(content, Content::Whole(_)) { JSON } else { EVENTS };
+    let usual = if matches!(content, Content::Events(_)) { EVENTS } else { JSON };
     let content_type = directives.content_type.as_deref().unwrap_or(usual);
     let status = directives.status.unwrap_or(200);
     let reply = |body: Script| head(Some(api), status, content_type, body);
@@ -66,7 +68,22 @@ pub(super) fn respond(api: Api, directives: &Directives, content: Content) -> Re
             response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
             response
         }
-        Content::Events(events) => reply(Script::new(script(api, directives, events))),
+        Content::Events(events) => {
+            let error = match api {
+                Api::ChatCompletions => chat_answer::error_event(&Refusal::ordered(500).to_json(api)),
+                Api::Responses => {
+                    let at = sent_before_error(directives, events.len());
+                    responses_answer::error_event(&Refusal::ordered(500).to_json(api), at)
+                }
+                Api::Messages => messages_answer::error_event(&Refusal::ordered(529).to_json(api)),
+                Api::Gemini => gemini_answer::error_event(&Refusal::ordered(500).to_json(api)),
+            };
+            reply(Script::new(script(directives, events, error)))
+        }
+        Content::Array(pieces) => {
+            let error = gemini_answer::error_piece(&Refusal::ordered(500).to_json(api));
+            reply(Script::new(script(directives, pieces, error)))
+        }
     }
 }
 
@@ -93,13 +110,25 @@ pub(super) fn head(api: Option<Api>, status: u16, content_type: &str, body: Scri
             headers.insert("anthropic-ratelimit-requests-limit", HeaderValue::from_static("4000"));
             headers.insert("anthropic-ratelimit-requests-remaining", HeaderValue::from_static("3999"));
         }
+        Some(Api::Gemini) => {
+            headers.insert("server-timing", HeaderValue::from_static("gfet4t7; dur=1"));
+            headers.insert("vary", HeaderValue::from_static("Origin, X-Origin, Referer"));
+        }
         None => {}
     }
     response
 }
 
+/// The number of events that come before an ordered error.
+fn sent_before_error(directives: &Directives, events: usize) -> usize {
+    match directives.fault {
+        Some(Fault::ErrorAfter(count)) => count.min(events.saturating_sub(1)),
+        _ => 0,
+    }
+}
+
 /// A stream's steps. A fault after more events than there are comes before the last one: it never is left out.
-fn script(api: Api, directives: &Directives, mut events: Vec<Bytes>) -> Vec<Step> {
+fn script(directives: &Directives, mut events: Vec<Bytes>, error: Bytes) -> Vec<Step> {
     let before_end = events.len().saturating_sub(1);
     let mut end = Vec::new();
     match directives.fault {
@@ -113,12 +142,7 @@ fn script(api: Api, directives: &Directives, mut events: Vec<Bytes>) -> Vec<Step
         }
         Some(Fault::ErrorAfter(count)) => {
             events.truncate(count.min(before_end));
-            let at = events.len();
-            events.push(match api {
-                Api::ChatCompletions => chat_answer::error_event(&Refusal::ordered(500).to_json(api)),
-                Api::Responses => responses_answer::error_event(&Refusal::ordered(500).to_json(api), at),
-                Api::Messages => messages_answer::error_event(&Refusal::ordered(529).to_json(api)),
-            });
+            events.push(error);
         }
         Some(Fault::Half) => {
             events.truncate(before_end / 2 + 1);

@@ -1,4 +1,4 @@
-//! The echo provider: a fake that speaks three APIs over real HTTP, with scripted delays and faults.
+//! The echo provider: a fake that speaks four APIs over real HTTP, with scripted delays and faults.
 //!
 //! It shares no code with `crates/dialect`, so that it is a check on it and not a mirror of it. It refuses what the
 //! real APIs refuse, and its answers say what reached it. A request takes the files in this order: `*_request` (checks
@@ -10,6 +10,9 @@ mod chat_answer;
 mod chat_request;
 pub mod directive;
 mod fault;
+mod gemini_answer;
+mod gemini_parts;
+mod gemini_request;
 mod log;
 mod messages_answer;
 mod messages_request;
@@ -26,7 +29,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, Method, Request, Response};
+use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -132,10 +135,13 @@ async fn answer(state: &State, request: Request<Incoming>) -> Result<Response<Sc
         || path.ends_with("/count_tokens")
         || (!path.ends_with("/chat/completions") && head.headers.contains_key("anthropic-version"));
     let is_responses = path.ends_with("/responses") || path.contains("/responses/");
-    let api = match (is_responses, is_messages) {
-        (true, _) => Api::Responses,
-        (false, true) => Api::Messages,
-        (false, false) => Api::ChatCompletions,
+    let gemini = gemini_request::address(path, head.uri.query());
+    let is_gemini = gemini.is_some() || path.contains(":") || head.headers.contains_key("x-goog-api-key");
+    let api = match (is_gemini, is_responses, is_messages) {
+        (true, _, _) => Api::Gemini,
+        (_, true, _) => Api::Responses,
+        (_, _, true) => Api::Messages,
+        _ => Api::ChatCompletions,
     };
     let body = match Limited::new(body, MOST_BYTES).collect().await {
         Ok(body) => body.to_bytes(),
@@ -147,19 +153,16 @@ async fn answer(state: &State, request: Request<Incoming>) -> Result<Response<Sc
     };
     state.log().push(&head, body.clone());
     let answered = match (&head.method, path) {
+        (&Method::POST, _) if gemini.is_some() => return complete(state, api, &head, &body).await,
         (&Method::POST, path)
             if ["/chat/completions", "/messages", "/responses"].iter().any(|end| path.ends_with(end)) =>
         {
             return complete(state, api, &head, &body).await;
         }
-        (&Method::GET | &Method::DELETE, path) if path.contains("/responses/") => {
-            authorize(api, &head.headers)
-                .and_then(|()| {
-                    state.memory().answer(&head.method, path, head.uri.query().unwrap_or_default())
-                })
-                .map(|body| fault::respond(api, &directive::Directives::default(), Content::Whole(body)))
-        }
-        (&Method::GET, path) if path.ends_with("/models") => models(api, &head.headers),
+        (&Method::GET | &Method::DELETE, path) if path.contains("/responses/") => authorize(api, &head)
+            .and_then(|()| state.memory().answer(&head.method, path, head.uri.query().unwrap_or_default()))
+            .map(|body| fault::respond(api, &directive::Directives::default(), Content::Whole(body))),
+        (&Method::GET, path) if path.ends_with("/models") => models(api, &head),
         (&Method::POST, path) if other_apis::takes(path) => other(api, &head, &body),
         (method, path) => Err(Refusal::new(404, format!("Invalid URL ({method} {path})"))),
     };
@@ -168,7 +171,7 @@ async fn answer(state: &State, request: Request<Incoming>) -> Result<Response<Sc
 
 /// A completion: checked, planned, dressed.
 async fn complete(state: &State, api: Api, head: &Parts, body: &Bytes) -> Result<Response<Script>, Closed> {
-    let ask = match read(state, api, &head.headers, body) {
+    let ask = match read(state, api, head, body) {
         Ok(ask) => ask,
         Err(refusal) => return Ok(fault::refuse(api, &refusal, None)),
     };
@@ -204,12 +207,19 @@ async fn complete(state: &State, api: Api, head: &Parts, body: &Bytes) -> Result
         (Api::ChatCompletions, true) => Content::Events(chat_answer::events(&ask, &answer)),
         (Api::Messages, false) => Content::Whole(messages_answer::whole(&ask, &answer)),
         (Api::Messages, true) => Content::Events(messages_answer::events(&ask, &answer)),
+        (Api::Gemini, false) => Content::Whole(gemini_answer::whole(&ask, &answer)),
+        (Api::Gemini, true) => {
+            let sse =
+                gemini_request::address(head.uri.path(), head.uri.query()).is_some_and(|found| found.sse);
+            let pieces = gemini_answer::events(&ask, &answer, sse);
+            if sse { Content::Events(pieces) } else { Content::Array(pieces) }
+        }
     };
     Ok(fault::respond(api, directives, content))
 }
 
-fn read(state: &State, api: Api, headers: &HeaderMap, body: &[u8]) -> Result<ask::Ask, Refusal> {
-    authorize(api, headers)?;
+fn read(state: &State, api: Api, head: &Parts, body: &[u8]) -> Result<ask::Ask, Refusal> {
+    authorize(api, head)?;
     let body: Value = serde_json::from_slice(body).map_err(|error| {
         Refusal::invalid(format!("We could not parse the JSON body of your request: {error}"))
     })?;
@@ -217,24 +227,30 @@ fn read(state: &State, api: Api, headers: &HeaderMap, body: &[u8]) -> Result<ask
         Api::ChatCompletions => chat_request::read(&body),
         Api::Responses => responses_request::read(&body, &state.memory()),
         Api::Messages => messages_request::read(&body),
+        Api::Gemini => {
+            let address = gemini_request::address(head.uri.path(), head.uri.query());
+            let address = address.ok_or_else(|| Refusal::new(404, "Requested entity was not found."))?;
+            gemini_request::read(&address, &body)
+        }
     }
 }
 
-fn authorize(api: Api, headers: &HeaderMap) -> Result<(), Refusal> {
+fn authorize(api: Api, head: &Parts) -> Result<(), Refusal> {
     match api {
-        Api::ChatCompletions | Api::Responses => chat_request::authorize(headers),
-        Api::Messages => messages_request::authorize(headers),
+        Api::ChatCompletions | Api::Responses => chat_request::authorize(&head.headers),
+        Api::Messages => messages_request::authorize(&head.headers),
+        Api::Gemini => gemini_request::authorize(&head.headers, head.uri.query()),
     }
 }
 
 fn other(api: Api, head: &Parts, body: &[u8]) -> Result<Response<Script>, Refusal> {
-    authorize(api, &head.headers)?;
+    authorize(api, head)?;
     let body = serde_json::from_slice(body).map_err(|error| Refusal::invalid(error.to_string()))?;
     other_apis::answer(head.uri.path(), &body)
 }
 
-fn models(api: Api, headers: &HeaderMap) -> Result<Response<Script>, Refusal> {
-    authorize(api, headers)?;
+fn models(api: Api, head: &Parts) -> Result<Response<Script>, Refusal> {
+    authorize(api, head)?;
     let list: Value = MODELS
         .iter()
         .map(|id| match api {
@@ -244,6 +260,12 @@ fn models(api: Api, headers: &HeaderMap) -> Result<Response<Script>, Refusal> {
             Api::Messages => {
                 json!({"type": "model", "id": id, "display_name": id, "created_at": "2025-01-01T00:00:00Z"})
             }
+            Api::Gemini => json!({
+                "name": format!("models/{id}"),
+                "displayName": id,
+                "version": "1",
+                "supportedGenerationMethods": ["generateContent", "streamGenerateContent"],
+            }),
         })
         .collect();
     let body = match api {
@@ -254,6 +276,7 @@ fn models(api: Api, headers: &HeaderMap) -> Result<Response<Script>, Refusal> {
             "first_id": MODELS.first(),
             "last_id": MODELS.last(),
         }),
+        Api::Gemini => json!({"models": list}),
     };
     Ok(fault::respond(api, &directive::Directives::default(), Content::Whole(body)))
 }

@@ -10,6 +10,7 @@ pub(super) enum Api {
     ChatCompletions,
     Responses,
     Messages,
+    Gemini,
 }
 
 /// Why a request is refused.
@@ -83,6 +84,23 @@ impl Refusal {
                 },
                 "request_id": id("req_01", 22),
             }),
+            Api::Gemini => json!({"error": {
+                "code": self.status,
+                "message": self.message,
+                "status": match self.status {
+                    400 | 413 | 422 => "INVALID_ARGUMENT",
+                    401 => "UNAUTHENTICATED",
+                    403 => "PERMISSION_DENIED",
+                    404 => "NOT_FOUND",
+                    409 => "ABORTED",
+                    429 => "RESOURCE_EXHAUSTED",
+                    499 => "CANCELLED",
+                    503 => "UNAVAILABLE",
+                    504 => "DEADLINE_EXCEEDED",
+                    500.. => "INTERNAL",
+                    _ => "FAILED_PRECONDITION",
+                },
+            }}),
         }
     }
 }

@@ -8,9 +8,9 @@ use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::Instant;
-use waypost_dialect::chat::ChatRequest;
-use waypost_dialect::chat::seal;
-use waypost_dialect::error::{ApiError, ErrorKind, RequestError};
+use waypost_dialect::chat::{ChatRequest, CustomTools, seal};
+use waypost_dialect::envelope;
+use waypost_dialect::error::{ApiError, ErrorKind, RequestError, ResponseError};
 use waypost_dialect::loss::Loss;
 use waypost_dialect::openai_responses;
 use waypost_dialect::{ClientDialect, DialectId};
@@ -24,7 +24,7 @@ use crate::responses::Keeper;
 use crate::server::Api;
 use crate::telemetry::record::Record;
 use crate::upstream::client::{Segments, failed_to_connect};
-use crate::upstream::endpoint::{Upstream, is_named_by_connection};
+use crate::upstream::endpoint::{Address, Upstream, is_named_by_connection};
 use crate::upstream::fleet::Ticket;
 use crate::upstream::wait;
 use crate::worker::Worker;
@@ -55,7 +55,7 @@ pub(super) async fn attempt(
         }
     };
     record.tried(&upstream.provider, model, outcome, status, started.elapsed());
-    let Received { status, headers, dialect, body } = result?;
+    let Received { status, headers, body } = result?;
     let body = match body {
         ReceivedBody::Whole(bytes) => {
             ticket.ended(record.usage.map_or(0, |usage| usage.output));
@@ -63,14 +63,13 @@ pub(super) async fn attempt(
         }
         ReceivedBody::Events(opened) => AnswerBody::Events(opened, ticket),
     };
-    Ok(Answer { status, headers, dialect, body })
+    Ok(Answer { status, headers, body })
 }
 
 /// What came of a provider and can be passed on.
 struct Received {
     status: StatusCode,
     headers: HeaderMap,
-    dialect: DialectId,
     body: ReceivedBody,
 }
 
@@ -87,18 +86,20 @@ async fn call(
     ticket: &mut Ticket,
     record: &mut Record,
 ) -> Result<Received, Failure> {
-    let Some(address) = upstream.route(asked.client, asked.api) else {
+    let Some(address) = upstream.route(asked.client, asked.api, model) else {
         return Err(not_served(upstream, asked.api));
     };
-    let (body, mut wish) = outgoing(worker, asked, address.dialect, upstream, model, record)?;
+    let (body, mut wish) = outgoing(worker, asked, address, upstream, model, record)?;
+    wish.as_array = asked.as_array;
     if asked.client == ClientDialect::OpenAiResponses && address.dialect == asked.client.id() {
         let store = &worker.runtime.responses;
         wish.keeper = Keeper::of_provider(store, asked.headers, asked.envelope, &upstream.name);
     }
+    let token = upstream.token(&worker.client).await.map_err(no_credential)?;
     let mut request = Request::new(body);
     *request.method_mut() = Method::POST;
     *request.uri_mut() = address.uri(model, asked.envelope.stream).map_err(own_fault)?;
-    *request.headers_mut() = upstream.headers(asked.headers, asked.client, address);
+    *request.headers_mut() = upstream.headers(asked.headers, asked.client, address, token);
 
     record.attempts += 1;
     worker.telemetry.metrics.attempted(&upstream.name);
@@ -111,7 +112,13 @@ async fn call(
         Err(_elapsed) => return Err(too_slow(upstream, "did not begin to answer", head)),
     };
     record.first_byte = Some(record.elapsed());
-    let reader = Reader { upstream, dialect: address.dialect, client: asked.client, limits };
+    let reader = Reader {
+        upstream,
+        dialect: address.dialect,
+        client: asked.client,
+        is_framed: address.is_framed(),
+        limits,
+    };
     if asked.envelope.stream && response.status().is_success() {
         return reader.stream(response, wish, ticket, record).await;
     }
@@ -123,13 +130,14 @@ async fn call(
 fn outgoing(
     worker: &Worker,
     asked: &Asked<'_>,
-    dialect: DialectId,
+    address: &Address,
     upstream: &Upstream,
     model: &str,
     record: &mut Record,
 ) -> Result<(Segments, Wish), Failure> {
+    let dialect = address.dialect;
     if dialect == asked.client.id() && !seal::is_present(asked.client, upstream.quirks, asked.body) {
-        return Ok((Segments::new(asked.envelope.splice_model(asked.body, model)), Wish::default()));
+        return Ok((Segments::new(address.splice(asked.envelope, asked.body, model)), Wish::default()));
     }
     let refused = |error: RequestError| Failure::new(Fault::Request, refusal(error));
     let mut request = asked
@@ -140,14 +148,20 @@ fn outgoing(
     model.clone_into(&mut request.model);
     // One dialect says it in the address.
     request.stream |= asked.envelope.stream;
-    let wish = wish(worker, asked, &mut request);
+    let mut wish = wish(worker, asked, &mut request);
+    wish.custom = CustomTools::new(&request, dialect, upstream.quirks);
     let mut loss = Loss::default();
     let body = dialect.codec().encode_request(&request, upstream.quirks, &mut loss).map_err(refused)?;
     if asked.strict && !loss.is_empty() {
         return Err(lossy(upstream, &loss));
     }
     record.lost(&loss);
-    Ok((Segments::whole(body), wish))
+    if !address.is_framed() {
+        return Ok((Segments::whole(body), wish));
+    }
+    let body = Bytes::from(body);
+    let envelope = envelope::peek_model(&body).map_err(refused)?;
+    Ok((Segments::new(address.splice(&envelope, &body, model)), wish))
 }
 
 /// What the answer has to be in the client's dialect, beside the answer.
@@ -175,6 +189,8 @@ struct Reader<'a> {
     upstream: &'a Upstream,
     dialect: DialectId,
     client: ClientDialect,
+    /// Some errors may be another one's: the cloud's around it.
+    is_framed: bool,
     limits: Limits,
 }
 
@@ -188,15 +204,19 @@ impl Reader<'_> {
     async fn stream(
         &self,
         response: Response<Incoming>,
-        wish: Wish,
+        mut wish: Wish,
         ticket: &mut Ticket,
         record: &mut Record,
     ) -> Result<Received, Failure> {
         let (head, body) = response.into_parts();
         let content_type =
             head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("nothing");
-        if !content_type.starts_with(self.dialect.stream_type()) {
-            return Err(self.garbage(&format!("content type {content_type} where a stream was asked for")));
+        // Said by servers of this dialect that do not look at how the stream is wanted.
+        wish.from_array = self.dialect == DialectId::Gemini && is_json(&head.headers);
+        if !content_type.starts_with(self.dialect.stream_type()) && !wish.from_array {
+            let what = format!("content type {content_type} where a stream was asked for");
+            let is_json = is_json(&head.headers);
+            return Err(self.no_stream(body, is_json, &what).await);
         }
         let relay = Relay::new(self.dialect, self.client, wish, record);
         let opened = opening::open(body, relay, self.limits, &self.upstream.provider).await;
@@ -205,7 +225,18 @@ impl Reader<'_> {
         record.first_token = Some(record.elapsed());
         let headers = passed_on(&head.headers, self.is_same());
         let body = ReceivedBody::Events(Box::new(opened));
-        Ok(Received { status: head.status, headers, dialect: self.dialect, body })
+        Ok(Received { status: head.status, headers, body })
+    }
+
+    /// Some servers answer with an error and a status of success even where a stream was asked for.
+    async fn no_stream(&self, body: Incoming, is_json: bool, what: &str) -> Failure {
+        if is_json
+            && let Ok(bytes) = self.whole(body, MAX_ERROR).await
+            && let Err(error @ ResponseError::Reported(_)) = self.dialect.codec().observe_response(&bytes)
+        {
+            return self.unusable(error);
+        }
+        self.garbage(what)
     }
 
     /// A plain answer or an error is read whole, checked, and put into the client's dialect.
@@ -240,7 +271,8 @@ impl Reader<'_> {
                 let asked = wait::asked(&head.headers, record.now());
                 let fault = Fault::of_error(&error);
                 // An error body of the client's own dialect goes through as it came; HTML and the like do not.
-                let body = if same && json && is_object(&bytes) {
+                let own = same && json && is_object(&bytes);
+                let body = if own && (!self.is_framed || is_messages_error(&bytes)) {
                     bytes
                 } else {
                     self.client.codec().encode_error(&error).into()
@@ -259,24 +291,20 @@ impl Reader<'_> {
             return Err(Failure { answer, ..failure });
         }
         ticket.began();
-        Ok(Received { status: head.status, headers, dialect: self.dialect, body: ReceivedBody::Whole(body) })
+        Ok(Received { status: head.status, headers, body: ReceivedBody::Whole(body) })
     }
 
     fn success(&self, bytes: Bytes, same: bool, wish: Wish, record: &mut Record) -> Result<Bytes, Failure> {
+        let observed = self.dialect.codec().observe_response(&bytes).map_err(|error| self.unusable(error))?;
+        record.saw(&observed);
         if same {
-            let observed = self
-                .client
-                .codec()
-                .observe_response(&bytes)
-                .map_err(|error| self.garbage(&error.to_string()))?;
-            record.saw(&observed);
             if let Some(keeper) = wish.keeper {
                 keeper.keep(&bytes);
             }
             return Ok(bytes);
         }
         let mut response =
-            self.dialect.codec().decode_response(&bytes).map_err(|error| self.garbage(&error.to_string()))?;
+            self.dialect.codec().decode_response(&bytes).map_err(|error| self.unusable(error))?;
         response.created.get_or_insert_with(|| record.created());
         if response.id.is_empty() {
             response.id = record.answer_id();
@@ -284,10 +312,9 @@ impl Reader<'_> {
         if response.model.is_empty() {
             response.model = record.model.as_deref().unwrap_or_default().to_owned();
         }
-        record.usage = response.usage;
-        record.finish_reason = response.finish_reason_word();
         response.echo = wish.echo;
         let mut loss = Loss::default();
+        wish.custom.restore(&mut response, &mut loss);
         let body = self.client.codec().encode_response(&response, &mut loss);
         record.lost(&loss);
         if let Some(keeper) = wish.keeper {
@@ -330,6 +357,15 @@ impl Reader<'_> {
         Ok(if joined.is_empty() { first } else { joined.freeze() })
     }
 
+    /// An answer of success that is none. An error in its place counts as if it had come with the status that it
+    /// tells.
+    fn unusable(&self, error: ResponseError) -> Failure {
+        match error {
+            ResponseError::Reported(error) => Failure::new(Fault::of_error(&error), error),
+            error => self.garbage(&error.to_string()),
+        }
+    }
+
     /// The provider answered something that no client can use.
     fn garbage(&self, what: &str) -> Failure {
         let message = format!("provider `{}` answered with {what}", self.upstream.provider);
@@ -340,6 +376,12 @@ impl Reader<'_> {
 
 fn own_fault(message: String) -> Failure {
     Failure::new(Fault::Unsupported, ApiError::new(ErrorKind::Internal, message))
+}
+
+/// Another target may have a key that works.
+fn no_credential(message: String) -> Failure {
+    let error = ApiError::new(ErrorKind::BadGateway, message).with_code("no_credential");
+    Failure::new(Fault::Transport, error)
 }
 
 fn not_served(upstream: &Upstream, api: Api) -> Failure {
@@ -394,6 +436,12 @@ fn is_json(headers: &HeaderMap) -> bool {
 fn is_object(bytes: &[u8]) -> bool {
     bytes.trim_ascii_start().first() == Some(&b'{')
         && serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok()
+}
+
+/// `{"type": "error", …}` (<https://platform.claude.com/docs/en/api/errors>).
+fn is_messages_error(bytes: &[u8]) -> bool {
+    let body: Result<serde_json::Value, _> = serde_json::from_slice(bytes);
+    body.is_ok_and(|body| body.get("type").is_some_and(|kind| kind == "error"))
 }
 
 /// The headers of an answer that its client gets: no hop-by-hop ones (RFC 9110 section 7.6.1), no cookies (they belong

@@ -6,11 +6,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use tokio::time::Instant;
-use waypost_dialect::chat::Extra;
+use waypost_dialect::ClientDialect;
+use waypost_dialect::chat::{CustomTools, Extra};
 use waypost_dialect::envelope::Envelope;
 use waypost_dialect::error::{ApiError, ErrorKind};
 use waypost_dialect::loss::Loss;
-use waypost_dialect::{ClientDialect, DialectId};
 use waypost_routing::fault::Fault;
 use waypost_routing::health::{Admission, Moment};
 use waypost_routing::models::Target;
@@ -33,6 +33,8 @@ pub struct Asked<'a> {
     pub client: ClientDialect,
     /// What is asked.
     pub api: Api,
+    /// The client wants a stream as one JSON array.
+    pub as_array: bool,
     /// The client's headers.
     pub headers: &'a HeaderMap,
     /// The client's bytes.
@@ -61,8 +63,6 @@ pub struct Answer {
     pub status: StatusCode,
     /// Those of its headers that the client gets.
     pub headers: HeaderMap,
-    /// The dialect that the provider speaks.
-    pub dialect: DialectId,
     /// What follows.
     pub body: AnswerBody,
 }
@@ -79,8 +79,14 @@ pub enum AnswerBody {
 /// What the client wants of a translated answer.
 #[derive(Debug, Default)]
 pub struct Wish {
+    /// A stream as one JSON array.
+    pub as_array: bool,
+    /// The provider sends one.
+    pub from_array: bool,
     /// A last event with usage, in a stream.
     pub include_usage: bool,
+    /// Custom tools that the provider knows as functions.
+    pub custom: CustomTools,
     /// What a Responses answer repeats of its request.
     pub echo: Extra,
     /// Where the answer is kept.
@@ -106,10 +112,10 @@ impl Failure {
     }
 
     /// What the client gets if this was the last attempt.
-    fn give_up(self, client: ClientDialect) -> Result<Answer, ApiError> {
+    fn give_up(self) -> Result<Answer, ApiError> {
         let Some(answer) = self.answer else { return Err(self.error) };
         let (status, headers, body) = *answer;
-        Ok(Answer { status, headers, dialect: client.id(), body: AnswerBody::Whole(body) })
+        Ok(Answer { status, headers, body: AnswerBody::Whole(body) })
     }
 }
 
@@ -153,7 +159,7 @@ pub async fn send(
             }
         }
     }
-    last.give_up(asked.client)
+    last.give_up()
 }
 
 /// The decision's targets, and how they are.

@@ -52,12 +52,15 @@ pub async fn read(headers: &HeaderMap, mut body: Incoming, limits: &Listener) ->
 pub struct Named {
     model: String,
     stream: bool,
+    /// The stream is wanted as one JSON array.
+    pub as_array: bool,
 }
 
-/// Reads the model and the method of a Gemini address: `MODEL:generateContent` or `MODEL:streamGenerateContent?alt=sse`.
+/// Reads the model and the method of a Gemini address: `MODEL:generateContent` or
+/// `MODEL:streamGenerateContent`, with `?alt=sse` or as a JSON array.
 ///
 /// # Errors
-/// 404: another method. 400: a stream in a form that is not server-sent events.
+/// 404: another method. 400: an answer in a form that is neither JSON nor server-sent events.
 pub fn named(endpoint: &Endpoint, uri: &Uri) -> Result<Option<Named>, ApiError> {
     if endpoint.dialect != ClientDialect::Gemini {
         return Ok(None);
@@ -67,11 +70,7 @@ pub fn named(endpoint: &Endpoint, uri: &Uri) -> Result<Option<Named>, ApiError> 
     let query = uri.query().unwrap_or_default();
     let stream = match method {
         "generateContent" => false,
-        "streamGenerateContent" if query.split('&').any(|part| part == "alt=sse") => true,
-        "streamGenerateContent" => {
-            let message = "a stream is sent as server-sent events only: add `?alt=sse`";
-            return Err(ApiError::new(ErrorKind::InvalidRequest, message).with_param("alt"));
-        }
+        "streamGenerateContent" => true,
         _ => {
             let message = format!(
                 "there is no method `{method}` of a model; `generateContent` and `streamGenerateContent` are"
@@ -79,8 +78,16 @@ pub fn named(endpoint: &Endpoint, uri: &Uri) -> Result<Option<Named>, ApiError> 
             return Err(ApiError::new(ErrorKind::NotFound, message).with_code("unknown_url"));
         }
     };
+    let as_array = match query.split('&').find_map(|part| part.strip_prefix("alt=")) {
+        Some("sse") => false,
+        None | Some("" | "json") => stream,
+        Some(other) => {
+            let message = format!("`alt={other}` is not known here; `sse` and `json` are");
+            return Err(ApiError::new(ErrorKind::InvalidRequest, message).with_param("alt"));
+        }
+    };
     let model = percent_encoding::percent_decode_str(model).decode_utf8_lossy().into_owned();
-    Ok(Some(Named { model, stream }))
+    Ok(Some(Named { model, stream, as_array }))
 }
 
 /// Reads what the gateway has to know of a body.
@@ -93,7 +100,7 @@ pub fn peek<'a>(
     named: Option<&'a Named>,
     body: &'a [u8],
 ) -> Result<Envelope<'a>, ApiError> {
-    if let Some(Named { model, stream }) = named {
+    if let Some(Named { model, stream, .. }) = named {
         return Ok(envelope::peek_contents(body, model, *stream)?);
     }
     if client == ClientDialect::OpenAiResponses {

@@ -112,6 +112,7 @@ async fn serve(
         return Ok(Outcome::Decision(page.to_string()));
     }
     if envelope.stream
+        && !named.as_ref().is_some_and(|named| named.as_array)
         && let Some(every) = worker.listener.keep_alive
     {
         // Nobody sets it twice.
@@ -122,6 +123,7 @@ async fn serve(
         client: endpoint.dialect,
         strict: ingress::is_strict(&head.headers, &worker.listener)?,
         api,
+        as_array: named.as_ref().is_some_and(|named| named.as_array),
         headers: &head.headers,
         body,
         envelope: &envelope,

@@ -50,7 +50,7 @@ pub(super) async fn open(
         let (bytes, error, ended) = match frame {
             Some(Ok(frame)) => {
                 let Ok(data) = frame.into_data() else { continue };
-                let (bytes, error) = relay.push(&data);
+                let (bytes, error) = relay.push(data);
                 (bytes, error, false)
             }
             Some(Err(_)) | None => match relay.finish() {
@@ -60,10 +60,12 @@ pub(super) async fn open(
         };
         held.push(bytes);
         if let Some(error) = relay.error_before_content() {
-            return Err((Fault::of_error(&error), error));
+            return Err((Fault::of_error(error), error.clone()));
         }
-        if let Some(error) = error {
-            return Err(broken(provider, &error));
+        match error {
+            None => {}
+            Some(ResponseError::Reported(error)) => return Err((Fault::of_error(&error), error)),
+            Some(error) => return Err(broken(provider, &error)),
         }
         if ended || relay.has_content() || held.len() > MAX_HELD {
             return Ok(Opened { incoming, relay, held: held.take(), limits, ended });

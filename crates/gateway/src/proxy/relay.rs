@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use waypost_dialect::chat::Extra;
+use waypost_dialect::chat::{CustomTools, Extra};
 use waypost_dialect::dialect::{Observed, StreamDecoder, StreamEncoder, StreamOptions, StreamTap};
 use waypost_dialect::error::{ApiError, ResponseError};
 use waypost_dialect::event::{BlockKind, StreamEvent};
+use waypost_dialect::gemini::array::{ToArray, ToEvents};
 use waypost_dialect::loss::Loss;
 use waypost_dialect::openai_responses;
 use waypost_dialect::{ClientDialect, DialectId};
@@ -16,15 +17,25 @@ use super::forward::Wish;
 use crate::responses::Keeper;
 use crate::telemetry::record::Record;
 
+const EVENTS: &str = "text/event-stream; charset=utf-8";
+
 /// One stream's way from a provider to a client.
-pub(super) enum Relay {
+pub(super) struct Relay {
+    way: Way,
+    /// The provider's stream is a JSON array.
+    from_array: Option<ToEvents>,
+    /// The client's is to be one.
+    to_array: Option<ToArray>,
+}
+
+enum Way {
     /// Same dialect: the bytes go through in whole events, the tap watches.
     Pass(Box<Pass>),
     /// Other dialect: decoded and encoded.
     Translate(Box<Translation>),
 }
 
-pub(super) struct Pass {
+struct Pass {
     tap: Box<dyn StreamTap>,
     boundary: Boundary,
     keeper: Option<Keeper>,
@@ -33,7 +44,7 @@ pub(super) struct Pass {
     opening: Opening,
 }
 
-pub(super) struct Translation {
+struct Translation {
     decoder: Box<dyn StreamDecoder>,
     encoder: Box<dyn StreamEncoder>,
     /// Kept for its capacity; empty between calls.
@@ -47,6 +58,8 @@ pub(super) struct Translation {
     model: Option<Arc<str>>,
     /// What the client's dialect repeats of the request.
     echo: Extra,
+    /// Makes calls of functions calls of the client's custom tools.
+    custom: CustomTools,
     /// Where the answer is kept.
     keeper: Option<Keeper>,
     opening: Opening,
@@ -80,6 +93,83 @@ impl Opening {
 impl Relay {
     /// The way from one dialect to another, or the same.
     pub(super) fn new(from: DialectId, to: ClientDialect, wish: Wish, record: &Record) -> Self {
+        let from_array = wish.from_array.then(ToEvents::default);
+        let to_array = wish.as_array.then(ToArray::default);
+        Self { way: Way::new(from, to, wish, record), from_array, to_array }
+    }
+
+    /// The content type of what the client gets, where it is not the provider's.
+    pub(super) fn content_type(&self) -> Option<&'static str> {
+        match (&self.to_array, &self.way) {
+            (Some(_), _) => Some("application/json; charset=utf-8"),
+            (None, Way::Translate(_)) => Some(EVENTS),
+            (None, Way::Pass(_)) => self.from_array.is_some().then_some(EVENTS),
+        }
+    }
+
+    /// The bytes that these bytes of the provider become, and what is wrong after them.
+    pub(super) fn push(&mut self, data: Bytes) -> (Bytes, Option<ResponseError>) {
+        let (events, error) = match &mut self.from_array {
+            None => self.way.push(&data),
+            Some(array) => {
+                let mut events = Vec::new();
+                array.push(&data, &mut events);
+                self.way.push(&events.into())
+            }
+        };
+        (self.framed(events, false), error)
+    }
+
+    /// The last bytes; the provider sends no more.
+    pub(super) fn finish(&mut self) -> Result<Bytes, ResponseError> {
+        let events = self.way.finish()?;
+        Ok(self.framed(events, true))
+    }
+
+    /// The last bytes, which tell of an error.
+    pub(super) fn fail(&mut self, event: Vec<u8>) -> Bytes {
+        self.framed(event.into(), true)
+    }
+
+    /// Events in the form that the client wants.
+    fn framed(&mut self, events: Bytes, is_end: bool) -> Bytes {
+        let Some(array) = &mut self.to_array else { return events };
+        let mut out = Vec::with_capacity(events.len());
+        array.push(&events, &mut out);
+        if is_end {
+            array.finish(&mut out);
+        }
+        out.into()
+    }
+
+    /// The first content has come.
+    pub(super) fn has_content(&self) -> bool {
+        self.way.opening().content
+    }
+
+    /// The error that came in place of the content.
+    pub(super) fn error_before_content(&self) -> Option<&ApiError> {
+        self.way.opening().error.as_ref()
+    }
+
+    /// Facts about what went by.
+    pub(super) fn observed(&self) -> &Observed {
+        match &self.way {
+            Way::Pass(pass) => pass.tap.observed(),
+            Way::Translate(translation) => translation.decoder.observed(),
+        }
+    }
+
+    pub(super) fn note(&self, record: &mut Record) {
+        record.saw(self.observed());
+        if let Way::Translate(translation) = &self.way {
+            record.lost(&translation.loss);
+        }
+    }
+}
+
+impl Way {
+    fn new(from: DialectId, to: ClientDialect, wish: Wish, record: &Record) -> Self {
         if from == to.id() {
             return Self::Pass(Box::new(Pass {
                 tap: to.codec().stream_tap(),
@@ -99,13 +189,13 @@ impl Relay {
             id: record.answer_id(),
             model: record.model.clone(),
             echo: wish.echo,
+            custom: wish.custom,
             keeper: wish.keeper,
             opening: Opening::default(),
         }))
     }
 
-    /// The bytes that these bytes of the provider become, and what is wrong after them.
-    pub(super) fn push(&mut self, data: &Bytes) -> (Bytes, Option<ResponseError>) {
+    fn push(&mut self, data: &Bytes) -> (Bytes, Option<ResponseError>) {
         match self {
             Self::Pass(pass) => {
                 pass.tap.push(data);
@@ -125,8 +215,7 @@ impl Relay {
         }
     }
 
-    /// The last bytes; the provider sends no more.
-    pub(super) fn finish(&mut self) -> Result<Bytes, ResponseError> {
+    fn finish(&mut self) -> Result<Bytes, ResponseError> {
         match self {
             Self::Pass(pass) if pass.tap.observed().complete || pass.tap.observed().error => {
                 Ok(pass.boundary.finish())
@@ -141,34 +230,10 @@ impl Relay {
         }
     }
 
-    /// The first content has come.
-    pub(super) fn has_content(&self) -> bool {
+    fn opening(&self) -> &Opening {
         match self {
-            Self::Pass(pass) => pass.opening.content,
-            Self::Translate(translation) => translation.opening.content,
-        }
-    }
-
-    /// The error that came in place of the content.
-    pub(super) fn error_before_content(&mut self) -> Option<ApiError> {
-        match self {
-            Self::Pass(pass) => pass.opening.error.take(),
-            Self::Translate(translation) => translation.opening.error.take(),
-        }
-    }
-
-    /// Facts about what went by.
-    pub(super) fn observed(&self) -> &Observed {
-        match self {
-            Self::Pass(pass) => pass.tap.observed(),
-            Self::Translate(translation) => translation.decoder.observed(),
-        }
-    }
-
-    pub(super) fn note(&self, record: &mut Record) {
-        record.saw(self.observed());
-        if let Self::Translate(translation) = self {
-            record.lost(&translation.loss);
+            Self::Pass(pass) => &pass.opening,
+            Self::Translate(translation) => &translation.opening,
         }
     }
 }
@@ -190,8 +255,9 @@ impl Pass {
 impl Translation {
     fn encode(&mut self) -> Vec<u8> {
         let mut out = Vec::new();
+        let Self { encoder, loss, custom, opening, .. } = self;
         for mut event in self.events.drain(..) {
-            self.opening.saw(&event);
+            opening.saw(&event);
             if let StreamEvent::Start { created, echo, id, model, .. } = &mut event {
                 created.get_or_insert(self.created);
                 if id.is_empty() {
@@ -202,7 +268,7 @@ impl Translation {
                 }
                 *echo = std::mem::take(&mut self.echo);
             }
-            self.encoder.push(&event, &mut out, &mut self.loss);
+            custom.push(event, &mut |event| encoder.push(event, &mut out, loss));
         }
         if let Some(keeper) = &self.keeper
             && let Some(response) = openai_responses::last_response(&out)

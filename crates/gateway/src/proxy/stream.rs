@@ -47,7 +47,7 @@ impl ResponseBody {
 
 /// Passes an answer on to a client; the record is settled when the last byte has been handed over.
 pub fn respond(client: ClientDialect, answer: Answer, record: Open) -> Response<ResponseBody> {
-    let Answer { status, headers, dialect, body } = answer;
+    let Answer { status, headers, body } = answer;
     let mut response = match body {
         AnswerBody::Whole(bytes) => {
             record.settle(status.as_u16());
@@ -74,9 +74,13 @@ pub fn respond(client: ClientDialect, answer: Answer, record: Open) -> Response<
     };
     *response.status_mut() = status;
     *response.headers_mut() = headers;
-    if dialect != client.id() && matches!(response.body(), ResponseBody::Events(_)) {
+    let content_type = match response.body() {
+        ResponseBody::Events(events) => events.relay.content_type(),
+        ResponseBody::Whole(_) | ResponseBody::Waiting(_) => None,
+    };
+    if let Some(content_type) = content_type {
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache"));
     }
     response
@@ -161,7 +165,7 @@ impl Events {
                 Some(Ok(frame)) => {
                     let Ok(data) = frame.into_data() else { continue };
                     self.idle.as_mut().reset(self.limits.next(Instant::now()));
-                    let (bytes, error) = self.relay.push(&data);
+                    let (bytes, error) = self.relay.push(data);
                     self.pending = error;
                     if !bytes.is_empty() {
                         return Poll::Ready(Some(bytes));
@@ -189,7 +193,7 @@ impl Events {
     /// Ends the stream with an error event.
     fn fail(&mut self, error: &ApiError) -> Bytes {
         self.settle(Some(error));
-        self.client.codec().encode_stream_error(error).into()
+        self.relay.fail(self.client.codec().encode_stream_error(error))
     }
 
     fn settle(&mut self, error: Option<&ApiError>) {

@@ -44,14 +44,18 @@ async fn ask<B>(
     };
     let dialect = ClientDialect::OpenAiResponses;
     let address =
-        upstream.route(dialect, Api::Conversation).filter(|address| address.dialect == dialect.id());
+        upstream.route(dialect, Api::Conversation, "").filter(|address| address.dialect == dialect.id());
     let address = address.ok_or_else(|| failed("keeps no answers"))?;
     let uri = address.uri("", false).map_err(|error| failed(&format!("has no such address: {error}")))?;
     let uri = below(&uri, path, request.uri().query());
+    let token = upstream
+        .token(&worker.client)
+        .await
+        .map_err(|message| ApiError::new(ErrorKind::BadGateway, message).with_code("no_credential"))?;
     let mut outgoing = Request::new(Segments::whole(Bytes::new()));
     *outgoing.method_mut() = request.method().clone();
     *outgoing.uri_mut() = uri.ok_or_else(|| failed("has no such address"))?;
-    *outgoing.headers_mut() = upstream.headers(request.headers(), dialect, address);
+    *outgoing.headers_mut() = upstream.headers(request.headers(), dialect, address, token);
     outgoing.headers_mut().remove(CONTENT_TYPE);
     let limit = upstream.first_byte_timeout.unwrap_or(worker.listener.first_byte_timeout);
     let reply = async {
@@ -79,8 +83,9 @@ async fn ask<B>(
 
 /// The address of what is kept: under the address where it was asked for.
 fn below(uri: &Uri, path: &str, query: Option<&str>) -> Option<Uri> {
-    let query = query.map(|query| format!("?{query}")).unwrap_or_default();
-    let whole = format!("{}/{path}{query}", uri.path());
+    let queries: Vec<&str> = uri.query().into_iter().chain(query).collect();
+    let mark = if queries.is_empty() { "" } else { "?" };
+    let whole = format!("{}/{path}{mark}{}", uri.path(), queries.join("&"));
     let mut parts = uri.clone().into_parts();
     parts.path_and_query = Some(PathAndQuery::try_from(whole).ok()?);
     Uri::from_parts(parts).ok()

@@ -55,6 +55,11 @@ pub enum Api {
     CountTokens,
 }
 
+impl Api {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Conversation, Self::Embeddings, Self::Completions, Self::CountTokens];
+}
+
 /// A client-facing path.
 #[derive(Debug)]
 pub struct Endpoint {

@@ -4,13 +4,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST};
 use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use secrecy::{ExposeSecret, SecretString};
-use waypost_dialect::provider::{AuthScheme, Provider, Quirks};
+use waypost_dialect::envelope::{Envelope, Pieces};
+use waypost_dialect::provider::{AuthScheme, Provider, Quirks, Served};
 use waypost_dialect::{ClientDialect, DialectId};
 
+use super::client::Client;
+use super::google::Account;
+use super::rotating::Rotating;
 use crate::server::Api;
 
 /// Anthropic's API wants a version with every request; a client of that API sends its own.
@@ -18,6 +23,9 @@ const ANTHROPIC_VERSION: (HeaderName, HeaderValue) =
     (HeaderName::from_static("anthropic-version"), HeaderValue::from_static("2023-06-01"));
 
 const GOOGLE_KEY: HeaderName = HeaderName::from_static("x-goog-api-key");
+const AZURE_KEY: HeaderName = HeaderName::from_static("api-key");
+/// How an API key begins where an access token could stand as well.
+const GOOGLE_KEYS: [&str; 2] = ["AIza", "AQ."];
 
 /// One entry of the configuration, ready to be sent to.
 #[derive(Debug)]
@@ -30,6 +38,8 @@ pub struct Upstream {
     addresses: Vec<Address>,
     /// The client's own key is passed on.
     passthrough_auth: bool,
+    /// Tokens in place of a key.
+    tokens: Option<Arc<Tokens>>,
     /// The operator's own headers, `host` included; they win over everything else.
     headers: Vec<(HeaderName, HeaderValue)>,
     /// Departures from the dialect.
@@ -47,19 +57,22 @@ pub struct Address {
     pub dialect: DialectId,
     api: Api,
     place: Place,
-    /// How it wants a key.
-    auth: AuthScheme,
+    /// What is served there, and how it wants a key.
+    served: Served,
     /// The key in its header; `None` for keyless providers and where the client's own key is passed on.
     key: Option<(HeaderName, HeaderValue)>,
 }
+
+/// Access tokens of an account.
+pub type Tokens = Rotating<Account>;
 
 /// Where an API is.
 #[derive(Debug)]
 enum Place {
     /// Always there.
     Fixed(Uri),
-    /// Behind this, by the model and by whether a stream is wanted.
-    ByModel(Uri),
+    /// Below this, by the model and by whether a stream is wanted, with this query.
+    ByModel { base: Uri, query: String },
 }
 
 impl Address {
@@ -68,15 +81,42 @@ impl Address {
     /// # Errors
     /// The model's name cannot stand in an address.
     pub fn uri(&self, model: &str, stream: bool) -> Result<Uri, String> {
-        let base = match &self.place {
+        let (base, query) = match &self.place {
             Place::Fixed(uri) => return Ok(uri.clone()),
-            Place::ByModel(base) => base,
+            Place::ByModel { base, query } => (base, query),
+        };
+        // A path's own words for "here" and "above".
+        if matches!(model, "" | "." | "..") {
+            return Err(format!("`{model}` is no name that an address can hold"));
+        }
+        let path = match own_path(self.api, &self.served) {
+            Some(path) => self.served.behind(path, model),
+            None => self.served.path(model, stream),
         };
         let mut parts = base.clone().into_parts();
-        let path = format!("{}{}", base.path().trim_end_matches('/'), self.dialect.path(model, stream));
-        parts.path_and_query =
-            Some(PathAndQuery::try_from(path).map_err(|error| format!("`{model}` in an address: {error}"))?);
+        let path = PathAndQuery::try_from(with_query(path, query));
+        parts.path_and_query = Some(path.map_err(|error| format!("`{model}` in an address: {error}"))?);
         Uri::from_parts(parts).map_err(|error| format!("`{model}` in an address: {error}"))
+    }
+}
+
+impl Address {
+    /// A body of the address's dialect as it goes there: the model's name in place, or out of it.
+    #[must_use]
+    pub fn splice(&self, envelope: &Envelope<'_>, body: &Bytes, model: &str) -> Pieces {
+        match &self.served.in_address {
+            Some(at) => {
+                let model = (self.api == Api::CountTokens).then_some(model);
+                envelope.splice_version(body, at.version, model)
+            }
+            None => envelope.splice_model(body, model),
+        }
+    }
+
+    /// A cloud serves the dialect in its own frame: bodies are not quite the dialect's, nor are all errors.
+    #[must_use]
+    pub fn is_framed(&self) -> bool {
+        self.served.in_address.is_some()
     }
 }
 
@@ -89,6 +129,8 @@ pub struct Settings<'a> {
     pub name: String,
     /// The provider's key.
     pub key: Option<&'a SecretString>,
+    /// Tokens in place of it.
+    pub tokens: Option<Arc<Tokens>>,
     /// Pass the client's own key on.
     pub passthrough_auth: bool,
     /// The operator's own headers.
@@ -111,6 +153,7 @@ impl Upstream {
             provider,
             name,
             key,
+            tokens,
             passthrough_auth,
             mut headers,
             host,
@@ -118,24 +161,28 @@ impl Upstream {
             idle_timeout,
         } = settings;
         let mut addresses = Vec::new();
-        for (dialect, prefix, auth) in provider.served() {
+        for mut served in provider.served() {
             let key = key.filter(|_| !passthrough_auth).map(|key| {
-                key_header(auth, key.expose_secret()).ok_or_else(|| {
+                key_header(served.auth, key.expose_secret()).ok_or_else(|| {
                     format!("the key of `{name}` holds characters that an HTTP header cannot carry")
                 })
             });
             let key = key.transpose()?;
-            let prefix = prefix.trim_end_matches('/');
-            let conversation = if dialect.names_model_in_path() {
-                Place::ByModel(uri(provider, &format!("{prefix}/"))?)
-            } else {
-                Place::Fixed(uri(provider, &format!("{prefix}{}", dialect.path("", false)))?)
-            };
-            let mut add =
-                |api, place| addresses.push(Address { dialect, api, place, auth, key: key.clone() });
-            add(Api::Conversation, conversation);
-            for (_, api, path) in OTHER_APIS.iter().filter(|(of, ..)| *of == dialect) {
-                add(*api, Place::Fixed(uri(provider, &format!("{prefix}{path}"))?));
+            let prefix = served.path_prefix.trim_end_matches('/').to_owned();
+            served.path_prefix = prefix.into();
+            for api in Api::ALL {
+                let other = own_path(api, &served);
+                if api != Api::Conversation && other.is_none() {
+                    continue;
+                }
+                let place = if served.names_model() {
+                    Place::ByModel { base: uri(provider, "/")?, query: provider.query.to_string() }
+                } else {
+                    let path = other.map_or_else(|| served.path("", false), |path| served.behind(path, ""));
+                    Place::Fixed(uri(provider, &with_query(path, &provider.query))?)
+                };
+                let (dialect, served, key) = (served.dialect, served.clone(), key.clone());
+                addresses.push(Address { dialect, api, place, served, key });
             }
         }
         headers.extend(host.map(|host| (HOST, host)));
@@ -144,6 +191,7 @@ impl Upstream {
             name: name.into(),
             addresses,
             passthrough_auth,
+            tokens,
             headers,
             quirks: provider.quirks,
             first_byte_timeout,
@@ -151,18 +199,41 @@ impl Upstream {
         })
     }
 
-    /// Where to ask for a client of `client`: in the client's own dialect where the provider has it; what cannot be
-    /// translated is asked in no other.
+    /// Where to ask a model for a client of `client`: in the client's own dialect where the provider has it; what cannot
+    /// be translated is asked in no other.
     #[must_use]
-    pub fn route(&self, client: ClientDialect, api: Api) -> Option<&Address> {
-        let mut all = self.addresses.iter().filter(|address| address.api == api);
+    pub fn route(&self, client: ClientDialect, api: Api, model: &str) -> Option<&Address> {
+        let claimed = self.addresses.iter().any(|address| address.served.claims(model));
+        let mut all = self.addresses.iter().filter(|address| {
+            let serves =
+                if claimed { address.served.claims(model) } else { address.served.models.is_empty() };
+            address.api == api && serves
+        });
         let own = all.clone().find(|address| address.dialect == client.id());
         own.or_else(|| all.next().filter(|_| api == Api::Conversation))
     }
 
-    /// The headers of a request to this provider, from the client's.
+    /// The token of today, for entries that have no key.
+    ///
+    /// # Errors
+    /// Why there is none, for people.
+    pub async fn token(&self, client: &Client) -> Result<Option<HeaderValue>, String> {
+        let Some(tokens) = &self.tokens else { return Ok(None) };
+        let token = tokens.current(client).await;
+        token
+            .map(Some)
+            .map_err(|error| format!("there is no access token for provider `{}`: {error}", self.provider))
+    }
+
+    /// The headers of a request to this provider, from the client's. `token` is what [`Self::token`] gave.
     #[must_use]
-    pub fn headers(&self, client: &HeaderMap, client_dialect: ClientDialect, address: &Address) -> HeaderMap {
+    pub fn headers(
+        &self,
+        client: &HeaderMap,
+        client_dialect: ClientDialect,
+        address: &Address,
+        token: Option<HeaderValue>,
+    ) -> HeaderMap {
         let dialect = address.dialect;
         let mut headers = HeaderMap::with_capacity(client.len() + 4);
         for (name, value) in client {
@@ -174,17 +245,20 @@ impl Upstream {
         if dialect != client_dialect.id() {
             headers.remove(ACCEPT);
         }
-        if dialect == DialectId::AnthropicMessages {
+        if dialect == DialectId::AnthropicMessages && address.served.in_address.is_none() {
             headers.entry(ANTHROPIC_VERSION.0).or_insert(ANTHROPIC_VERSION.1);
         }
         if self.passthrough_auth
             && let Some(key) = client_key(client)
-            && let Some((name, value)) = key_header(address.auth, key)
+            && let Some((name, value)) = key_header(address.served.auth, key)
         {
             headers.insert(name, value);
         }
         if let Some((name, value)) = &address.key {
             headers.insert(name, value.clone());
+        }
+        if let Some(token) = token {
+            headers.insert(AUTHORIZATION, token);
         }
         for (name, value) in &self.headers {
             headers.insert(name, value.clone());
@@ -199,6 +273,25 @@ const OTHER_APIS: &[(DialectId, Api, &str)] = &[
     (DialectId::OpenAiChat, Api::Completions, "/completions"),
     (DialectId::AnthropicMessages, Api::CountTokens, "/messages/count_tokens"),
 ];
+
+/// The path of an API that is no conversation, if it is served there.
+fn own_path(api: Api, served: &Served) -> Option<&'static str> {
+    match &served.in_address {
+        Some(at) => at.count.filter(|_| api == Api::CountTokens),
+        None => OTHER_APIS
+            .iter()
+            .find(|(dialect, other, _)| *dialect == served.dialect && *other == api)
+            .map(|(.., path)| *path),
+    }
+}
+
+fn with_query(path: String, query: &str) -> String {
+    match query {
+        "" => path,
+        query if path.contains('?') => format!("{path}&{query}"),
+        query => format!("{path}?{query}"),
+    }
+}
 
 /// `scheme://authority/path`.
 fn uri(provider: &Provider, path: &str) -> Result<Uri, String> {
@@ -218,15 +311,24 @@ fn uri(provider: &Provider, path: &str) -> Result<Uri, String> {
 }
 
 fn key_header(scheme: AuthScheme, key: &str) -> Option<(HeaderName, HeaderValue)> {
-    let (name, mut value) = match scheme {
-        AuthScheme::Bearer | AuthScheme::Optional => {
-            (AUTHORIZATION, HeaderValue::try_from(format!("Bearer {key}")).ok()?)
-        }
-        AuthScheme::XApiKey => (HeaderName::from_static("x-api-key"), HeaderValue::try_from(key).ok()?),
-        AuthScheme::XGoogApiKey => (GOOGLE_KEY, HeaderValue::try_from(key).ok()?),
+    let own = match scheme {
+        AuthScheme::Bearer | AuthScheme::Optional => None,
+        AuthScheme::XApiKey => Some(HeaderName::from_static("x-api-key")),
+        AuthScheme::XGoogApiKey => Some(GOOGLE_KEY),
+        AuthScheme::ApiKey => (!is_jwt(key)).then_some(AZURE_KEY),
+        AuthScheme::Google => GOOGLE_KEYS.iter().any(|start| key.starts_with(start)).then_some(GOOGLE_KEY),
+    };
+    let (name, mut value) = match own {
+        Some(name) => (name, HeaderValue::try_from(key).ok()?),
+        None => (AUTHORIZATION, HeaderValue::try_from(format!("Bearer {key}")).ok()?),
     };
     value.set_sensitive(true);
     Some((name, value))
+}
+
+/// Three parts in base64url, the first of them an object (RFC 7519 section 3): no key looks like that.
+fn is_jwt(key: &str) -> bool {
+    key.starts_with("eyJ") && key.split('.').count() == 3
 }
 
 /// The key that a client sent, in any of the usual headers.
@@ -236,6 +338,7 @@ fn client_key(headers: &HeaderMap) -> Option<&str> {
     bearer
         .or_else(|| headers.get("x-api-key")?.to_str().ok())
         .or_else(|| headers.get(GOOGLE_KEY)?.to_str().ok())
+        .or_else(|| headers.get(AZURE_KEY)?.to_str().ok())
 }
 
 /// True for a header that the message's own `connection` header keeps to this hop (RFC 9110 section 7.6.1).
@@ -286,21 +389,26 @@ fn is_forwarded(name: &HeaderName, same_dialect: bool) -> bool {
 mod tests {
     use super::*;
 
-    use waypost_dialect::provider::Elsewhere;
+    use std::borrow::Cow;
 
     const PROVIDER: Provider = Provider {
-        id: std::borrow::Cow::Borrowed("openai"),
+        id: Cow::Borrowed("openai"),
         aliases: &[],
-        name: std::borrow::Cow::Borrowed("OpenAI"),
+        name: Cow::Borrowed("OpenAI"),
         docs: "",
-        base_url: std::borrow::Cow::Borrowed("https://api.openai.com"),
-        path_prefix: std::borrow::Cow::Borrowed("/v1"),
+        base_url: Cow::Borrowed("https://api.openai.com"),
+        path_prefix: Cow::Borrowed("/v1"),
         dialects: &[DialectId::OpenAiChat],
-        elsewhere: &[Elsewhere {
+        elsewhere: Cow::Borrowed(&[Served {
             dialect: DialectId::AnthropicMessages,
-            path_prefix: "/anthropic/v1",
+            path_prefix: Cow::Borrowed("/anthropic/v1"),
             auth: AuthScheme::XApiKey,
-        }],
+            models: &[],
+            in_address: None,
+        }]),
+        blanks: &[],
+        versions: None,
+        query: Cow::Borrowed(""),
         auth: AuthScheme::Bearer,
         key_variables: &[],
         quirks: Quirks::NONE,
@@ -312,6 +420,7 @@ mod tests {
             provider: &PROVIDER,
             name: "openai/m".into(),
             key: Some(&"sk-secret".into()),
+            tokens: None,
             passthrough_auth,
             headers: vec![(HeaderName::from_static("x-team"), HeaderValue::from_static("blue"))],
             host: None,
@@ -342,7 +451,7 @@ mod tests {
 
     fn headers(passthrough_auth: bool, dialect: ClientDialect) -> HeaderMap {
         let upstream = upstream(passthrough_auth);
-        upstream.headers(&client(), dialect, upstream.route(dialect, Api::Conversation).unwrap())
+        upstream.headers(&client(), dialect, upstream.route(dialect, Api::Conversation, "m").unwrap(), None)
     }
 
     #[test]
@@ -369,8 +478,8 @@ mod tests {
         assert_eq!(there["x-api-key"], "client-key");
         assert!(there.get("authorization").is_none());
         let upstream = upstream(true);
-        let address = upstream.route(ClientDialect::OpenAiChat, Api::Conversation).unwrap();
-        let headers = upstream.headers(&client(), ClientDialect::AnthropicMessages, address);
+        let address = upstream.route(ClientDialect::OpenAiChat, Api::Conversation, "m").unwrap();
+        let headers = upstream.headers(&client(), ClientDialect::AnthropicMessages, address, None);
         assert_eq!(headers["authorization"], "Bearer client-key");
         assert!(headers.get("openai-beta").is_none());
     }
@@ -379,7 +488,7 @@ mod tests {
     fn the_address_is_prefix_and_path() {
         let upstream = upstream(false);
         let at = |client, api| {
-            upstream.route(client, api).map(|address| address.uri("m", false).unwrap().to_string())
+            upstream.route(client, api, "m").map(|address| address.uri("m", false).unwrap().to_string())
         };
         let (chat, messages) = (ClientDialect::OpenAiChat, ClientDialect::AnthropicMessages);
         for (client, api, expected) in [
@@ -391,6 +500,51 @@ mod tests {
             assert_eq!(at(client, api).as_deref(), Some(expected));
         }
         assert_eq!(at(messages, Api::Embeddings), None);
+    }
+
+    #[test]
+    fn a_key_goes_where_its_kind_is_read() {
+        for (scheme, key, name, value) in [
+            (AuthScheme::ApiKey, "0123abc", "api-key", "0123abc"),
+            (AuthScheme::ApiKey, "eyJ0.eyJ1.c2ln", "authorization", "Bearer eyJ0.eyJ1.c2ln"),
+            (AuthScheme::Google, "ya29.token", "authorization", "Bearer ya29.token"),
+            (AuthScheme::Google, "AIzaKey", "x-goog-api-key", "AIzaKey"),
+            (AuthScheme::Google, "AQ.Key", "x-goog-api-key", "AQ.Key"),
+            (AuthScheme::XApiKey, "k", "x-api-key", "k"),
+            (AuthScheme::Optional, "k", "authorization", "Bearer k"),
+        ] {
+            let (found, sent) = key_header(scheme, key).unwrap();
+            assert_eq!((found.as_str(), sent.to_str().unwrap()), (name, value));
+            assert!(sent.is_sensitive());
+        }
+    }
+
+    #[test]
+    fn no_model_leads_out_of_its_address() {
+        let provider = Provider { path_prefix: Cow::Borrowed("/d/{model}"), ..PROVIDER };
+        let upstream = Upstream::new(Settings {
+            provider: &provider,
+            name: "openai/*".into(),
+            key: None,
+            tokens: None,
+            passthrough_auth: false,
+            headers: Vec::new(),
+            host: None,
+            first_byte_timeout: None,
+            idle_timeout: None,
+        });
+        let upstream = upstream.unwrap();
+        let address = upstream.route(ClientDialect::OpenAiChat, Api::Conversation, "m").unwrap();
+        for model in ["", ".", ".."] {
+            assert!(address.uri(model, false).is_err(), "{model}");
+        }
+        for (model, path) in [
+            ("../x?a#b", "/d/..%2Fx%3Fa%23b/chat/completions"),
+            ("a b\u{e9}", "/d/a%20b%C3%A9/chat/completions"),
+            ("{model}", "/d/%7Bmodel%7D/chat/completions"),
+        ] {
+            assert_eq!(address.uri(model, false).unwrap().path(), path);
+        }
     }
 
     #[test]

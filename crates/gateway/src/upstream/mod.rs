@@ -5,6 +5,8 @@ pub mod breaker;
 pub mod client;
 pub mod endpoint;
 pub mod fleet;
+pub mod google;
+pub mod rotating;
 pub mod router_model;
 
 pub(crate) mod wait;

@@ -18,7 +18,7 @@ use waypost_routing::preference::cascade::{Failure, Question};
 use super::breaker::{Attempt, Breaker, Change};
 use super::client::{Client, Segments};
 use super::endpoint::Upstream;
-use crate::config::{Logprobs, Routing};
+use crate::config::{ArchRouter, Logprobs, Routing};
 use crate::server::Api;
 
 /// Largest answer that is read, in bytes. One with log-probabilities has ten alternatives for each of its tokens.
@@ -31,6 +31,8 @@ const CACHE_BYTES: u64 = 8 << 20;
 pub struct RouterModel {
     /// Index of its entry.
     pub entry: usize,
+    /// Its name there.
+    model: String,
     deadline: Duration,
     permits: Semaphore,
     breaker: Breaker,
@@ -70,8 +72,10 @@ impl RouterModel {
     #[must_use]
     pub fn new(routing: &Routing) -> Option<Self> {
         let settings = routing.router_model;
+        let ArchRouter { entry, model } = routing.arch_router.clone()?;
         Some(Self {
-            entry: routing.arch_router.as_ref()?.entry,
+            entry,
+            model,
             deadline: routing.deadline,
             permits: Semaphore::new(settings.concurrency),
             breaker: Breaker::default(),
@@ -122,13 +126,13 @@ impl RouterModel {
             Logprobs::Off => false,
             Logprobs::Auto => !self.refuses_logprobs.load(Ordering::Relaxed),
         };
-        let answer = post(client, upstream, question.body(logprobs)).await;
+        let answer = post(client, upstream, &self.model, question.body(logprobs)).await;
         let Err(Failure::Status(status)) = answer else { return answer };
         if !(logprobs && self.logprobs == Logprobs::Auto && refuses_a_parameter(status)) {
             return answer;
         }
         // Was it the log-probabilities? If it answers without them, they are not asked for again.
-        let plain = post(client, upstream, question.body(false)).await;
+        let plain = post(client, upstream, &self.model, question.body(false)).await;
         if plain.is_ok() && !self.refuses_logprobs.swap(true, Ordering::Relaxed) {
             tracing::info!(
                 status,
@@ -181,18 +185,22 @@ impl Answers {
 
 /// One call, and why there is no answer. What the error says stays in the log: it may hold the server's address, and
 /// notes go to clients.
-async fn post(client: &Client, upstream: &Upstream, body: Vec<u8>) -> Result<Bytes, Failure> {
-    let address = upstream.route(ClientDialect::OpenAiChat, Api::Conversation);
+async fn post(client: &Client, upstream: &Upstream, model: &str, body: Vec<u8>) -> Result<Bytes, Failure> {
+    let address = upstream.route(ClientDialect::OpenAiChat, Api::Conversation, model);
     let Some(address) = address.filter(|address| address.dialect == DialectId::OpenAiChat) else {
         return Err(Failure::Unreachable("it does not speak Chat Completions"));
     };
+    let token = upstream.token(client).await.map_err(|error| {
+        tracing::debug!(error, "the router model cannot be asked");
+        Failure::Unreachable("there is no access token")
+    })?;
     let mut request = Request::new(Segments::whole(body));
     *request.method_mut() = Method::POST;
-    *request.uri_mut() = address.uri("", false).map_err(|error| {
+    *request.uri_mut() = address.uri(model, false).map_err(|error| {
         tracing::debug!(error, "the router model's address cannot be used");
         Failure::Unreachable("its address cannot be used")
     })?;
-    *request.headers_mut() = upstream.headers(&HeaderMap::new(), ClientDialect::OpenAiChat, address);
+    *request.headers_mut() = upstream.headers(&HeaderMap::new(), ClientDialect::OpenAiChat, address, token);
     request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let response = client.send(request).await.map_err(|error| {
         tracing::debug!(%error, "the router model could not be reached");

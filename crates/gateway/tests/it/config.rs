@@ -14,9 +14,10 @@ use waypost_routing::catalog::{Facts, Modality};
 use waypost_routing::preference::cascade::LowConfidence;
 
 /// What fixtures refer to. Literal keys in fixtures contain `LEAK`.
-const VARIABLES: [(&str, &str); 4] = [
+const VARIABLES: [(&str, &str); 5] = [
     ("OPENAI_API_KEY", "sk-LEAK-openai"),
     ("ANTHROPIC_API_KEY", "sk-LEAK-anthropic"),
+    ("PROJECT", "house-2"),
     ("BLANK", " "),
     ("MULTILINE", "LEAK\nLEAK"),
 ];
@@ -271,13 +272,47 @@ fn no_file_means_the_keys_in_the_environment() {
     assert!(facts.contains("key: $ANTHROPIC_API_KEY (environment)"), "{facts}");
     assert_eq!(loaded.config.entries.len(), 2);
     no_leak("detect", &format!("{loaded:?}{:?}", environment()));
+    // An address of one's own: where its parts are set, too.
+    let detected = |variables: [(&str, &str); 4]| {
+        let loaded = config::detect(&Environment::of(variables)).unwrap();
+        let entries = loaded.config.entries.into_iter();
+        entries.map(|entry| format!("{} {}", entry.name, entry.provider.base_url)).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        detected([
+            ("AWS_BEARER_TOKEN_BEDROCK", "k"),
+            ("AWS_DEFAULT_REGION", "eu-west-1"),
+            ("AZURE_OPENAI_API_KEY", "k"),
+            ("OPENAI_API_KEY", "k"),
+        ]),
+        [
+            "amazon_bedrock/* https://bedrock-runtime.eu-west-1.amazonaws.com",
+            "openai/* https://api.openai.com"
+        ]
+    );
+    assert_eq!(
+        detected([
+            ("GOOGLE_OAUTH_ACCESS_TOKEN", "ya29.x"),
+            ("GOOGLE_CLOUD_PROJECT", "p"),
+            ("CLOUD_ML_REGION", "global"),
+            ("AZURE_RESOURCE_NAME", "not/a/name"),
+        ]),
+        ["vertex_ai/* https://aiplatform.googleapis.com"]
+    );
 }
 
 #[test]
 fn examples_load_and_name_the_schema() {
+    let variables = Environment::of([
+        ("OPENAI_API_KEY", "k"),
+        ("ANTHROPIC_API_KEY", "k"),
+        ("AZURE_OPENAI_API_KEY", "k"),
+        ("AZURE_OPENAI_API_KEY_2", "k"),
+        ("GOOGLE_CLOUD_PROJECT", "p"),
+    ]);
     for path in yaml_files(&root().join("examples")) {
         let text = fs::read_to_string(&path).unwrap();
-        let loaded = config::parse(&path.display().to_string(), &text, &environment());
+        let loaded = config::parse(&path.display().to_string(), &text, &variables);
         let loaded = loaded.unwrap_or_else(|problems| panic!("{problems}"));
         assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
         let first = text.lines().next().unwrap();
@@ -315,7 +350,7 @@ pub(crate) fn current(file: &str, expected: &str) {
 fn reference(schema: &Value) -> String {
     let mut page = "# Configuration\n\nGenerated from the JSON Schema (`waypost schema`), which editors read from [waypost.schema.json](waypost.schema.json). \
         Examples are in [examples](../../examples); what differs from Plano is in [From Plano](../guides/from-plano.md).\n\n\
-        Variables: `$NAME` and `${NAME}` are replaced in `access_key` and in the values of `headers`, nowhere else; `$$` is a dollar \
+        Variables: `$NAME` and `${NAME}` are replaced in `access_key`, in the values of `headers` and in the parts of an address (`region` and the like), nowhere else; `$$` is a dollar \
         sign. They come from the environment, then from `.env` beside the configuration.\n"
         .to_owned();
     section(&mut page, "The file", schema);

@@ -57,7 +57,8 @@ impl Reply {
 
     /// The `data` of each event; `[DONE]` as a string. The `event` line has to agree.
     pub(crate) fn events(&self) -> Vec<Value> {
-        let text = self.text();
+        // One of the APIs ends its lines so.
+        let text = self.text().replace("\r\n", "\n");
         let events = text.split_terminator("\n\n").map(|event| {
             let (name, data) = match event.split_once('\n') {
                 Some((name, data)) => (name.strip_prefix("event: "), data),

@@ -41,7 +41,7 @@ impl Seen {
 
     /// True on `/v1/responses`.
     pub(crate) fn is_responses(&self) -> bool {
-        self.head.lines().next().unwrap().contains("/responses ")
+        self.head.lines().next().unwrap().replace('?', " ").contains("/responses ")
     }
 }
 

@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use crate::fake::{
-    Client, Fake, PATIENCE, STREAM, answer, chunk, good, good_events, nobody, told, wait_for_close, write,
+    Client, Fake, PATIENCE, STREAM, answer, chunk, good, good_events, json_answer, nobody, told,
+    wait_for_close, write,
 };
 use crate::support::{
     CHAT, Gateway, RESPONSES, Reply, WAYS, end_of, error_of, error_of_any, has_error, pair, question, request,
@@ -87,6 +88,25 @@ fn a_plain_answer_that_cannot_be_used_is_an_error() {
         assert_eq!(gateway.ask(path, model, "Hi").status, 200);
     });
     gateway.stop();
+}
+
+/// Some providers say an error with a status of success.
+#[test]
+fn an_error_where_an_answer_was_due_is_the_clients() {
+    let body = r#"{"error":{"message":"Rate limit exceeded","code":429}}"#;
+    let fake = Fake::answering(json_answer(200, body));
+    let gateway = Gateway::with(&pair(fake.address, ""));
+    for (path, model) in WAYS {
+        for reply in [gateway.ask(path, model, "Hi"), gateway.stream(path, model, "Hi")] {
+            let about = format!("{path} {model}: {}", reply.text());
+            assert_eq!((reply.status, reply.header("content-type")), (429, "application/json"), "{about}");
+            assert_eq!(error_of_any(path, &reply.json()).0, "Rate limit exceeded", "{about}");
+        }
+    }
+    for line in gateway.stop() {
+        assert_eq!((&line["status"], &line["attempts"]), (&429.into(), &1.into()), "{line}");
+        assert!(line["error"].as_str().is_some_and(|text| text.contains("Rate limit")), "{line}");
+    }
 }
 
 #[test]

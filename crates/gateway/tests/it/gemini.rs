@@ -122,11 +122,11 @@ fn errors_are_in_its_own_form() {
             "the echo provider was told",
         ),
         (
-            "/v1beta/models/m:streamGenerateContent".into(),
+            "/v1beta/models/m:streamGenerateContent?alt=proto".into(),
             ask("Hi"),
             400,
             "INVALID_ARGUMENT",
-            "a stream is sent as",
+            "`alt=proto` is not known here",
         ),
         (
             "/v1beta/models/m:countTokens".into(),
@@ -172,4 +172,54 @@ fn a_provider_that_speaks_it_alone_serves_other_clients() {
         assert!(fake.last().head.starts_with("POST /v1beta/models/g:streamGenerateContent?alt=sse "));
     }
     gateway.stop();
+}
+
+/// Without `alt=sse` a stream is one JSON array, an element an event.
+#[test]
+fn a_stream_may_be_an_array() {
+    let gateway = Gateway::with(&pair("@ECHO@", ""));
+    let path = "/v1beta/models/MODEL:streamGenerateContent";
+    for (model, query) in [("m", ""), ("c", "?alt=json"), ("m", "?key=x")] {
+        let reply = gateway.post(&(path.replace("MODEL", model) + query), &ask("Hi there you").to_string());
+        assert!(reply.header("content-type").starts_with("application/json"), "{}", reply.text());
+        let answer = reply.json();
+        let events = answer.as_array().unwrap();
+        assert!(events.len() > 2 && text_of(&events[0]).len() < 20, "{answer}");
+        assert_eq!(events.last().unwrap()["candidates"][0]["finishReason"], "STOP", "{answer}");
+        // One that breaks off is an array all the same.
+        let reply = gateway
+            .post(&path.replace("MODEL", model), &ask("[[echo text='a b c d e f' cut_after=5]]").to_string());
+        let answer = reply.json();
+        assert!(answer.as_array().unwrap().last().unwrap()["error"]["message"].is_string(), "{answer}");
+    }
+    gateway.stop();
+}
+
+/// Some providers answer with an array whatever they are asked for.
+#[test]
+fn a_providers_stream_may_be_an_array() {
+    let fake = Fake::start(|_, stream| {
+        let head = STREAM.replace("text/event-stream", "application/json; charset=UTF-8");
+        let (a, b) = ANSWER.split_at(60);
+        let first = r#"[{"candidates":[{"content":{"role":"model","parts":[{"text":"Oh. "}]},"index":0}],"modelVersion":"g"}"#;
+        write(stream, [&head, &chunk(first), &chunk(",\n"), &chunk(a), &chunk(b), &chunk("]"), END].concat());
+    });
+    let gateway = Gateway::with(&format!(
+        "model_providers:\n  - {{model: mine/g, provider_interface: gemini_native, access_key: $OPENAI_API_KEY, base_url: 'http://{}/v1beta', default: true}}\n",
+        fake.address
+    ));
+    for path in [CHAT, MESSAGES] {
+        let reply = gateway.stream(path, "g", "Hi");
+        assert!(reply.header("content-type").starts_with("text/event-stream"), "{}", reply.text());
+        assert!(reply.text().contains("Oh. ") && reply.text().contains("Hello"), "{}", reply.text());
+        assert!(!reply.text().contains("error"), "{}", reply.text());
+    }
+    let reply = gateway.post(&path("g", true), &ask("Hi").to_string());
+    assert!(reply.header("content-type").starts_with("text/event-stream"), "{}", reply.text());
+    assert!(reply.text().ends_with(&format!("data: {ANSWER}\n\n")), "{}", reply.text());
+    let reply = gateway.post("/v1beta/models/g:streamGenerateContent", &ask("Hi").to_string());
+    assert_eq!(reply.json()[1], serde_json::from_str::<Value>(ANSWER).unwrap(), "{}", reply.text());
+    for line in gateway.stop() {
+        assert_eq!((&line["output_tokens"], &line["finish_reason"]), (&json!(2), &json!("STOP")), "{line}");
+    }
 }

@@ -2,14 +2,17 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test's own functions fail the test")]
 
 mod bad_input;
+mod clouds;
 mod config;
 mod decision;
 mod echo;
+mod echo_gemini;
 mod echo_responses;
 mod fake;
 mod faults;
 mod fit;
 mod gemini;
+mod google;
 mod models;
 mod observe;
 mod other_apis;

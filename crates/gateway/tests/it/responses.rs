@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::fake::{END, Fake, STREAM, chunk, json_answer, write};
 use crate::support::{Gateway, Reply, pair, send};
 
 const RESPONSES: &str = "/v1/responses";
@@ -196,5 +197,89 @@ fn a_request_follows_the_answer_that_its_provider_keeps() {
     assert_eq!(told["models"], json!(["anthropic/claude-sonnet-4-5"]));
     next["model"] = "claude-sonnet-4-5".into();
     assert_eq!(post(&gateway, &next).json()["error"]["code"], "previous_response_not_found");
+    gateway.stop();
+}
+
+/// Codex edits files by a custom tool; its model may stand behind an API that has none.
+#[test]
+fn a_custom_tool_is_called_as_one() {
+    let fake = Fake::start(|seen, stream| {
+        let name = |value: &Value| value["name"].as_str().map(str::to_owned);
+        let tool = &seen.json()["tools"][0];
+        let name = name(tool).or_else(|| name(&tool["function"])).unwrap();
+        let input = r#"{"input":"*** Begin Patch\n+\"a\"\n"}"#;
+        match (seen.is_messages(), seen.json()["stream"] == true) {
+            (true, false) => write(
+                stream,
+                json_answer(
+                    200,
+                    &format!(
+                        r#"{{"id":"msg_1","type":"message","role":"assistant","model":"c","content":[{{"type":"tool_use","id":"toolu_1","name":"{name}","input":{input}}}],"stop_reason":"tool_use","usage":{{"input_tokens":3,"output_tokens":5}}}}"#
+                    ),
+                ),
+            ),
+            (false, false) => write(
+                stream,
+                json_answer(
+                    200,
+                    &format!(
+                        r#"{{"id":"a","model":"m","choices":[{{"index":0,"message":{{"role":"assistant","content":null,"tool_calls":[{{"id":"toolu_1","type":"function","function":{{"name":"{name}","arguments":{}}}}}]}},"finish_reason":"tool_calls"}}]}}"#,
+                        json!(input)
+                    ),
+                ),
+            ),
+            (is_messages, true) => {
+                write(stream, STREAM);
+                let (a, b) = input.split_at(30);
+                let events = if is_messages {
+                    let delta = |text: &str| json!({"type": "content_block_delta", "index": 0, "delta": {"type": "input_json_delta", "partial_json": text}});
+                    vec![
+                        json!({"type": "message_start", "message": {"id": "msg_1", "model": "c", "content": []}}),
+                        json!({"type": "content_block_start", "index": 0, "content_block": {"type": "tool_use", "id": "toolu_1", "name": name, "input": {}}}),
+                        delta(a),
+                        delta(b),
+                        json!({"type": "content_block_stop", "index": 0}),
+                        json!({"type": "message_delta", "delta": {"stop_reason": "tool_use"}}),
+                        json!({"type": "message_stop"}),
+                    ]
+                } else {
+                    let piece = |call: Value, finish: Value| json!({"id": "a", "model": "m", "choices": [{"index": 0, "delta": {"tool_calls": [call]}, "finish_reason": finish}]});
+                    vec![
+                        piece(
+                            json!({"index": 0, "id": "toolu_1", "function": {"name": name, "arguments": a}}),
+                            Value::Null,
+                        ),
+                        piece(json!({"index": 0, "function": {"arguments": b}}), json!("tool_calls")),
+                    ]
+                };
+                events.iter().for_each(|event| write(stream, chunk(&format!("data: {event}\n\n"))));
+                write(stream, END);
+            }
+        }
+    });
+    // Of no company that is known for custom tools.
+    let gateway = Gateway::with(&pair(fake.address, "").replace("openai/m", "own/m"));
+    for model in ["c", "m"] {
+        for stream in [false, true] {
+            let body = json!({"model": model, "input": "Edit.", "stream": stream, "tools": [{"type": "custom", "name": "apply_patch"}]});
+            let reply = post(&gateway, &body);
+            assert_eq!(reply.status, 200, "{}", reply.text());
+            let answer = match stream {
+                false => reply.json(),
+                true => {
+                    let last = reply.text().lines().rfind(|line| line.starts_with("data: ")).unwrap();
+                    serde_json::from_str::<Value>(&last[6..]).unwrap()["response"].clone()
+                }
+            };
+            let item = &answer["output"][0];
+            assert_eq!(
+                (&item["type"], &item["name"]),
+                (&json!("custom_tool_call"), &json!("apply_patch")),
+                "{answer}"
+            );
+            assert_eq!(item["input"], "*** Begin Patch\n+\"a\"\n", "{answer}");
+            assert_eq!(answer["output"].as_array().unwrap().len(), 1, "{answer}");
+        }
+    }
     gateway.stop();
 }

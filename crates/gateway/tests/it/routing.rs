@@ -186,7 +186,8 @@ reliability: {{attempts: 2, retry_budget: 0}}
     let faults = [401, 402, 403, 404, 408, 409, 425, 429, 500, 502, 503, 529].map(status);
     let garbage = Fake::answering(json_answer(200, "[]"));
     let reset = Fake::start(|_, _| {});
-    let addresses = faults.iter().chain([&garbage, &reset]).map(|fake| fake.address);
+    let reported = Fake::answering(json_answer(200, r#"{"error":{"message":"busy","code":429}}"#));
+    let addresses = faults.iter().chain([&garbage, &reset, &reported]).map(|fake| fake.address);
     for first in addresses.chain([nobody()]) {
         let gateway = Gateway::with(&pool(first));
         for path in ALL {

@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 
-use waypost_dialect::provider::AuthScheme;
+use waypost_dialect::provider::{AuthScheme, Provider};
 use waypost_routing::router::AUTO;
 
 use super::super::diagnostic::{Place, Problem};
 use super::super::schema::{Entry, File, Preference};
 use super::super::setting::{Placed, Setting};
 use super::super::{ModelEntry, ModelPattern};
-use super::{Context, RouterModel, facts, provider, values};
+use super::{Context, RouterModel, credentials, facts, provider, values};
 
 /// Entries, and where they are written.
 #[derive(Debug)]
@@ -110,14 +110,19 @@ impl<'f> Entries<'f> {
         let provider = provider::resolve(context, id, entry, &model.place, routes);
         let key = read_key(context, entry);
         let passthrough_auth = entry.passthrough_auth.value().copied().unwrap_or(false);
-        if key.is_none() && !passthrough_auth && entry.access_key.is_absent() {
-            without_key(context, entry, provider.auth, &model.place, id);
+        let credentials = credentials::resolve(context, entry, &provider, &model.place);
+        let says_none = entry.access_key.is_absent()
+            && entry.credentials.is_absent()
+            && entry.credentials_file.is_absent()
+            && credentials.is_none();
+        if !passthrough_auth && says_none {
+            without_key(context, entry, &provider, &model.place, id);
         }
         let canonical = format!("{}/{name}", provider.id);
         let key_source = match &key {
             _ if passthrough_auth => "the client's own".to_owned(),
             Some((_, source)) => source.clone(),
-            None => "none".to_owned(),
+            None => credentials.as_ref().map_or_else(|| "none".to_owned(), |found| found.source.clone()),
         };
         self.preferences(context, entry, &model.place, name, &canonical);
         if entry.default.value() == Some(&true) {
@@ -129,6 +134,7 @@ impl<'f> Entries<'f> {
             model: if name == "*" { ModelPattern::Any } else { ModelPattern::Exact(name.to_owned()) },
             key: key.filter(|_| !passthrough_auth).map(|(key, _)| key),
             key_source,
+            account: credentials.and_then(|found| found.account),
             headers: values::headers(context, &entry.headers),
             host: values::http_host(context, &entry.http_host),
             passthrough_auth,
@@ -191,15 +197,20 @@ impl<'f> Entries<'f> {
 }
 
 /// No key is fine for a server of one's own, and a mistake at a provider's usual address.
-fn without_key(context: Context<'_>, entry: &Entry, auth: AuthScheme, place: &Place, id: &str) {
+fn without_key(context: Context<'_>, entry: &Entry, provider: &Provider, place: &Place, id: &str) {
     let has_header = entry.headers.pairs().any(|(name, _)| {
         ["authorization", "x-api-key", "api-key"].contains(&name.value.to_ascii_lowercase().as_str())
     });
-    if entry.base_url.is_absent() && auth != AuthScheme::Optional && !has_header {
+    let hint = if credentials::takes_tokens(provider) {
+        "add `credentials_file: …`, `credentials: metadata` or `access_key: $VARIABLE`"
+    } else {
+        "add `access_key: $VARIABLE`, or `passthrough_auth: true` if clients bring their own"
+    };
+    if entry.base_url.is_absent() && provider.auth != AuthScheme::Optional && !has_header {
         context.add(
             Problem::warning(format!("no `access_key`: `{id}` will refuse each request"))
                 .at(place)
-                .hint("add `access_key: $VARIABLE`, or `passthrough_auth: true` if clients bring their own"),
+                .hint(hint),
         );
     }
 }

@@ -8,7 +8,7 @@ use waypost_dialect::providers::{PROVIDERS, find};
 
 use super::super::diagnostic::{Place, Problem, listed, nearest};
 use super::super::schema::Entry;
-use super::{Context, values};
+use super::{Context, address, values};
 
 /// Resolves the provider `id` of an entry. `place` is the entry's model.
 pub(super) fn resolve(
@@ -22,25 +22,36 @@ pub(super) fn resolve(
     let known = find(id);
     let mut provider = match (known, &interface) {
         (Some(row), None) => row.clone(),
-        (Some(row), Some(interface)) => {
-            Provider { dialects: interface.dialects, elsewhere: &[], auth: interface.auth, ..row.clone() }
-        }
+        (Some(row), Some(interface)) => Provider {
+            dialects: interface.dialects,
+            elsewhere: Cow::Borrowed(&[]),
+            auth: interface.auth,
+            ..row.clone()
+        },
         (None, Some(interface)) => custom(id, interface),
         (None, None) => custom(id, &openai_compatible()),
     };
+    let mut own_path = false;
     if let Some(written) = entry.base_url.given()
         && let Some((base_url, path)) = values::base_url(context, written)
     {
         provider.base_url = base_url.into();
         if let Some(path) = path {
+            own_path = true;
             provider.path_prefix = path.into();
-            provider.elsewhere = &[];
+            provider.elsewhere = Cow::Borrowed(&[]);
         }
+    }
+    address::version(context, entry, &mut provider, own_path);
+    // A `base_url` that is wrong may be all that is missing.
+    if !entry.base_url.is_broken() {
+        address::fill(context, id, entry, &mut provider, place);
     }
     if known.is_none() {
         // A router model speaks Chat Completions: Plano's `plano/…` entries say no more than their address.
         let says_how = !entry.provider_interface.is_absent() || routes;
-        if entry.base_url.is_absent() || !says_how {
+        let has_place = !entry.base_url.is_absent() || !provider.blanks.is_empty();
+        if !has_place || !says_how {
             context.add(unknown(id, entry).at(place));
         }
     } else if provider.base_url_required && entry.base_url.is_absent() {
@@ -135,7 +146,10 @@ fn openai_compatible() -> Provider {
         base_url: Cow::Borrowed(""),
         path_prefix: Cow::Borrowed("/v1"),
         dialects: &[DialectId::OpenAiChat],
-        elsewhere: &[],
+        elsewhere: Cow::Borrowed(&[]),
+        blanks: &[],
+        versions: None,
+        query: Cow::Borrowed(""),
         auth: AuthScheme::Bearer,
         key_variables: &[],
         quirks: Quirks::default(),

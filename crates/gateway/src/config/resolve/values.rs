@@ -158,8 +158,7 @@ pub(super) fn base_url(context: Context<'_>, written: &Placed<String>) -> Option
     };
     if text.contains('$') {
         return wrong(
-            Problem::error("variables are replaced in `access_key` and `headers` only, not in `base_url`")
-                .hint("write the URL itself"),
+            Problem::error("variables are not replaced in `base_url`").hint("write the URL itself"),
         );
     }
     let lower = text.to_ascii_lowercase();
@@ -225,7 +224,7 @@ fn header(
     name: &Placed<String>,
     value: &Placed<String>,
 ) -> Option<(HeaderName, HeaderValue)> {
-    let expanded = secret_text(context, value)?;
+    let expanded = expanded(context, value)?;
     let Ok(header) = HeaderName::try_from(name.value.trim()) else {
         let problem = Problem::error(format!("`{}` is not the name of a header", shorten(&name.value)));
         context.add(problem.at(&name.place).hint("letters, digits and `-`, such as `x-team`"));
@@ -254,7 +253,7 @@ fn header(
 
 /// The key, and where it is from.
 pub(super) fn key(context: Context<'_>, written: &Placed<String>) -> Option<(SecretString, String)> {
-    let expanded = secret_text(context, written)?;
+    let expanded = expanded(context, written)?;
     if expanded.text.is_empty() {
         let problem = Problem::error("`access_key` is empty").at(&written.place);
         context.add(problem.hint("name a variable, such as `$OPENAI_API_KEY`, or remove the key"));
@@ -272,7 +271,8 @@ pub(super) fn key(context: Context<'_>, written: &Placed<String>) -> Option<(Sec
     Some((expanded.text.into(), expanded.source))
 }
 
-fn secret_text(context: Context<'_>, written: &Placed<String>) -> Option<secret::Expanded> {
+/// A text with its variables put in.
+pub(super) fn expanded(context: Context<'_>, written: &Placed<String>) -> Option<secret::Expanded> {
     let expanded = secret::expand(&written.value, context.environment);
     for name in &expanded.unset {
         let dotenv = match &context.environment.dotenv_problem {
