@@ -2,20 +2,21 @@
 //! the first request is computed here.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST};
 use http::uri::{PathAndQuery, Scheme};
-use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri};
 use secrecy::{ExposeSecret, SecretString};
 use waypost_dialect::envelope::{Envelope, Pieces};
 use waypost_dialect::provider::{AuthScheme, Provider, Quirks, Served};
 use waypost_dialect::{ClientDialect, DialectId};
 
-use super::client::Client;
+use super::client::{Client, Segments};
 use super::google::Account;
 use super::rotating::Rotating;
+use super::sigv4::{Signed, Signer};
 use crate::server::Api;
 
 /// Anthropic's API wants a version with every request; a client of that API sends its own.
@@ -40,6 +41,8 @@ pub struct Upstream {
     passthrough_auth: bool,
     /// Tokens in place of a key.
     tokens: Option<Arc<Tokens>>,
+    /// Signs each request in place of a key.
+    signer: Option<Signer>,
     /// The operator's own headers, `host` included; they win over everything else.
     headers: Vec<(HeaderName, HeaderValue)>,
     /// Departures from the dialect.
@@ -131,6 +134,8 @@ pub struct Settings<'a> {
     pub key: Option<&'a SecretString>,
     /// Tokens in place of it.
     pub tokens: Option<Arc<Tokens>>,
+    /// Signatures in place of it.
+    pub signer: Option<Signer>,
     /// Pass the client's own key on.
     pub passthrough_auth: bool,
     /// The operator's own headers.
@@ -154,6 +159,7 @@ impl Upstream {
             name,
             key,
             tokens,
+            signer,
             passthrough_auth,
             mut headers,
             host,
@@ -192,6 +198,7 @@ impl Upstream {
             addresses,
             passthrough_auth,
             tokens,
+            signer,
             headers,
             quirks: provider.quirks,
             first_byte_timeout,
@@ -223,6 +230,19 @@ impl Upstream {
         token
             .map(Some)
             .map_err(|error| format!("there is no access token for provider `{}`: {error}", self.provider))
+    }
+
+    /// Signs a request that is otherwise ready to go, for entries that have no key but sign.
+    ///
+    /// # Errors
+    /// Why it cannot be signed, for people.
+    pub fn sign(&self, request: &mut Request<Segments>, at: SystemTime) -> Result<(), String> {
+        let Some(signer) = &self.signer else { return Ok(()) };
+        let mut headers = std::mem::take(request.headers_mut());
+        let signed = Signed { method: request.method(), uri: request.uri(), body: request.body().rest() };
+        let result = signer.sign(signed, &mut headers, at);
+        *request.headers_mut() = headers;
+        result.map_err(|error| format!("a request to provider `{}` cannot be signed: {error}", self.provider))
     }
 
     /// The headers of a request to this provider, from the client's. `token` is what [`Self::token`] gave.
@@ -421,6 +441,7 @@ mod tests {
             name: "openai/m".into(),
             key: Some(&"sk-secret".into()),
             tokens: None,
+            signer: None,
             passthrough_auth,
             headers: vec![(HeaderName::from_static("x-team"), HeaderValue::from_static("blue"))],
             host: None,
@@ -527,6 +548,7 @@ mod tests {
             name: "openai/*".into(),
             key: None,
             tokens: None,
+            signer: None,
             passthrough_auth: false,
             headers: Vec::new(),
             host: None,

@@ -3,7 +3,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -202,6 +202,10 @@ async fn post(client: &Client, upstream: &Upstream, model: &str, body: Vec<u8>) 
     })?;
     *request.headers_mut() = upstream.headers(&HeaderMap::new(), ClientDialect::OpenAiChat, address, token);
     request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    upstream.sign(&mut request, SystemTime::now()).map_err(|error| {
+        tracing::debug!(error, "the router model cannot be asked");
+        Failure::Unreachable("its request cannot be signed")
+    })?;
     let response = client.send(request).await.map_err(|error| {
         tracing::debug!(%error, "the router model could not be reached");
         Failure::Unreachable("the connection failed")

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test's own functions fail the test")]
 
 mod bad_input;
+mod bedrock;
 mod clouds;
 mod config;
 mod decision;
@@ -11,6 +12,8 @@ mod echo_responses;
 mod fake;
 mod faults;
 mod fit;
+#[path = "../../../dialect/tests/it/frames.rs"]
+mod frames;
 mod gemini;
 mod google;
 mod models;
