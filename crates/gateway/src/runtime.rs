@@ -146,7 +146,8 @@ struct Lane {
 impl Lane {
     fn new(entry: &ModelEntry, fleet: &Fleet) -> Self {
         let provider = entry.provider.id.to_string();
-        let secret = entry.key.as_ref().or(entry.signer.as_ref().map(|signer| &signer.secret_access_key));
+        let secret =
+            entry.key.as_ref().or_else(|| entry.signer.as_ref().map(|signer| &signer.secret_access_key));
         let account = fleet.account(&provider, &entry.provider.base_url, secret);
         let member = match &entry.model {
             ModelPattern::Exact(model) => Some(fleet.member(account, &provider, &model.as_str().into())),
