@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use crate::config::{Config, Listener};
 use crate::runtime::Runtime;
+use crate::server::gate::Gate;
 use crate::server::listener;
 use crate::telemetry::Telemetry;
 use crate::upstream::client::{Client, ClientSettings};
@@ -43,14 +44,14 @@ impl Server {
             let address = SocketAddr::new(settings.address, settings.port);
             let socket = listener::bind(address).with_context(|| format!("cannot listen on {address}"))?;
             addresses.push(socket.local_addr()?);
-            sockets.push((settings.clone(), socket));
+            sockets.push((settings.clone(), Arc::new(Gate::new(settings)), socket));
         }
         let (stop, stopped) = watch::channel(false);
         let mut threads = Vec::new();
         for index in 0..workers.max(1) {
             let sockets = sockets
                 .iter()
-                .map(|(settings, socket)| Ok((settings.clone(), socket.try_clone()?)))
+                .map(|(settings, gate, socket)| Ok((settings.clone(), Arc::clone(gate), socket.try_clone()?)))
                 .collect::<std::io::Result<Vec<_>>>()?;
             let part = Part {
                 runtime: Arc::clone(&runtime),
@@ -86,10 +87,10 @@ struct Part {
 }
 
 impl Part {
-    async fn run(self, sockets: Vec<(Listener, std::net::TcpListener)>) {
+    async fn run(self, sockets: Vec<(Listener, Arc<Gate>, std::net::TcpListener)>) {
         let client = Client::new(&self.settings);
         let mut serving = tokio::task::JoinSet::new();
-        for (listener, socket) in sockets {
+        for (listener, gate, socket) in sockets {
             let socket = match tokio::net::TcpListener::from_std(socket) {
                 Ok(socket) => socket,
                 Err(error) => {
@@ -100,6 +101,7 @@ impl Part {
             let worker = Worker::new(
                 Arc::clone(&self.runtime),
                 listener,
+                gate,
                 client.clone(),
                 self.telemetry.clone(),
                 self.stopped.clone(),

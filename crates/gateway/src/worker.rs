@@ -6,6 +6,7 @@ use tokio::sync::watch;
 
 use crate::config::Listener;
 use crate::runtime::Runtime;
+use crate::server::gate::Gate;
 use crate::telemetry::Telemetry;
 use crate::upstream::client::Client;
 
@@ -16,6 +17,8 @@ pub struct Worker {
     pub runtime: Arc<Runtime>,
     /// Limits of the listener that the request came in by.
     pub listener: Listener,
+    /// How many it takes at a time; shared by all threads.
+    pub gate: Arc<Gate>,
     /// This thread's client and pool.
     pub client: Client,
     /// Where records go.
@@ -29,11 +32,12 @@ impl Worker {
     pub fn new(
         runtime: Arc<Runtime>,
         listener: Listener,
+        gate: Arc<Gate>,
         client: Client,
         telemetry: Telemetry,
         stop: watch::Receiver<bool>,
     ) -> Self {
-        Self { runtime, listener, client, telemetry, stop }
+        Self { runtime, listener, gate, client, telemetry, stop }
     }
 
     /// The order to stop has come.

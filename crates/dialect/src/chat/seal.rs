@@ -112,8 +112,8 @@ pub(crate) fn in_field<'s>(seal: Option<&'s Seal>, own: &Family, item: Option<&s
     }
 }
 
-/// A body of a client may hold a stranger's seals. It must then be written anew even for a provider of the same
-/// dialect, which would refuse what it did not make. A false alarm costs time only.
+/// A body of a client may hold a stranger's seals, or ids of calls that its provider refuses. It must then be written
+/// anew even for a provider of the same dialect, which would refuse what it did not make. A false alarm costs time only.
 #[must_use]
 pub fn is_present(dialect: ClientDialect, quirks: Quirks, body: &[u8]) -> bool {
     let says = |text: &[u8]| memchr::memmem::find(body, text).is_some();
@@ -125,7 +125,10 @@ pub fn is_present(dialect: ClientDialect, quirks: Quirks, body: &[u8]) -> bool {
                 && known.iter().any(|family| says(family.word().as_bytes()))
         }
         ClientDialect::OpenAiResponses | ClientDialect::AnthropicMessages => says(b"\"waypost:"),
-        ClientDialect::Gemini => crate::gemini::signature::is_foreign_present(body),
+        ClientDialect::Gemini => {
+            let has_ids = || says(b"\"id\"") && says(b"\"function");
+            crate::gemini::signature::is_foreign_present(body) || quirks.no_call_ids && has_ids()
+        }
     }
 }
 

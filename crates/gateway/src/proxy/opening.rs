@@ -50,7 +50,7 @@ pub(super) async fn open(
         let (bytes, error, ended) = match frame {
             Some(Ok(frame)) => {
                 let Ok(data) = frame.into_data() else { continue };
-                let (bytes, error) = relay.push(data);
+                let (bytes, error) = relay.push(&data);
                 (bytes, error, false)
             }
             Some(Err(_)) | None => match relay.finish() {

@@ -108,12 +108,12 @@ impl Relay {
     }
 
     /// The bytes that these bytes of the provider become, and what is wrong after them.
-    pub(super) fn push(&mut self, data: Bytes) -> (Bytes, Option<ResponseError>) {
+    pub(super) fn push(&mut self, data: &Bytes) -> (Bytes, Option<ResponseError>) {
         let (events, error) = match &mut self.from_array {
-            None => self.way.push(&data),
+            None => self.way.push(data),
             Some(array) => {
                 let mut events = Vec::new();
-                array.push(&data, &mut events);
+                array.push(data, &mut events);
                 self.way.push(&events.into())
             }
         };

@@ -165,7 +165,7 @@ impl Events {
                 Some(Ok(frame)) => {
                     let Ok(data) = frame.into_data() else { continue };
                     self.idle.as_mut().reset(self.limits.next(Instant::now()));
-                    let (bytes, error) = self.relay.push(data);
+                    let (bytes, error) = self.relay.push(&data);
                     self.pending = error;
                     if !bytes.is_empty() {
                         return Poll::Ready(Some(bytes));

@@ -11,14 +11,13 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use super::dispatch;
+use super::gate::Permit;
 use crate::worker::Worker;
 
-/// How long a client may take to send a request's head.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a request in flight may go on after the order to stop.
 const DRAIN: Duration = Duration::from_secs(30);
 /// Connections that may wait in the kernel for a worker.
@@ -41,16 +40,16 @@ pub fn bind(address: SocketAddr) -> std::io::Result<std::net::TcpListener> {
 /// Serves connections until told to stop, then lets requests in flight end.
 pub async fn serve(listener: TcpListener, worker: Arc<Worker>, mut stop: watch::Receiver<bool>) {
     let mut server = auto::Builder::new(TokioExecutor::new());
-    server.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+    server.http1().timer(TokioTimer::new()).header_read_timeout(worker.listener.head_timeout);
     server.http2().timer(TokioTimer::new());
     let connections = GracefulShutdown::new();
     loop {
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            accepted = accept(&listener, &worker) => accepted,
             _ = stop.wait_for(|stop| *stop) => break,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let (stream, place) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
                 // Out of file descriptors, most likely: wait for some to be closed instead of spinning.
                 tracing::warn!(%error, "cannot accept a connection");
@@ -72,10 +71,18 @@ pub async fn serve(listener: TcpListener, worker: Arc<Worker>, mut stop: watch::
             if let Err(error) = connection.await {
                 tracing::debug!(error, "a client's connection ended early");
             }
+            drop(place);
         });
     }
     drop(listener);
     if tokio::time::timeout(DRAIN, connections.shutdown()).await.is_err() {
         tracing::warn!(seconds = DRAIN.as_secs(), "some requests did not end in time");
     }
+}
+
+/// The next connection, once there is a place for it.
+async fn accept(listener: &TcpListener, worker: &Worker) -> std::io::Result<(TcpStream, Option<Permit>)> {
+    let place = worker.gate.connection().await;
+    let (stream, _) = listener.accept().await?;
+    Ok((stream, place))
 }

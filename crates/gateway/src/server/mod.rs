@@ -1,5 +1,6 @@
 //! Toward clients: which endpoints exist, and what each one does.
 
+pub mod gate;
 pub mod listener;
 pub mod models;
 pub mod respond;
