@@ -218,7 +218,9 @@ impl Lane {
     fn new(entry: &ModelEntry, fleet: &Fleet) -> Self {
         let ModelEntry { weight, max_requests, max_account_requests, .. } = *entry;
         let provider = entry.provider.id.to_string();
-        let account = fleet.account(&provider, &entry.provider.base_url, entry.key.as_ref());
+        let secret =
+            entry.key.as_ref().or_else(|| entry.signer.as_ref().map(|signer| &signer.secret_access_key));
+        let account = fleet.account(&provider, &entry.provider.base_url, secret);
         let member = match &entry.model {
             ModelPattern::Exact(model) => Some(fleet.member(account, &provider, &model.as_str().into())),
             ModelPattern::Any => None,
@@ -309,6 +311,7 @@ fn upstream(entry: &ModelEntry, accounts: &mut Vec<Arc<Tokens>>) -> Result<Upstr
         provider: &entry.provider,
         name: entry.name.clone(),
         key: entry.key.as_ref(),
+        signer: entry.signer.clone(),
         tokens,
         passthrough_auth: entry.passthrough_auth,
         headers: entry.headers.clone(),

@@ -34,6 +34,7 @@ use waypost_routing::router::Mode;
 
 use crate::responses::store::Keeping;
 use crate::upstream::google::Account;
+use crate::upstream::sigv4::Signer;
 
 pub use self::detect::detect;
 pub(crate) use self::diagnostic::{Place, Problem, Severity};
@@ -163,6 +164,8 @@ pub struct ModelEntry {
     pub key_source: String,
     /// Whose tokens are sent in place of a key.
     pub account: Option<Account>,
+    /// What signs its requests in place of a key.
+    pub signer: Option<Signer>,
     /// Headers to add to each request.
     pub headers: Vec<(http::HeaderName, http::HeaderValue)>,
     /// The `host` header to send instead of the base URL's.
@@ -430,7 +433,13 @@ fn secrets(root: &Node, text: &str) -> Vec<Place> {
             Kind::Map(pairs) => {
                 for (key, value) in pairs {
                     match key.text(text) {
-                        Some("access_key" | "headers") => value.scalars(&mut places),
+                        Some(
+                            "access_key"
+                            | "headers"
+                            | "aws_access_key_id"
+                            | "aws_secret_access_key"
+                            | "aws_session_token",
+                        ) => value.scalars(&mut places),
                         _ => open.push(value),
                     }
                 }

@@ -13,6 +13,7 @@ mod provider;
 mod reliability;
 mod routes;
 mod routing;
+mod signing;
 mod values;
 
 use super::diagnostic::{Problem, Problems};
@@ -25,6 +26,7 @@ pub(super) use address::is_part;
 pub(super) use credentials::{from_variable, takes_tokens};
 use routing::RouterModel;
 pub(super) use routing::default_routing;
+pub(super) use signing::{from_variables as keys_of_variables, takes_signatures};
 
 /// What holds where nothing is written. The JSON Schema shows the same constants.
 pub(super) mod defaults {

@@ -216,6 +216,13 @@ pub(super) struct Entry {
     pub(super) credentials_file: Setting<String>,
     /// Google Cloud, in place of `access_key`: the service account of the machine or the pod that Waypost runs on.
     pub(super) credentials: Setting<CredentialSource>,
+    /// Amazon Bedrock, in place of `access_key`: the id of an AWS access key, by which each request is signed (Signature
+    /// Version 4). A variable is replaced, as in the next two.
+    pub(super) aws_access_key_id: Setting<String>,
+    /// The secret of that key.
+    pub(super) aws_secret_access_key: Setting<String>,
+    /// What goes with it where it holds for hours only.
+    pub(super) aws_session_token: Setting<String>,
     /// Takes requests that name no model where no route fits. At most one.
     #[schemars(extend("default" = false))]
     pub(super) default: Setting<bool>,

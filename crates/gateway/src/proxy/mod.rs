@@ -23,7 +23,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use serde_json::Value;
 use tokio::time::Instant;
-use waypost_dialect::DialectId;
+use waypost_dialect::ClientDialect;
 use waypost_dialect::error::ApiError;
 use waypost_routing::router::Router;
 
@@ -164,7 +164,7 @@ async fn serve(
 }
 
 /// What drove a decision. It asks the scorer dozens of times, so it must not hold up the other requests of this worker.
-async fn explanation(router: Arc<Router>, client: DialectId, named: Option<Named>, body: Bytes) -> Value {
+async fn explanation(router: Arc<Router>, client: ClientDialect, named: Option<Named>, body: Bytes) -> Value {
     let explain = move || {
         let envelope = ingress::peek(client, Api::Conversation, named.as_ref(), &body).ok()?;
         Some(page::explanation(&router, &router.explain(envelope.turns())))

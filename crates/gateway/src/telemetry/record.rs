@@ -163,6 +163,12 @@ impl Record {
         self.at.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
     }
 
+    /// The id of an answer whose provider states none.
+    #[must_use]
+    pub fn answer_id(&self) -> String {
+        format!("gen_{}", self.id.simple())
+    }
+
     /// The time, as far as dates go.
     #[must_use]
     pub fn now(&self) -> SystemTime {

@@ -3,6 +3,7 @@
 
 mod affinity;
 mod bad_input;
+mod bedrock;
 mod clouds;
 mod config;
 mod decision;
@@ -13,6 +14,8 @@ mod fake;
 mod faults;
 mod faults_reference;
 mod fit;
+#[path = "../../../dialect/tests/it/frames.rs"]
+mod frames;
 mod gemini;
 mod google;
 mod models;

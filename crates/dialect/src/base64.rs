@@ -1,21 +1,21 @@
-//! Base64 (RFC 4648): signatures are bytes here, and what we put into their place has to be some too. SDKs decode and
+//! Base64 (RFC 4648): some APIs carry bytes where ours is text, such as a signature or a document. SDKs decode and
 //! encode them anew, some of them in the other alphabet.
 
-use base64::Engine;
-use base64::alphabet::STANDARD;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use ::base64::Engine;
+use ::base64::alphabet::STANDARD;
+use ::base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 const CONFIG: GeneralPurposeConfig = GeneralPurposeConfig::new()
     .with_decode_allow_trailing_bits(true)
     .with_decode_padding_mode(DecodePaddingMode::Indifferent);
 const ENGINE: GeneralPurpose = GeneralPurpose::new(&STANDARD, CONFIG);
 
-pub(super) fn encode(bytes: &[u8]) -> String {
+pub(crate) fn encode(bytes: &[u8]) -> String {
     ENGINE.encode(bytes)
 }
 
 /// Reads either alphabet, with or without padding.
-pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
+pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
     let text = text.trim_end_matches('=').replace('-', "+").replace('_', "/");
     ENGINE.decode(text).ok()
 }
