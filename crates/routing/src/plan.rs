@@ -155,6 +155,24 @@ impl Plan {
         self.go(position, Duration::ZERO, Why::LastResort)
     }
 
+    /// Another one that may be tried beside the one that is being tried, if there is one whose turn it is and the budget
+    /// allows it.
+    pub fn hedge(&mut self, now: Moment, world: &mut impl World) -> Option<usize> {
+        if self.over || self.made >= self.policy.attempts || now > self.deadline {
+            return None;
+        }
+        let untried = |stop: &Stop| stop.tries == 0 && !stop.done;
+        let position = (0..self.stops.len()).find(|position| {
+            self.stops.get(*position).is_some_and(untried)
+                && matches!(world.admit(*position), Admission::Yes | Admission::Probe)
+        })?;
+        if !world.may_repeat() {
+            return None;
+        }
+        self.go(position, Duration::ZERO, Why::Turn);
+        Some(position)
+    }
+
     /// One that has failed and may be tried again: the one that is ready first.
     fn again(&mut self, now: Moment, world: &mut impl World) -> Option<Next> {
         let mut failed: Vec<usize> = (0..self.stops.len())

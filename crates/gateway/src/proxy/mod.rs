@@ -12,9 +12,11 @@ pub mod stream;
 
 pub(crate) mod attempt;
 mod boundary;
+mod hedge;
 mod opening;
 mod patience;
 mod relay;
+mod way;
 
 use std::sync::Arc;
 
@@ -153,6 +155,7 @@ async fn serve(
         body,
         envelope: &envelope,
         previous: previous.as_deref(),
+        hedge: order::chosen(&worker.runtime, &router, &decision).is_some_and(|chosen| chosen.hedge),
         end: worker.listener.total_timeout.map(|total| Instant::now() + total),
     };
     let answer = forward::send(worker, &asked, &decision.targets, record).await?;
