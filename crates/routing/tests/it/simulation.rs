@@ -1,4 +1,4 @@
-//! Plan, health, pace and retry budget together, as the gateway drives them, on a virtual clock: providers fail by a
+//! Plan, health, pace, balance and retry budget together, as the gateway drives them, on a virtual clock: providers fail by a
 //! schedule that a seed draws, requests come and clients leave, and at each step it is checked what must never be.
 //!
 //! A seed that fails is printed; put it into `REGRESSIONS`.
