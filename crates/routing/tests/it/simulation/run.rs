@@ -270,7 +270,7 @@ impl<'s> Run<'s> {
         self.fleet.assert_ready(self.now + self.schedule.health.slow_start);
         // Who was slow once is known as slow until that is stale; then it is found out anew.
         let before: Vec<u32> = (0..members).map(|member| self.fleet.attempts(member)).collect();
-        for turn in 1..=40 * members {
+        for turn in 1..=20 * members {
             let mut order: Vec<usize> = (0..members).collect();
             self.rng.shuffle(&mut order);
             self.request(self.now + STALE + Duration::from_secs(10 * turn as u64), order, (false, 1));
