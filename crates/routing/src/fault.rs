@@ -107,7 +107,7 @@ pub const FAULTS: [Row; 14] = [
     },
     Row { longest: HOUR, ..row(Fault::RateLimit, "rate_limit", "429", true, true, Toll::Rest) },
     row(Fault::Overload, "overload", "503, 529, 498", true, true, Toll::Failure),
-    row(Fault::Provider, "provider", "408, 409, 425, 500 and other 5xx", true, true, Toll::Failure),
+    row(Fault::Provider, "provider", "408, 409, 424, 425, 500 and other 5xx", true, true, Toll::Failure),
     row(Fault::Timeout, "timeout", "no first byte, or nothing more, in time", true, false, Toll::Failure),
     row(
         Fault::Transport,
@@ -205,7 +205,7 @@ impl Fault {
             404 => Self::Missing,
             429 => Self::RateLimit,
             498 | 503 | 529 => Self::Overload,
-            408 | 409 | 425 => Self::Provider,
+            408 | 409 | 424 | 425 => Self::Provider,
             400..=499 => Self::Request,
             // What this gateway says of an answer that it could not use.
             502 if error.kind == ErrorKind::BadGateway
@@ -256,6 +256,7 @@ mod tests {
             (404, "model_not_found", "no such model", Fault::Missing),
             (408, "", "", Fault::Provider),
             (409, "", "", Fault::Provider),
+            (424, "", "the model has failed", Fault::Provider),
             (425, "", "", Fault::Provider),
             (498, "", "capacity exceeded", Fault::Overload),
             (500, "", "", Fault::Provider),
