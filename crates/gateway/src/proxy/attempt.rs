@@ -110,6 +110,9 @@ async fn call(
     let response = match tokio::time::timeout(head, worker.client.send(request)).await {
         Ok(Ok(response)) => response,
         Ok(Err(error)) => return Err(unreachable(upstream, &error)),
+        Err(_elapsed) if limits.is_over(Instant::now()) => {
+            return Err(Failure::new(Fault::Deadline, limits.exceeded(Instant::now())));
+        }
         Err(_elapsed) => return Err(too_slow(upstream, "did not begin to answer", head)),
     };
     record.first_byte = Some(record.elapsed());
@@ -329,6 +332,9 @@ impl Reader<'_> {
         let mut joined = BytesMut::new();
         loop {
             let frame = match tokio::time::timeout_at(self.limits.next(Instant::now()), body.frame()).await {
+                Err(_elapsed) if self.limits.is_over(Instant::now()) => {
+                    return Err(Failure::new(Fault::Deadline, self.limits.exceeded(Instant::now())));
+                }
                 Err(_elapsed) => {
                     return Err(too_slow(
                         self.upstream,

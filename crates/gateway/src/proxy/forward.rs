@@ -130,13 +130,13 @@ pub async fn send(
     record: &mut Record,
 ) -> Result<Answer, ApiError> {
     let mut way = Way::new(worker, targets);
-    let mut plan = way.plan();
+    let mut plan = way.plan(asked.end);
     let mut last = way::nobody();
     while let Next::Try { stop, wait, why } = plan.next(worker.runtime.fleet.now(), &mut way) {
         if !wait.is_zero() {
             tokio::time::sleep(wait).await;
         }
-        let outcome = match way.take(stop).await {
+        let outcome = match way.take(stop, why).await {
             Err(failure) => Outcome::of(stop, Err(failure)),
             Ok(leg) if asked.hedge && why == Why::Turn => {
                 hedge::race(worker, asked, leg, &mut plan, &mut way, record).await
@@ -144,7 +144,11 @@ pub async fn send(
             Ok(leg) => Outcome::of(stop, leg.run(worker, asked, record).await),
         };
         let failures = match outcome {
-            Outcome { result: Ok(answer), .. } => return Ok(answer),
+            Outcome { result: Ok(answer), .. } => {
+                // What went wrong on the way is in the record's tries.
+                record.error = None;
+                return Ok(answer);
+            }
             Outcome { stop, result: Err(failure), other } => other.into_iter().chain([(stop, failure)]),
         };
         for (stop, failure) in failures {

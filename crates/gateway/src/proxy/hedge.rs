@@ -4,7 +4,7 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use waypost_routing::plan::Plan;
+use waypost_routing::plan::{Plan, Why};
 
 use super::forward::{Answer, Asked, Failure, Outcome};
 use super::way::{Leg, Way};
@@ -33,7 +33,7 @@ pub(super) async fn race<'w>(
         () = tokio::time::sleep(patience) => {}
     }
     let second = match plan.hedge(worker.runtime.fleet.now(), way) {
-        Some(stop) => way.take(stop).await.ok(),
+        Some(stop) => way.take(stop, Why::Turn).await.ok(),
         None => None,
     };
     let Some(second) = second else { return Outcome::of(stop, first.await) };

@@ -102,9 +102,14 @@ impl Limits {
         self.end.map_or(idle, |end| end.min(idle))
     }
 
+    /// The time for the whole has passed.
+    pub(super) fn is_over(&self, now: Instant) -> bool {
+        self.end.is_some_and(|end| end <= now)
+    }
+
     /// What it is called if nothing came.
     pub(super) fn exceeded(&self, now: Instant) -> ApiError {
-        let message = if self.end.is_some_and(|end| end <= now) {
+        let message = if self.is_over(now) {
             "the provider's answer took longer than the whole may take (`total_timeout`)".to_owned()
         } else {
             format!("the provider sent nothing for {} seconds", self.idle.as_secs_f64())
@@ -157,8 +162,10 @@ impl Events {
             }
             let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(context) else {
                 ready!(self.idle.as_mut().poll(context));
-                let error = self.limits.exceeded(Instant::now());
-                self.ticket.failed(Fault::Timeout, None);
+                let now = Instant::now();
+                let error = self.limits.exceeded(now);
+                let fault = if self.limits.is_over(now) { Fault::Deadline } else { Fault::Timeout };
+                self.ticket.failed(fault, None);
                 return Poll::Ready(Some(self.fail(&error)));
             };
             match frame {

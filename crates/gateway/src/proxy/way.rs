@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
 use waypost_dialect::error::{ApiError, ErrorKind};
 use waypost_dialect::loss::Loss;
 use waypost_routing::fault::Fault;
 use waypost_routing::health::{Admission, Moment};
 use waypost_routing::models::Target;
-use waypost_routing::plan::{Plan, World};
+use waypost_routing::plan::{Plan, Why, World};
 
 use super::attempt;
 use super::forward::{Answer, Asked, Failure};
@@ -36,7 +37,8 @@ impl<'w> Way<'w> {
         Self { worker, stops: stops.collect(), ticket: None }
     }
 
-    pub(super) fn plan(&self) -> Plan {
+    /// The plan for a request that has to be over by then.
+    pub(super) fn plan(&self, end: Option<Instant>) -> Plan {
         let runtime = &self.worker.runtime;
         let windows = self
             .stops
@@ -44,11 +46,14 @@ impl<'w> Way<'w> {
             .map(|(target, ..)| if self.stops.len() > 1 { runtime.facts(target).context } else { None });
         let mut policy = runtime.reliability.plan;
         policy.attempts = policy.attempts.min(self.worker.listener.attempts.unwrap_or(u32::MAX));
+        if let Some(end) = end {
+            policy.time = policy.time.min(end.saturating_duration_since(Instant::now()));
+        }
         Plan::new(windows, policy, self.worker.runtime.fleet.now())
     }
 
     /// A stop and the right to try it. One without room is waited for, a little.
-    pub(super) async fn take(&mut self, stop: usize) -> Result<Leg<'w>, Failure> {
+    pub(super) async fn take(&mut self, stop: usize, why: Why) -> Result<Leg<'w>, Failure> {
         let runtime = &self.worker.runtime;
         let Some((target, upstream, member)) = self.stops.get(stop) else { return Err(nobody()) };
         let admitted = self.ticket.take().filter(|(admitted, _)| *admitted == stop);
@@ -56,7 +61,8 @@ impl<'w> Way<'w> {
             Some((_, ticket)) => Some(ticket),
             None => {
                 let Reliability { health, queue, .. } = runtime.reliability;
-                Ticket::queue(&runtime.fleet, member, health, queue).await
+                // Who has waited for room asks for leave; who repeats, or has nobody else, does not.
+                Ticket::queue(&runtime.fleet, member, health, queue, why != Why::Queue).await
             }
         };
         let ticket = ticket.ok_or_else(|| full(member))?;
