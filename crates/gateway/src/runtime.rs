@@ -98,6 +98,9 @@ impl Runtime {
         let mut lanes: Vec<Lane> = config.entries.iter().map(|entry| Lane::new(entry, &fleet)).collect();
         share_limits(&mut lanes);
         let selection = Selection::new(config, &router);
+        let router_model = arch_router.and_then(|router| lanes.get(router.entry)?.member.clone());
+        let router_model = router_model
+            .and_then(|member| RouterModel::new(&config.routing, &fleet, member, config.reliability.health));
         Ok(Self {
             router: Arc::new(router),
             preferences: Preferences::new(config),
@@ -110,7 +113,7 @@ impl Runtime {
             sessions: fleet.sessions(&config.affinity),
             fleet,
             facts: config.entries.iter().map(EntryFacts::new).collect(),
-            router_model: RouterModel::new(&config.routing),
+            router_model,
             responses: Store::new(&config.keeping)?,
             model_list: ModelList::new(config),
         })

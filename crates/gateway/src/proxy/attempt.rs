@@ -272,7 +272,7 @@ impl Reader<'_> {
             status if status.is_success() => self.success(bytes, same, wish, record)?,
             status if status.is_client_error() || status.is_server_error() => {
                 let error = self.dialect.codec().decode_error(status.as_u16(), &bytes);
-                let asked = wait::asked(&head.headers, record.now());
+                let asked = wait::asked(&head.headers, record.now()).or_else(|| wait::asked_in(&bytes));
                 let fault = Fault::of_error(&error);
                 // An error body of the client's own dialect goes through as it came; HTML and the like do not.
                 let own = same && json && is_object(&bytes);

@@ -2,6 +2,7 @@
 //! about the same conversation within a minute.
 
 use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
@@ -11,13 +12,15 @@ use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use moka::sync::Cache;
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::Instant;
+use waypost_dialect::error::{ApiError, ErrorKind};
 use waypost_dialect::{ClientDialect, DialectId};
+use waypost_routing::fault::Fault;
+use waypost_routing::health::{Admission, HealthPolicy};
 use waypost_routing::preference::cascade::{Failure, Question};
 
-use super::breaker::{Attempt, Breaker, Change};
 use super::client::{Client, Segments};
 use super::endpoint::Upstream;
+use super::fleet::{Fleet, Member, Ticket};
 use crate::config::{ArchRouter, Logprobs, Routing};
 use crate::server::Api;
 
@@ -35,7 +38,10 @@ pub struct RouterModel {
     model: String,
     deadline: Duration,
     permits: Semaphore,
-    breaker: Breaker,
+    fleet: Arc<Fleet>,
+    /// It fares like any other target.
+    member: Arc<Member>,
+    health: HealthPolicy,
     cache: Option<Answers>,
     logprobs: Logprobs,
     /// The server has refused to give log-probabilities.
@@ -62,7 +68,7 @@ pub struct Answer<'r> {
 #[derive(Debug)]
 struct Fresh<'r> {
     model: &'r RouterModel,
-    attempt: Attempt<'r>,
+    ticket: Ticket,
     key: Option<u128>,
     _permit: SemaphorePermit<'r>,
 }
@@ -70,7 +76,12 @@ struct Fresh<'r> {
 impl RouterModel {
     /// The router model of a configuration, if it has one.
     #[must_use]
-    pub fn new(routing: &Routing) -> Option<Self> {
+    pub fn new(
+        routing: &Routing,
+        fleet: &Arc<Fleet>,
+        member: Arc<Member>,
+        health: HealthPolicy,
+    ) -> Option<Self> {
         let settings = routing.router_model;
         let ArchRouter { entry, model } = routing.arch_router.clone()?;
         Some(Self {
@@ -78,7 +89,9 @@ impl RouterModel {
             model,
             deadline: routing.deadline,
             permits: Semaphore::new(settings.concurrency),
-            breaker: Breaker::default(),
+            fleet: Arc::clone(fleet),
+            member,
+            health,
             cache: (!settings.cache.is_zero()).then(|| Answers::new(settings.cache)),
             logprobs: settings.logprobs,
             refuses_logprobs: AtomicBool::new(false),
@@ -100,16 +113,16 @@ impl RouterModel {
             return Ok(Answer { body, fresh: None });
         }
         let permit = self.permits.try_acquire().map_err(|_full| Failure::Busy)?;
-        let attempt = self.breaker.admit(Instant::now()).ok_or(Failure::Resting)?;
+        let admitted = Ticket::admit(&self.fleet, &self.member, self.health);
+        let mut ticket = admitted.map_err(|refused| match refused {
+            Admission::No { cause: Fault::Full, .. } => Failure::Busy,
+            _ => Failure::Resting,
+        })?;
         let call = self.call(client, upstream, question);
         match tokio::time::timeout(self.deadline, call).await.unwrap_or(Err(Failure::Deadline)) {
-            Ok(body) => {
-                Ok(Answer { body, fresh: Some(Fresh { model: self, attempt, key, _permit: permit }) })
-            }
+            Ok(body) => Ok(Answer { body, fresh: Some(Fresh { model: self, ticket, key, _permit: permit }) }),
             Err(failure) => {
-                if is_its_fault(&failure) {
-                    report(attempt.failed(Instant::now()), &failure);
-                }
+                ticket.failed(fault(&failure), None);
                 Err(failure)
             }
         }
@@ -152,14 +165,12 @@ impl Answer<'_> {
 
     /// Says whether it could be read: one that can is kept, one that cannot counts as a failure.
     pub fn was_read(self, understood: bool) {
-        let Some(Fresh { model, attempt, key, .. }) = self.fresh else { return };
+        let Some(Fresh { model, mut ticket, key, .. }) = self.fresh else { return };
         if !understood {
-            report(attempt.failed(Instant::now()), &Failure::Nonsense("see the notes".to_owned()));
+            ticket.failed(Fault::Garbage, None);
             return;
         }
-        if attempt.succeeded() == Change::Closed {
-            tracing::info!("the router model answers again");
-        }
+        ticket.began();
         if let Some((answers, key)) = model.cache.as_ref().zip(key) {
             answers.kept.insert(key, self.body);
         }
@@ -232,21 +243,16 @@ fn refuses_a_parameter(status: u16) -> bool {
         .any(|refusal| refusal.as_u16() == status)
 }
 
-/// Whether the next question is likely to fail as well. A request that is wrong or too long says nothing about it.
-fn is_its_fault(failure: &Failure) -> bool {
+/// What kind of failure it is: whether the next question is likely to fail as well.
+fn fault(failure: &Failure) -> Fault {
     match failure {
-        Failure::Status(status) => ![400, 413, 422].contains(status),
-        Failure::Deadline | Failure::Unreachable(_) | Failure::Nonsense(_) => true,
-        Failure::Resting | Failure::Busy | Failure::Offline => false,
-    }
-}
-
-fn report(change: Change, failure: &Failure) {
-    if let Change::Opened(rest) = change {
-        let rest = format!("{:.1} s", rest.as_secs_f64());
-        tracing::warn!(
-            failure = failure.name(),
-            "the router model has failed several times in a row and is not asked for {rest}; the embedded router decides"
-        );
+        Failure::Status(status) => {
+            let error = ApiError::new(ErrorKind::from_status(*status), "");
+            Fault::of_error(&ApiError { status: *status, ..error })
+        }
+        Failure::Deadline => Fault::Timeout,
+        Failure::Unreachable(_) => Fault::Transport,
+        Failure::Nonsense(_) => Fault::Garbage,
+        Failure::Resting | Failure::Busy | Failure::Offline => Fault::Full,
     }
 }
