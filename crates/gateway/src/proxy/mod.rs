@@ -29,7 +29,7 @@ use crate::proxy::ingress::Named;
 use crate::proxy::patience::{Early, Expected};
 use crate::proxy::stream::ResponseBody;
 use crate::responses;
-use crate::server::{Api, Endpoint, Operation, respond};
+use crate::server::{Api, Endpoint, Operation, drain, respond};
 use crate::telemetry::Open;
 use crate::telemetry::record::Record;
 use crate::worker::Worker;
@@ -53,10 +53,13 @@ async fn answer(
     early: Early,
 ) -> Response<ResponseBody> {
     let mut record = Open::new(&worker.telemetry, endpoint.path);
-    let outcome = serve(&worker, endpoint, request, &mut record, &early).await;
+    let serving = serve(&worker, endpoint, request, &mut record, &early);
+    let outcome = worker.drain.cut_short(serving).await;
     let explanation = explain(&record);
     let mut response = match outcome {
-        Ok(Outcome::Answer(answer)) => stream::respond(endpoint.dialect, answer, record),
+        Ok(Outcome::Answer(answer)) => {
+            stream::respond(endpoint.dialect, answer, record, Arc::clone(&worker.drain))
+        }
         Ok(Outcome::Decision(page)) => {
             record.settle(200);
             respond::json(StatusCode::OK, page)
@@ -64,7 +67,11 @@ async fn answer(
         Err(error) => {
             record.failed(error.message.as_str());
             record.settle(error.status);
-            respond::error(endpoint.dialect, &error)
+            let mut response = respond::error(endpoint.dialect, &error);
+            if worker.drain.is_cut() {
+                drain::ask_again(&mut response);
+            }
+            response
         }
     };
     response.headers_mut().extend(explanation);
