@@ -1,6 +1,6 @@
 // openai-node, unmodified, to every upstream dialect, by name, by alias and by preference.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { after, afterEach, before, test } from "node:test";
 import OpenAI from "openai";
 import { EACH, start } from "./gateway.js";
 
@@ -21,6 +21,7 @@ before(async () => {
   gateway = await start();
   client = new OpenAI({ baseURL: `${gateway.url}/v1`, apiKey: "client-key", maxRetries: 0, timeout: 20_000 });
 });
+afterEach(() => gateway.judge());
 after(() => gateway.stop());
 
 for (const [model, answers] of [
@@ -110,6 +111,7 @@ test("models", async () => {
     "anthropic/claude-sonnet-4-5",
     "plain/llama-4",
     "native/gpt-5.1",
+    "native/gemini-3-pro",
     "creative-model",
     "auto",
   ]);

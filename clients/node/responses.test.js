@@ -1,6 +1,6 @@
 // openai-node's `responses`, unmodified, to every upstream dialect.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { after, afterEach, before, test } from "node:test";
 import OpenAI from "openai";
 import { EACH, start } from "./gateway.js";
 
@@ -36,6 +36,7 @@ before(async () => {
   gateway = await start();
   client = new OpenAI({ baseURL: `${gateway.url}/v1`, apiKey: "client-key", maxRetries: 0, timeout: 20_000 });
 });
+afterEach(() => gateway.judge());
 after(() => gateway.stop());
 
 // The answer of a request, or the last one of its stream through the SDK's helper.
@@ -80,7 +81,9 @@ for (const model of EACH) {
 
     test(`thinking goes round: ${how}`, async () => {
       const first = await finish(stream, { model, input: "First [[echo thinking]]", ...THINKING });
-      assert.deepEqual(first.output.map((item) => item.type), ["reasoning", "message"]);
+      // One dialect gives a signature of its own besides the thinking that is shown.
+      const kinds = new Set(first.output.map((item) => item.type));
+      assert.deepEqual([...kinds], ["reasoning", "message"]);
       assert.match(first.output[0].summary[0].text, /echo of 5 characters/);
       const said = first.output.map((item) =>
         item.type === "message" ? { ...item, content: item.content.map(({ parsed, ...part }) => part) } : item,

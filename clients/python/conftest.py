@@ -1,4 +1,5 @@
-"""The real binary, in front of its echo provider, for the real SDKs."""
+"""The real binary, in front of its echo provider, for the real SDKs. A witness on each side of it holds what is said
+against the official schemas."""
 
 import json
 import os
@@ -13,10 +14,14 @@ import anthropic
 import openai
 import pytest
 
-# A model of each kind of provider: one that speaks Chat Completions, Messages, Responses, or both of OpenAI's.
-EACH = ["plain/llama-4", "anthropic/claude-sonnet-4-5", "native/gpt-5.1", "openai/gpt-5.2"]
+import witness
+
+# A model of each kind of provider: one that speaks Chat Completions, Messages, Responses, both of OpenAI's, or Gemini.
+EACH = ["plain/llama-4", "anthropic/claude-sonnet-4-5", "native/gpt-5.1", "openai/gpt-5.2", "native/gemini-3-pro"]
+# By name, by alias, by preference; and a model that gives its calls no ids.
+EVERY_WAY = [*EACH, "native/gemini-2.5-flash", "fast-model", "creative-model", "auto"]
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-KEYS = {"OPENAI_API_KEY": "sk-test-openai-0123456789", "ANTHROPIC_API_KEY": "sk-ant-test-9876543210"}
+KEYS = {"OPENAI_API_KEY": "sk-test-openai-0123456789", "ANTHROPIC_API_KEY": "sk-ant-test-9876543210", "GEMINI_API_KEY": "AIza-test-0123456789"}
 
 CONFIG = """
 listeners:
@@ -50,6 +55,14 @@ llm_providers:
     access_key: $OPENAI_API_KEY
     base_url: {echo}
     provider_interface: openai_responses
+  - model: native/gemini-3-pro
+    access_key: $GEMINI_API_KEY
+    base_url: {echo}
+    provider_interface: gemini_native
+  - model: native/gemini-2.5-flash
+    access_key: $GEMINI_API_KEY
+    base_url: {echo}
+    provider_interface: gemini_native
 model_aliases:
   fast-model: {{target: gpt-5.2}}
   creative-model: {{target: claude-sonnet-4-5}}
@@ -102,11 +115,13 @@ class Process:
 class Gateway:
     def __init__(self, folder: pathlib.Path):
         echo_port, port = free_port(), free_port()
+        self.upstream = witness.Witness("upstream", free_port(), echo_port).start()
+        self.downstream = witness.Witness("downstream", free_port(), port).start()
         self.echo_url = f"http://127.0.0.1:{echo_port}"
-        self.url = f"http://127.0.0.1:{port}"
+        self.url = f"http://127.0.0.1:{self.downstream.port}"
         self.echo = Process(folder, "echo", "echo", "--listen", f"127.0.0.1:{echo_port}")
         self.echo.wait_for(f"{self.echo_url}/_echo/health")
-        (folder / "waypost.yaml").write_text(CONFIG.format(port=port, echo=self.echo_url))
+        (folder / "waypost.yaml").write_text(CONFIG.format(port=port, echo=f"http://127.0.0.1:{self.upstream.port}"))
         self.gateway = Process(folder, "gateway", "up", "waypost.yaml", "--log-format", "json")
         self.gateway.wait_for(f"{self.url}/readyz")
 
@@ -125,6 +140,16 @@ def gateway(tmp_path_factory):
         assert secret not in printed, "a key was printed"
 
 
+@pytest.fixture(autouse=True)
+def official_schemas(request):
+    """What went either way in a test is what the schemas allow."""
+    yield
+    if "gateway" in request.fixturenames:
+        running = request.getfixturevalue("gateway")
+        verdicts = running.upstream.take() + running.downstream.take()
+        assert not verdicts, "\n".join(verdicts[:5])
+
+
 @pytest.fixture(scope="session")
 def chat(gateway):
     return openai.OpenAI(base_url=f"{gateway.url}/v1", api_key="client-key", max_retries=0, timeout=20)
@@ -133,12 +158,18 @@ def chat(gateway):
 @pytest.fixture(scope="session")
 def reached(gateway):
     """The body of the last request that a provider saw."""
+    return lambda: last_request(gateway)["body"]
 
-    def last() -> dict:
-        with urllib.request.urlopen(f"{gateway.echo_url}/_echo/requests", timeout=5) as page:
-            return json.load(page)[-1]["body"]
 
-    return last
+@pytest.fixture(scope="session")
+def reached_dialect(gateway):
+    """The dialect of the last request that a provider saw."""
+    return lambda: witness.dialect_of(last_request(gateway)["path"])
+
+
+def last_request(gateway) -> dict:
+    with urllib.request.urlopen(f"{gateway.echo_url}/_echo/requests", timeout=5) as page:
+        return json.load(page)[-1]
 
 
 @pytest.fixture(scope="session")

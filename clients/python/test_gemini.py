@@ -1,4 +1,5 @@
-"""google-genai, unmodified, to both upstream dialects, by name, by alias and by preference."""
+"""google-genai, unmodified, to every upstream dialect, by name, by alias and by preference. What all SDKs have in common
+stands in `test_matrix.py`."""
 
 import json
 
@@ -7,8 +8,8 @@ from google import genai
 from google.genai import errors, types
 from pydantic import BaseModel
 
-BOTH = ["openai/gpt-5.2", "anthropic/claude-sonnet-4-5"]
-EVERY_WAY = [*BOTH, "fast-model", "creative-model", "auto"]
+from conftest import EACH, EVERY_WAY
+
 WEATHER = types.Tool(
     function_declarations=[
         types.FunctionDeclaration(
@@ -58,7 +59,7 @@ def test_by_preference(models):
     assert headers["x-waypost-model"] == "anthropic/claude-sonnet-4-5"
 
 
-@pytest.mark.parametrize("model", BOTH)
+@pytest.mark.parametrize("model", EACH)
 def test_many_turns_a_system_prompt_and_an_image(models, model):
     pixel = bytes.fromhex(
         "89504e470d0a1a0a0000000d4948445200000001000000010806000000"
@@ -76,7 +77,7 @@ def test_many_turns_a_system_prompt_and_an_image(models, model):
     assert "What is it?" in answer.text and "Be brief" in answer.text and "1 image" in answer.text
 
 
-@pytest.mark.parametrize("model", BOTH)
+@pytest.mark.parametrize("model", EACH)
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_tool_loop(models, model, stream):
     config = types.GenerateContentConfig(
@@ -101,7 +102,7 @@ def test_a_tool_loop(models, model, stream):
     assert "sunny 0" in answer.text and "sunny 1" in answer.text
 
 
-@pytest.mark.parametrize("model", BOTH)
+@pytest.mark.parametrize("model", EACH)
 def test_a_tool_that_has_to_be_called(models, model):
     config = types.GenerateContentConfig(
         tools=[WEATHER],
@@ -117,7 +118,7 @@ class City(BaseModel):
     people: int
 
 
-@pytest.mark.parametrize("model", BOTH)
+@pytest.mark.parametrize("model", EACH)
 def test_structured_output(models, model):
     config = types.GenerateContentConfig(response_mime_type="application/json", response_schema=City)
     answer = models.generate_content(model=model, contents="A city", config=config)
@@ -134,14 +135,14 @@ def test_structured_output(models, model):
         (500, errors.ServerError, "INTERNAL"),
     ],
 )
-@pytest.mark.parametrize("model", BOTH)
+@pytest.mark.parametrize("model", EACH)
 def test_errors_are_its_own(models, model, status, kind, word):
     with pytest.raises(kind) as raised:
         models.generate_content(model=model, contents=f"Hi [[echo status={status}]]")
     assert (raised.value.code, raised.value.status) == (status, word)
 
 
-@pytest.mark.parametrize("model", BOTH)
+@pytest.mark.parametrize("model", EACH)
 def test_a_stream_that_is_cut_raises(models, model):
     with pytest.raises(errors.APIError):
         list(models.generate_content_stream(model=model, contents="Hello there [[echo cut_after=3]]"))

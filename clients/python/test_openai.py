@@ -6,7 +6,7 @@ import time
 import openai
 import pytest
 
-from conftest import EACH, decision
+from conftest import EACH, EVERY_WAY, decision
 
 PIXEL = (
     "data:image/png;base64,"
@@ -32,8 +32,15 @@ NAMES = [
     ("fast-model", "openai/gpt-5.2"),
     ("creative-model", "anthropic/claude-sonnet-4-5"),
 ]
-# By name, by alias, by preference.
-EVERY_WAY = [*EACH, "fast-model", "creative-model", "auto"]
+
+
+def said(message):
+    """The message as a conversation takes it: without what the SDK has added, and what only an answer has."""
+    kept = message.model_dump(exclude_none=True, exclude={"parsed", "annotations"})
+    for call in kept.get("tool_calls", []):
+        call["function"].pop("parsed_arguments", None)
+        call.pop("index", None)
+    return kept
 
 
 def ask(text):
@@ -111,7 +118,7 @@ def test_parallel_tools_and_their_results(chat, model, stream):
     assert len({call.id for call in message.tool_calls}) == 2
     conversation = [
         *conversation,
-        message.model_dump(exclude_none=True, exclude={"parsed"}),
+        said(message),
         *[{"role": "tool", "tool_call_id": call.id, "content": f"sunny {n}"} for n, call in enumerate(message.tool_calls)],
     ]
     answer = chat.chat.completions.create(model=model, tools=[WEATHER], messages=conversation)
@@ -251,6 +258,8 @@ def test_models(chat):
         "anthropic/claude-sonnet-4-5",
         "plain/llama-4",
         "native/gpt-5.1",
+        "native/gemini-3-pro",
+        "native/gemini-2.5-flash",
         "fast-model",
         "creative-model",
         "auto",

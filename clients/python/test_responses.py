@@ -40,6 +40,12 @@ def ask(text):
     return {"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}
 
 
+def kinds(answer):
+    """The kinds of items. One dialect gives a signature of its own besides the thinking that is shown."""
+    found = [item.type for item in answer.output]
+    return sorted(set(found), key=["reasoning", "message", "function_call"].index)
+
+
 def finish(client, stream, **options):
     """The answer of a request, or the last one of its stream through the SDK's helper."""
     if not stream:
@@ -145,7 +151,9 @@ def test_the_events_of_calls(chat, model):
     events = list(
         chat.responses.create(model=model, input="Weather [[echo tools=2]]", tools=[WEATHER], stream=True)
     )
-    for place in [0, 1]:
+    places = [place for place, item in enumerate(events[-1].response.output) if item.type == "function_call"]
+    assert len(places) == 2
+    for place in places:
         mine = [event for event in events if getattr(event, "output_index", None) == place]
         written = "".join(event.delta for event in mine if event.type == "response.function_call_arguments.delta")
         done = next(event for event in mine if event.type == "response.function_call_arguments.done")
@@ -165,7 +173,9 @@ def test_tool_choice(chat, model, choice):
     single = chat.responses.create(
         model=model, input="Hi [[echo tools=2]]", tools=[WEATHER], parallel_tool_calls=False
     )
-    assert len(single.output) == 1
+    if "gemini" not in model:
+        # That API has no such setting.
+        assert len([item for item in single.output if item.type == "function_call"]) == 1
 
 
 @pytest.mark.parametrize("model", EACH)
@@ -209,7 +219,7 @@ def test_image(chat, model, url):
 def test_thinking_goes_round(chat, reached, model, stream):
     conversation = [ask("First [[echo thinking]]")]
     answer = finish(chat, stream, model=model, input=conversation, **THINKING)
-    assert [item.type for item in answer.output] == ["reasoning", "message"]
+    assert kinds(answer) == ["reasoning", "message"]
     assert "echo of 5 characters" in answer.output[0].summary[0].text
     assert answer.usage.output_tokens_details.reasoning_tokens >= 0
     sealed = answer.output[0].encrypted_content
@@ -231,7 +241,7 @@ def test_thinking_with_tools_goes_round(chat, model, stream):
     conversation = [ask("Weather [[echo thinking tools=1]]")]
     options = {"model": model, "tools": [WEATHER], **THINKING}
     answer = finish(chat, stream, input=conversation, **options)
-    assert [item.type for item in answer.output] == ["reasoning", "function_call"]
+    assert kinds(answer) == ["reasoning", "function_call"]
     result = {"type": "function_call_output", "call_id": answer.output[-1].call_id, "output": "sunny"}
     answer = finish(chat, stream, input=[*conversation, *answer.output, result], **options)
     assert "sunny" in answer.output_text
@@ -256,7 +266,8 @@ def test_turns_by_id(chat, reached, model, stream):
         previous = answer.id
     if model not in NATIVE:
         # Everything that was said reaches a provider that keeps nothing.
-        assert len(reached()["messages"]) == 7
+        body = reached()
+        assert len(body.get("messages") or body["contents"]) == 7
 
 
 @pytest.mark.parametrize("model", EACH)
@@ -368,11 +379,13 @@ def test_provider_errors_raise_the_sdks_own_classes(chat, model, stream, status,
         ({"input": "Hi", "model": "nobody/nothing"}, openai.NotFoundError),
     ],
 )
-def test_bad_requests(chat, options, error):
+def test_bad_requests(gateway, chat, options, error):
     for model in EACH:
         with pytest.raises(error) as raised:
             chat.responses.create(**{"model": model, **options})
         assert raised.value.body["message"]
+    # What the client asks goes on as it is to a provider of the same API.
+    assert all("no request of openai_responses" in verdict for verdict in gateway.upstream.take())
 
 
 @pytest.mark.parametrize("model", EACH)

@@ -1,15 +1,24 @@
-"""Cuts what describes Responses out of OpenAI's OpenAPI document, as one JSON Schema.
+"""Cuts what describes Chat Completions and Responses out of OpenAI's OpenAPI document, as one JSON Schema.
 
     git clone --depth 1 https://github.com/openai/openai-openapi
-    python clients/schemas/extract.py openai-openapi/openapi.json COMMIT > clients/schemas/openai_responses.json
+    python clients/schemas/extract.py openai-openapi/openapi.json COMMIT > clients/schemas/openai.json
 
-Only what constrains an answer is kept: no prose, no examples.
+Only what constrains a request or an answer is kept: no prose, no examples.
 """
 
 import json
 import sys
 
-WANTED = ["Response", "ResponseStreamEvent", "ResponseItemList", "ErrorResponse"]
+WANTED = [
+    "CreateChatCompletionRequest",
+    "CreateChatCompletionResponse",
+    "CreateChatCompletionStreamResponse",
+    "CreateResponse",
+    "Response",
+    "ResponseStreamEvent",
+    "ResponseItemList",
+    "ErrorResponse",
+]
 PROSE = {"description", "example", "examples", "title", "default", "deprecated", "discriminator"}
 PREFIX = "#/components/schemas/"
 
@@ -39,17 +48,22 @@ def references(value):
             yield from references(inner)
 
 
-def trimmed(value, is_schema=True):
+def trimmed(value, root, is_schema=True):
     """Without prose and vendor words; the names of properties are no words of the schema."""
     if isinstance(value, list):
-        return [trimmed(inner) for inner in value]
+        return [trimmed(inner, root) for inner in value]
     if not isinstance(value, dict):
         return value.replace(PREFIX, "#/$defs/") if isinstance(value, str) else value
     kept = {}
     for word, inner in value.items():
-        if is_schema and (word in PROSE or word.startswith("x-")):
+        if is_schema and (word in PROSE or word == "$recursiveAnchor" or word.startswith("x-")):
             continue
-        kept[word] = trimmed(inner, is_schema=not (is_schema and word == "properties"))
+        if word == "$recursiveRef":
+            return {"$ref": f"#/$defs/{root}"}
+        kept[word] = trimmed(inner, root, is_schema=not (is_schema and word == "properties"))
+    # A word of OpenAPI's, in JSON Schema's.
+    if is_schema and kept.pop("nullable", False):
+        return {"anyOf": [kept, {"type": "null"}]}
     return kept
 
 
@@ -60,7 +74,7 @@ def main():
     while wanted:
         name = wanted.pop()
         if name not in found:
-            found[name] = trimmed(schemas[name])
+            found[name] = trimmed(schemas[name], name)
             wanted += references(schemas[name])
     definitions = ",\n".join(f"{json.dumps(name)}: {json.dumps(found[name])}" for name in sorted(found))
     comment = json.dumps(LICENCE.format(commit=commit))

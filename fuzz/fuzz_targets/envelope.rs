@@ -19,6 +19,9 @@ fuzz_target!(|data: &[u8]| {
         assert_eq!(again.needs(), envelope.needs());
         assert_eq!(format!("{:?}", again.turns()), format!("{:?}", envelope.turns()));
         assert!(again.routing_preferences.is_none());
+        let framed = envelope.splice_version(&body, "v1", None).concat();
+        let framed = peek_model(&framed).expect("what was spliced can be read");
+        assert!(framed.model.is_none() && framed.routing_preferences.is_none());
         // Nothing to change: the same bytes.
         let whole = Bytes::from(spliced.clone());
         assert_eq!(again.splice_model(&whole, MODEL).concat(), spliced);

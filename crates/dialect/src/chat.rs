@@ -234,7 +234,7 @@ pub struct ChatResponse {
     /// How quick and how dear it was.
     pub service_tier: Option<String>,
     /// What Responses repeats of the request in its answer, as it writes it. Nothing is lost with it. For an answer of
-    /// another dialect a caller may fill it in ([`openai_responses::echo`]).
+    /// another dialect a caller may fill it in ([`crate::openai_responses::echo`]).
     pub echo: Extra,
     /// What else the dialect of origin said.
     pub extra: Extra,

@@ -134,19 +134,35 @@ pub struct ApiError {
     pub code: Option<String>,
     /// The offending field, such as `messages[3].content`.
     pub param: Option<String>,
+    /// After how many seconds it is worth trying again; goes into the header `retry-after`.
+    pub retry_after: Option<u32>,
 }
 
 impl ApiError {
     /// An error of the kind's usual status.
     #[must_use]
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, status: kind.status(), message: message.into(), code: None, param: None }
+        Self {
+            kind,
+            status: kind.status(),
+            message: message.into(),
+            code: None,
+            param: None,
+            retry_after: None,
+        }
     }
 
     /// The same with a machine word.
     #[must_use]
     pub fn with_code(mut self, code: impl Into<String>) -> Self {
         self.code = Some(code.into());
+        self
+    }
+
+    /// The same with the seconds after which it is worth trying again.
+    #[must_use]
+    pub fn with_retry_after(mut self, seconds: u32) -> Self {
+        self.retry_after = Some(seconds);
         self
     }
 

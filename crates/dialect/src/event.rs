@@ -7,7 +7,7 @@
 
 use crate::chat::{
     Annotation, Audio, CallKind, ChatResponse, Choice, Content, Extra, FinishReason, Json, Part, Reasoning,
-    Seal, ToolCall,
+    Seal, Source, ToolCall,
 };
 use crate::dialect::DialectId;
 use crate::error::ApiError;
@@ -86,10 +86,14 @@ pub enum BlockKind {
     Refusal,
     /// Thinking.
     Reasoning,
-    /// Sound.
+    /// An image; complete as it stands.
+    Image(Source),
+    /// Sound. Each piece of it is base64 that can be read alone.
     Audio {
         /// The provider's id of it.
         id: Option<String>,
+        /// As in [`Audio::format`].
+        format: String,
     },
     /// A call of a tool; the arguments follow.
     ToolCall {
@@ -200,7 +204,10 @@ pub(crate) fn opened(kind: &BlockKind) -> Part {
         BlockKind::Text => Content::Text(String::new()),
         BlockKind::Refusal => Content::Refusal(String::new()),
         BlockKind::Reasoning => Content::Reasoning(Reasoning::default()),
-        BlockKind::Audio { id } => Content::Audio(Audio { id: id.clone(), ..Audio::default() }),
+        BlockKind::Image(source) => Content::Image { source: source.clone(), detail: None },
+        BlockKind::Audio { id, format } => {
+            Content::Audio(Audio { id: id.clone(), format: format.clone(), ..Audio::default() })
+        }
         BlockKind::ToolCall { id, name, kind } => Content::ToolCall(ToolCall {
             id: id.clone(),
             name: name.clone(),

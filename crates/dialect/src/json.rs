@@ -238,6 +238,23 @@ impl<'p, 'a> Node<'p, 'a> {
         elements.into_iter().enumerate().map(check).collect()
     }
 
+    /// The same of a list that may be long: one object at a time, so that its fields are never all held.
+    pub(crate) fn each_object(
+        self,
+        read: &mut dyn FnMut(usize, Fields<'a>) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        if self.first_byte() != b'[' {
+            return Err(self.expected("a list"));
+        }
+        let mut fault = None;
+        let each = EachObject { path: self.path, read, fault: &mut fault };
+        let read = serde_json::Deserializer::from_str(self.raw.get()).deserialize_seq(each);
+        match (fault, read) {
+            (Some(fault), _) => Err(fault),
+            (None, read) => read.map_err(|error| self.path.fault(error.to_string())),
+        }
+    }
+
     pub(crate) fn strings(self) -> Result<Vec<String>, Fault> {
         let read = |(position, raw)| Node::new(raw, &self.path.index(position)).string();
         self.list()?.into_iter().enumerate().map(read).collect()
@@ -281,7 +298,7 @@ impl<'de> Visitor<'de> for AnyElement {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Element<'de>, A::Error> {
-        let mut fields = Vec::with_capacity(4);
+        let mut fields = Vec::with_capacity(2);
         while let Some(Key(key)) = map.next_key()? {
             fields.push((key, map.next_value()?));
         }
@@ -315,6 +332,39 @@ impl<'de> Visitor<'de> for AnyElement {
 
     fn visit_unit<E: de::Error>(self) -> Result<Element<'de>, E> {
         Ok(Element::Other("null"))
+    }
+}
+
+/// Goes through a list of objects up to the first fault.
+struct EachObject<'p, 'f, 'a> {
+    path: &'p Path<'p>,
+    read: &'f mut dyn FnMut(usize, Fields<'a>) -> Result<(), Fault>,
+    fault: &'f mut Option<Fault>,
+}
+
+impl<'de> Visitor<'de> for EachObject<'_, '_, 'de> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of objects")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        let mut position = 0;
+        while let Some(element) = list.next_element()? {
+            let read = match element {
+                Element::Object(fields) => (self.read)(position, fields),
+                Element::Other(kind) => {
+                    Err(self.path.index(position).fault(format!("expected an object, found {kind}")))
+                }
+            };
+            if let Err(fault) = read {
+                *self.fault = Some(fault);
+                return Err(de::Error::custom("a fault"));
+            }
+            position += 1;
+        }
+        Ok(())
     }
 }
 

@@ -53,6 +53,7 @@ const PARTS: &[Row] = &[
     ("file", "content[].file", "content[].document", "content[].input_file"),
     ("image", "content[].image_url", "content[].image", "content[].input_image"),
     ("image.detail", "content[].image_url.detail", "content[].image", "content[].input_image.detail"),
+    ("made_image", "images[]", "content[].image", "image_generation_call"),
     ("logprobs", "logprobs", "content[].logprobs", "content[].logprobs"),
     ("reasoning", "reasoning_content", "content[].thinking", "reasoning"),
     ("refusal", "refusal", "content[].refusal", "content[].refusal"),
@@ -65,6 +66,13 @@ const PARTS: &[Row] = &[
         "function_call_output.input_image",
     ),
     ("seal", "reasoning_details", "content[].signature", "encrypted_content"),
+];
+
+/// The same of an answer, where it is called otherwise there.
+const ANSWER_PARTS: &[Row] = &[
+    ("audio", "audio", "content[].audio", "content[].audio"),
+    ("audio.format", "audio", "content[].audio", "content[].audio"),
+    ("image", "images[]", "content[].image", "image_generation_call"),
 ];
 
 fn word(table: &'static [Row], source: Option<DialectId>, name: &'static str) -> &'static str {
@@ -147,6 +155,9 @@ impl Site {
                 return format!("candidates[].{}", gemini::part(name));
             }
             Some(DialectId::Gemini) => gemini::part(name),
+            source if self.is_answer && ANSWER_PARTS.iter().any(|(key, ..)| *key == name) => {
+                word(ANSWER_PARTS, source, name)
+            }
             source => word(PARTS, source, name),
         };
         format!("{}{word}", self.message())

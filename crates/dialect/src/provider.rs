@@ -217,6 +217,13 @@ impl Provider {
         here.chain(self.elsewhere.iter().cloned())
     }
 
+    /// The path before that of the API that is asked for the model first.
+    #[must_use]
+    pub fn path_of(&self, model: &str) -> Cow<'static, str> {
+        let claimed = self.elsewhere.iter().find(|served| served.claims(model));
+        claimed.map_or_else(|| self.path_prefix.clone(), |served| served.path_prefix.clone())
+    }
+
     /// The blanks that its addresses still have.
     pub fn open_blanks(&self) -> impl Iterator<Item = &'static Blank> {
         self.blanks.iter().filter(|blank| {

@@ -2,7 +2,8 @@
 //!
 //! `docs` is the company's own page, `base_url` what it publishes, `key_variables` the usual names of its key. Messages
 //! are listed as native only where they are served for every model: a client that speaks Messages is then passed
-//! through instead of translated.
+//! through instead of translated. Responses likewise, and only where the company keeps answers for
+//! `previous_response_id`: for all others they are kept here.
 
 use std::borrow::Cow::Borrowed;
 
@@ -327,6 +328,7 @@ pub const PROVIDERS: &[Provider] = &[
         name: Borrowed("LM Studio"),
         docs: "https://lmstudio.ai/docs/developer",
         base_url: Borrowed("http://127.0.0.1:1234"),
+        dialects: &[DialectId::OpenAiChat, DialectId::AnthropicMessages, DialectId::OpenAiResponses],
         ..OWN_MACHINE
     },
     // Its own pages say `MODEL_API_KEY`: too common a name to send to one company unasked.
@@ -647,6 +649,7 @@ pub const PROVIDERS: &[Provider] = &[
         name: Borrowed("xAI"),
         docs: "https://docs.x.ai",
         base_url: Borrowed("https://api.x.ai"),
+        dialects: &[DialectId::OpenAiChat, DialectId::OpenAiResponses],
         key_variables: &["XAI_API_KEY"],
         ..OPENAI_COMPATIBLE
     },

@@ -185,10 +185,18 @@ impl Blocks {
                 (kind, vec![Delta::Arguments(call.arguments)])
             }
             Content::Other { kind, json } => (BlockKind::Other { kind, json }, Vec::new()),
-            // Not what models answer with.
-            Content::Image { .. } | Content::Audio(_) | Content::File { .. } | Content::ToolResult { .. } => {
-                return;
+            Content::Image { source, .. } => (BlockKind::Image(source), Vec::new()),
+            Content::Audio(audio) => {
+                let kind = BlockKind::Audio { id: audio.id, format: audio.format };
+                let said = [
+                    Some(Delta::Audio(audio.data)),
+                    audio.transcript.map(Delta::Transcript),
+                    audio.expires_at.map(Delta::Expires),
+                ];
+                (kind, said.into_iter().flatten().collect())
             }
+            // Not what models answer with.
+            Content::File { .. } | Content::ToolResult { .. } => return,
         };
         let block = self.open(kind, part.item, events);
         said.into_iter().for_each(|delta| self.delta(block, delta, events));

@@ -27,6 +27,11 @@ pub(crate) trait Writer {
     /// Whether a part is written at all; names it as lost if not.
     fn keeps(&mut self, part: &Part) -> bool;
 
+    /// The same of what the model has said.
+    fn keeps_of_model(&mut self, part: &Part) -> bool {
+        self.keeps(part)
+    }
+
     /// Names what the API has no place for of a message itself.
     fn note(&mut self, message: &Message);
 
@@ -42,7 +47,9 @@ pub(crate) fn arranged<'r, W: Writer>(request: &'r ChatRequest, writer: &mut W) 
     conversation.system.extend(request.system.iter().filter(|part| writer.keeps(part)));
     for message in &request.messages {
         writer.note(message);
-        let kept: Vec<&Part> = message.parts.iter().filter(|part| writer.keeps(part)).collect();
+        let of_model = message.role == Role::Assistant;
+        let keeps = |part: &&Part| if of_model { writer.keeps_of_model(part) } else { writer.keeps(part) };
+        let kept: Vec<&Part> = message.parts.iter().filter(keeps).collect();
         match message.role {
             Role::System | Role::Developer if conversation.turns.is_empty() => {
                 conversation.system.extend(kept);

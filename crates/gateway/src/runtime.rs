@@ -1,11 +1,13 @@
 //! The immutable snapshot of the configuration that a request holds from start to end.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::HeaderValue;
 use waypost_routing::catalog::{self, Facts};
 use waypost_routing::health::Moment;
 use waypost_routing::models::{Alias, Entry, Models, Served, Target};
+use waypost_routing::order::Prefer;
 use waypost_routing::preference::Route;
 use waypost_routing::preference::cascade::Cascade;
 use waypost_routing::retry_budget::{BudgetPolicy, RetryBudget};
@@ -34,6 +36,8 @@ pub struct Runtime {
     pub reliability: Reliability,
     /// What may be repeated.
     pub retries: Arc<Retries>,
+    /// How the models of routes are ordered, and who stands in for them.
+    pub selection: Selection,
     /// How each target is.
     pub fleet: Arc<Fleet>,
     /// Who is behind each entry, by its index.
@@ -103,7 +107,14 @@ impl Runtime {
         let cascade = Cascade::new(routes, config.routing.scoring());
         let router =
             Router::new(models, default.into_iter().collect(), &route_models, cascade, config.routing.mode);
-        let lanes: Vec<Lane> = config.entries.iter().map(|entry| Lane::new(entry, &fleet)).collect();
+        let responses = match old {
+            Some(old) => old.responses.succeeded_by(&config.keeping)?,
+            None => Store::new(&config.keeping)?,
+        };
+        // From here on nothing fails: limits are set that targets share with the old configuration.
+        let mut lanes: Vec<Lane> = config.entries.iter().map(|entry| Lane::new(entry, &fleet)).collect();
+        share_limits(&mut lanes);
+        let selection = Selection::new(config, &router);
         let server = arch_router.and_then(|router| Some(lanes.get(router.entry)?.account));
         let old_model = old.and_then(|old| old.router_model.as_ref());
         let budget = config.reliability.budget;
@@ -118,13 +129,11 @@ impl Runtime {
                 _ => Arc::new(Retries::new(budget, fleet.now())),
             },
             lanes,
+            selection,
             fleet,
             facts: config.entries.iter().map(EntryFacts::new).collect(),
             router_model: RouterModel::new(&config.routing, server, old_model),
-            responses: match old {
-                Some(old) => old.responses.succeeded_by(&config.keeping)?,
-                None => Store::new(&config.keeping)?,
-            },
+            responses,
             model_list: ModelList::new(config),
         })
     }
@@ -146,8 +155,18 @@ impl Runtime {
         let lane = self.lanes.get(target.entry)?;
         Some(match &lane.member {
             Some(member) => Arc::clone(member),
-            None => self.fleet.member(lane.account, &lane.provider, &target.model),
+            None => {
+                let member = self.fleet.member(lane.account, &lane.provider, &target.model);
+                lane.limit(&member);
+                member
+            }
         })
+    }
+
+    /// The part that a target's entry has among others of the same model.
+    #[must_use]
+    pub fn weight(&self, target: &Target) -> Option<f64> {
+        self.lanes.get(target.entry)?.weight
     }
 
     /// How all targets are.
@@ -167,6 +186,49 @@ impl Runtime {
     }
 }
 
+/// How the models of each route are ordered, and who stands in for them.
+#[derive(Debug)]
+pub struct Selection {
+    routes: Vec<Chosen>,
+    /// Who is asked where all others have failed.
+    fallbacks: Arc<[Target]>,
+}
+
+/// How the models of one route are ordered, and who stands in for them.
+#[derive(Debug)]
+pub struct Chosen {
+    /// How.
+    pub prefer: Prefer,
+    /// Who.
+    pub fallbacks: Arc<[Target]>,
+    /// A second model is asked where the first is slow to begin.
+    pub hedge: bool,
+}
+
+impl Selection {
+    fn new(config: &Config, router: &Router) -> Self {
+        let pool = |names: &[String]| router.models().pool(names);
+        let routes = config.routes.iter().map(|entry| Chosen {
+            prefer: entry.prefer,
+            fallbacks: pool(&entry.fallbacks),
+            hedge: entry.hedge,
+        });
+        Self { routes: routes.collect(), fallbacks: pool(&config.fallbacks) }
+    }
+
+    /// What holds for a route of the configuration.
+    #[must_use]
+    pub fn of_route(&self, route: usize) -> Option<&Chosen> {
+        self.routes.get(route)
+    }
+
+    /// Who is asked where all others have failed.
+    #[must_use]
+    pub fn fallbacks(&self) -> &Arc<[Target]> {
+        &self.fallbacks
+    }
+}
+
 /// Who is behind an entry.
 #[derive(Debug)]
 struct Lane {
@@ -174,17 +236,41 @@ struct Lane {
     provider: String,
     /// `None` for `provider/*`: who it is, only a request says.
     member: Option<Arc<Member>>,
+    weight: Option<f64>,
+    max_requests: Option<u32>,
+    max_account_requests: Option<u32>,
 }
 
 impl Lane {
     fn new(entry: &ModelEntry, fleet: &Fleet) -> Self {
+        let ModelEntry { weight, max_requests, max_account_requests, .. } = *entry;
         let provider = entry.provider.id.to_string();
         let account = fleet.account(&provider, &entry.provider.base_url, entry.key.as_ref());
         let member = match &entry.model {
             ModelPattern::Exact(model) => Some(fleet.member(account, &provider, &model.as_str().into())),
             ModelPattern::Any => None,
         };
-        Self { account, provider, member }
+        Self { account, provider, member, weight, max_requests, max_account_requests }
+    }
+
+    fn limit(&self, member: &Member) {
+        member.limit(self.max_requests, self.max_account_requests);
+    }
+}
+
+/// The smallest limit of those that share an account holds for all of them.
+fn share_limits(lanes: &mut [Lane]) {
+    let mut least: HashMap<u64, u32> = HashMap::new();
+    for lane in lanes.iter() {
+        if let Some(most) = lane.max_account_requests {
+            least.entry(lane.account).and_modify(|least| *least = most.min(*least)).or_insert(most);
+        }
+    }
+    for lane in lanes {
+        lane.max_account_requests = least.get(&lane.account).copied();
+        if let Some(member) = &lane.member {
+            lane.limit(member);
+        }
     }
 }
 

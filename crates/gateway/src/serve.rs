@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use crate::config::{Config, Listener};
 use crate::runtime::Runtime;
 use crate::server::drain::{Drain, GRACE, Phase};
+use crate::server::gate::Gate;
 use crate::server::inherited::Inherited;
 use crate::server::listener;
 use crate::server::ready::{Origin, Readiness};
@@ -125,8 +126,7 @@ impl Server {
     /// # Errors
     /// The configuration names something unusable, or an address cannot be bound: nothing has changed then.
     pub fn reload(&mut self, config: &Config, origin: Origin) -> anyhow::Result<()> {
-        let runtime = self.runtime.succeeded_by(config).map_err(anyhow::Error::msg)?;
-        // Everything that can fail comes first.
+        // Everything that can fail comes first; the runtime last, as it sets limits that targets share with the old one.
         let mut opened = Vec::new();
         for settings in &config.listeners {
             if !self.doors.iter().any(|door| door.is_at(settings)) {
@@ -134,17 +134,24 @@ impl Server {
                 opened.push((settings.clone(), self.prepare(&socket)?));
             }
         }
-        self.runtime = Arc::new(runtime);
+        self.runtime = Arc::new(self.runtime.succeeded_by(config).map_err(anyhow::Error::msg)?);
         let (mut kept, gone): (Vec<_>, Vec<_>) = std::mem::take(&mut self.doors)
             .into_iter()
             .partition(|door| config.listeners.iter().any(|settings| door.is_at(settings)));
         for door in &mut kept {
+            let old = Arc::clone(&door.gate);
             if let Some(settings) = config.listeners.iter().find(|settings| door.is_at(settings)) {
                 door.settings = settings.clone();
+                if !door.gate.has_limits_of(settings) {
+                    door.gate = Arc::new(Gate::new(settings));
+                }
             }
             for (thread, seat) in self.threads.iter().zip(&door.seats) {
-                let worker = self.worker(thread, &door.settings, &seat.drain);
+                let worker = self.worker(thread, &door.settings, &door.gate, &seat.drain);
                 seat.slot.store(Arc::new(worker));
+            }
+            if !Arc::ptr_eq(&old, &door.gate) {
+                old.retire();
             }
         }
         for (settings, prepared) in opened {
@@ -189,10 +196,11 @@ impl Server {
         }
     }
 
-    fn worker(&self, thread: &Thread, settings: &Listener, drain: &Arc<Drain>) -> Worker {
+    fn worker(&self, thread: &Thread, settings: &Listener, gate: &Arc<Gate>, drain: &Arc<Drain>) -> Worker {
         Worker {
             runtime: Arc::clone(&self.runtime),
             listener: settings.clone(),
+            gate: Arc::clone(gate),
             client: thread.client.clone(),
             telemetry: self.telemetry.clone(),
             drain: Arc::clone(drain),
@@ -212,9 +220,10 @@ impl Server {
 
     /// Serves it on every thread.
     fn open(&self, settings: Listener, prepared: Prepared) -> Door {
+        let gate = Arc::new(Gate::new(&settings));
         let seats = self.threads.iter().zip(prepared.sockets).map(|(thread, socket)| {
             let drain = Arc::new(Drain::new(self.options.grace));
-            let slot = Arc::new(ArcSwap::from_pointee(self.worker(thread, &settings, &drain)));
+            let slot = Arc::new(ArcSwap::from_pointee(self.worker(thread, &settings, &gate, &drain)));
             let serving = listener::serve(socket, Arc::clone(&slot), Arc::clone(&drain));
             let alive = thread.alive.clone();
             thread.handle.spawn(async move {
@@ -223,7 +232,7 @@ impl Server {
             });
             Seat { slot, drain }
         });
-        Door { seats: seats.collect(), settings, address: prepared.address }
+        Door { seats: seats.collect(), gate, settings, address: prepared.address }
     }
 }
 
@@ -248,6 +257,7 @@ impl Stopper {
 struct Door {
     settings: Listener,
     address: SocketAddr,
+    gate: Arc<Gate>,
     /// One a thread, in their order.
     seats: Vec<Seat>,
 }

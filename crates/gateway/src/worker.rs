@@ -7,6 +7,7 @@ use arc_swap::ArcSwap;
 use crate::config::Listener;
 use crate::runtime::Runtime;
 use crate::server::drain::Drain;
+use crate::server::gate::Gate;
 use crate::server::ready::Readiness;
 use crate::telemetry::Telemetry;
 use crate::upstream::client::Client;
@@ -19,6 +20,8 @@ pub struct Worker {
     pub runtime: Arc<Runtime>,
     /// Limits of the listener that the request came in by.
     pub listener: Listener,
+    /// How many it takes at a time; shared by all threads.
+    pub gate: Arc<Gate>,
     /// This thread's client and pool.
     pub client: Client,
     /// Where records go.

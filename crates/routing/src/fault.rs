@@ -126,7 +126,7 @@ pub const FAULTS: [Row; 14] = [
         false,
         Toll::None,
     ),
-    row(Fault::Full, "full", "never sent: `max_requests` is reached", true, true, Toll::None),
+    row(Fault::Full, "full", "never sent: `max_requests` is reached", true, false, Toll::None),
 ];
 
 const fn row(

@@ -12,6 +12,7 @@ pub mod router;
 
 pub mod fault;
 pub mod health;
+pub mod order;
 pub mod pace;
 pub mod plan;
 pub mod retry_budget;

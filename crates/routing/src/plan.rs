@@ -40,6 +40,8 @@ pub enum Why {
     Turn,
     /// It has failed in a way that may pass.
     Again,
+    /// It is busy, and so are all others that are fit: wait for room.
+    Queue,
     /// It rests, and so do all others.
     LastResort,
 }
@@ -51,6 +53,7 @@ impl Why {
         match self {
             Self::Turn => "turn",
             Self::Again => "again",
+            Self::Queue => "queue",
             Self::LastResort => "last_resort",
         }
     }
@@ -124,9 +127,11 @@ impl Plan {
             return Next::GiveUp;
         }
         let mut soonest: Option<(Moment, usize)> = None;
+        let mut busy = None;
         let untried = |stop: &Stop| stop.tries == 0 && !stop.done;
         for position in (0..self.stops.len()).filter(|at| self.stops.get(*at).is_some_and(untried)) {
             match world.admit(position) {
+                Admission::No { cause: Fault::Full, .. } => busy = busy.or(Some(position)),
                 Admission::No { until, .. } => {
                     if soonest.is_none_or(|(first, _)| until < first) {
                         soonest = Some((until, position));
@@ -138,6 +143,9 @@ impl Plan {
         let untouched = self.made == 0;
         if !untouched && let Some(next) = self.again(now, world) {
             return next;
+        }
+        if let Some(position) = busy {
+            return self.go(position, Duration::ZERO, Why::Queue);
         }
         let Some((_, position)) = soonest else { return Next::GiveUp };
         // The first attempt is no repetition.
@@ -299,6 +307,17 @@ mod tests {
         };
         assert_eq!(wait(1500), "0:turn+0ms 0:again+1500ms");
         assert_eq!(wait(2500), "0:turn+0ms");
+    }
+
+    #[test]
+    fn who_is_busy_is_waited_for_before_one_that_rests_is_tried() {
+        let mut world = fit(3);
+        world.admissions[0] = REST(1);
+        world.admissions[1] = Admission::No { until: Duration::ZERO, cause: Fault::Full };
+        let way = walk(&[None; 3], &mut world, |stop| {
+            if stop == 1 { (Fault::Full, None) } else { (Fault::Timeout, None) }
+        });
+        assert_eq!(way, "2:turn+0ms 1:queue+0ms 0:last_resort+0ms");
     }
 
     #[test]

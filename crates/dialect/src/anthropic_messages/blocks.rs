@@ -22,8 +22,9 @@ fn list(node: Node<'_, '_>, path: &Path<'_>, inside_result: bool) -> Result<Vec<
     match node.first_byte() {
         b'"' => Ok(vec![Part::text(node.string()?)]),
         b'[' => {
-            let mut parts = Vec::new();
-            for (position, fields) in node.objects()?.into_iter().enumerate() {
+            let objects = node.objects()?;
+            let mut parts = Vec::with_capacity(objects.len());
+            for (position, fields) in objects.into_iter().enumerate() {
                 parts.push(block(fields, &path.index(position), inside_result)?);
             }
             Ok(parts)
@@ -164,6 +165,9 @@ impl BlockWriter<'_> {
             _ if self.same => return true,
             // The API refuses empty text, and nothing is lost with it.
             Content::Text(text) | Content::Refusal(text) if text.is_empty() => return false,
+            // Models of this API say nothing but text.
+            Content::Image { .. } if !is_request => ("image", Reason::NoPlace),
+            Content::File { .. } if !is_request => ("file", Reason::NoPlace),
             Content::Image { source: Source::FileId(_), .. } => ("image", Reason::Foreign),
             Content::Image { source: Source::Text(_), .. } => ("image", Reason::NoPlace),
             Content::Image { source: Source::Url(url), .. } if !is_web(url) => ("image", Reason::NoPlace),

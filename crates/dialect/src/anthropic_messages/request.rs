@@ -22,9 +22,10 @@ pub(super) fn decode(body: &[u8]) -> Result<ChatRequest, Fault> {
             "max_tokens" => request.max_tokens = node.optional(Node::count)?,
             "messages" => {
                 has_messages = true;
-                for (position, fields) in node.objects()?.into_iter().enumerate() {
+                node.each_object(&mut |position, fields| {
                     request.messages.push(message(fields, &path.index(position))?);
-                }
+                    Ok(())
+                })?;
             }
             "system" => {
                 request.system = node.optional(|node| blocks::decode(node, &path))?.unwrap_or_default();

@@ -139,6 +139,11 @@ impl Encoder {
             BlockKind::Other { kind, .. } => {
                 return loss.add(self.site().other(kind), Reason::NoPlace);
             }
+            BlockKind::Image(_) => return loss.add(self.site().part("image"), Reason::NoPlace),
+            // Without words.
+            BlockKind::Audio { format, .. } if !format.is_empty() => {
+                return loss.add(self.site().part("audio"), Reason::NoPlace);
+            }
             BlockKind::ToolCall { kind: CallKind::Custom, .. } => {
                 return loss.add(self.site().part("custom_call"), Reason::NoPlace);
             }

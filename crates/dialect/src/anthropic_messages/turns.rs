@@ -1,7 +1,7 @@
 //! What is this dialect's own about turns.
 
 use super::blocks::BlockWriter;
-use crate::chat::{ChatRequest, Message, Part, Role};
+use crate::chat::{ChatRequest, Content, Message, Part, Role};
 use crate::loss::Reason;
 use crate::turns::{Conversation, Turn, Writer};
 
@@ -29,6 +29,17 @@ impl Writer for BlockWriter<'_> {
 
     fn keeps(&mut self, part: &Part) -> bool {
         Self::keeps(self, part)
+    }
+
+    /// The API takes no media back from its model.
+    fn keeps_of_model(&mut self, part: &Part) -> bool {
+        let name = match part.content {
+            Content::Image { .. } => "made_image",
+            Content::File { .. } => "file",
+            _ => return self.keeps(part),
+        };
+        self.loss.add(self.site.part(name), Reason::NoPlace);
+        false
     }
 
     fn note(&mut self, message: &Message) {

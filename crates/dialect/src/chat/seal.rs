@@ -108,8 +108,8 @@ pub(crate) fn in_field<'s>(seal: Option<&'s Seal>, own: &Family, item: Option<&s
     }
 }
 
-/// A body of a client may hold a stranger's seals. It must then be written anew even for a provider of the same
-/// dialect, which would refuse what it did not make. A false alarm costs time only.
+/// A body of a client may hold a stranger's seals, or ids of calls that its provider refuses. It must then be written
+/// anew even for a provider of the same dialect, which would refuse what it did not make. A false alarm costs time only.
 #[must_use]
 pub fn is_present(dialect: DialectId, quirks: Quirks, body: &[u8]) -> bool {
     let says = |text: &[u8]| memchr::memmem::find(body, text).is_some();
@@ -121,7 +121,10 @@ pub fn is_present(dialect: DialectId, quirks: Quirks, body: &[u8]) -> bool {
                 && known.iter().any(|family| says(family.word().as_bytes()))
         }
         DialectId::OpenAiResponses | DialectId::AnthropicMessages => says(b"\"waypost:"),
-        DialectId::Gemini => crate::gemini::signature::is_foreign_present(body),
+        DialectId::Gemini => {
+            let has_ids = || says(b"\"id\"") && says(b"\"function");
+            crate::gemini::signature::is_foreign_present(body) || quirks.no_call_ids && has_ids()
+        }
     }
 }
 

@@ -28,6 +28,17 @@ pub(super) fn objects<'a>(node: Node<'_, 'a>) -> Result<Vec<Fields<'a>>, Fault> 
     Ok(node.objects()?.into_iter().map(renamed).collect())
 }
 
+/// The same, one at a time.
+pub(super) fn each_object<'a>(
+    node: Node<'_, 'a>,
+    read: &mut dyn FnMut(usize, Fields<'a>) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    if node.first_byte() == b'{' {
+        return read(0, fields(node)?);
+    }
+    node.each_object(&mut |position, fields| read(position, renamed(fields)))
+}
+
 fn camel(key: &str) -> String {
     let mut name = String::with_capacity(key.len());
     let mut begins_word = false;

@@ -14,15 +14,16 @@ pub(super) fn list(node: Node<'_, '_>, path: &Path<'_>, ids: &mut Ids) -> Result
     read(node, path, &mut Reader { ids, is_answer: false })
 }
 
-/// Reads the parts of an answer. Media that models make stay as they are: the canonical stream has no place for them,
-/// and a stream and a plain answer are to say the same.
+/// Reads the parts of an answer. Of the media that models make other dialects know images and sound; drafts of images,
+/// which are thinking, stay as they are.
 pub(super) fn of_answer(node: Node<'_, '_>, path: &Path<'_>, ids: &mut Ids) -> Result<Vec<Part>, Fault> {
     read(node, path, &mut Reader { ids, is_answer: true })
 }
 
 fn read(node: Node<'_, '_>, path: &Path<'_>, reader: &mut Reader<'_>) -> Result<Vec<Part>, Fault> {
-    let mut parts = Vec::new();
-    for (position, fields) in keys::objects(node)?.into_iter().enumerate() {
+    let objects = keys::objects(node)?;
+    let mut parts = Vec::with_capacity(objects.len());
+    for (position, fields) in objects.into_iter().enumerate() {
         reader.part(&fields, &path.index(position), &mut parts)?;
     }
     Ok(parts)
@@ -36,8 +37,7 @@ struct Reader<'i> {
 impl Reader<'_> {
     fn part(&mut self, fields: &Fields<'_>, path: &Path<'_>, parts: &mut Vec<Part>) -> Result<(), Fault> {
         let is_content = |key: &&str| !MARKS.contains(key) && fields.get(key).is_some();
-        let kind = fields.0.iter().map(|(key, _)| key.as_ref()).find(is_content).map(str::to_owned);
-        let kind = kind.as_deref();
+        let kind = fields.0.iter().map(|(key, _)| key.as_ref()).find(is_content);
         let is_thought = fields.get("thought").is_some_and(|raw| raw.get() == "true");
         let mut extra = Extra::default();
         let inner = kind.and_then(|kind| fields.get(kind));
@@ -47,8 +47,12 @@ impl Reader<'_> {
                 let text = Node::new(raw, &inner_path).string()?;
                 if is_thought { Content::Reasoning(Reasoning::of_text(text)) } else { Content::Text(text) }
             }
-            (Some("inlineData"), Some(raw)) if !self.is_answer => {
-                blob(Node::new(raw, &inner_path), &inner_path, &mut extra)?
+            (Some("inlineData"), Some(raw)) if !(self.is_answer && is_thought) => {
+                let content = blob(Node::new(raw, &inner_path), &inner_path, &mut extra)?;
+                if self.is_answer && matches!(content, Content::File { .. }) {
+                    return other("inlineData", fields, path, parts);
+                }
+                content
             }
             (Some("fileData"), Some(raw)) if !self.is_answer => {
                 file(Node::new(raw, &inner_path), &inner_path, &mut extra)?
@@ -58,6 +62,9 @@ impl Reader<'_> {
             }
             (Some("functionResponse"), Some(raw)) => {
                 self.result(Node::new(raw, &inner_path), &inner_path, &mut extra)?
+            }
+            (Some("inlineData" | "fileData"), Some(_)) if is_thought => {
+                return other("thought", fields, path, parts);
             }
             (Some(kind), _) => return other(kind, fields, path, parts),
             // A signature may stand alone.

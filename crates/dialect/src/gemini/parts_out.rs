@@ -78,7 +78,7 @@ impl<'r, 'l> PartWriter<'r, 'l> {
     /// Writes `parts`.
     pub(super) fn parts(&mut self, parts: &[&'r Part], out: &mut Writer<'_>) {
         out.key("parts").list(|out| {
-            if self.same {
+            if self.same || !parts.iter().any(|part| part.is_result()) {
                 parts.iter().for_each(|part| self.part(part, out));
             } else {
                 let (mut results, said): (Vec<&Part>, Vec<&Part>) =
@@ -137,6 +137,12 @@ impl<'r, 'l> PartWriter<'r, 'l> {
                 self.flush(out);
                 let mut media = Vec::new();
                 self.result(part, &mut media, out);
+            }
+            Content::Audio(audio) if self.site.is_answer && is_of_chat(audio) => {
+                if let Some(text) = &audio.transcript {
+                    out.object(|out| out.text_field("text", text));
+                }
+                out.object(|out| write_blob(sound_of(&audio.data), &audio.data, out));
             }
             content => out.object(|out| {
                 let inner = self.content(content, part, out);
@@ -270,6 +276,32 @@ impl<'r, 'l> PartWriter<'r, 'l> {
     }
 }
 
+/// Sound whose format only its request tells.
+fn is_of_chat(audio: &Audio) -> bool {
+    audio.format.is_empty() && !audio.data.is_empty()
+}
+
+/// The type of sound, by how its bytes begin; what has no head are samples (16 bits, 24 kHz) as OpenAI's models give
+/// them.
+pub(super) fn sound_of(data: &str) -> &'static str {
+    match data.as_bytes() {
+        [b'U', b'k', b'l', b'G', ..] => "audio/wav",
+        [b'S', b'U', b'Q', b'z', ..] | [b'/', b'/', b's' | b'u' | b'M' | b'I' | b't' | b'v', ..] => {
+            "audio/mp3"
+        }
+        [b'T', b'2', b'd', b'n', ..] => "audio/ogg",
+        [b'Z', b'k', b'x', b'h', ..] => "audio/flac",
+        _ => "audio/L16;rate=24000",
+    }
+}
+
+pub(super) fn write_blob(media_type: &str, data: &str, out: &mut Writer<'_>) {
+    out.key("inlineData").object(|out| {
+        out.text_field("mimeType", media_type);
+        out.text_field("data", data);
+    });
+}
+
 /// Writes the arguments of a call as an object.
 pub(super) fn write_args(
     arguments: &str,
@@ -296,6 +328,11 @@ pub(super) fn write_args(
 
 fn is_web(url: &str) -> bool {
     url.starts_with("https://") || url.starts_with("http://")
+}
+
+/// The type of the image at an address.
+pub(super) fn image_of(url: &str) -> &'static str {
+    type_of(url).unwrap_or("image/jpeg")
 }
 
 /// The type that the end of an address tells.

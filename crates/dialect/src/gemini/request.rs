@@ -70,13 +70,14 @@ fn system(node: Node<'_, '_>, path: &Path<'_>) -> Result<Vec<Part>, Fault> {
 fn contents(node: Node<'_, '_>, path: &Path<'_>) -> Result<Vec<Message>, Fault> {
     let mut ids = Ids::of_conversation();
     let mut messages: Vec<Message> = Vec::new();
-    for (position, fields) in keys::objects(node)?.into_iter().enumerate() {
+    keys::each_object(node, &mut |position, fields| {
         let message = message(fields, &path.index(position), &mut ids)?;
         match messages.last_mut() {
             Some(last) if is_continued(last, &message) => join(last, message.parts),
             _ => messages.push(message),
         }
-    }
+        Ok(())
+    })?;
     Ok(messages)
 }
 

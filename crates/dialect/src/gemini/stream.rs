@@ -4,9 +4,10 @@
 //! candidate has told why it ended, and cut short otherwise. Counts may come behind that, so it is known at the end
 //! only.
 
+use super::base64;
 use super::ids::Ids;
 use super::{NAME, Tally, candidate, keys, logprobs, read_finish, response, signature, sources};
-use crate::chat::{Content, Extra, FinishReason, Part};
+use crate::chat::{Audio, Content, Extra, FinishReason, Part};
 use crate::dialect::{DialectId, Observed};
 use crate::event::{BlockKind, Delta, StreamEvent};
 use crate::json::{Fault, Fields, Node, Path};
@@ -29,6 +30,7 @@ struct ChoiceState {
     blocks: Blocks,
     ids: Ids,
     open: Option<Open>,
+    sound: Option<Sound>,
     has_calls: bool,
     /// The last word for why it ended: some servers say one with every event.
     finish: Option<String>,
@@ -42,6 +44,15 @@ struct ChoiceState {
 struct Open {
     is_thinking: bool,
     block: u64,
+}
+
+/// A block of sound that is open.
+#[derive(Debug)]
+struct Sound {
+    block: u64,
+    format: String,
+    /// Up to two bytes that wait for a third: what follows a piece is read together with it.
+    rest: Vec<u8>,
 }
 
 impl Meaning for Gemini {
@@ -133,6 +144,7 @@ impl Gemini {
                 blocks: Blocks::of_choice(index),
                 ids: Ids::of_answer(&self.id),
                 open: None,
+                sound: None,
                 has_calls: false,
                 finish: None,
                 sources: Vec::new(),
@@ -216,6 +228,11 @@ impl ChoiceState {
                 self.blocks.delta(block, Delta::Arguments(call.arguments), events);
                 self.blocks.close(block, events);
             }
+            Content::Image { .. } => {
+                self.close(events);
+                self.blocks.whole(Part { extra: Extra::default(), ..part }, events);
+            }
+            Content::Audio(audio) => self.sound(audio, events),
             Content::Other { kind, json } => {
                 self.close(events);
                 let block = self.blocks.open(BlockKind::Other { kind, json }, None, events);
@@ -223,6 +240,26 @@ impl ChoiceState {
             }
             // Not what models answer with.
             _ => events.push(StreamEvent::Lost("candidates[].content.parts[].functionResponse".to_owned())),
+        }
+    }
+
+    fn sound(&mut self, audio: Audio, events: &mut Vec<StreamEvent>) {
+        if self.sound.as_ref().is_none_or(|sound| sound.format != audio.format) {
+            self.close(events);
+            let kind = BlockKind::Audio { id: None, format: audio.format.clone() };
+            let block = self.blocks.open(kind, None, events);
+            self.sound = Some(Sound { block, format: audio.format, rest: Vec::new() });
+        }
+        let Some(sound) = &mut self.sound else { return };
+        // Every piece ends as base64 does at the end of all.
+        let Some(bytes) = base64::decode(&audio.data) else {
+            return events.push(StreamEvent::Lost("candidates[].content.parts[].inlineData".to_owned()));
+        };
+        sound.rest.extend(bytes);
+        let rest = sound.rest.split_off(sound.rest.len() / 3 * 3);
+        let whole = std::mem::replace(&mut sound.rest, rest);
+        if !whole.is_empty() {
+            self.blocks.delta(sound.block, Delta::Audio(base64::encode(&whole)), events);
         }
     }
 
@@ -249,6 +286,12 @@ impl ChoiceState {
     fn close(&mut self, events: &mut Vec<StreamEvent>) {
         if let Some(open) = self.open.take() {
             self.blocks.close(open.block, events);
+        }
+        if let Some(sound) = self.sound.take() {
+            if !sound.rest.is_empty() {
+                self.blocks.delta(sound.block, Delta::Audio(base64::encode(&sound.rest)), events);
+            }
+            self.blocks.close(sound.block, events);
         }
     }
 

@@ -3,9 +3,9 @@
 //! Text goes out as it comes. A call goes out whole: the dialect has no pieces of arguments. The last event says why the
 //! answer ended, and what it has cost.
 
-use super::parts_out::write_args;
+use super::parts_out::{image_of, sound_of, write_args, write_blob};
 use super::{errors, signature, sources, word_for_client, write_usage};
-use crate::chat::{CallKind, Content, FinishReason, Part, Reasoning, Seal, UrlCitation};
+use crate::chat::{CallKind, Content, FinishReason, Part, Reasoning, Seal, Source, UrlCitation};
 use crate::dialect::{DialectId, StreamEncoder};
 use crate::event::{BlockKind, Delta, StreamEvent};
 use crate::json::Writer;
@@ -44,9 +44,16 @@ struct Open {
 
 #[derive(Debug)]
 enum OnWire {
+    /// Sound, and its type once it is known.
+    Audio(Option<String>),
     Text(Text),
     Thinking(Thinking),
-    Call { id: String, name: String, kind: CallKind, arguments: String },
+    Call {
+        id: String,
+        name: String,
+        kind: CallKind,
+        arguments: String,
+    },
 }
 
 /// A block of text, and what it rests on.
@@ -133,10 +140,26 @@ impl Encoder {
                 loss.add(site.part("refusal"), Reason::Nearest);
                 OnWire::Text(Text::default())
             }
-            BlockKind::Audio { .. } => {
-                loss.add(site.part("audio"), Reason::Nearest);
-                OnWire::Text(Text::default())
+            BlockKind::Image(Source::Base64 { media_type, data }) => {
+                let signature = self.choice(choice).pending.take();
+                return self.write_object(choice, out, |out| {
+                    write_blob(media_type, data, out);
+                    out.optional_text("thoughtSignature", signature.as_deref());
+                });
             }
+            BlockKind::Image(Source::Url(url)) => {
+                self.flush(choice, out);
+                return self.write_object(choice, out, |out| {
+                    out.key("fileData").object(|out| {
+                        out.text_field("mimeType", image_of(url));
+                        out.text_field("fileUri", url);
+                    });
+                });
+            }
+            BlockKind::Image(_) => return loss.add(site.part("image"), Reason::NoPlace),
+            BlockKind::Audio { format, .. } => OnWire::Audio(
+                Some(format).filter(|format| !format.is_empty()).map(|kind| format!("audio/{kind}")),
+            ),
             BlockKind::Reasoning => OnWire::Thinking(Thinking { item: item.cloned(), ..Thinking::default() }),
             BlockKind::ToolCall { id, name, kind } => {
                 OnWire::Call { id: id.clone(), name: name.clone(), kind: *kind, arguments: String::new() }
@@ -162,6 +185,13 @@ impl Encoder {
                     out.text_field("text", text);
                     out.optional_text("thoughtSignature", signature.as_deref());
                 });
+            }
+            (OnWire::Audio(_), Delta::Transcript(text)) => {
+                self.write_object(choice, out, |out| out.text_field("text", text));
+            }
+            (OnWire::Audio(media_type), Delta::Audio(data)) => {
+                let media_type = media_type.get_or_insert_with(|| sound_of(data).to_owned()).clone();
+                self.write_object(choice, out, |out| write_blob(&media_type, data, out));
             }
             (OnWire::Thinking(thinking), Delta::Thinking(text) | Delta::Summary(text)) => {
                 let is_between = std::mem::take(&mut thinking.between);
@@ -213,6 +243,7 @@ impl Encoder {
                 });
                 state.cited.extend(placed);
             }
+            OnWire::Audio(_) => {}
             OnWire::Thinking(thinking) => self.seal(choice, thinking, out),
             OnWire::Call { id, name, kind, arguments } => {
                 let signature = state.pending.take();

@@ -4,13 +4,14 @@ use super::details;
 use crate::chat::{
     Annotation, Audio, CallKind, Content, Extra, Json, Message, Part, Role, Source, ToolCall, UrlCitation,
 };
-use crate::json::{Fault, Fields, Node, Path};
+use crate::json::{Fault, Fields, Node, Path, Writer};
 
 pub(super) fn list(node: Node<'_, '_>, path: &Path<'_>) -> Result<Vec<Message>, Fault> {
     let mut messages = Vec::new();
-    for (position, fields) in node.objects()?.into_iter().enumerate() {
+    node.each_object(&mut |position, fields| {
         messages.push(message(fields, &path.index(position))?);
-    }
+        Ok(())
+    })?;
     Ok(messages)
 }
 
@@ -64,6 +65,7 @@ pub(super) fn assistant(
 ) -> Result<Vec<Part>, Fault> {
     let (mut thinking, mut said, mut refusal) = (None, Vec::new(), None);
     let (mut details, mut annotations, mut audio, mut calls) = (Vec::new(), Vec::new(), None, Vec::new());
+    let mut images = Vec::new();
     for (key, raw) in fields.0 {
         let path = path.key(&key);
         let node = Node::new(raw, &path);
@@ -79,6 +81,10 @@ pub(super) fn assistant(
             "reasoning_details" => details = details::of_field(raw, &path)?,
             "annotations" => annotations = node.optional(read_annotations)?.unwrap_or_default(),
             "audio" => audio = node.optional(|node| Ok(read_audio(&node.fields()?)))?,
+            "images" => match read_images(node, &path) {
+                Some(read) => images = read,
+                None => unknown(&key, node.json()),
+            },
             "tool_calls" => {
                 calls = node.optional(|node| tool_calls(node, &path))?.unwrap_or_default();
             }
@@ -93,6 +99,7 @@ pub(super) fn assistant(
         None => said.push(Part { annotations, ..Part::text("") }),
     }
     said.extend(refusal.map(|text| Part::from(Content::Refusal(text))));
+    said.append(&mut images);
     said.extend(audio.map(|audio| Part::from(Content::Audio(audio))));
     said.append(&mut calls);
     Ok(details::place(details, said))
@@ -157,8 +164,9 @@ fn content(node: Node<'_, '_>, path: &Path<'_>) -> Result<Vec<Part>, Fault> {
     match node.first_byte() {
         b'"' => Ok(vec![Part::text(node.string()?)]),
         b'[' => {
-            let mut parts = Vec::new();
-            for (position, fields) in node.objects()?.into_iter().enumerate() {
+            let objects = node.objects()?;
+            let mut parts = Vec::with_capacity(objects.len());
+            for (position, fields) in objects.into_iter().enumerate() {
                 parts.push(part(fields, &path.index(position))?);
             }
             Ok(parts)
@@ -246,6 +254,30 @@ fn file(node: Node<'_, '_>, path: &Path<'_>, extra: &mut Extra) -> Result<Conten
     }
     let source = source.ok_or_else(|| path.fault("expected `file_id` or `file_data`"))?;
     Ok(Content::File { source, name })
+}
+
+/// Images that the model has made; `None` if this is something else.
+pub(super) fn read_images(node: Node<'_, '_>, path: &Path<'_>) -> Option<Vec<Part>> {
+    let mut images = Vec::new();
+    for (position, fields) in node.optional(Node::objects).ok()?.unwrap_or_default().into_iter().enumerate() {
+        let path = path.index(position);
+        let mut extra = Extra::default();
+        let content = image(Node::new(fields.get("image_url")?, &path), &path, &mut extra).ok()?;
+        images.push(Part { extra, ..content.into() });
+    }
+    Some(images)
+}
+
+/// An image that the model has made, as an entry of `images`.
+pub(super) fn write_image(source: &Source, index: u64, out: &mut Writer<'_>) {
+    out.object(|out| {
+        out.text_field("type", "image_url");
+        out.key("image_url").object(|out| match source {
+            Source::Base64 { media_type, data } => out.key("url").data_url(media_type, data),
+            Source::Url(url) | Source::FileId(url) | Source::Text(url) => out.text_field("url", url),
+        });
+        out.key("index").count(index);
+    });
 }
 
 /// Sound in an answer, or its id in a later request.

@@ -111,7 +111,8 @@ impl Target<'_> {
 
     fn assistant(&mut self, message: &Message, out: &mut Writer<'_>) {
         let is_said = |part: &&Part| {
-            !part.is_call() && !part.is_reasoning() && !matches!(part.content, Content::Audio(_))
+            let is_made = matches!(part.content, Content::Audio(_) | Content::Image { .. });
+            !part.is_call() && !part.is_reasoning() && !is_made
         };
         let has_calls = message.parts.iter().any(Part::is_call);
         let said = message.parts.iter().filter(is_said);
@@ -137,6 +138,7 @@ impl Target<'_> {
                     _ => {}
                 }
             }
+            self.images(&message.parts, out);
             if self.same && message.parts.iter().any(|part| !part.annotations.is_empty()) {
                 out.key("annotations").list(|out| {
                     let all = message.parts.iter().flat_map(|part| &part.annotations);
@@ -155,6 +157,23 @@ impl Target<'_> {
             }
             self.rest_of(message, out);
         });
+    }
+
+    /// Images that the model has made; the reference has no place for them.
+    fn images(&mut self, parts: &[Part], out: &mut Writer<'_>) {
+        let sources = parts.iter().filter_map(|part| match &part.content {
+            Content::Image { source, .. } => Some(source),
+            _ => None,
+        });
+        let sources: Vec<&Source> = sources.collect();
+        if !sources.is_empty() && !self.same {
+            self.loss.add(self.site.part("made_image"), Reason::NoPlace);
+        } else if !sources.is_empty() {
+            out.key("images").list(|out| {
+                let all = sources.iter().zip(0..);
+                all.for_each(|(source, index)| super::message::write_image(source, index, out));
+            });
+        }
     }
 
     fn call(&mut self, call: &ToolCall, part: &Part, out: &mut Writer<'_>) {

@@ -1,8 +1,9 @@
 //! OpenAI Chat Completions (`POST /v1/chat/completions`), as its API reference describes it and as the many servers
 //! that imitate it speak it.
 //!
-//! Two extensions are read and written that the reference does not have: `reasoning_content`, the text of visible
-//! thinking, which most of those servers know, and `reasoning_details`, the same with its seals.
+//! Three extensions are read and written that the reference does not have: `reasoning_content`, the text of visible
+//! thinking, which most of those servers know; `reasoning_details`, the same with its seals; and `images`, those that a
+//! model has made.
 
 mod calls;
 mod details;

@@ -166,6 +166,7 @@ impl AnswerWriter<'_> {
     fn message(&mut self, choice: &Choice, out: &mut Writer<'_>) {
         let (mut said, mut refused, mut thought) = (Vec::new(), Vec::new(), Vec::new());
         let (mut annotations, mut calls, mut audio) = (Vec::new(), Vec::new(), None);
+        let mut images = Vec::new();
         let mut length = 0;
         for part in &choice.parts {
             match &part.content {
@@ -179,8 +180,12 @@ impl AnswerWriter<'_> {
                 Content::Refusal(text) => refused.push(text.as_str()),
                 Content::Reasoning(reasoning) => thought.push(reasoning.shown()),
                 Content::ToolCall(call) => calls.push((call, self.same.then_some(&part.extra))),
+                // There is a place for one only.
+                Content::Audio(_) if audio.is_some() => {
+                    self.loss.add(self.site.part("audio"), Reason::NoPlace)
+                }
                 Content::Audio(sound) => audio = Some(sound),
-                Content::Image { .. } => self.loss.add(self.site.part("image"), Reason::NoPlace),
+                Content::Image { source, .. } => images.push(source),
                 Content::File { .. } => self.loss.add(self.site.part("file"), Reason::NoPlace),
                 Content::ToolResult { .. } => self.loss.add(self.site.part("result"), Reason::NoPlace),
                 Content::Other { kind, .. } => self.loss.add(self.site.other(kind), Reason::NoPlace),
@@ -205,7 +210,16 @@ impl AnswerWriter<'_> {
         if !annotations.is_empty() {
             out.key("annotations").list(|out| annotations.iter().for_each(|json| out.raw(json.get())));
         }
+        if !images.is_empty() {
+            out.key("images").list(|out| {
+                images.into_iter().zip(0..).for_each(|(source, at)| message::write_image(source, at, out));
+            });
+        }
         if let Some(audio) = audio {
+            if !self.same && !audio.format.is_empty() {
+                // Clients know it from what they have asked for.
+                self.loss.add(self.site.part("audio.format"), Reason::NoPlace);
+            }
             out.key("audio").object(|out| {
                 // The SDKs declare all of them as always there.
                 let same = self.same;

@@ -9,7 +9,7 @@
 
 use super::calls::Calls;
 use super::details::{self, EntryKey};
-use super::message::{logprob_list, read_annotations};
+use super::message::{logprob_list, read_annotations, read_images};
 use super::{NAME, read_finish, read_usage};
 use crate::chat::{Extra, FinishReason};
 use crate::dialect::{DialectId, Observed};
@@ -197,6 +197,15 @@ impl ChoiceState {
                         self.blocks.delta(block, Delta::Annotation(annotation), events);
                     }
                 }
+                "images" => match read_images(node, &path) {
+                    Some(images) => {
+                        if !images.is_empty() {
+                            self.close_open(events);
+                        }
+                        images.into_iter().for_each(|image| self.blocks.whole(image, events));
+                    }
+                    None => events.push(StreamEvent::Lost("choices[].delta.images".to_owned())),
+                },
                 "role" | "tool_calls" | "reasoning_content" | "reasoning" | "reasoning_details" => {}
                 _ if node.json().is_void() => {}
                 _ => events.push(StreamEvent::Lost(format!("choices[].delta.{key}"))),
@@ -280,7 +289,7 @@ impl ChoiceState {
         let block = match &self.open {
             Some(Open { kind: OpenKind::Audio, block }) => *block,
             _ => {
-                let kind = BlockKind::Audio { id: fields.text("id") };
+                let kind = BlockKind::Audio { id: fields.text("id"), format: String::new() };
                 self.close_open(events);
                 let block = self.blocks.open(kind, None, events);
                 self.open = Some(Open { kind: OpenKind::Audio, block });
@@ -319,7 +328,7 @@ impl ChoiceState {
         let on_wire = match &kind {
             OpenKind::Text => BlockKind::Text,
             OpenKind::Refusal => BlockKind::Refusal,
-            OpenKind::Audio => BlockKind::Audio { id: None },
+            OpenKind::Audio => BlockKind::Audio { id: None, format: String::new() },
             OpenKind::Reasoning(..) => BlockKind::Reasoning,
         };
         let block = self.blocks.open(on_wire, item, events);

@@ -1,6 +1,7 @@
 //! Writing a stream: <https://platform.openai.com/docs/api-reference/chat-streaming>.
 
 use super::details::Head;
+use super::message::write_image;
 use super::message_out::kind_words;
 use super::{response, word_for_client, write_usage};
 use crate::chat::{Annotation, CallKind, FinishReason, SealKind};
@@ -34,6 +35,8 @@ struct ChoiceState {
     /// The block of refusal that is open.
     refusal: Option<u64>,
     thinking: Thinking,
+    /// How many images there have been.
+    images: u64,
     /// Characters of text that stand before the open block of text, and in it.
     text_before: u64,
     text_in: u64,
@@ -155,7 +158,18 @@ impl Encoder {
             BlockKind::Reasoning => {
                 state.thinking = Thinking { item: item.cloned(), ..Thinking::default() };
             }
-            BlockKind::Audio { id } => {
+            BlockKind::Image(source) => {
+                let index = state.images;
+                state.images += 1;
+                self.write_delta(choice, out, |out| {
+                    out.key("images").list(|out| write_image(source, index, out));
+                });
+            }
+            BlockKind::Audio { id, format } => {
+                if !format.is_empty() {
+                    // Clients know it from what they have asked for.
+                    loss.add(site.part("audio.format"), Reason::NoPlace);
+                }
                 if let Some(id) = id {
                     self.write_audio(choice, out, |out| out.text_field("id", id));
                 }

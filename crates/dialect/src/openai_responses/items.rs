@@ -9,9 +9,10 @@ use crate::json::{Fault, Fields, Node, Path};
 /// Reads `input` or `output`.
 pub(super) fn list(node: Node<'_, '_>, path: &Path<'_>) -> Result<Vec<Message>, Fault> {
     let mut messages = Vec::new();
-    for (position, fields) in node.objects()?.into_iter().enumerate() {
+    node.each_object(&mut |position, fields| {
         messages.push(item(fields, &path.index(position))?);
-    }
+        Ok(())
+    })?;
     Ok(messages)
 }
 
@@ -35,6 +36,14 @@ pub(super) fn item(fields: Fields<'_>, path: &Path<'_>) -> Result<Message, Fault
             let (id, name) = (fields.string("call_id", path)?, fields.string("name", path)?);
             let call = ToolCall::custom(id, name, fields.string("input", path)?);
             (Role::Assistant, Content::ToolCall(call), &["call_id", "name", "input"])
+        }
+        "image_generation_call" if fields.text("result").is_some_and(|data| !data.is_empty()) => {
+            let format = fields.text("output_format").unwrap_or_else(|| "png".to_owned());
+            let source = Source::Base64 {
+                media_type: format!("image/{format}"),
+                data: fields.text("result").unwrap_or_default(),
+            };
+            (Role::Assistant, Content::Image { source, detail: None }, &["result", "output_format"])
         }
         "function_call_output" => {
             (Role::User, result(&fields, CallKind::Function, path)?, &["call_id", "output"])

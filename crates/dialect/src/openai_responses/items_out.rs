@@ -47,7 +47,8 @@ impl ItemWriter<'_, '_> {
         }
         let mut rest = message.parts.as_slice();
         while let [first, ..] = rest {
-            let count = rest.iter().take_while(|part| is_said(part)).count();
+            let of_model = message.role == Role::Assistant;
+            let count = rest.iter().take_while(|part| is_said(part, of_model)).count();
             let (run, behind) = rest.split_at(count.max(1));
             rest = behind;
             if count > 0 {
@@ -236,6 +237,14 @@ impl ItemWriter<'_, '_> {
                 });
             }
             Content::Other { json, .. } if self.same => out.raw(json.get()),
+            Content::Image { source: Source::Base64 { media_type, data }, .. } if self.same => {
+                out.object(|out| {
+                    write_image(part.item.as_deref(), media_type, Some(data), out);
+                    self.marks(part, out);
+                });
+            }
+            // Only what the provider has made itself can come back.
+            Content::Image { .. } => self.loss.add(self.site.part("made_image"), Reason::NoPlace),
             _ => {
                 if let Some((path, reason)) = self.lost(part) {
                     self.loss.add(path, reason);
@@ -280,8 +289,10 @@ impl ItemWriter<'_, '_> {
 }
 
 /// The part stands in the content of a message.
-fn is_said(part: &Part) -> bool {
+fn is_said(part: &Part, of_model: bool) -> bool {
     match &part.content {
+        // Made by a tool of the provider's.
+        Content::Image { .. } => !of_model,
         Content::Other { kind, .. } => kind.starts_with("content[]."),
         Content::Reasoning(_) | Content::ToolCall(_) | Content::ToolResult { .. } => false,
         _ => true,
@@ -293,6 +304,15 @@ fn address(name: &str, source: &Source, out: &mut Writer<'_>) {
         Source::Url(text) | Source::Text(text) | Source::FileId(text) => out.text_field(name, text),
         Source::Base64 { media_type, data } => out.key(name).data_url(media_type, data),
     }
+}
+
+/// An image that the model has made; without its data while it is at it.
+pub(super) fn write_image(id: Option<&str>, media_type: &str, data: Option<&str>, out: &mut Writer<'_>) {
+    out.text_field("type", "image_generation_call");
+    out.optional_text("id", id);
+    out.text_field("status", if data.is_some() { "completed" } else { "in_progress" });
+    out.text_field("output_format", media_type.strip_prefix("image/").unwrap_or(media_type));
+    out.text_or_null("result", data);
 }
 
 pub(super) fn write_call(call: &ToolCall, item: Option<&str>, out: &mut Writer<'_>) {

@@ -2,9 +2,9 @@
 //! <https://platform.openai.com/docs/api-reference/responses/object>.
 
 use super::errors;
-use super::items_out::{write_call, write_reasoning};
+use super::items_out::{write_call, write_image, write_reasoning};
 use super::write_usage;
-use crate::chat::{Annotation, Content, Extra, Family, Json, Part, Reasoning, seal};
+use crate::chat::{Annotation, Content, Extra, Family, Json, Part, Reasoning, Source, seal};
 use crate::dialect::DialectId;
 use crate::error::ApiError;
 use crate::json::Writer;
@@ -156,7 +156,7 @@ pub(super) fn annotation(annotation: &Annotation, length: u64, same: bool) -> Op
     })
 }
 
-/// A call or thinking.
+/// A call, thinking or an image.
 pub(super) fn alone_item(part: &Part, id: &str, status: &str, same: bool, out: &mut Writer<'_>) {
     match &part.content {
         Content::ToolCall(call) => {
@@ -177,6 +177,9 @@ pub(super) fn alone_item(part: &Part, id: &str, status: &str, same: bool, out: &
                     &seal::in_field(part.seal.as_ref(), &Family::OpenAi, item),
                 );
             }
+        }
+        Content::Image { source: Source::Base64 { media_type, data }, .. } => {
+            write_image(Some(id), media_type, Some(data), out);
         }
         _ => {}
     }
@@ -200,6 +203,7 @@ pub(super) fn prefix(content: &Content) -> &'static str {
         Content::Reasoning(_) => "rs",
         Content::ToolCall(call) if call.kind == crate::chat::CallKind::Custom => "ctc",
         Content::ToolCall(_) => "fc",
+        Content::Image { .. } => "ig",
         _ => "msg",
     }
 }

@@ -2,7 +2,7 @@
 
 use super::output::{self, ECHO, Head, Ids};
 use super::{items, read_finish, read_usage, word_of};
-use crate::chat::{ChatResponse, Choice, Content, FinishReason, Json, Part};
+use crate::chat::{ChatResponse, Choice, Content, FinishReason, Json, Part, Source};
 use crate::dialect::{DialectId, Observed};
 use crate::error_body;
 use crate::json::{Fault, Fields, Node, Path, Writer};
@@ -231,7 +231,9 @@ impl Output<'_> {
 
     fn alone(&mut self, part: &Part, out: &mut Writer<'_>) {
         let lost = match &part.content {
-            Content::ToolCall(_) | Content::Reasoning(_) => {
+            Content::ToolCall(_)
+            | Content::Reasoning(_)
+            | Content::Image { source: Source::Base64 { .. }, .. } => {
                 name_losses(part, self.site, self.same, self.loss);
                 let id = self.id(part);
                 out.object(|out| output::alone_item(part, &id, self.status, self.same, out));

@@ -234,6 +234,11 @@ impl Responses {
     fn whole(&mut self, content: Fields<'_>, events: &mut Vec<StreamEvent>) -> Result<(), Fault> {
         for part in output_item(content, &Path::Root.key("item"))? {
             self.has_calls |= part.is_call();
+            if matches!(part.content, Content::Image { .. }) {
+                for (name, _) in &part.extra.0 {
+                    events.push(StreamEvent::Lost(format!("output[].image_generation_call.{name}")));
+                }
+            }
             self.blocks.whole(part, events);
         }
         Ok(())

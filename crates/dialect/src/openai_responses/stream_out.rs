@@ -4,10 +4,11 @@
 //! item is given again when it is complete, and all of it once more at the end, so what was said has to be held.
 
 use super::errors;
+use super::items_out::write_image;
 use super::output::{Head, Ids};
 use super::response::status;
 use super::stream_items::{Message, Single};
-use crate::chat::{CallKind, Extra, FinishReason};
+use crate::chat::{CallKind, Extra, FinishReason, Source};
 use crate::dialect::{DialectId, StreamEncoder};
 use crate::error::{ApiError, ErrorKind};
 use crate::event::{BlockKind, Delta, StreamEvent};
@@ -195,6 +196,15 @@ impl Encoder {
         loss: &mut Loss,
     ) {
         match kind {
+            BlockKind::Image(Source::Base64 { media_type, data }) => {
+                self.leave_message(out);
+                self.image(item, media_type, data, out);
+            }
+            BlockKind::Image(_) => loss.add(self.wire.site().part("image"), Reason::NoPlace),
+            // Without words.
+            BlockKind::Audio { format, .. } if !format.is_empty() => {
+                loss.add(self.wire.site().part("audio"), Reason::NoPlace);
+            }
             BlockKind::Text | BlockKind::Refusal | BlockKind::Audio { .. } => {
                 if matches!(kind, BlockKind::Audio { .. }) {
                     loss.add(self.wire.site().part("audio"), Reason::Nearest);
@@ -226,6 +236,27 @@ impl Encoder {
             }
             BlockKind::Other { kind, .. } => loss.add(self.wire.site().other(kind), Reason::NoPlace),
         }
+    }
+
+    /// An image comes whole; clients wait for the events of its making.
+    fn image(&mut self, item: Option<&String>, media_type: &str, data: &str, out: &mut Vec<u8>) {
+        let wire = &mut self.wire;
+        wire.held = wire.held.saturating_add(data.len());
+        let place = wire.place();
+        let id = wire.id(item, "ig", place);
+        wire.event("response.output_item.added", out, |out| {
+            out.key("output_index").count(place);
+            out.key("item").object(|out| write_image(Some(&id), media_type, None, out));
+        });
+        for step in ["in_progress", "generating", "completed"] {
+            wire.event(&format!("response.image_generation_call.{step}"), out, |out| {
+                out.key("output_index").count(place);
+                out.text_field("item_id", &id);
+            });
+        }
+        let mut whole = Vec::with_capacity(data.len() + 128);
+        Writer::new(&mut whole).object(|out| write_image(Some(&id), media_type, Some(data), out));
+        wire.done(place, whole, out);
     }
 
     /// No more parts come to the message.

@@ -16,7 +16,7 @@ use waypost_routing::router::{Decision, NoDecision, Router, Step};
 
 use super::Stop;
 use super::table::table;
-use crate::proxy::{decide, page, preferences};
+use crate::proxy::{order, page, preferences};
 use crate::runtime::Runtime;
 use crate::telemetry::record::Record;
 
@@ -86,7 +86,7 @@ fn tell(runtime: &Runtime, asked: Option<&str>, envelope: &Envelope<'_>) -> anyh
     record.decision = started.elapsed();
     let mut decision = decided.map_err(|none| anyhow!("{none}"))?;
     record.decided(&decision, &router);
-    decide::suit(runtime, envelope, &mut decision, &mut record);
+    order::arrange(runtime, &router, envelope, None, &mut decision, &mut record);
     let instead = match decision.verdict {
         Some(_) => None,
         None => offline(&router, None, envelope).ok().filter(|instead| instead.verdict.is_some()),

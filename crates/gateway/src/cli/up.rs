@@ -206,10 +206,11 @@ fn describe(config: &Config, index: usize, entry: &ModelEntry) -> String {
         ModelPattern::Exact(_) => entry.name.clone(),
         ModelPattern::Any => format!("{}/*", entry.provider.id),
     };
-    text.push_str(&format!(
-        " at {}{}, key: {}",
-        entry.provider.base_url, entry.provider.path_prefix, entry.key_source
-    ));
+    let path = match &entry.model {
+        ModelPattern::Exact(model) => entry.provider.path_of(model),
+        ModelPattern::Any => entry.provider.path_prefix.clone(),
+    };
+    text.push_str(&format!(" at {}{path}, key: {}", entry.provider.base_url, entry.key_source));
     if config.default_entry == Some(index) {
         text.push_str(", default");
     }

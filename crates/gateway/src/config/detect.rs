@@ -26,6 +26,7 @@ pub fn detect(environment: &Environment) -> Option<Loaded> {
         aliases: Vec::new(),
         routes: Vec::new(),
         routing: resolve::default_routing(),
+        fallbacks: Vec::new(),
         reliability: Reliability::default(),
         keeping: resolve::default_keeping(),
     };
@@ -62,6 +63,9 @@ fn entry(provider: &Provider, environment: &Environment) -> Option<ModelEntry> {
         passthrough_auth: false,
         first_byte_timeout: None,
         idle_timeout: None,
+        weight: None,
+        max_requests: None,
+        max_account_requests: None,
         facts: Facts::default(),
     })
 }

@@ -23,6 +23,7 @@ use secrecy::SecretString;
 use waypost_dialect::provider::Provider;
 use waypost_routing::catalog::{self, Facts};
 use waypost_routing::health::HealthPolicy;
+use waypost_routing::order::{Balance, Prefer};
 use waypost_routing::plan::PlanPolicy;
 use waypost_routing::preference::cascade::{Asking, LowConfidence, Order, Scoring};
 use waypost_routing::preference::judge::Policy;
@@ -62,6 +63,8 @@ pub struct Config {
     pub routes: Vec<RouteEntry>,
     /// How the router works.
     pub routing: Routing,
+    /// Models that are asked where all others of a request have failed.
+    pub fallbacks: Vec<String>,
     /// How far a request may go, and who is left alone.
     pub reliability: Reliability,
     /// What is kept for clients of the Responses API.
@@ -77,6 +80,19 @@ pub struct Reliability {
     pub health: HealthPolicy,
     /// What may be repeated.
     pub budget: BudgetPolicy,
+    /// How entries of the same model are ordered.
+    pub balance: Balance,
+    /// Who may wait for a model that is busy.
+    pub queue: Queue,
+}
+
+/// How many may wait, and how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Queue {
+    /// How many.
+    pub places: u32,
+    /// How long.
+    pub time: Duration,
 }
 
 /// An address where clients connect, and its limits.
@@ -104,6 +120,14 @@ pub struct Listener {
     pub max_body_bytes: usize,
     /// Requests that a translation would take something from are refused.
     pub strict: bool,
+    /// Most connections at a time.
+    pub max_connections: u32,
+    /// Most requests at a time; `None` if there may be any number.
+    pub max_requests: Option<u32>,
+    /// Who may wait beyond it.
+    pub queue: Queue,
+    /// Longest wait for the head of a request.
+    pub head_timeout: Duration,
 }
 
 /// One item of the list of models.
@@ -131,6 +155,12 @@ pub struct ModelEntry {
     pub first_byte_timeout: Option<Duration>,
     /// Longest wait between two pieces of them, in place of the listener's.
     pub idle_timeout: Option<Duration>,
+    /// Its part of the requests among entries of the same model.
+    pub weight: Option<f64>,
+    /// Most requests at a time.
+    pub max_requests: Option<u32>,
+    /// The same over all entries that share the provider and the key.
+    pub max_account_requests: Option<u32>,
     /// What the operator says of its models.
     pub facts: Facts,
 }
@@ -168,6 +198,12 @@ pub struct RouteEntry {
     pub route: waypost_routing::preference::Route,
     /// Names of models or aliases, first one preferred.
     pub models: Vec<String>,
+    /// How they are ordered.
+    pub prefer: Prefer,
+    /// Who is asked where all of them have failed.
+    pub fallbacks: Vec<String>,
+    /// A second model is asked where the first is slow to begin.
+    pub hedge: bool,
     /// Prompts that have to come here.
     pub tests: Vec<String>,
     /// Where its words are written.

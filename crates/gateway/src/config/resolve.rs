@@ -38,6 +38,13 @@ pub(super) mod defaults {
     pub(in crate::config) const BODY_TIMEOUT: Duration = Duration::from_secs(30);
     /// Below the idle limits of the usual load balancers.
     pub(in crate::config) const KEEP_ALIVE: Duration = Duration::from_secs(15);
+    /// Enough for a burst; more would only wait to fail.
+    pub(in crate::config) const QUEUE: u32 = 100;
+    /// Shorter than any client's patience.
+    pub(in crate::config) const QUEUE_TIMEOUT: Duration = Duration::from_secs(1);
+    /// What the usual limits of open files allow, twice over for the providers' side.
+    pub(in crate::config) const CONNECTIONS: u32 = 20_000;
+    pub(in crate::config) const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
     /// More is a mistake.
     pub(in crate::config) const ATTEMPTS_MOST: u32 = 100;
     pub(in crate::config) const MAX_BODY: &str = "32MiB";
@@ -102,6 +109,7 @@ pub(super) fn resolve(file: &File, environment: &Environment, problems: &Problem
     let names = names::Names::new(&entries, hidden);
     let aliases = names.aliases(context, &file.model_aliases);
     let routes = names.routes(context, file, &entries, &aliases);
+    let fallbacks = names.fallbacks(context, file, &aliases);
     Config {
         listeners: listeners::resolve(context, &file.listeners),
         default_entry: entries.default(context, hidden),
@@ -109,6 +117,7 @@ pub(super) fn resolve(file: &File, environment: &Environment, problems: &Problem
         aliases,
         routes,
         routing: routing::resolve(context, file, arch_router),
+        fallbacks,
         reliability: reliability::resolve(context, &file.reliability),
         keeping: keeping::resolve(context, &file.state_storage),
     }
@@ -137,7 +146,7 @@ fn ignored_sections(context: Context<'_>, file: &File) {
     context.ignored(
         "model_metrics_sources",
         &file.model_metrics_sources,
-        "the models of a route are tried in the declared order",
+        "prices come from the catalogue or from `cost`, speeds from what is measured here",
     );
     let Some(overrides) = file.overrides.value() else { return };
     let agents = "Waypost runs no agents";

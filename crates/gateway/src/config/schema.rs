@@ -4,12 +4,12 @@
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde::Deserialize;
-use waypost_routing::health::HealthPolicy;
-use waypost_routing::plan::PlanPolicy;
-use waypost_routing::retry_budget::BudgetPolicy;
+
+mod reliability;
 
 use super::resolve::defaults;
 use super::setting::{Ignored, Named, Setting};
+pub(super) use reliability::{Balance, Reliability};
 
 /// The JSON Schema, for editors.
 pub(super) fn json_schema() -> String {
@@ -158,6 +158,21 @@ pub(super) struct Listener {
     /// by the header `x-waypost-translate`.
     #[schemars(extend("default" = "lenient"))]
     pub(super) translate: Setting<Translate>,
+    /// Most connections of clients at a time; others wait until one is closed.
+    #[schemars(extend("default" = defaults::CONNECTIONS, "minimum" = 1))]
+    pub(super) max_connections: Setting<i64>,
+    /// Most requests at a time. Without it, any.
+    #[schemars(extend("minimum" = 1))]
+    pub(super) max_requests: Setting<i64>,
+    /// How many more may wait.
+    #[schemars(extend("default" = defaults::QUEUE, "minimum" = 0))]
+    pub(super) queue: Setting<i64>,
+    /// How long they may.
+    #[schemars(extend("default" = defaults::shown(defaults::QUEUE_TIMEOUT)))]
+    pub(super) queue_timeout: Setting<String>,
+    /// Longest wait for the head of a client's request.
+    #[schemars(extend("default" = defaults::shown(defaults::HEAD_TIMEOUT)))]
+    pub(super) head_timeout: Setting<String>,
     /// Plano's, accepted and not needed: clients may speak any of the supported APIs.
     pub(super) message_format: Setting<Ignored>,
     /// Plano's: attempts of one request after the first. It bounds `reliability.attempts`.
@@ -228,6 +243,16 @@ pub(super) struct Entry {
     pub(super) timeout: Setting<String>,
     /// Longest wait between two pieces of them, in place of the listener's.
     pub(super) idle_timeout: Setting<String>,
+    /// Its part of the requests, beside other entries of the same model: `3` gets three times as many as `1`. Without
+    /// weights the declared order holds.
+    #[schemars(extend("type" = "number", "minimum" = 0))]
+    pub(super) weight: Setting<String>,
+    /// Most requests at a time; more go on to the next model, or wait a little.
+    #[schemars(extend("minimum" = 1))]
+    pub(super) max_requests: Setting<i64>,
+    /// The same over all entries that share this provider and key; the smallest of them holds.
+    #[schemars(extend("minimum" = 1))]
+    pub(super) max_account_requests: Setting<i64>,
     /// Routes that lead to this model. The same route under several models leads to them in order.
     pub(super) routing_preferences: Setting<Vec<Setting<Preference>>>,
     /// What it costs, in place of the catalogue's prices (`waypost models` shows them).
@@ -337,6 +362,12 @@ pub(super) struct Route {
     pub(super) tests: Setting<Vec<Setting<String>>>,
     /// How to order the models.
     pub(super) selection_policy: Setting<SelectionPolicy>,
+    /// Who is asked where all of `models` have failed, whatever `selection_policy` prefers.
+    pub(super) fallbacks: Setting<Vec<Setting<String>>>,
+    /// Ask a second model as well where the first one is slower to begin than it usually is, and take whoever begins
+    /// first; the other is given up. It costs what a request to the second one costs.
+    #[schemars(extend("default" = false))]
+    pub(super) hedge: Setting<bool>,
 }
 
 /// How to order the models of a route.
@@ -344,7 +375,9 @@ pub(super) struct Route {
 #[serde(default)]
 #[schemars(deny_unknown_fields, extend("required" = ["prefer"]))]
 pub(super) struct SelectionPolicy {
-    /// `none` is the declared order. The others are not implemented yet: the declared order holds.
+    /// `none` is the declared order. `cheapest`: by what this request would cost, from its size, what of it is in the
+    /// provider's prompt cache, and the prices of the catalogue or of `cost`. `fastest`: by how long an answer would
+    /// take, from the time to the first token and the tokens a second that were measured here.
     #[schemars(extend("default" = "none"))]
     pub(super) prefer: Setting<Prefer>,
 }
@@ -356,37 +389,6 @@ pub(super) enum Prefer {
     Cheapest,
     Fastest,
     None,
-}
-
-/// What happens when providers fail.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(default)]
-#[schemars(deny_unknown_fields)]
-pub(super) struct Reliability {
-    /// Most attempts of one request, over all its models.
-    #[schemars(extend("default" = PlanPolicy::default().attempts, "minimum" = 1, "maximum" = defaults::ATTEMPTS_MOST))]
-    pub(super) attempts: Setting<i64>,
-    /// No attempt begins later than this after the request.
-    #[schemars(extend("default" = defaults::shown(PlanPolicy::default().time)))]
-    pub(super) retry_for: Setting<String>,
-    /// The pause before a model is asked again is random, at most this; it doubles each time.
-    #[schemars(extend("default" = defaults::shown(PlanPolicy::default().backoff)))]
-    pub(super) backoff: Setting<String>,
-    /// The longest such pause. A provider that asks for a longer one is not asked again by this request.
-    #[schemars(extend("default" = defaults::shown(PlanPolicy::default().longest_backoff)))]
-    pub(super) longest_backoff: Setting<String>,
-    /// Repetitions as a share of requests, so that a bad day does not become a storm. A model's first attempt is none.
-    #[schemars(extend("type" = "number", "default" = BudgetPolicy::default().ratio, "minimum" = 0, "maximum" = 1))]
-    pub(super) retry_budget: Setting<String>,
-    /// Failures in a row after which a model rests.
-    #[schemars(extend("default" = HealthPolicy::default().failures, "minimum" = 1))]
-    pub(super) failures: Setting<i64>,
-    /// Or the share of failures among its last requests.
-    #[schemars(extend("type" = "number", "default" = HealthPolicy::default().failure_rate, "minimum" = 0, "maximum" = 1))]
-    pub(super) failure_rate: Setting<String>,
-    /// How long a model that is back takes to get its full share of requests.
-    #[schemars(extend("default" = defaults::shown(HealthPolicy::default().slow_start)))]
-    pub(super) slow_start: Setting<String>,
 }
 
 /// How the router works.

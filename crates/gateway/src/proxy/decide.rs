@@ -1,13 +1,13 @@
 //! Choosing a model: the pure router, and the call that it may need.
 
+use std::sync::Arc;
+
 use tokio::time::Instant;
 use waypost_dialect::envelope::Envelope;
 use waypost_dialect::error::{ApiError, ErrorKind};
 use waypost_routing::preference::cascade::{Failure, Question};
 use waypost_routing::router::{Decision, NoDecision, Pending, Router, Step};
 
-use super::fit;
-use crate::runtime::Runtime;
 use crate::telemetry::record::Record;
 use crate::worker::Worker;
 
@@ -18,7 +18,7 @@ use crate::worker::Worker;
 /// The client named an unknown model (404), or nothing fits and there is no default (400).
 pub async fn decide(
     worker: &Worker,
-    router: &Router,
+    router: &Arc<Router>,
     envelope: &Envelope<'_>,
     record: &mut Record,
 ) -> Result<Decision, ApiError> {
@@ -29,18 +29,9 @@ pub async fn decide(
         Err(none) => Err(none),
     };
     record.decision = started.elapsed();
-    let mut decision = decided.map_err(|none| refusal(&none))?;
+    let decision = decided.map_err(|none| refusal(&none))?;
     record.decided(&decision, router);
-    suit(&worker.runtime, envelope, &mut decision, record);
     Ok(decision)
-}
-
-/// Puts those targets last that are known not to take the request.
-pub fn suit(runtime: &Runtime, envelope: &Envelope<'_>, decision: &mut Decision, record: &mut Record) {
-    if let Some((targets, skipped)) = fit::order(runtime, envelope, &decision.targets) {
-        decision.targets = targets;
-        record.skipped = skipped;
-    }
 }
 
 /// Puts the question to the router model and decides with its answer, or without one.

@@ -19,6 +19,7 @@ use waypost_routing::plan::{Next, Plan, World};
 use super::attempt;
 use super::opening::Opened;
 use super::stream::Limits;
+use crate::config::Reliability;
 use crate::responses::Keeper;
 use crate::server::Api;
 use crate::telemetry::record::Record;
@@ -131,15 +132,21 @@ pub async fn send(
 ) -> Result<Answer, ApiError> {
     let mut way = Way::new(worker, targets);
     let mut plan = way.plan();
-    let mut last = Failure::new(
-        Fault::Unsupported,
-        ApiError::new(ErrorKind::Internal, "the decision names no model that can be asked"),
-    );
+    let mut last = nobody();
     while let Next::Try { stop, wait, why } = plan.next(worker.runtime.fleet.now(), &mut way) {
-        let Some((target, upstream, ticket)) = way.take(stop) else { break };
         if !wait.is_zero() {
             tokio::time::sleep(wait).await;
         }
+        let (target, upstream, ticket) = match way.take(stop).await {
+            Ok(taken) => taken,
+            Err(failure) => {
+                plan.failed(stop, failure.fault, failure.asked, worker.runtime.fleet.now());
+                if last.answer.is_none() {
+                    last = failure;
+                }
+                continue;
+            }
+        };
         record.provider = Some(Arc::clone(&upstream.provider));
         record.entry = Some(Arc::clone(&upstream.name));
         record.model = Some(Arc::clone(&target.model));
@@ -191,15 +198,31 @@ impl<'w> Way<'w> {
         Plan::new(windows, policy, self.worker.runtime.fleet.now())
     }
 
-    /// A stop and the right to try it.
-    fn take(&mut self, stop: usize) -> Option<(&'w Target, &'w Upstream, Ticket)> {
-        let (target, upstream, member) = self.stops.get(stop)?;
+    /// A stop and the right to try it. One without room is waited for, a little.
+    async fn take(&mut self, stop: usize) -> Result<(&'w Target, &'w Upstream, Ticket), Failure> {
+        let runtime = &self.worker.runtime;
+        let Some((target, upstream, member)) = self.stops.get(stop) else { return Err(nobody()) };
         let admitted = self.ticket.take().filter(|(admitted, _)| *admitted == stop);
-        let health = self.worker.runtime.reliability.health;
-        let ticket = admitted
-            .map_or_else(|| Ticket::forced(&self.worker.runtime.fleet, member, health), |(_, ticket)| ticket);
-        Some((target, upstream, ticket))
+        let ticket = match admitted {
+            Some((_, ticket)) => Some(ticket),
+            None => {
+                let Reliability { health, queue, .. } = runtime.reliability;
+                Ticket::queue(&runtime.fleet, member, health, queue).await
+            }
+        };
+        ticket.map(|ticket| (*target, *upstream, ticket)).ok_or_else(|| full(member))
     }
+}
+
+fn nobody() -> Failure {
+    let error = ApiError::new(ErrorKind::Internal, "the decision names no model that can be asked");
+    Failure::new(Fault::Unsupported, error)
+}
+
+fn full(member: &Member) -> Failure {
+    let message = format!("`{}` has as many requests as it may (`max_requests`); try again", member.name);
+    let error = ApiError::new(ErrorKind::RateLimit, message).with_code("too_many_requests");
+    Failure::new(Fault::Full, error.with_retry_after(1))
 }
 
 impl World for Way<'_> {

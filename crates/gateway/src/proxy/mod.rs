@@ -4,6 +4,7 @@ pub mod decide;
 pub mod fit;
 pub mod forward;
 pub mod ingress;
+pub mod order;
 pub mod page;
 pub mod preferences;
 pub mod stream;
@@ -29,7 +30,7 @@ use crate::proxy::ingress::Named;
 use crate::proxy::patience::{Early, Expected};
 use crate::proxy::stream::ResponseBody;
 use crate::responses;
-use crate::server::{Api, Endpoint, Operation, drain, respond};
+use crate::server::{Api, Endpoint, Operation, respond};
 use crate::telemetry::Open;
 use crate::telemetry::record::Record;
 use crate::worker::Worker;
@@ -67,11 +68,7 @@ async fn answer(
         Err(error) => {
             record.failed(error.message.as_str());
             record.settle(error.status);
-            let mut response = respond::error(endpoint.dialect, &error);
-            if worker.drain.is_cut() {
-                drain::ask_again(&mut response);
-            }
-            response
+            respond::error(endpoint.dialect, &error)
         }
     };
     response.headers_mut().extend(explanation);
@@ -91,6 +88,13 @@ async fn serve(
     early: &Early,
 ) -> Result<Outcome, ApiError> {
     let (head, body) = request.into_parts();
+    record.permit = match worker.gate.request().await {
+        Ok(permit) => permit,
+        Err(full) => {
+            ingress::discard(&head.headers, body, &worker.listener);
+            return Err(full);
+        }
+    };
     // Read: the body's bytes, and a validating peek that borrows from them; once more with what a kept answer stands for.
     let sent = ingress::read(&head.headers, body, &worker.listener).await?;
     let api = match endpoint.operation {
@@ -110,6 +114,7 @@ async fn serve(
     // Decide: by name, by alias or by preference (the operator's or the request's); the reason goes into the record.
     let router = preferences::router(&worker.runtime, &head.headers, &envelope, record).await?;
     let mut decision = decide::decide(worker, &router, &envelope, record).await?;
+    order::arrange(&worker.runtime, &router, &envelope, None, &mut decision, record);
     responses::follow(&worker.runtime.responses, &head.headers, &envelope, &router, &mut decision);
     if endpoint.operation == Operation::Decide {
         let mut page = page::page(&worker.runtime, &router, &decision, record);

@@ -10,12 +10,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
-use http::header::RETRY_AFTER;
-use http::{HeaderValue, Response};
 use tokio::sync::Notify;
 use waypost_dialect::error::{ApiError, ErrorKind};
-
-use crate::proxy::stream::ResponseBody;
 
 /// How long requests may go on after the order to stop, unless the operator says otherwise.
 pub const GRACE: Duration = Duration::from_secs(30);
@@ -107,12 +103,7 @@ impl Drain {
 /// What a client is told whose request was cut.
 pub(crate) fn cut() -> ApiError {
     let message = "this instance is shutting down and could not finish the request in time: try again";
-    ApiError::new(ErrorKind::Overloaded, message).with_code("shutting_down")
-}
-
-/// Says when to try again.
-pub(crate) fn ask_again(response: &mut Response<ResponseBody>) {
-    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    ApiError::new(ErrorKind::Overloaded, message).with_code("shutting_down").with_retry_after(1)
 }
 
 /// Runs the streams of HTTP/2 connections, each a task of its own, and wakes each of them when it is cut.

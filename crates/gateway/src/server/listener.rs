@@ -22,10 +22,9 @@ use tokio::sync::mpsc;
 
 use super::dispatch;
 use super::drain::{Drain, Phase, Streams};
+use super::gate::Permit;
 use crate::worker::Slot;
 
-/// How long a client may take to send a request's head.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a client that has just connected may take to send its first request while the listener drains.
 const FIRST_REQUEST: Duration = Duration::from_secs(1);
 /// How long the last bytes of what was cut may take to their clients.
@@ -61,30 +60,31 @@ pub fn bind_as(address: SocketAddr, shared: bool) -> std::io::Result<std::net::T
 /// Serves connections until told to stop, then lets requests in flight end, for as long as `drain` says.
 pub async fn serve(listener: TcpListener, slot: Arc<Slot>, drain: Arc<Drain>) {
     let mut server = auto::Builder::new(Streams(Arc::clone(&drain)));
-    server.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+    server.http1().timer(TokioTimer::new());
     server.http2().timer(TokioTimer::new());
     // Every connection holds the sender: when the last one has ended, the receiver knows.
     let (alive, mut ended) = mpsc::channel::<()>(1);
-    let accept = |stream: TcpStream| {
+    let begin = |(stream, place): (TcpStream, Option<Permit>)| {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "cannot switch Nagle's algorithm off");
         }
         let (drain, slot, alive) = (Arc::clone(&drain), Arc::clone(&slot), alive.clone());
-        let server = server.clone();
+        let mut server = server.clone();
+        server.http1().header_read_timeout(slot.load().listener.head_timeout);
         tokio::spawn(async move {
             if let Err(error) = connection(&server, stream, slot, &drain).await {
                 tracing::debug!(error, "a client's connection ended early");
             }
-            drop(alive);
+            drop((alive, place));
         });
     };
     loop {
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            accepted = accept(&listener, &slot) => accepted,
             () = drain.reached(Phase::Draining) => break,
         };
         match accepted {
-            Ok((stream, _)) => accept(stream),
+            Ok(accepted) => begin(accepted),
             Err(error) => {
                 // Out of file descriptors, most likely: wait for some to be closed instead of spinning.
                 tracing::warn!(%error, "cannot accept a connection");
@@ -93,7 +93,7 @@ pub async fn serve(listener: TcpListener, slot: Arc<Slot>, drain: Arc<Drain>) {
         }
     }
     // Those that wait in the kernel have been told that they are connected: closing the socket would reset them.
-    waiting(listener).for_each(&accept);
+    waiting(listener).map(|stream| (stream, None)).for_each(begin);
     drop(alive);
     let grace = drain.grace;
     tokio::select! {
@@ -107,6 +107,19 @@ pub async fn serve(listener: TcpListener, slot: Arc<Slot>, drain: Arc<Drain>) {
     if tokio::time::timeout(FLUSH, ended.recv()).await.is_err() {
         tracing::warn!("some clients did not take the end of their answers");
     }
+}
+
+/// The next connection, once there is a place for it.
+async fn accept(listener: &TcpListener, slot: &Slot) -> std::io::Result<(TcpStream, Option<Permit>)> {
+    let place = loop {
+        let gate = Arc::clone(&slot.load().gate);
+        // A new configuration may have put another gate in its place.
+        if let Some(place) = gate.connection().await {
+            break place;
+        }
+    };
+    let (stream, _) = listener.accept().await?;
+    Ok((stream, Some(place)))
 }
 
 /// The connections that wait in the kernel; the socket is closed after the last one.

@@ -1,6 +1,7 @@
 //! Toward clients: which endpoints exist, and what each one does.
 
 pub mod drain;
+pub mod gate;
 pub mod inherited;
 pub mod listener;
 pub mod models;
@@ -147,11 +148,8 @@ pub async fn dispatch(worker: Arc<Worker>, request: Request<Incoming>) -> Respon
         Operation::Kept => {
             let id = endpoint.rest(request.uri().path()).to_owned();
             let answering = async { Ok(responses::answer(&worker, &request, &id).await) };
-            worker.drain.cut_short(answering).await.unwrap_or_else(|error| {
-                let mut response = respond::error(endpoint.dialect, &error);
-                drain::ask_again(&mut response);
-                response
-            })
+            let answered = worker.drain.cut_short(answering).await;
+            answered.unwrap_or_else(|error| respond::error(endpoint.dialect, &error))
         }
         Operation::Health => respond::text("text/plain; charset=utf-8", "ok\n"),
         Operation::Ready => ready::page(&worker.readiness, worker.drain.is_draining(), request.uri().query()),

@@ -1,7 +1,7 @@
 //! Whole responses: pages, JSON and errors in the caller's own dialect.
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderValue};
+use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode};
 use waypost_dialect::DialectId;
 use waypost_dialect::error::ApiError;
@@ -21,7 +21,11 @@ pub(crate) fn json(status: StatusCode, body: impl Into<Bytes>) -> Response<Respo
 /// An error in the shape that the dialect's SDKs turn into their own classes: the only place that makes one.
 pub(crate) fn error(dialect: DialectId, error: &ApiError) -> Response<ResponseBody> {
     let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    json(status, dialect.codec().encode_error(error))
+    let mut response = json(status, dialect.codec().encode_error(error));
+    if let Some(seconds) = error.retry_after {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
 }
 
 fn whole(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response<ResponseBody> {

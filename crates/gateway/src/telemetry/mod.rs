@@ -11,6 +11,8 @@ use metrics::Metrics;
 use record::Record;
 use request_log::RequestLog;
 
+use crate::server::gate::Permit;
+
 /// Where finished records go. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Telemetry {
@@ -46,6 +48,8 @@ pub struct Open {
     telemetry: Telemetry,
     record: Box<Record>,
     settled: bool,
+    /// The request's place at the gate, held as long as it is open.
+    pub permit: Option<Permit>,
 }
 
 impl Open {
@@ -53,7 +57,12 @@ impl Open {
     #[must_use]
     pub fn new(telemetry: &Telemetry, endpoint: &'static str) -> Self {
         telemetry.metrics.in_flight.inc();
-        Self { telemetry: telemetry.clone(), record: Box::new(Record::open(endpoint)), settled: false }
+        Self {
+            telemetry: telemetry.clone(),
+            record: Box::new(Record::open(endpoint)),
+            settled: false,
+            permit: None,
+        }
     }
 
     /// The request has ended with this status.

@@ -42,6 +42,8 @@ pub struct Record {
     pub escalation: Option<&'static str>,
     /// How long the choice took, calls to a router model included.
     pub decision: Duration,
+    /// By what its models were ordered, if not as declared.
+    pub prefer: Option<&'static str>,
     /// Models that were put last: they are known not to take the request.
     pub skipped: Vec<Skipped>,
     /// The provider that answered last.
@@ -104,6 +106,7 @@ impl Record {
             confidence: None,
             escalation: None,
             decision: Duration::ZERO,
+            prefer: None,
             skipped: Vec::new(),
             provider: None,
             entry: None,
@@ -189,6 +192,9 @@ impl Record {
         }
         if let Some(confidence) = self.confidence {
             let _ = write!(text, "; confidence={confidence:.2}");
+        }
+        if let Some(prefer) = self.prefer {
+            let _ = write!(text, "; prefer={prefer}");
         }
         let _ = write!(text, "; ms={:.3}", self.decision.as_secs_f64() * 1e3);
         text

@@ -23,6 +23,7 @@ const ANTHROPIC_VERSION: (HeaderName, HeaderValue) =
     (HeaderName::from_static("anthropic-version"), HeaderValue::from_static("2023-06-01"));
 
 const GOOGLE_KEY: HeaderName = HeaderName::from_static("x-goog-api-key");
+const GOOGLE_PROJECT: HeaderName = HeaderName::from_static("x-goog-user-project");
 const AZURE_KEY: HeaderName = HeaderName::from_static("api-key");
 /// How an API key begins where an access token could stand as well.
 const GOOGLE_KEYS: [&str; 2] = ["AIza", "AQ."];
@@ -259,6 +260,10 @@ impl Upstream {
         }
         if let Some(token) = token {
             headers.insert(AUTHORIZATION, token);
+            let project = self.tokens.as_ref().and_then(|tokens| tokens.issuer().quota_project());
+            if let Some(project) = project {
+                headers.insert(GOOGLE_PROJECT, project.clone());
+            }
         }
         for (name, value) in &self.headers {
             headers.insert(name, value.clone());

@@ -8,10 +8,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use waypost_routing::fault::{Fault, Toll};
 use waypost_routing::health::{Admission, Change, Health, HealthPolicy, Moment, State};
 use waypost_routing::pace::Pace;
+
+use crate::config::Queue;
 
 /// Models of wildcards that are known at a time; clients name them.
 const MOST_MEMBERS: usize = 4096;
@@ -39,6 +42,35 @@ struct Id {
 struct Account {
     id: u64,
     health: Mutex<Health>,
+    room: Room,
+    /// Told when somebody leaves.
+    left: Notify,
+    waiting: AtomicU32,
+}
+
+/// How many are there, and how many may be.
+#[derive(Debug)]
+struct Room {
+    taken: AtomicU32,
+    most: AtomicU32,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self { taken: AtomicU32::new(0), most: AtomicU32::new(u32::MAX) }
+    }
+}
+
+impl Room {
+    fn enter(&self) -> bool {
+        let most = self.most.load(Ordering::Relaxed);
+        let one_more = |taken: u32| (taken < most).then_some(taken + 1);
+        self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok()
+    }
+
+    fn leave(&self) {
+        self.taken.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// One model behind one key.
@@ -49,7 +81,7 @@ pub struct Member {
     account: Arc<Account>,
     health: Mutex<Health>,
     pace: Mutex<Pace>,
-    in_flight: AtomicU32,
+    room: Room,
 }
 
 /// How a member is, for metrics and pages.
@@ -107,7 +139,15 @@ impl Fleet {
         }
         let account = {
             let mut accounts = lock(&self.accounts);
-            let new = || Arc::new(Account { id: account, health: Mutex::default() });
+            let new = || {
+                Arc::new(Account {
+                    id: account,
+                    health: Mutex::default(),
+                    room: Room::default(),
+                    left: Notify::new(),
+                    waiting: AtomicU32::new(0),
+                })
+            };
             Arc::clone(accounts.entry(account).or_insert_with(new))
         };
         let member = Arc::new(Member {
@@ -115,7 +155,7 @@ impl Fleet {
             account,
             health: Mutex::default(),
             pace: Mutex::default(),
-            in_flight: AtomicU32::new(0),
+            room: Room::default(),
         });
         if members.len() >= MOST_MEMBERS {
             // Those that a configuration names are held by it.
@@ -162,10 +202,35 @@ impl Member {
         lock(&self.account.health).share(now, policy).min(lock(&self.health).share(now, policy))
     }
 
+    /// How many attempts may be under way, here and behind the same key. Who is there already stays.
+    pub fn limit(&self, own: Option<u32>, account: Option<u32>) {
+        self.room.most.store(own.unwrap_or(u32::MAX), Ordering::Relaxed);
+        self.account.room.most.store(account.unwrap_or(u32::MAX), Ordering::Relaxed);
+    }
+
+    fn enter(&self) -> bool {
+        if !self.account.room.enter() {
+            return false;
+        }
+        let entered = self.room.enter();
+        if !entered {
+            self.account.room.leave();
+        }
+        entered
+    }
+
+    fn leave(&self) {
+        self.room.leave();
+        self.account.room.leave();
+        if self.account.waiting.load(Ordering::Relaxed) > 0 {
+            self.account.left.notify_waiters();
+        }
+    }
+
     /// Attempts under way.
     #[must_use]
     pub fn in_flight(&self) -> u32 {
-        self.in_flight.load(Ordering::Relaxed)
+        self.room.taken.load(Ordering::Relaxed)
     }
 
     /// What was measured of it.
@@ -216,10 +281,16 @@ impl Ticket {
     /// Asks for an attempt.
     ///
     /// # Errors
-    /// It rests, or somebody else is trying whether it is back.
+    /// It rests, somebody else is trying whether it is back, or there is no room.
     pub fn admit(fleet: &Arc<Fleet>, member: &Arc<Member>, policy: HealthPolicy) -> Result<Self, Admission> {
         let now = fleet.now();
-        let mut ticket = Self::forced(fleet, member, policy);
+        let Some(mut ticket) = Self::enter(fleet, member, policy) else {
+            // Whoever rests is not waited for.
+            return Err(match member.look(now) {
+                resting @ Admission::No { .. } => resting,
+                Admission::Yes | Admission::Probe => Admission::No { until: now, cause: Fault::Full },
+            });
+        };
         for (health, probes) in
             [(&member.account.health, &mut ticket.probes_account), (&member.health, &mut ticket.probes)]
         {
@@ -236,11 +307,10 @@ impl Ticket {
         Ok(ticket)
     }
 
-    /// An attempt whatever is known of the target.
+    /// An attempt whatever is known of the target; `None` if there is no room.
     #[must_use]
-    pub fn forced(fleet: &Arc<Fleet>, member: &Arc<Member>, policy: HealthPolicy) -> Self {
-        member.in_flight.fetch_add(1, Ordering::Relaxed);
-        Self {
+    pub fn enter(fleet: &Arc<Fleet>, member: &Arc<Member>, policy: HealthPolicy) -> Option<Self> {
+        member.enter().then(|| Self {
             fleet: Arc::clone(fleet),
             member: Arc::clone(member),
             policy,
@@ -249,7 +319,30 @@ impl Ticket {
             probes_account: false,
             began: None,
             over: false,
+        })
+    }
+
+    /// The same, when there is room; `None` if too many wait already, or it takes too long.
+    pub async fn queue(
+        fleet: &Arc<Fleet>,
+        member: &Arc<Member>,
+        policy: HealthPolicy,
+        queue: Queue,
+    ) -> Option<Self> {
+        if let Some(ticket) = Self::enter(fleet, member, policy) {
+            return Some(ticket);
         }
+        let place = Place::take(&member.account, queue.places)?;
+        let enter = async {
+            loop {
+                let left = place.0.left.notified();
+                if let Some(ticket) = Self::enter(fleet, member, policy) {
+                    return ticket;
+                }
+                left.await;
+            }
+        };
+        tokio::time::timeout(queue.time, enter).await.ok()
     }
 
     /// The attempt is made only now.
@@ -314,7 +407,24 @@ impl Drop for Ticket {
         }
         lock(&self.member.account.health).left(self.probes_account);
         lock(&self.member.health).left(self.probes);
-        self.member.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.member.leave();
+    }
+}
+
+/// A place in the queue of an account.
+struct Place<'a>(&'a Account);
+
+impl<'a> Place<'a> {
+    fn take(account: &'a Account, places: u32) -> Option<Self> {
+        let one_more = |waiting: u32| (waiting < places).then_some(waiting + 1);
+        account.waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok()?;
+        Some(Self(account))
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -377,6 +487,32 @@ mod tests {
             }
             assert_eq!(Ticket::admit(&fleet, &one, policy).is_ok(), expected, "{wait:?}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn there_is_room_for_so_many_and_a_queue() {
+        let (fleet, policy) = fleet();
+        let (one, two) = (member(&fleet, "a", "m"), member(&fleet, "a", "n"));
+        one.limit(Some(1), Some(2));
+        two.limit(None, Some(2));
+        let queue = Queue { places: 1, time: Duration::from_secs(1) };
+        let first = Ticket::admit(&fleet, &one, policy).unwrap();
+        let full = |refused| matches!(refused, Err(Admission::No { cause: Fault::Full, .. }));
+        assert!(full(Ticket::admit(&fleet, &one, policy).map(drop)), "its own limit");
+        let second = Ticket::admit(&fleet, &two, policy).unwrap();
+        assert!(full(Ticket::admit(&fleet, &two, policy).map(drop)), "the account's");
+        // One waits, there is no place for another, and who waits gets what becomes free.
+        let waiting = Ticket::queue(&fleet, &one, policy, queue);
+        tokio::pin!(waiting);
+        assert!(tokio::time::timeout(Duration::from_millis(10), &mut waiting).await.is_err());
+        assert!(Ticket::queue(&fleet, &two, policy, queue).await.is_none());
+        drop(second);
+        assert!(tokio::time::timeout(Duration::from_millis(10), &mut waiting).await.is_err(), "not his room");
+        drop(first);
+        assert!(waiting.await.is_some());
+        assert_eq!(one.in_flight(), 0);
+        let _first = Ticket::admit(&fleet, &one, policy).unwrap();
+        assert!(Ticket::queue(&fleet, &one, policy, queue).await.is_none(), "not for ever");
     }
 
     #[tokio::test(start_paused = true)]

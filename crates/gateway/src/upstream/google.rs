@@ -46,7 +46,14 @@ enum Kind {
     /// Signs for itself.
     Service { email: String, key_id: Option<String>, key: RsaKeyPair, token_uri: Uri },
     /// Somebody who has logged in (`gcloud auth application-default login`).
-    User { id: String, secret: SecretString, refresh: SecretString, token_uri: Uri },
+    User {
+        id: String,
+        secret: SecretString,
+        refresh: SecretString,
+        token_uri: Uri,
+        /// Whose quota is used: a person has none.
+        project: Option<HeaderValue>,
+    },
     /// The service account of the machine or the pod.
     Metadata(Uri),
 }
@@ -94,6 +101,7 @@ struct File {
     client_id: Option<String>,
     client_secret: Option<SecretString>,
     refresh_token: Option<SecretString>,
+    quota_project_id: Option<String>,
 }
 
 impl Account {
@@ -122,6 +130,7 @@ impl Account {
                 secret: file.client_secret.ok_or_else(|| need("client_secret"))?,
                 refresh: file.refresh_token.ok_or_else(|| need("refresh_token"))?,
                 token_uri: token_uri(file.token_uri.as_deref().unwrap_or(USER_TOKEN_URI))?,
+                project: file.quota_project_id.as_deref().map(quota_project).transpose()?,
             },
             Some(other) => {
                 let other: String = other.chars().take(40).collect();
@@ -142,6 +151,15 @@ impl Account {
         Ok(Self(Arc::new(Kind::Metadata(uri))))
     }
 
+    /// What goes along with its tokens, as `x-goog-user-project`.
+    #[must_use]
+    pub fn quota_project(&self) -> Option<&HeaderValue> {
+        match &*self.0 {
+            Kind::User { project, .. } => project.as_ref(),
+            Kind::Service { .. } | Kind::Metadata(_) => None,
+        }
+    }
+
     fn request(&self, now: SystemTime) -> Result<Request<Segments>, String> {
         let form = |pairs: &[(&str, &str)]| {
             let encoded = |text| utf8_percent_encode(text, NON_ALPHANUMERIC);
@@ -153,7 +171,7 @@ impl Account {
                 let statement = statement(email, key_id.as_deref(), key, token_uri, now)?;
                 (token_uri, form(&[("grant_type", JWT_BEARER), ("assertion", &statement)]))
             }
-            Kind::User { id, secret, refresh, token_uri } => {
+            Kind::User { id, secret, refresh, token_uri, .. } => {
                 let body = form(&[
                     ("grant_type", "refresh_token"),
                     ("client_id", id),
@@ -249,6 +267,10 @@ fn private_key(pem: &SecretString) -> Option<RsaKeyPair> {
         PrivateKeyDer::Pkcs1(der) => RsaKeyPair::from_der(der.secret_pkcs1_der()).ok(),
         _ => None,
     }
+}
+
+fn quota_project(text: &str) -> Result<HeaderValue, String> {
+    HeaderValue::try_from(text).map_err(|_quoting| "its `quota_project_id` is not a project".to_owned())
 }
 
 /// The file says who is sent a signed statement or a refresh token: over TLS, or not beyond this machine.

@@ -238,6 +238,18 @@ fn gemini_clients_reach_both() {
     assert!(
         path_of(&fake.last()).ends_with("/publishers/google/models/gemini-x:streamGenerateContent?alt=sse")
     );
+    // Ids of another provider's calls, which this one refuses; what else is called so stays.
+    let body = json!({"contents": [
+        {"role": "user", "parts": [{"text": "Hi"}]},
+        {"role": "model", "parts": [{"functionCall": {"id": "call-1", "name": "f", "args": {"id": 7}}}]},
+        {"role": "user", "parts": [{"functionResponse": {"id": "call-1", "name": "f", "response": {"x": 1}}}]},
+    ], "unheardOf": [1]});
+    gateway.post("/v1beta/models/vertex_ai%2Fgemini-x:generateContent", &body.to_string());
+    let mut without = body;
+    for (turn, key) in [(1, "functionCall"), (2, "functionResponse")] {
+        without["contents"][turn]["parts"][0][key].as_object_mut().unwrap().remove("id");
+    }
+    assert_eq!(fake.last().json(), without);
     let body = r#"{"contents":[{"role":"user","parts":[{"text":"Hi"}]}]}"#;
     let reply = gateway.post("/v1beta/models/vertex_ai%2Fclaude-x:generateContent", body);
     assert_eq!(reply.json()["candidates"][0]["content"]["parts"][0]["text"], "Fine", "{}", reply.text());

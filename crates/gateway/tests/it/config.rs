@@ -113,7 +113,7 @@ fn describe(config: &Config) -> String {
             entry.name,
             provider.id,
             provider.base_url,
-            provider.path_prefix,
+            provider.path_of(model),
             dialects.join("+"),
             provider.auth,
             entry.key_source

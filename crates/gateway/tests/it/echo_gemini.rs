@@ -156,7 +156,8 @@ fn signatures_come_back_with_what_they_were_given_for() {
 #[test]
 fn every_call_has_its_result() {
     let counts = "number of function response parts is equal";
-    let changes: [(fn(&mut Value, &mut Value), &str); 4] = [
+    type Change = fn(&mut Value, &mut Value);
+    let changes: [(Change, &str); 4] = [
         (|_, results| drop(results["parts"].as_array_mut().unwrap().pop()), counts),
         (|_, results| results["parts"][0] = json!({"text": "sunny"}), counts),
         (|_, results| results["parts"][0]["functionResponse"]["name"] = "other".into(), "answers no call"),

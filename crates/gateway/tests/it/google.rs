@@ -14,7 +14,7 @@ use waypost::upstream::client::{Client, ClientSettings};
 use waypost::upstream::endpoint::Tokens;
 use waypost::upstream::google::Account;
 
-use crate::fake::{Fake, good, json_answer, nobody, write};
+use crate::fake::{Fake, good, json_answer, write};
 use crate::support::Gateway;
 
 const TOKEN: &str = "ya29.it-issued-token";
@@ -110,14 +110,14 @@ fn without_a_token_the_next_target_is_tried() {
         json!({"error": "invalid_grant", "error_description": "Invalid JWT Signature."}).to_string();
     let refusing = google(400, refusal);
     let nonsense = google(200, json!({"access_token": "a\nb", "expires_in": 3600}).to_string());
-    let silent = nobody();
+    let silent = Fake::start(|_, _| {});
     for (token_uri, why) in [
         (
             format!("http://{}/token", refusing.address),
             "`127.0.0.1` answered with 400: invalid_grant, Invalid JWT Signature.",
         ),
         (format!("http://{}/token", nonsense.address), "`127.0.0.1` answered with 200: no token"),
-        (format!("http://{silent}/token"), "`127.0.0.1` cannot be reached"),
+        (format!("http://{}/token", silent.address), "`127.0.0.1` cannot be reached"),
     ] {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("account.json");
@@ -171,6 +171,23 @@ fn a_machine_and_a_user_have_tokens_too() {
         fake.last().text(),
         "grant_type=refresh%5Ftoken&client_id=id%2Eapps&client_secret=s%261&refresh_token=1%2F%2Fr"
     );
+}
+
+/// A user's own project pays, not that of the tool that they logged in with.
+#[test]
+fn a_users_quota_project_goes_along() {
+    let fake = google(200, issued(3600));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("user.json");
+    let user = json!({
+        "type": "authorized_user", "client_id": "i", "client_secret": "s", "refresh_token": "r",
+        "quota_project_id": "mine", "token_uri": format!("http://{}/token", fake.address),
+    });
+    std::fs::write(&file, user.to_string()).unwrap();
+    let gateway = Gateway::with(&format!("model_providers: [{}]", entry(&fake, &file)));
+    assert_eq!(gateway.chat("vertex_ai/meta/llama", "Hi").status, 200);
+    assert_eq!(fake.last().header("x-goog-user-project"), Some("mine"));
+    gateway.stop();
 }
 
 #[test]

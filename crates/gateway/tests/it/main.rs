@@ -26,6 +26,7 @@ mod responses;
 mod router_model;
 mod routes;
 mod routing;
+mod selection;
 mod support;
 mod thresholds;
 mod use_cases;

@@ -132,14 +132,6 @@ impl Place {
         self.get(&format!("/v1/models/{alias}")).status == 200
     }
 
-    fn wait_for(&self, what: &str, is_so: impl Fn() -> bool) {
-        let started = Instant::now();
-        while !is_so() {
-            assert!(started.elapsed() < PATIENCE, "{what} does not happen");
-            std::thread::yield_now();
-        }
-    }
-
     fn last_reload(&self) -> Value {
         self.get("/readyz?verbose").json()["last_reload"].clone()
     }
@@ -148,6 +140,14 @@ impl Place {
         let page = self.get("/metrics");
         let line = page.text().lines().find_map(|line| line.strip_prefix(&format!("{name} ")));
         line.unwrap_or_default().to_owned()
+    }
+}
+
+fn wait_for(what: &str, is_so: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !is_so() {
+        assert!(started.elapsed() < PATIENCE, "{what} does not happen");
+        std::thread::yield_now();
     }
 }
 
@@ -165,7 +165,7 @@ fn a_file_that_changes_is_put_to_use_and_a_bad_one_is_not() {
 
     // It is noticed without being told.
     place.write(&place.text("two", provider));
-    place.wait_for("the reload", || place.knows("two"));
+    wait_for("the reload", || place.knows("two"));
     assert!(!place.knows("one"));
     assert_eq!(place.last_reload()["outcome"], "applied");
     assert_ne!(place.get("/readyz?verbose").json()["configuration"]["sha256"], hash);
@@ -176,7 +176,7 @@ fn a_file_that_changes_is_put_to_use_and_a_bad_one_is_not() {
     let said = process.says("waypost.yaml") + &process.says("error: 1 problem in");
     assert!(said.contains("the configuration is not reloaded, and the old one stays in use"), "{said}");
     assert!(said.contains("nowhere") && !said.contains("LEAK"), "{said}");
-    place.wait_for("the refusal", || place.last_reload()["outcome"] == "refused");
+    wait_for("the refusal", || place.last_reload()["outcome"] == "refused");
     let problem = place.last_reload()["problem"].as_str().unwrap().to_owned();
     assert!(problem.starts_with("error: ") && problem.contains("nowhere"), "{problem}");
     assert!(place.knows("two") && place.get("/readyz").status == 200);
@@ -190,25 +190,25 @@ fn a_file_that_changes_is_put_to_use_and_a_bad_one_is_not() {
     std::os::unix::fs::symlink(of("v2"), of("..data")).unwrap();
     std::os::unix::fs::symlink(of("..data/waypost.yaml"), of("link")).unwrap();
     fs::rename(of("link"), place.file()).unwrap();
-    place.wait_for("the reload", || place.knows("four"));
+    wait_for("the reload", || place.knows("four"));
     fs::create_dir(of("v3")).unwrap();
     fs::write(of("v3/waypost.yaml"), place.text("five", provider)).unwrap();
     std::os::unix::fs::symlink(of("v3"), of("new")).unwrap();
     fs::rename(of("new"), of("..data")).unwrap();
-    place.wait_for("the reload", || place.knows("five"));
+    wait_for("the reload", || place.knows("five"));
     assert_eq!(place.metric("waypost_config_last_reload_successful"), "1");
     assert_eq!(place.metric("waypost_config_reloads_total{outcome=\"applied\"}"), "3");
 
     // `.env` beside it counts.
     let keyed = place.text("six", provider).replace("sk-LEAK-literal", "$WAYPOST_IT_KEY");
     fs::write(of(".env"), "WAYPOST_IT_KEY=one\n").unwrap();
-    place.wait_for("the reload", || place.metric("waypost_config_reloads_total{outcome=\"applied\"}") == "4");
+    wait_for("the reload", || place.metric("waypost_config_reloads_total{outcome=\"applied\"}") == "4");
     fs::write(of("v3/waypost.yaml"), &keyed).unwrap();
-    place.wait_for("the reload", || place.knows("six"));
+    wait_for("the reload", || place.knows("six"));
 
     // Told to, it loads the same file again.
     process.signal("HUP");
-    place.wait_for("the reload", || place.metric("waypost_config_reloads_total{outcome=\"applied\"}") == "6");
+    wait_for("the reload", || place.metric("waypost_config_reloads_total{outcome=\"applied\"}") == "6");
     process.stop();
 }
 
@@ -315,7 +315,7 @@ fn a_successor_takes_over_the_socket_and_no_connection_is_lost() {
         more(answered, 20);
         // The configuration changes under them.
         place.write(&place.text("two", provider));
-        place.wait_for("the reload", || place.knows("two"));
+        wait_for("the reload", || place.knows("two"));
         more(answered, 20);
         fourth
     });

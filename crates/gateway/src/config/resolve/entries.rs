@@ -140,6 +140,15 @@ impl<'f> Entries<'f> {
             passthrough_auth,
             first_byte_timeout: values::optional_duration(context, "timeout", &entry.timeout),
             idle_timeout: values::optional_duration(context, "idle_timeout", &entry.idle_timeout),
+            weight: values::weight(context, &entry.weight),
+            max_requests: values::count(context, "max_requests", &entry.max_requests, 1, u32::MAX),
+            max_account_requests: values::count(
+                context,
+                "max_account_requests",
+                &entry.max_account_requests,
+                1,
+                u32::MAX,
+            ),
             facts: facts::resolve(context, entry),
         });
         self.places.push(model.place.clone());

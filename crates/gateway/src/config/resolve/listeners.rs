@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
-use super::super::Listener;
 use super::super::diagnostic::{Place, Problem};
 use super::super::schema::{Listener as Written, ListenerType, Listeners, Translate};
 use super::super::setting::{Placed, Setting};
+use super::super::{Listener, Queue};
 use super::{Context, defaults, values};
 
 pub(super) fn default_listener() -> Listener {
@@ -22,6 +22,10 @@ pub(super) fn default_listener() -> Listener {
         body_timeout: defaults::BODY_TIMEOUT,
         max_body_bytes: defaults::MAX_BODY_BYTES,
         strict: false,
+        max_connections: defaults::CONNECTIONS,
+        max_requests: None,
+        queue: Queue::default(),
+        head_timeout: defaults::HEAD_TIMEOUT,
     }
 }
 
@@ -114,6 +118,15 @@ fn one(
             .map(|repeated| repeated + 1),
         body_timeout: values::duration(context, "body_timeout", &listener.body_timeout, base.body_timeout),
         max_body_bytes: values::size(context, "max_body", &listener.max_body, base.max_body_bytes),
+        max_connections: values::count(context, "max_connections", &listener.max_connections, 1, u32::MAX)
+            .unwrap_or(base.max_connections),
+        max_requests: values::count(context, "max_requests", &listener.max_requests, 1, u32::MAX),
+        queue: Queue {
+            places: values::count(context, "queue", &listener.queue, 0, u32::MAX)
+                .unwrap_or(base.queue.places),
+            time: values::duration(context, "queue_timeout", &listener.queue_timeout, base.queue.time),
+        },
+        head_timeout: values::duration(context, "head_timeout", &listener.head_timeout, base.head_timeout),
         strict: listener.translate.value() == Some(&Translate::Strict),
     };
     (resolved, address.zip(port))

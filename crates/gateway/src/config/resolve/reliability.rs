@@ -1,18 +1,25 @@
 //! What happens when providers fail.
 
 use waypost_routing::health::HealthPolicy;
+use waypost_routing::order::Balance;
 use waypost_routing::plan::PlanPolicy;
 use waypost_routing::retry_budget::BudgetPolicy;
 
-use super::super::Reliability;
-use super::super::schema::Reliability as Written;
+use super::super::schema::{Balance as WrittenBalance, Reliability as Written};
 use super::super::setting::Setting;
+use super::super::{Queue, Reliability};
 use super::{Context, defaults, values};
+
+impl Default for Queue {
+    fn default() -> Self {
+        Self { places: defaults::QUEUE, time: defaults::QUEUE_TIMEOUT }
+    }
+}
 
 pub(super) fn resolve(context: Context<'_>, written: &Setting<Written>) -> Reliability {
     let base = Reliability::default();
     let Some(written) = written.value() else { return base };
-    let Reliability { plan, health, budget } = base;
+    let Reliability { plan, health, budget, balance: _, queue } = base;
     let share = |key, setting, default| values::share(context, key, setting).map_or(default, f64::from);
     let ratio = share("retry_budget", &written.retry_budget, budget.ratio);
     // Who wants no repetitions wants none on quiet days either.
@@ -38,5 +45,13 @@ pub(super) fn resolve(context: Context<'_>, written: &Setting<Written>) -> Relia
             ..health
         },
         budget: BudgetPolicy { ratio, least_per_second, ..budget },
+        balance: match written.balance.value() {
+            Some(WrittenBalance::LeastLoaded) => Balance::LeastLoaded,
+            Some(WrittenBalance::Declared) | None => Balance::Declared,
+        },
+        queue: Queue {
+            places: values::count(context, "queue", &written.queue, 0, u32::MAX).unwrap_or(queue.places),
+            time: values::duration(context, "queue_timeout", &written.queue_timeout, queue.time),
+        },
     }
 }

@@ -1,9 +1,10 @@
 //! Routes, at the top level and under models.
 
+use waypost_routing::order::Prefer;
 use waypost_routing::preference::Route;
 
 use super::super::diagnostic::{Place, Problem};
-use super::super::schema::{File, Prefer, Preference, Route as WrittenRoute};
+use super::super::schema::{File, Prefer as WrittenPrefer, Preference, Route as WrittenRoute};
 use super::super::setting::Setting;
 use super::super::{Alias, RouteEntry, RoutePlaces};
 use super::Context;
@@ -34,7 +35,10 @@ impl Names {
         for written in file.routing_preferences.items() {
             let route = &written.value;
             let models = self.models_of(context, route, &written.place, &alias_names);
-            let Some(entry) = describe(context, &written.place, &route.into(), models) else { continue };
+            let Some(mut entry) = describe(context, &written.place, &route.into(), models) else { continue };
+            entry.prefer = prefer(route);
+            entry.fallbacks = self.listed(context, "a fallback", &route.fallbacks, &alias_names);
+            entry.hedge = route.hedge.value() == Some(&true);
             if let Some(first) = routes.iter().find(|other| other.route.name == entry.route.name) {
                 let problem = Problem::error(format!("the route `{}` is there twice", entry.route.name));
                 context.add(
@@ -77,16 +81,6 @@ impl Names {
         place: &Place,
         aliases: &[&str],
     ) -> Vec<String> {
-        if let Some(policy) = route.selection_policy.value()
-            && let Some(prefer) = policy.prefer.given()
-            && prefer.value != Prefer::None
-        {
-            context.add(
-                Problem::warning("`selection_policy` is not implemented yet: the declared order holds")
-                    .at(&prefer.place)
-                    .hint("list the models in the order in which to try them"),
-            );
-        }
         let is_empty = route.models.value().is_none_or(Vec::is_empty);
         if is_empty && !route.models.is_broken() {
             let place = route.models.given().map_or(place, |models| &models.place);
@@ -94,16 +88,42 @@ impl Names {
                 Problem::error("a route without models").at(place).hint("add `models: [provider/name]`"),
             );
         }
+        self.listed(context, "the route", &route.models, aliases)
+    }
+
+    /// Models that are asked where all others of a request have failed.
+    pub(super) fn fallbacks(&self, context: Context<'_>, file: &File, aliases: &[Alias]) -> Vec<String> {
+        let names: Vec<&str> = aliases.iter().map(|alias| alias.name.as_str()).collect();
+        let written = file.reliability.value().map(|reliability| &reliability.fallbacks);
+        written.map_or_else(Vec::new, |written| self.listed(context, "a fallback", written, &names))
+    }
+
+    /// Names of models or aliases.
+    fn listed(
+        &self,
+        context: Context<'_>,
+        what: &str,
+        written: &Setting<Vec<Setting<String>>>,
+        aliases: &[&str],
+    ) -> Vec<String> {
         let mut models = Vec::new();
-        for model in route.models.items() {
+        for model in written.items() {
             let text = model.value.trim();
             let known = self.models.find(text).is_some() || aliases.contains(&text);
             if !known && !self.incomplete {
-                context.add(self.unknown("the route", model, aliases));
+                context.add(self.unknown(what, model, aliases));
             }
             models.push(text.to_owned());
         }
         models
+    }
+}
+
+fn prefer(route: &WrittenRoute) -> Prefer {
+    match route.selection_policy.value().and_then(|policy| policy.prefer.value()) {
+        Some(WrittenPrefer::Cheapest) => Prefer::Cheapest,
+        Some(WrittenPrefer::Fastest) => Prefer::Fastest,
+        Some(WrittenPrefer::None) | None => Prefer::Declared,
     }
 }
 
@@ -128,6 +148,8 @@ impl<'w> From<&'w WrittenRoute> for Described<'w> {
             domain,
             tests,
             selection_policy: _,
+            fallbacks: _,
+            hedge: _,
         } = route;
         Self { name, description, examples, threshold, domain, tests }
     }
@@ -189,7 +211,15 @@ fn describe(
         threshold: values::share(context, "threshold", written.threshold),
         domain: written.domain.value() == Some(&true),
     };
-    Some(RouteEntry { route, models, tests, places })
+    Some(RouteEntry {
+        route,
+        models,
+        prefer: Prefer::Declared,
+        fallbacks: Vec::new(),
+        hedge: false,
+        tests,
+        places,
+    })
 }
 
 /// A list of prompts and where they are; blank ones are left out.

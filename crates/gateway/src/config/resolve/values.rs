@@ -114,6 +114,18 @@ pub(super) fn count(
     count
 }
 
+/// A part among others: a number that is not negative.
+pub(super) fn weight(context: Context<'_>, setting: &Setting<String>) -> Option<f64> {
+    let written = setting.given()?;
+    let weight =
+        written.value.trim().parse::<f64>().ok().filter(|weight| weight.is_finite() && *weight >= 0.0);
+    if weight.is_none() {
+        let problem = Problem::error(format!("`weight` is no part: `{}`", shorten(&written.value)));
+        context.add(problem.at(&written.place).hint("write a number, such as `3` beside a `1`"));
+    }
+    weight
+}
+
 /// A share, from 0 to 1.
 pub(super) fn share(context: Context<'_>, key: &str, setting: &Setting<String>) -> Option<f32> {
     let written = setting.given()?;

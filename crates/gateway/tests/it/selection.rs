@@ -1,0 +1,217 @@
+//! Who of several models is asked first, who stands in, and what happens where there is no room.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::fake::{Client, Fake, PATIENCE, gate, good, json_answer, nobody, told, write};
+use crate::support::{CHAT, Gateway, MESSAGES, error_of, question, request};
+
+fn answering() -> Fake {
+    Fake::start(|seen, stream| write(stream, json_answer(200, good(seen))))
+}
+
+fn models(gateway: &Gateway, name: &str, times: usize) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for _ in 0..times {
+        let reply = gateway.ask(CHAT, name, "Hi");
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        *counts.entry(reply.header("x-waypost-model").to_owned()).or_default() += 1;
+    }
+    counts
+}
+
+#[test]
+fn weights_are_parts_of_the_requests() {
+    let fake = answering();
+    let gateway = Gateway::with(&format!(
+        "
+model_providers:
+  - {{model: openai/m, access_key: $OPENAI_API_KEY, base_url: 'http://{0}', weight: 3}}
+  - {{model: anthropic/m, access_key: $OPENAI_API_KEY, base_url: 'http://{0}', weight: 1}}
+",
+        fake.address
+    ));
+    let counts = models(&gateway, "m", 200);
+    assert!((110..190).contains(&counts["openai/m"]) && counts["anthropic/m"] >= 10, "{counts:?}");
+    gateway.stop();
+}
+
+#[test]
+fn the_less_busy_one_is_asked() {
+    let (go_on, wait) = gate();
+    let slow = Fake::start(move |seen, stream| {
+        wait();
+        write(stream, json_answer(200, good(seen)));
+    });
+    let quick = answering();
+    let gateway = Gateway::with(&format!(
+        "
+model_providers:
+  - {{model: openai/m, access_key: $OPENAI_API_KEY, base_url: 'http://{}'}}
+  - {{model: anthropic/m, access_key: $OPENAI_API_KEY, base_url: 'http://{}'}}
+reliability: {{balance: least_loaded}}
+",
+        slow.address, quick.address
+    ));
+    // Its name alone leads to the slow one.
+    let hanging =
+        Client::open(gateway.address, request(CHAT, "", &question(CHAT, "openai/m", "Hi").to_string()));
+    while gateway.get("/admin/targets").json()["targets"][1]["in_flight"] != 1 {}
+    assert_eq!(models(&gateway, "m", 10)["anthropic/m"], 10);
+    go_on.send(()).unwrap();
+    assert!(hanging.read_to_end().contains("200 OK"));
+    gateway.stop();
+}
+
+/// By the prices of the catalogue or the configuration, and by the size of the request.
+#[test]
+fn the_cheapest_is_asked_where_a_route_prefers_it() {
+    let fake = answering();
+    let gateway = Gateway::with(&format!(
+        "
+model_providers:
+  - {{model: openai/dear, access_key: $OPENAI_API_KEY, base_url: 'http://{0}', cost: {{input: 10, output: 10}}}}
+  - {{model: openai/wordy, access_key: $OPENAI_API_KEY, base_url: 'http://{0}', cost: {{input: 1, output: 90}}}}
+  - {{model: openai/bulky, access_key: $OPENAI_API_KEY, base_url: 'http://{0}', cost: {{input: 9, output: 1}}}}
+  - {{model: openai/unknown, access_key: $OPENAI_API_KEY, base_url: 'http://{0}', default: true}}
+routing_preferences:
+  - name: poetry
+    description: writing poems and songs in verse
+    models: [openai/unknown, openai/dear, openai/wordy, openai/bulky]
+    selection_policy: {{prefer: cheapest}}
+",
+        fake.address
+    ));
+    let poem = "Write a poem in four verses about the sea";
+    let reply = gateway.ask(CHAT, "auto", poem);
+    assert_eq!(
+        reply.header("x-waypost-model"),
+        "openai/bulky",
+        "an answer weighs more than a short question"
+    );
+    assert!(reply.header("x-waypost-decision").contains("prefer=cheapest"), "{:?}", reply.headers);
+    let long = format!("{poem}: {}", "waves and wind and salt and foam, ".repeat(20_000));
+    assert_eq!(gateway.ask(CHAT, "auto", &long).header("x-waypost-model"), "openai/wordy");
+    let page = gateway.ask("/routing/v1/chat/completions", "auto", poem).json();
+    let order = ["openai/bulky", "openai/dear", "openai/wordy", "openai/unknown"];
+    assert_eq!(page["models"], Value::from(order.to_vec()), "{page}");
+    gateway.stop();
+}
+
+/// By what was measured here; whoever is unknown is asked once.
+#[test]
+fn the_fastest_is_asked_where_a_route_prefers_it() {
+    let gateway = Gateway::with(
+        "
+model_providers:
+  - {model: openai/one, access_key: $OPENAI_API_KEY, base_url: 'http://@ECHO@', default: true}
+  - {model: openai/two, access_key: $OPENAI_API_KEY, base_url: 'http://@ECHO@'}
+routing_preferences:
+  - name: poetry
+    description: writing poems and songs in verse
+    models: [openai/one, openai/two]
+    selection_policy: {prefer: fastest}
+",
+    );
+    let poem = "Write a poem in four verses about the sea";
+    assert_eq!(gateway.ask(CHAT, "openai/one", "[[echo delay=300]]").status, 200);
+    for about in ["it is unknown", "it is the faster one"] {
+        assert_eq!(gateway.ask(CHAT, "auto", poem).header("x-waypost-model"), "openai/two", "{about}");
+    }
+    gateway.stop();
+}
+
+#[test]
+fn fallbacks_stand_in_where_all_others_have_failed() {
+    let fake = answering();
+    let gateway = Gateway::with(&format!(
+        "
+model_providers:
+  - {{model: openai/gone, access_key: $OPENAI_API_KEY, base_url: 'http://{0}', default: true}}
+  - {{model: openai/poet, access_key: $OPENAI_API_KEY, base_url: 'http://{1}'}}
+  - {{model: openai/last, access_key: $OPENAI_API_KEY, base_url: 'http://{1}'}}
+routing_preferences:
+  - {{name: poetry, description: writing poems and songs in verse, models: [openai/gone], fallbacks: [poet]}}
+reliability: {{fallbacks: [openai/last], retry_budget: 0}}
+",
+        nobody(),
+        fake.address
+    ));
+    for (model, text, expected) in [
+        ("auto", "Write a poem in four verses about the sea", "openai/poet"),
+        ("auto", "What is the capital of France?", "openai/last"),
+        ("openai/gone", "Hi", "openai/last"),
+    ] {
+        assert_eq!(gateway.ask(CHAT, model, text).header("x-waypost-model"), expected, "{model} {text}");
+    }
+    gateway.stop();
+}
+
+/// Who finds no room goes on, waits, or is told to come again, in its own API's form.
+#[test]
+fn there_is_room_for_so_many_requests() {
+    for (limit, code) in [("{max_requests: 1, queue: 1, queue_timeout: 300ms}", "listener"), ("{}", "model")]
+    {
+        let (arrived, has_arrived) = told();
+        let (go_on, wait) = gate();
+        let fake = Fake::start(move |seen, stream| {
+            arrived();
+            wait();
+            write(stream, json_answer(200, good(seen)));
+        });
+        let gateway = Gateway::with(&format!(
+            "
+listeners: {{egress_traffic: {limit}}}
+model_providers:
+  - {{model: openai/m, access_key: $OPENAI_API_KEY, base_url: 'http://{}', max_requests: 1}}
+reliability: {{queue: 1, queue_timeout: 300ms}}
+",
+            fake.address
+        ));
+        for path in [CHAT, MESSAGES] {
+            let open =
+                || Client::open(gateway.address, request(path, "", &question(path, "m", "Hi").to_string()));
+            let first = open();
+            has_arrived.recv_timeout(PATIENCE).unwrap();
+            let reply = gateway.ask(path, "m", "Hi");
+            let (message, _) = error_of(path, &reply.json());
+            assert_eq!((reply.status, reply.header("retry-after")), (429, "1"), "{code}: {message}");
+            assert!(message.contains("max_requests"), "{message}");
+            // Who waits gets the room.
+            let second = open();
+            go_on.send(()).unwrap();
+            assert!(first.read_to_end().contains("200 OK"));
+            has_arrived.recv_timeout(PATIENCE).unwrap();
+            go_on.send(()).unwrap();
+            assert!(second.read_to_end().contains("200 OK"));
+        }
+        gateway.stop();
+    }
+}
+
+#[test]
+fn a_full_model_is_passed_by() {
+    let (arrived, has_arrived) = told();
+    let (go_on, wait) = gate();
+    let busy = Fake::start(move |seen, stream| {
+        arrived();
+        wait();
+        write(stream, json_answer(200, good(seen)));
+    });
+    let other = answering();
+    let gateway = Gateway::with(&format!(
+        "
+model_providers:
+  - {{model: openai/m, access_key: $OPENAI_API_KEY, base_url: 'http://{}', max_account_requests: 1}}
+  - {{model: anthropic/m, access_key: $OPENAI_API_KEY, base_url: 'http://{}'}}
+",
+        busy.address, other.address
+    ));
+    let first = Client::open(gateway.address, request(CHAT, "", &question(CHAT, "m", "Hi").to_string()));
+    has_arrived.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(models(&gateway, "m", 3)["anthropic/m"], 3);
+    go_on.send(()).unwrap();
+    assert!(first.read_to_end().contains("200 OK"));
+    gateway.stop();
+}
