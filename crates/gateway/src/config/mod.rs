@@ -3,6 +3,7 @@
 //! `tree` gives every node of the YAML its place, `read` makes the schema's types of it without stopping at the first
 //! problem, `resolve` decides defaults and meaning, `diagnostic` shows what is wrong, all at once. `thresholds` writes some back.
 
+mod compare;
 mod detect;
 mod diagnostic;
 mod mask;
@@ -34,6 +35,7 @@ use waypost_routing::router::Mode;
 use crate::responses::store::Keeping;
 use crate::upstream::google::Account;
 
+pub use self::compare::{Change, Difference, How, changes};
 pub use self::detect::detect;
 pub(crate) use self::diagnostic::{Place, Problem, Severity};
 pub use self::diagnostic::{Rendered, Source};

@@ -5,6 +5,7 @@ mod bad_input;
 mod clouds;
 mod config;
 mod decision;
+mod diff;
 mod echo;
 mod echo_gemini;
 mod echo_responses;
