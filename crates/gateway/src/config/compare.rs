@@ -391,7 +391,7 @@ fn time(time: Duration) -> String {
 
 /// A share as it was written, not as a number of twice its width.
 fn share(share: f32) -> f64 {
-    share.to_string().parse().unwrap_or(f64::from(share))
+    share.to_string().parse().unwrap_or_else(|_| f64::from(share))
 }
 
 /// A variant's name as the configuration writes it.
