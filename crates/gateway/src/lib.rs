@@ -12,6 +12,7 @@ pub mod server;
 
 pub mod proxy;
 pub mod responses;
+pub mod sessions;
 pub mod upstream;
 
 pub mod telemetry;

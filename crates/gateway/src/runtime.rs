@@ -13,10 +13,11 @@ use waypost_routing::preference::cascade::Cascade;
 use waypost_routing::retry_budget::{BudgetPolicy, RetryBudget};
 use waypost_routing::router::Router;
 
-use crate::config::{Config, ModelEntry, ModelPattern, Reliability};
+use crate::config::{Affinity, Config, ModelEntry, ModelPattern, Reliability};
 use crate::proxy::preferences::Preferences;
 use crate::responses::store::Store;
 use crate::server::models::ModelList;
+use crate::sessions::Sessions;
 use crate::upstream::endpoint::{Settings, Tokens, Upstream};
 use crate::upstream::fleet::{Fleet, Member, Standing};
 use crate::upstream::router_model::RouterModel;
@@ -38,6 +39,10 @@ pub struct Runtime {
     pub retries: Arc<Retries>,
     /// How the models of routes are ordered, and who stands in for them.
     pub selection: Selection,
+    /// What keeps a conversation with its model.
+    pub affinity: Affinity,
+    /// Conversations that were answered lately.
+    pub sessions: Arc<Sessions>,
     /// How each target is.
     pub fleet: Arc<Fleet>,
     /// Who is behind each entry, by its index.
@@ -130,6 +135,8 @@ impl Runtime {
             },
             lanes,
             selection,
+            affinity: config.affinity.clone(),
+            sessions: fleet.sessions(&config.affinity),
             fleet,
             facts: config.entries.iter().map(EntryFacts::new).collect(),
             router_model: RouterModel::new(&config.routing, server, old_model),
@@ -245,7 +252,9 @@ impl Lane {
     fn new(entry: &ModelEntry, fleet: &Fleet) -> Self {
         let ModelEntry { weight, max_requests, max_account_requests, .. } = *entry;
         let provider = entry.provider.id.to_string();
-        let account = fleet.account(&provider, &entry.provider.base_url, entry.key.as_ref());
+        let secret =
+            entry.key.as_ref().or_else(|| entry.signer.as_ref().map(|signer| &signer.secret_access_key));
+        let account = fleet.account(&provider, &entry.provider.base_url, secret);
         let member = match &entry.model {
             ModelPattern::Exact(model) => Some(fleet.member(account, &provider, &model.as_str().into())),
             ModelPattern::Any => None,
@@ -336,6 +345,7 @@ fn upstream(entry: &ModelEntry, accounts: &mut Vec<Arc<Tokens>>) -> Result<Upstr
         provider: &entry.provider,
         name: entry.name.clone(),
         key: entry.key.as_ref(),
+        signer: entry.signer.clone(),
         tokens,
         passthrough_auth: entry.passthrough_auth,
         headers: entry.headers.clone(),

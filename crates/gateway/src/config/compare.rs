@@ -8,6 +8,7 @@ use std::time::Duration;
 use http::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
+use waypost_routing::affinity::SwitchPolicy;
 use waypost_routing::catalog::{Facts, Modality, Prices};
 use waypost_routing::health::HealthPolicy;
 use waypost_routing::plan::PlanPolicy;
@@ -15,10 +16,12 @@ use waypost_routing::preference::Route;
 use waypost_routing::retry_budget::BudgetPolicy;
 
 use super::{
-    Config, Listener, ModelEntry, ModelPattern, Queue, Reliability, RouteEntry, RouterModel, Routing,
+    Affinity, Config, Listener, ModelEntry, ModelPattern, Queue, Reliability, RouteEntry, RouterModel,
+    Routing,
 };
 use crate::responses::store::Keeping;
 use crate::upstream::google::Account;
+use crate::upstream::sigv4::Signer;
 
 /// Something that is different in the new configuration.
 #[derive(Debug, Clone, PartialEq)]
@@ -120,12 +123,34 @@ struct Item<'c> {
     facts: Vec<(String, Fact<'c>)>,
 }
 
-#[derive(PartialEq)]
 enum Fact<'c> {
     Shown(Value),
     Key(Option<&'c str>, &'c str),
     Account(Option<&'c Account>),
+    Signer(Option<&'c Signer>),
     Header(&'c HeaderValue),
+}
+
+impl PartialEq for Fact<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Shown(one), Self::Shown(other)) => one == other,
+            (Self::Key(key, source), Self::Key(other, other_source)) => {
+                (key, source) == (other, other_source)
+            }
+            (Self::Account(one), Self::Account(other)) => one == other,
+            (Self::Signer(one), Self::Signer(other)) => one.map(parts) == other.map(parts),
+            (Self::Header(one), Self::Header(other)) => one == other,
+            _ => false,
+        }
+    }
+}
+
+/// What makes a signer the same.
+fn parts(signer: &Signer) -> [Option<&str>; 5] {
+    let Signer { access_key_id, secret_access_key, session_token, region, service } = signer;
+    let token = session_token.as_ref().map(SecretString::expose_secret);
+    [Some(access_key_id), Some(secret_access_key.expose_secret()), token, Some(region), Some(service)]
 }
 
 impl Item<'_> {
@@ -178,6 +203,7 @@ fn items(config: &Config) -> Vec<Item<'_>> {
         routing,
         fallbacks,
         reliability,
+        affinity,
         keeping,
     } = config;
     let name = |index: usize| entries.get(index).map(name_of);
@@ -190,7 +216,7 @@ fn items(config: &Config) -> Vec<Item<'_>> {
     }));
     items.extend(routes.iter().map(route));
     let router = routing.arch_router.as_ref().and_then(|router| name(router.entry));
-    items.push(Item { kind: "routing", name: String::new(), facts: of_routing(routing, router) });
+    items.push(Item { kind: "routing", name: String::new(), facts: of_routing(routing, router, affinity) });
     items.push(Item {
         kind: "reliability",
         name: String::new(),
@@ -223,6 +249,7 @@ fn model(entry: &ModelEntry) -> Item<'_> {
         key,
         key_source,
         account,
+        signer,
         headers,
         host,
         passthrough_auth,
@@ -244,6 +271,7 @@ fn model(entry: &ModelEntry) -> Item<'_> {
         shown("apis", dialects),
         ("access_key".to_owned(), Fact::Key(key.as_ref().map(SecretString::expose_secret), key_source)),
         ("credentials".to_owned(), Fact::Account(account.as_ref())),
+        ("secret_access_key".to_owned(), Fact::Signer(signer.as_ref())),
         shown("http_host", host.as_deref()),
         shown("passthrough_auth", *passthrough_auth),
         shown("timeout", first_byte_timeout.map(time)),
@@ -288,7 +316,13 @@ fn route(entry: &RouteEntry) -> Item<'_> {
     Item { kind: "route", name: name.clone(), facts }
 }
 
-fn of_routing(routing: &Routing, router: Option<String>) -> Vec<(String, Fact<'static>)> {
+fn of_routing(
+    routing: &Routing,
+    router: Option<String>,
+    affinity: &Affinity,
+) -> Vec<(String, Fact<'static>)> {
+    let Affinity { time: session_ttl, most, user_only, budget: switches, tenant } = affinity;
+    let switch = |fact: fn(&SwitchPolicy) -> Value| switches.as_ref().map(fact);
     let Routing {
         mode,
         deadline,
@@ -319,6 +353,13 @@ fn of_routing(routing: &Routing, router: Option<String>) -> Vec<(String, Fact<'s
         shown("router_model.logprobs", word(logprobs)),
         shown("router_model.concurrency", *concurrency),
         shown("router_model.cache", time(*cache)),
+        shown("session_ttl_seconds", session_ttl.as_secs()),
+        shown("session_max_entries", *most),
+        shown("session_cache.tenant_header", tenant.as_ref().map(http::HeaderName::as_str)),
+        shown("route_on_user_only", *user_only),
+        shown("routing_budget.max_switch_spend_pct", switch(|policy| policy.most_percent.into())),
+        shown("routing_budget.cache_read_discount", switch(|policy| policy.cache_read_discount.into())),
+        shown("routing_budget.replenish_on_rebind", switch(|policy| policy.replenish.into())),
     ]
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use tokio::time::Instant;
-use waypost_dialect::DialectId;
+use waypost_dialect::ClientDialect;
 use waypost_dialect::chat::{CustomTools, Extra};
 use waypost_dialect::envelope::Envelope;
 use waypost_dialect::error::{ApiError, ErrorKind};
@@ -31,7 +31,7 @@ use crate::worker::Worker;
 #[derive(Debug)]
 pub struct Asked<'a> {
     /// The client's dialect.
-    pub client: DialectId,
+    pub client: ClientDialect,
     /// What is asked.
     pub api: Api,
     /// The client wants a stream as one JSON array.

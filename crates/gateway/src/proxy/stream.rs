@@ -16,7 +16,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
-use waypost_dialect::DialectId;
+use waypost_dialect::ClientDialect;
 use waypost_dialect::error::{ApiError, ErrorKind, ResponseError};
 use waypost_routing::fault::Fault;
 
@@ -48,7 +48,12 @@ impl ResponseBody {
 }
 
 /// Passes an answer on to a client; the record is settled when the last byte has been handed over.
-pub fn respond(client: DialectId, answer: Answer, record: Open, drain: Arc<Drain>) -> Response<ResponseBody> {
+pub fn respond(
+    client: ClientDialect,
+    answer: Answer,
+    record: Open,
+    drain: Arc<Drain>,
+) -> Response<ResponseBody> {
     let Answer { status, headers, body } = answer;
     let mut response = match body {
         AnswerBody::Whole(bytes) => {
@@ -124,7 +129,7 @@ pub struct Events {
     held: Bytes,
     /// Nothing comes after it.
     ended: bool,
-    client: DialectId,
+    client: ClientDialect,
     /// Runs while nothing comes.
     idle: Pin<Box<Sleep>>,
     limits: Limits,

@@ -14,7 +14,8 @@ use waypost_routing::fault::{Fault, Toll};
 use waypost_routing::health::{Admission, Change, Health, HealthPolicy, Moment, State};
 use waypost_routing::pace::Pace;
 
-use crate::config::Queue;
+use crate::config::{Affinity, Queue};
+use crate::sessions::Sessions;
 
 /// Models of wildcards that are known at a time; clients name them.
 const MOST_MEMBERS: usize = 4096;
@@ -28,6 +29,7 @@ pub struct Fleet {
     hasher: RandomState,
     members: Mutex<HashMap<Id, Arc<Member>>>,
     accounts: Mutex<HashMap<u64, Arc<Account>>>,
+    sessions: Mutex<Option<Arc<Sessions>>>,
 }
 
 /// What makes a target the same: the account and the model.
@@ -111,6 +113,7 @@ impl Default for Fleet {
             hasher: RandomState::new(),
             members: Mutex::default(),
             accounts: Mutex::default(),
+            sessions: Mutex::default(),
         }
     }
 }
@@ -165,6 +168,16 @@ impl Fleet {
             members.insert(id, Arc::clone(&member));
         }
         member
+    }
+
+    /// Conversations that were answered lately: those of the last configuration, if this one has the same room for them.
+    #[must_use]
+    pub fn sessions(&self, affinity: &Affinity) -> Arc<Sessions> {
+        let mut sessions = lock(&self.sessions);
+        match sessions.as_ref().filter(|sessions| sessions.is_for(affinity)) {
+            Some(sessions) => Arc::clone(sessions),
+            None => Arc::clone(sessions.insert(Arc::new(Sessions::new(affinity)))),
+        }
     }
 
     /// Forgets those that no configuration and no request holds any more. Models of wildcards are held by nobody: they

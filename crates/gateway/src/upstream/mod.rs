@@ -8,5 +8,6 @@ pub mod fleet;
 pub mod google;
 pub mod rotating;
 pub mod router_model;
+pub mod sigv4;
 
 pub(crate) mod wait;

@@ -4,7 +4,7 @@
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -13,7 +13,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use moka::sync::Cache;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
-use waypost_dialect::DialectId;
+use waypost_dialect::{ClientDialect, DialectId};
 use waypost_routing::preference::cascade::{Failure, Question};
 
 use super::breaker::{Attempt, Breaker, Change};
@@ -214,7 +214,7 @@ impl Answers {
 /// One call, and why there is no answer. What the error says stays in the log: it may hold the server's address, and
 /// notes go to clients.
 async fn post(client: &Client, upstream: &Upstream, model: &str, body: Vec<u8>) -> Result<Bytes, Failure> {
-    let address = upstream.route(DialectId::OpenAiChat, Api::Conversation, model);
+    let address = upstream.route(ClientDialect::OpenAiChat, Api::Conversation, model);
     let Some(address) = address.filter(|address| address.dialect == DialectId::OpenAiChat) else {
         return Err(Failure::Unreachable("it does not speak Chat Completions"));
     };
@@ -228,8 +228,12 @@ async fn post(client: &Client, upstream: &Upstream, model: &str, body: Vec<u8>) 
         tracing::debug!(error, "the router model's address cannot be used");
         Failure::Unreachable("its address cannot be used")
     })?;
-    *request.headers_mut() = upstream.headers(&HeaderMap::new(), DialectId::OpenAiChat, address, token);
+    *request.headers_mut() = upstream.headers(&HeaderMap::new(), ClientDialect::OpenAiChat, address, token);
     request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    upstream.sign(&mut request, SystemTime::now()).map_err(|error| {
+        tracing::debug!(error, "the router model cannot be asked");
+        Failure::Unreachable("its request cannot be signed")
+    })?;
     let response = client.send(request).await.map_err(|error| {
         tracing::debug!(%error, "the router model could not be reached");
         Failure::Unreachable("the connection failed")

@@ -1,7 +1,9 @@
 //! The one integration binary.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test's own functions fail the test")]
 
+mod affinity;
 mod bad_input;
+mod bedrock;
 mod clouds;
 mod config;
 mod decision;
@@ -11,7 +13,10 @@ mod echo_gemini;
 mod echo_responses;
 mod fake;
 mod faults;
+mod faults_reference;
 mod fit;
+#[path = "../../../dialect/tests/it/frames.rs"]
+mod frames;
 mod gemini;
 mod google;
 mod models;
