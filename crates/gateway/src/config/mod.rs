@@ -3,6 +3,7 @@
 //! `tree` gives every node of the YAML its place, `read` makes the schema's types of it without stopping at the first
 //! problem, `resolve` decides defaults and meaning, `diagnostic` shows what is wrong, all at once. `thresholds` writes some back.
 
+mod compare;
 mod detect;
 mod diagnostic;
 mod mask;
@@ -36,6 +37,7 @@ use crate::responses::store::Keeping;
 use crate::upstream::google::Account;
 use crate::upstream::sigv4::Signer;
 
+pub use self::compare::{Change, Difference, How, changes};
 pub use self::detect::detect;
 pub(crate) use self::diagnostic::{Place, Problem, Severity};
 pub use self::diagnostic::{Rendered, Source};
@@ -360,6 +362,18 @@ pub fn load(path: &Path, environment: &Environment) -> Result<Loaded, Rendered> 
         Source::new(&name, &valid, &[]).render(&problem.hint("save it as UTF-8"))
     })?;
     parse(&name, &text, environment)
+}
+
+/// The bytes of a file that may be a configuration or stand beside one; `None` if it cannot be read or is too large.
+pub(crate) fn read(path: &Path) -> Option<Vec<u8>> {
+    read_file(path).ok()
+}
+
+/// The folder that a file is in.
+#[must_use]
+pub fn folder_of(path: &Path) -> &Path {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or_else(|| Path::new("."))
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>, Problem> {
