@@ -16,12 +16,14 @@ use crate::error::RequestError;
 
 mod content;
 mod needs;
+mod opening;
 mod splice;
 mod wrong;
 
 use content::{Content, string};
 pub use needs::Needs;
 use needs::Wanted;
+pub use opening::Opening;
 pub use splice::Pieces;
 use splice::member;
 pub use wrong::plain;
@@ -277,6 +279,9 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
                         "input" => input = Some(map.next_value()?),
                         "contents" => contents = Some(map.next_value()?),
                         "tools" => wanted.tools = Some(map.next_value()?),
+                        "system" | "instructions" | "systemInstruction" | "system_instruction" => {
+                            wanted.system = Some(map.next_value()?);
+                        }
                         "response_format" | "text" | "output_config" | "output_format"
                         | "generationConfig" => {
                             wanted.form = Some(map.next_value()?);

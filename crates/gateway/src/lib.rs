@@ -3,6 +3,7 @@
 
 pub mod cli;
 pub mod config;
+pub mod reload;
 pub mod runtime;
 pub mod serve;
 pub mod worker;
@@ -11,6 +12,7 @@ pub mod server;
 
 pub mod proxy;
 pub mod responses;
+pub mod sessions;
 pub mod upstream;
 
 pub mod telemetry;

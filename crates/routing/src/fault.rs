@@ -35,6 +35,8 @@ pub enum Fault {
     Unsupported,
     /// This gateway already has as many requests there as it may.
     Full,
+    /// The time that the request may take as a whole is over.
+    Deadline,
 }
 
 /// What a target, or the account behind it, pays for a fault.
@@ -76,7 +78,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// All faults.
-pub const FAULTS: [Row; 14] = [
+pub const FAULTS: [Row; 15] = [
     row(Fault::Request, "request", "400, 413, 422 and other 4xx", false, false, Toll::None),
     row(
         Fault::ContextOverflow,
@@ -107,7 +109,7 @@ pub const FAULTS: [Row; 14] = [
     },
     Row { longest: HOUR, ..row(Fault::RateLimit, "rate_limit", "429", true, true, Toll::Rest) },
     row(Fault::Overload, "overload", "503, 529, 498", true, true, Toll::Failure),
-    row(Fault::Provider, "provider", "408, 409, 425, 500 and other 5xx", true, true, Toll::Failure),
+    row(Fault::Provider, "provider", "408, 409, 424, 425, 500 and other 5xx", true, true, Toll::Failure),
     row(Fault::Timeout, "timeout", "no first byte, or nothing more, in time", true, false, Toll::Failure),
     row(
         Fault::Transport,
@@ -127,6 +129,7 @@ pub const FAULTS: [Row; 14] = [
         Toll::None,
     ),
     row(Fault::Full, "full", "never sent: `max_requests` is reached", true, false, Toll::None),
+    row(Fault::Deadline, "deadline", "`total_timeout` is over", false, false, Toll::None),
 ];
 
 const fn row(
@@ -141,7 +144,8 @@ const fn row(
 }
 
 /// Words by which providers say that an account has no credit, whatever the status: codes first, then what messages
-/// hold (lower case).
+/// hold (lower case). Where a message may quote the request it has to begin with them: no client is to make a whole
+/// account rest by what it writes.
 const NO_CREDIT: &[&str] = &[
     "insufficient_quota",
     "billing_hard_limit_reached",
@@ -186,16 +190,17 @@ impl Fault {
     /// What a provider's error means.
     #[must_use]
     pub fn of_error(error: &ApiError) -> Self {
-        let says = |words: &[&str]| {
-            let code = error.code.as_deref().unwrap_or_default();
-            // What a provider quotes of a long request is not read.
-            let end = error.message.floor_char_boundary(1000);
-            let message = error.message.get(..end).unwrap_or_default().to_ascii_lowercase();
-            words.iter().any(|word| code == *word || message.contains(word))
-        };
+        let code = error.code.as_deref().unwrap_or_default();
+        // What a provider quotes of a long request is not read.
+        let end = error.message.floor_char_boundary(1000);
+        let message = error.message.get(..end).unwrap_or_default().to_ascii_lowercase();
+        let says = |words: &[&str]| words.iter().any(|word| code == *word || message.contains(word));
+        let opening = message.trim_start().trim_start_matches("your ");
+        let opens = |words: &[&str]| words.iter().any(|word| code == *word || opening.starts_with(word));
         match error.status {
             402 => Self::Billing,
-            400 | 403 | 429 if says(NO_CREDIT) => Self::Billing,
+            400 | 403 | 404 | 413 | 422 if opens(NO_CREDIT) => Self::Billing,
+            401 | 429 | 500..=599 if says(NO_CREDIT) => Self::Billing,
             400 | 413 | 422 if says(TOO_LONG) => Self::ContextOverflow,
             401 => Self::Auth,
             403 if says(MODERATED) => Self::Request,
@@ -203,7 +208,7 @@ impl Fault {
             404 => Self::Missing,
             429 => Self::RateLimit,
             498 | 503 | 529 => Self::Overload,
-            408 | 409 | 425 => Self::Provider,
+            408 | 409 | 424 | 425 => Self::Provider,
             400..=499 => Self::Request,
             // What this gateway says of an answer that it could not use.
             502 if error.kind == ErrorKind::BadGateway
@@ -239,6 +244,12 @@ mod tests {
             (400, "", "The input token count (1200000) exceeds the maximum", Fault::ContextOverflow),
             (400, "", "Your credit balance is too low to access the API.", Fault::Billing),
             (402, "", "Insufficient Balance", Fault::Billing),
+            (403, "", "Insufficient credits", Fault::Billing),
+            (500, "insufficient_quota", "no", Fault::Billing),
+            (429, "", "Your account is not active, please check your billing details.", Fault::Billing),
+            // What a client has written is quoted.
+            (400, "invalid_value", "Invalid value: 'insufficient credit'.", Fault::Request),
+            (403, "", "no access to model `insufficient_quota`", Fault::Permission),
             (429, "insufficient_quota", "You exceeded your current quota", Fault::Billing),
             (429, "RESOURCE_EXHAUSTED", "You exceeded your current quota", Fault::RateLimit),
             (429, "rate_limit_exceeded", "slow down", Fault::RateLimit),
@@ -248,6 +259,7 @@ mod tests {
             (404, "model_not_found", "no such model", Fault::Missing),
             (408, "", "", Fault::Provider),
             (409, "", "", Fault::Provider),
+            (424, "", "the model has failed", Fault::Provider),
             (425, "", "", Fault::Provider),
             (498, "", "capacity exceeded", Fault::Overload),
             (500, "", "", Fault::Provider),

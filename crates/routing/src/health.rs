@@ -45,8 +45,8 @@ pub struct Health {
     failures: u32,
     /// Rests in a row.
     rests: u32,
-    /// Why it rests, and until when.
-    resting: Option<(Fault, Moment)>,
+    /// It rests.
+    resting: Option<Rest>,
     /// Somebody is trying it.
     probing: bool,
     /// Since when it is back.
@@ -55,6 +55,24 @@ pub struct Health {
     seen: f64,
     bad: f64,
     counted: Moment,
+}
+
+/// A rest, until somebody has found out that it is over.
+#[derive(Debug, Clone, Copy)]
+struct Rest {
+    cause: Fault,
+    /// Attempts from before it tell nothing of its end.
+    since: Moment,
+    until: Moment,
+}
+
+/// An attempt whose result is reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attempt {
+    /// When it was made.
+    pub started: Moment,
+    /// It was let through as a [`Admission::Probe`].
+    pub probe: bool,
 }
 
 /// Whether an attempt may be made.
@@ -119,12 +137,12 @@ impl Health {
     pub fn look(&self, now: Moment) -> Admission {
         match self.resting {
             None => Admission::Yes,
-            Some((cause, until)) if now < until || self.probing => Admission::No { until, cause },
+            Some(Rest { cause, until, .. }) if now < until || self.probing => Admission::No { until, cause },
             Some(_) => Admission::Probe,
         }
     }
 
-    /// Lets an attempt through, or not. Who is let through reports by [`Health::succeeded`], [`Health::failed`] or
+    /// Lets an attempt through, or not. Who is let through reports by [`Health::answered`], [`Health::faulted`] or
     /// [`Health::left`].
     pub fn admit(&mut self, now: Moment) -> Admission {
         let admission = self.look(now);
@@ -134,31 +152,37 @@ impl Health {
         admission
     }
 
-    /// An attempt has ended well.
-    pub fn succeeded(&mut self, now: Moment) -> Change {
+    /// An attempt has ended well. One that was under way when the rest began tells nothing of what has happened since:
+    /// the rest goes on.
+    pub fn answered(&mut self, now: Moment, attempt: Attempt) -> Change {
         self.count(now, false);
-        self.failures = 0;
-        self.probing = false;
-        if self.resting.take().is_none() {
+        if attempt.probe {
+            self.probing = false;
+        }
+        let Some(rest) = self.resting else {
+            self.failures = 0;
+            return Change::None;
+        };
+        if attempt.started < rest.since {
             return Change::None;
         }
-        self.rests = 0;
+        (self.resting, self.failures, self.rests) = (None, 0, 0);
         self.back = Some(now);
         (self.seen, self.bad) = (0.0, 0.0);
         Change::Back
     }
 
     /// An attempt has failed. `asked` is how long the provider asks to be left alone, `random` a number from 0 to 1.
-    pub fn failed(
+    pub fn faulted(
         &mut self,
         now: Moment,
+        attempt: Attempt,
         fault: Fault,
-        was_probe: bool,
         asked: Option<Duration>,
         random: f64,
         policy: &HealthPolicy,
     ) -> Change {
-        if was_probe {
+        if attempt.probe {
             self.probing = false;
         }
         let row = fault.row();
@@ -167,23 +191,29 @@ impl Health {
         }
         self.count(now, true);
         self.failures = self.failures.saturating_add(1);
-        let often = self.seen >= policy.least_requests && self.bad >= policy.failure_rate * self.seen;
-        let rests = row.toll != Toll::Failure || asked.is_some() || self.failures >= policy.failures || often;
-        // Those that were under way when it began to rest change nothing, unless they know more.
-        let is_resting = self.resting.is_some_and(|(_, until)| now < until);
-        if !was_probe && (!rests || (is_resting && asked.is_none())) {
+        // Those that were under way when it began to rest, or were made in spite of it, change nothing, unless they
+        // know more.
+        let is_late = self.resting.is_some_and(|rest| now < rest.until || attempt.started < rest.since);
+        let rests = match self.resting {
+            Some(_) => !is_late || asked.is_some(),
+            None => {
+                let often = self.seen >= policy.least_requests && self.bad >= policy.failure_rate * self.seen;
+                row.toll != Toll::Failure || asked.is_some() || self.failures >= policy.failures || often
+            }
+        };
+        if !rests {
             return Change::None;
         }
         let doubled = row.rest.saturating_mul(1 << self.rests.min(16)).min(row.longest);
-        let rest = asked.map_or_else(
+        let length = asked.map_or_else(
             || doubled.mul_f64(1.0 - JITTER + 2.0 * JITTER * random),
             |asked| asked.min(LONGEST_ASKED),
         );
-        let until = self.resting.map_or(now + rest, |(_, until)| until.max(now + rest));
-        if !is_resting {
+        let until = self.resting.map_or(now + length, |rest| rest.until.max(now + length));
+        if !is_late {
             self.rests = self.rests.saturating_add(1);
         }
-        self.resting = Some((fault, until));
+        self.resting = Some(Rest { cause: fault, since: now, until });
         self.back = None;
         Change::Rests(fault, until.saturating_sub(now))
     }
@@ -212,7 +242,7 @@ impl Health {
     pub fn state(&self, now: Moment, policy: &HealthPolicy) -> State {
         match self.resting {
             Some(_) if self.probing => State::Probing,
-            Some((cause, until)) => State::Resting(cause, until),
+            Some(Rest { cause, until, .. }) => State::Resting(cause, until),
             None if self.share(now, policy) < 1.0 => State::SlowStart,
             None => State::Ready,
         }
@@ -244,7 +274,20 @@ mod tests {
 
     fn fail(health: &mut Health, now: Moment, fault: Fault) -> Change {
         let probe = health.admit(now) == Admission::Probe;
-        health.failed(now, fault, probe, None, 0.5, &POLICY)
+        health.faulted(now, Attempt { started: now, probe }, fault, None, 0.5, &POLICY)
+    }
+
+    fn answer(health: &mut Health, now: Moment) -> Change {
+        health.answered(now, Attempt { started: now, probe: health.probing })
+    }
+
+    fn fail_probe(health: &mut Health, now: Moment) -> Change {
+        health.faulted(now, Attempt { started: now, probe: true }, Fault::Provider, None, 0.5, &POLICY)
+    }
+
+    /// An attempt that was made before.
+    fn late(now: Moment) -> Attempt {
+        Attempt { started: now.saturating_sub(Duration::from_secs(60)), probe: false }
     }
 
     fn rest(health: &mut Health, now: Moment) -> Duration {
@@ -263,7 +306,7 @@ mod tests {
         for _ in 1..POLICY.failures {
             fail(&mut health, at(0.0), Fault::Transport);
         }
-        assert_eq!(health.succeeded(at(0.0)), Change::None, "a success starts the count anew");
+        assert_eq!(answer(&mut health, at(0.0)), Change::None, "a success starts the count anew");
         let length = rest(&mut health, at(0.0));
         let Admission::No { until, cause } = health.admit(at(0.0)) else { panic!("it rests") };
         assert_eq!((until, cause), (at(0.0) + length, Fault::Provider));
@@ -276,7 +319,7 @@ mod tests {
         for turn in 0..40 {
             let now = at(f64::from(turn) * 0.1);
             if turn % 3 == 0 {
-                health.succeeded(now);
+                answer(&mut health, now);
             } else {
                 changes.push(fail(&mut health, now, Fault::Garbage));
             }
@@ -288,7 +331,7 @@ mod tests {
             if turn % 3 == 0 {
                 assert_eq!(fail(&mut health, now, Fault::Garbage), Change::None);
             } else {
-                health.succeeded(now);
+                answer(&mut health, now);
             }
         }
     }
@@ -301,13 +344,13 @@ mod tests {
         assert!(matches!(health.admit(back), Admission::No { .. }), "one probe is enough");
         health.left(true);
         assert_eq!(health.admit(back), Admission::Probe, "whose client left makes room");
-        let Change::Rests(_, longer) = health.failed(back, Fault::Provider, true, None, 0.5, &POLICY) else {
+        let Change::Rests(_, longer) = fail_probe(&mut health, back) else {
             panic!("a probe that fails makes it rest again")
         };
         assert!(longer > Duration::from_millis(1500), "{longer:?}");
         let again = back + longer;
         assert_eq!(health.admit(again), Admission::Probe);
-        assert_eq!(health.succeeded(again), Change::Back);
+        assert_eq!(answer(&mut health, again), Change::Back);
         assert_eq!(health.admit(again), Admission::Yes);
         let shares = [0, 5, 10].map(|seconds| health.share(again + Duration::from_secs(seconds), &POLICY));
         assert!(shares[0] < 0.2 && shares[1] > 0.4 && shares[2] >= 1.0, "{shares:?}");
@@ -318,10 +361,43 @@ mod tests {
         let mut health = Health::default();
         let length = rest(&mut health, at(0.0));
         let now = at(0.1);
-        assert_eq!(health.failed(now, Fault::Provider, false, None, 0.5, &POLICY), Change::None);
+        assert_eq!(health.faulted(now, late(now), Fault::Provider, None, 0.5, &POLICY), Change::None);
         let asked = Some(length * 3);
-        let change = health.failed(now, Fault::RateLimit, false, asked, 0.5, &POLICY);
+        let change = health.faulted(now, late(now), Fault::RateLimit, asked, 0.5, &POLICY);
         assert_eq!(change, Change::Rests(Fault::RateLimit, length * 3));
+    }
+
+    #[test]
+    fn what_was_under_way_before_does_not_end_a_rest_nor_lengthen_it() {
+        let mut health = Health::default();
+        let asked = Some(Duration::from_secs(30));
+        health.faulted(at(0.0), late(at(0.0)), Fault::RateLimit, asked, 0.5, &POLICY);
+        assert_eq!(health.answered(at(1.0), late(at(1.0))), Change::None, "it is asked to be left alone");
+        assert!(matches!(health.look(at(29.0)), Admission::No { .. }));
+        for _ in 0..10 {
+            let late = health.faulted(at(31.0), late(at(31.0)), Fault::Timeout, None, 0.5, &POLICY);
+            assert_eq!(late, Change::None, "nobody has tried it since");
+        }
+        assert_eq!(health.admit(at(31.0)), Admission::Probe);
+    }
+
+    #[test]
+    fn a_probe_stays_the_only_one_whatever_else_ends() {
+        let mut health = Health::default();
+        let back = at(0.0) + rest(&mut health, at(0.0));
+        assert_eq!(health.admit(back), Admission::Probe);
+        // Another one, made though it rested, finds it well; then it fails anew.
+        let other = Attempt { started: back, probe: false };
+        assert_eq!(health.answered(back, other), Change::Back);
+        let later = back + rest(&mut health, back);
+        assert!(matches!(health.admit(later), Admission::No { .. }), "the first probe is still out");
+        health.left(true);
+        assert_eq!(health.admit(later), Admission::Probe);
+        // A probe that ends when nothing rests is an attempt like any other.
+        health.answered(later, other);
+        health.answered(later, Attempt { started: later, probe: false });
+        assert_eq!(fail_probe(&mut health, later), Change::None);
+        assert_eq!(health.admit(later), Admission::Yes);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 #![warn(missing_docs)]
 
+pub mod affinity;
 pub mod catalog;
 pub mod models;
 pub mod preference;

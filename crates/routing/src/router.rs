@@ -183,6 +183,19 @@ impl Router {
         self.names.get(route)
     }
 
+    /// The route of this name and its models.
+    #[must_use]
+    pub fn route_named(&self, name: &str) -> Option<(usize, &Arc<[Target]>)> {
+        let route = self.names.iter().position(|known| known.as_ref() == name)?;
+        Some((route, self.routes.get(route)?))
+    }
+
+    /// Who takes what no route fits.
+    #[must_use]
+    pub fn default_targets(&self) -> &Arc<[Target]> {
+        &self.default
+    }
+
     /// The names of the configuration.
     #[must_use]
     pub fn models(&self) -> &Models {

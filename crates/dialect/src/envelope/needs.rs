@@ -33,6 +33,8 @@ pub struct Needs {
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Wanted<'a> {
     pub(super) tools: Option<&'a RawValue>,
+    /// The system's text, where it is no message.
+    pub(super) system: Option<&'a RawValue>,
     /// The form of the answer, wherever the API has it.
     pub(super) form: Option<&'a RawValue>,
 }

@@ -3,6 +3,7 @@
 //! `tree` gives every node of the YAML its place, `read` makes the schema's types of it without stopping at the first
 //! problem, `resolve` decides defaults and meaning, `diagnostic` shows what is wrong, all at once. `thresholds` writes some back.
 
+mod compare;
 mod detect;
 mod diagnostic;
 mod mask;
@@ -21,6 +22,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 use waypost_dialect::provider::Provider;
+use waypost_routing::affinity::SwitchPolicy;
 use waypost_routing::catalog::{self, Facts};
 use waypost_routing::health::HealthPolicy;
 use waypost_routing::order::{Balance, Prefer};
@@ -33,7 +35,9 @@ use waypost_routing::router::Mode;
 
 use crate::responses::store::Keeping;
 use crate::upstream::google::Account;
+use crate::upstream::sigv4::Signer;
 
+pub use self::compare::{Change, Difference, How, changes};
 pub use self::detect::detect;
 pub(crate) use self::diagnostic::{Place, Problem, Severity};
 pub use self::diagnostic::{Rendered, Source};
@@ -67,8 +71,25 @@ pub struct Config {
     pub fallbacks: Vec<String>,
     /// How far a request may go, and who is left alone.
     pub reliability: Reliability,
+    /// What keeps a conversation with its model.
+    pub affinity: Affinity,
     /// What is kept for clients of the Responses API.
     pub keeping: Keeping,
+}
+
+/// What keeps a conversation with its model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Affinity {
+    /// How long a conversation is remembered.
+    pub time: Duration,
+    /// How many are.
+    pub most: u32,
+    /// A model is chosen when a person speaks, and kept through the tool calls that follow.
+    pub user_only: bool,
+    /// What a change of the model may cost; `None` if it may cost anything.
+    pub budget: Option<SwitchPolicy>,
+    /// The header that tells tenants apart.
+    pub tenant: Option<http::HeaderName>,
 }
 
 /// How far a request may go, and who is left alone.
@@ -147,6 +168,8 @@ pub struct ModelEntry {
     pub key_source: String,
     /// Whose tokens are sent in place of a key.
     pub account: Option<Account>,
+    /// What signs its requests in place of a key.
+    pub signer: Option<Signer>,
     /// Headers to add to each request.
     pub headers: Vec<(http::HeaderName, http::HeaderValue)>,
     /// The `host` header to send instead of the base URL's.
@@ -343,6 +366,18 @@ pub fn load(path: &Path, environment: &Environment) -> Result<Loaded, Rendered> 
     parse(&name, &text, environment)
 }
 
+/// The bytes of a file that may be a configuration or stand beside one; `None` if it cannot be read or is too large.
+pub(crate) fn read(path: &Path) -> Option<Vec<u8>> {
+    read_file(path).ok()
+}
+
+/// The folder that a file is in.
+#[must_use]
+pub fn folder_of(path: &Path) -> &Path {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or_else(|| Path::new("."))
+}
+
 fn read_file(path: &Path) -> Result<Vec<u8>, Problem> {
     let hint = "`waypost demo` shows routing with no configuration at all";
     if path.is_dir() {
@@ -414,7 +449,13 @@ fn secrets(root: &Node, text: &str) -> Vec<Place> {
             Kind::Map(pairs) => {
                 for (key, value) in pairs {
                     match key.text(text) {
-                        Some("access_key" | "headers") => value.scalars(&mut places),
+                        Some(
+                            "access_key"
+                            | "headers"
+                            | "aws_access_key_id"
+                            | "aws_secret_access_key"
+                            | "aws_session_token",
+                        ) => value.scalars(&mut places),
                         _ => open.push(value),
                     }
                 }

@@ -2,6 +2,7 @@
 //! is kept: one that is found does not hide the next.
 
 mod address;
+mod affinity;
 mod credentials;
 mod entries;
 mod facts;
@@ -12,6 +13,7 @@ mod provider;
 mod reliability;
 mod routes;
 mod routing;
+mod signing;
 mod values;
 
 use super::diagnostic::{Problem, Problems};
@@ -24,6 +26,7 @@ pub(super) use address::is_part;
 pub(super) use credentials::{from_variable, takes_tokens};
 use routing::RouterModel;
 pub(super) use routing::default_routing;
+pub(super) use signing::{from_variables as keys_of_variables, takes_signatures};
 
 /// What holds where nothing is written. The JSON Schema shows the same constants.
 pub(super) mod defaults {
@@ -36,6 +39,13 @@ pub(super) mod defaults {
     pub(in crate::config) const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(300);
     pub(in crate::config) const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
     pub(in crate::config) const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+    /// Twice as long as providers keep a prompt.
+    pub(in crate::config) const SESSION_TTL: Duration = Duration::from_secs(600);
+    pub(in crate::config) const SESSIONS: u32 = 10_000;
+    /// More is a mistake: each takes some hundred bytes.
+    pub(in crate::config) const SESSIONS_MOST: u32 = 1_000_000;
+    /// What most providers ask for cached input.
+    pub(in crate::config) const CACHE_READ_DISCOUNT: f64 = 0.1;
     /// Below the idle limits of the usual load balancers.
     pub(in crate::config) const KEEP_ALIVE: Duration = Duration::from_secs(15);
     /// Enough for a burst; more would only wait to fail.
@@ -121,6 +131,7 @@ pub(super) fn resolve(file: &File, environment: &Environment, problems: &Problem
         routing: routing::resolve(context, file, arch_router),
         fallbacks,
         reliability: reliability::resolve(context, &file.reliability),
+        affinity: affinity::resolve(context, &file.routing),
         keeping: keeping::resolve(context, &file.state_storage),
     }
 }

@@ -5,10 +5,12 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde::Deserialize;
 
+mod affinity;
 mod reliability;
 
 use super::resolve::defaults;
 use super::setting::{Ignored, Named, Setting};
+pub(super) use affinity::{CacheKind, RoutingBudget, SessionCache};
 pub(super) use reliability::{Balance, Reliability};
 
 /// The JSON Schema, for editors.
@@ -217,6 +219,13 @@ pub(super) struct Entry {
     pub(super) credentials_file: Setting<String>,
     /// Google Cloud, in place of `access_key`: the service account of the machine or the pod that Waypost runs on.
     pub(super) credentials: Setting<CredentialSource>,
+    /// Amazon Bedrock, in place of `access_key`: the id of an AWS access key, by which each request is signed (Signature
+    /// Version 4). A variable is replaced, as in the next two.
+    pub(super) aws_access_key_id: Setting<String>,
+    /// The secret of that key.
+    pub(super) aws_secret_access_key: Setting<String>,
+    /// What goes with it where it holds for hours only.
+    pub(super) aws_session_token: Setting<String>,
     /// Takes requests that name no model where no route fits. At most one.
     #[schemars(extend("default" = false))]
     pub(super) default: Setting<bool>,
@@ -437,16 +446,19 @@ pub(super) struct Routing {
     pub(super) llm_provider: Setting<String>,
     /// Plano's older way to name the router model: its name at the provider.
     pub(super) model: Setting<String>,
-    /// Plano's, ignored: sessions.
-    pub(super) session_ttl_seconds: Setting<Ignored>,
-    /// Plano's, ignored: sessions.
-    pub(super) session_max_entries: Setting<Ignored>,
-    /// Plano's, ignored: sessions.
-    pub(super) session_cache: Setting<Ignored>,
-    /// Plano's, ignored: what a change of the model may cost.
-    pub(super) routing_budget: Setting<Ignored>,
-    /// Plano's, ignored: a change of the route on the user's turns only.
-    pub(super) route_on_user_only: Setting<Ignored>,
+    /// How long a conversation is remembered after its last request, in seconds.
+    #[schemars(extend("default" = defaults::SESSION_TTL.as_secs(), "minimum" = 1))]
+    pub(super) session_ttl_seconds: Setting<i64>,
+    /// How many conversations are remembered; the longest unused go first.
+    #[schemars(extend("default" = defaults::SESSIONS, "minimum" = 1, "maximum" = defaults::SESSIONS_MOST))]
+    pub(super) session_max_entries: Setting<i64>,
+    /// Where conversations are remembered.
+    pub(super) session_cache: Setting<SessionCache>,
+    /// What a change of the model in the middle of a conversation may cost.
+    pub(super) routing_budget: Setting<RoutingBudget>,
+    /// Choose a model when a person speaks, and keep it through the tool calls that follow.
+    #[schemars(extend("default" = false))]
+    pub(super) route_on_user_only: Setting<bool>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]

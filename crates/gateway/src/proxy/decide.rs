@@ -8,6 +8,7 @@ use waypost_dialect::error::{ApiError, ErrorKind};
 use waypost_routing::preference::cascade::{Failure, Question};
 use waypost_routing::router::{Decision, NoDecision, Pending, Router, Step};
 
+use super::affinity::Session;
 use crate::telemetry::record::Record;
 use crate::worker::Worker;
 
@@ -20,9 +21,17 @@ pub async fn decide(
     worker: &Worker,
     router: &Arc<Router>,
     envelope: &Envelope<'_>,
+    session: Option<&Session>,
     record: &mut Record,
 ) -> Result<Decision, ApiError> {
     let started = Instant::now();
+    if let Some(decision) = session.and_then(|session| session.pinned(&worker.runtime, router, envelope)) {
+        record.decision = started.elapsed();
+        record.affinity = Some("pinned");
+        record.decided(&decision, router);
+        record.route = decision.route.and_then(|route| router.route_name(route)).cloned();
+        return Ok(decision);
+    }
     let decided = match router.start(envelope.model.as_deref(), || envelope.turns()) {
         Ok(Step::Decided(decision)) => Ok(decision),
         Ok(Step::Ask(question, pending)) => ask(worker, router, &question, pending, record).await,

@@ -1,5 +1,6 @@
 //! The life of a request, on one screen.
 
+pub mod affinity;
 pub mod decide;
 pub mod fit;
 pub mod forward;
@@ -11,9 +12,11 @@ pub mod stream;
 
 pub(crate) mod attempt;
 mod boundary;
+mod hedge;
 mod opening;
 mod patience;
 mod relay;
+mod way;
 
 use std::sync::Arc;
 
@@ -22,10 +25,11 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use serde_json::Value;
 use tokio::time::Instant;
-use waypost_dialect::DialectId;
+use waypost_dialect::ClientDialect;
 use waypost_dialect::error::ApiError;
 use waypost_routing::router::Router;
 
+use crate::proxy::affinity::Session;
 use crate::proxy::ingress::Named;
 use crate::proxy::patience::{Early, Expected};
 use crate::proxy::stream::ResponseBody;
@@ -54,10 +58,13 @@ async fn answer(
     early: Early,
 ) -> Response<ResponseBody> {
     let mut record = Open::new(&worker.telemetry, endpoint.path);
-    let outcome = serve(&worker, endpoint, request, &mut record, &early).await;
+    let serving = serve(&worker, endpoint, request, &mut record, &early);
+    let outcome = worker.drain.cut_short(serving).await;
     let explanation = explain(&record);
     let mut response = match outcome {
-        Ok(Outcome::Answer(answer)) => stream::respond(endpoint.dialect, answer, record),
+        Ok(Outcome::Answer(answer)) => {
+            stream::respond(endpoint.dialect, answer, record, Arc::clone(&worker.drain))
+        }
         Ok(Outcome::Decision(page)) => {
             record.settle(200);
             respond::json(StatusCode::OK, page)
@@ -110,13 +117,27 @@ async fn serve(
     record.asked(envelope.model.as_deref(), envelope.stream);
     // Decide: by name, by alias or by preference (the operator's or the request's); the reason goes into the record.
     let router = preferences::router(&worker.runtime, &head.headers, &envelope, record).await?;
-    let mut decision = decide::decide(worker, &router, &envelope, record).await?;
-    order::arrange(&worker.runtime, &router, &envelope, None, &mut decision, record);
+    let mut session = match api {
+        Api::Conversation => Session::find(&worker.runtime, &router, &head.headers, &envelope),
+        _ => None,
+    };
+    let mut decision = decide::decide(worker, &router, &envelope, session.as_ref(), record).await?;
+    let mut warm = None;
+    if let Some(session) = &mut session {
+        session.weigh(&worker.runtime, &router, &head.headers, &mut decision, record);
+        warm = session.warm(&worker.runtime, &decision);
+        record.session = Some(session.id.clone());
+    }
+    order::arrange(&worker.runtime, &router, &envelope, warm.as_ref(), &mut decision, record);
     responses::follow(&worker.runtime.responses, &head.headers, &envelope, &router, &mut decision);
     if endpoint.operation == Operation::Decide {
         let mut page = page::page(&worker.runtime, &router, &decision, record);
         if head.uri.query().is_some_and(|query| query.split('&').any(|part| part == "explain")) {
-            page["explanation"] = explanation(router, endpoint.dialect, named.clone(), body.clone()).await;
+            page["explanation"] =
+                explanation(Arc::clone(&router), endpoint.dialect, named.clone(), body.clone()).await;
+        }
+        if let Some(session) = session {
+            session.bind(&worker.runtime, &router, &envelope, &decision, record);
         }
         return Ok(Outcome::Decision(page.to_string()));
     }
@@ -137,14 +158,19 @@ async fn serve(
         body,
         envelope: &envelope,
         previous: previous.as_deref(),
+        hedge: order::chosen(&worker.runtime, &router, &decision).is_some_and(|chosen| chosen.hedge),
         end: worker.listener.total_timeout.map(|total| Instant::now() + total),
     };
-    forward::send(worker, &asked, &decision.targets, record).await.map(Outcome::Answer)
+    let answer = forward::send(worker, &asked, &decision.targets, record).await?;
+    if let Some(session) = session.filter(|_| answer.status.is_success()) {
+        session.bind(&worker.runtime, &router, &envelope, &decision, record);
+    }
+    Ok(Outcome::Answer(answer))
     // The answer goes to the client in `stream::respond`: bytes as they come where the dialects agree, else translated.
 }
 
 /// What drove a decision. It asks the scorer dozens of times, so it must not hold up the other requests of this worker.
-async fn explanation(router: Arc<Router>, client: DialectId, named: Option<Named>, body: Bytes) -> Value {
+async fn explanation(router: Arc<Router>, client: ClientDialect, named: Option<Named>, body: Bytes) -> Value {
     let explain = move || {
         let envelope = ingress::peek(client, Api::Conversation, named.as_ref(), &body).ok()?;
         Some(page::explanation(&router, &router.explain(envelope.turns())))

@@ -25,7 +25,7 @@ pub fn arrange(
     runtime: &Runtime,
     router: &Arc<Router>,
     envelope: &Envelope<'_>,
-    warm: Option<(&Target, f64)>,
+    warm: Option<&(Target, f64)>,
     decision: &mut Decision,
     record: &mut Record,
 ) {
@@ -34,7 +34,16 @@ pub fn arrange(
         let prefer = chosen.map_or(Prefer::Declared, |chosen| chosen.prefer);
         let size = if prefer == Prefer::Cheapest { tokens(envelope) } else { 0.0 };
         let candidates = candidates(runtime, &decision.targets, size, warm);
-        let places = order(&candidates, prefer, runtime.reliability.balance, fastrand::f64);
+        let mut places = order(&candidates, prefer, runtime.reliability.balance, fastrand::f64);
+        // The cheapest are ordered with what is in the cache; else whoever has it comes first.
+        if prefer != Prefer::Cheapest
+            && let Some((warm, _)) = warm
+            && let Some(at) = places.iter().position(|place| decision.targets.get(*place) == Some(warm))
+            && let Some(head) = places.get_mut(..=at)
+        {
+            head.rotate_right(1);
+            record.affinity.get_or_insert("warm");
+        }
         if !places.is_sorted() {
             let ordered = places.iter().filter_map(|place| decision.targets.get(*place)).cloned();
             decision.targets = ordered.collect();
@@ -74,7 +83,7 @@ fn candidates(
     runtime: &Runtime,
     targets: &[Target],
     size: f64,
-    warm: Option<(&Target, f64)>,
+    warm: Option<&(Target, f64)>,
 ) -> Vec<Candidate> {
     let now = runtime.fleet.now();
     let members: Vec<Option<(Arc<Member>, Pace)>> = targets
@@ -89,7 +98,7 @@ fn candidates(
     #[expect(clippy::cast_precision_loss, reason = "a few targets")]
     let usual = if known.is_empty() { USUAL_OUTPUT } else { known.iter().sum::<f64>() / known.len() as f64 };
     let of = |(target, member): (&Target, &Option<(Arc<Member>, Pace)>)| {
-        let cached = warm.filter(|(one, _)| *one == target).map_or(0.0, |(_, tokens)| tokens.min(size));
+        let cached = warm.filter(|(one, _)| one == target).map_or(0.0, |(_, tokens)| tokens.min(size));
         let (member, pace) =
             member.as_ref().map_or((None, None), |(member, pace)| (Some(member), Some(pace)));
         let output = pace.and_then(Pace::output).unwrap_or(usual);

@@ -53,8 +53,22 @@ pub fn page(runtime: &Runtime, router: &Router, decision: &Decision, record: &Re
         let stripped: Vec<Value> =
             stripped.map(|text| json!({"rule": text.rule, "turn": text.turn, "bytes": text.bytes})).collect();
         page["stripped"] = stripped.into();
+    } else if record.affinity == Some("pinned") {
+        page["reason"] = "the conversation stays with its model".into();
     } else {
         page["reason"] = format!("the request names `{}`", record.requested).into();
+    }
+    if let Some(session) = &record.session {
+        page["session_id"] = session.as_str().into();
+        page["pinned"] = (record.affinity == Some("pinned")).into();
+        page["switched"] = (record.affinity == Some("switched")).into();
+        page["affinity"] = record.affinity.into();
+    }
+    if !record.notes.is_empty()
+        && let Some(notes) = page.as_object_mut().map(|page| page.entry("notes").or_insert_with(|| json!([])))
+        && let Some(notes) = notes.as_array_mut()
+    {
+        notes.extend(record.notes.iter().map(|note| Value::from(note.as_str())));
     }
     page
 }

@@ -1,8 +1,11 @@
 //! Toward clients: which endpoints exist, and what each one does.
 
+pub mod drain;
 pub mod gate;
+pub mod inherited;
 pub mod listener;
 pub mod models;
+pub mod ready;
 pub mod respond;
 
 mod socket;
@@ -13,7 +16,7 @@ use std::sync::Arc;
 use http::header::ALLOW;
 use http::{HeaderValue, Method, Request, Response};
 use hyper::body::Incoming;
-use waypost_dialect::DialectId;
+use waypost_dialect::ClientDialect;
 use waypost_dialect::error::{ApiError, ErrorKind};
 
 use crate::proxy;
@@ -72,7 +75,7 @@ pub struct Endpoint {
     /// What it does.
     pub operation: Operation,
     /// The dialect of its requests, answers and errors.
-    pub dialect: DialectId,
+    pub dialect: ClientDialect,
 }
 
 /// Every endpoint.
@@ -81,36 +84,51 @@ pub const ENDPOINTS: &[Endpoint] = &[
         "/v1/chat/completions",
         Method::POST,
         Operation::Proxy(Api::Conversation),
-        DialectId::OpenAiChat,
+        ClientDialect::OpenAiChat,
     ),
-    endpoint("/v1/responses", Method::POST, Operation::Proxy(Api::Conversation), DialectId::OpenAiResponses),
-    endpoint("/v1/responses/{id}", Method::GET, Operation::Kept, DialectId::OpenAiResponses),
-    endpoint("/v1/responses/{id}", Method::DELETE, Operation::Kept, DialectId::OpenAiResponses),
-    endpoint("/v1/messages", Method::POST, Operation::Proxy(Api::Conversation), DialectId::AnthropicMessages),
-    endpoint("/v1/models/{id}", Method::POST, Operation::Proxy(Api::Conversation), DialectId::Gemini),
-    endpoint("/v1beta/models/{id}", Method::POST, Operation::Proxy(Api::Conversation), DialectId::Gemini),
-    endpoint("/v1/embeddings", Method::POST, Operation::Proxy(Api::Embeddings), DialectId::OpenAiChat),
-    endpoint("/v1/completions", Method::POST, Operation::Proxy(Api::Completions), DialectId::OpenAiChat),
+    endpoint(
+        "/v1/responses",
+        Method::POST,
+        Operation::Proxy(Api::Conversation),
+        ClientDialect::OpenAiResponses,
+    ),
+    endpoint("/v1/responses/{id}", Method::GET, Operation::Kept, ClientDialect::OpenAiResponses),
+    endpoint("/v1/responses/{id}", Method::DELETE, Operation::Kept, ClientDialect::OpenAiResponses),
+    endpoint(
+        "/v1/messages",
+        Method::POST,
+        Operation::Proxy(Api::Conversation),
+        ClientDialect::AnthropicMessages,
+    ),
+    endpoint("/v1/models/{id}", Method::POST, Operation::Proxy(Api::Conversation), ClientDialect::Gemini),
+    endpoint("/v1beta/models/{id}", Method::POST, Operation::Proxy(Api::Conversation), ClientDialect::Gemini),
+    endpoint("/v1/embeddings", Method::POST, Operation::Proxy(Api::Embeddings), ClientDialect::OpenAiChat),
+    endpoint("/v1/completions", Method::POST, Operation::Proxy(Api::Completions), ClientDialect::OpenAiChat),
     endpoint(
         "/v1/messages/count_tokens",
         Method::POST,
         Operation::Proxy(Api::CountTokens),
-        DialectId::AnthropicMessages,
+        ClientDialect::AnthropicMessages,
     ),
-    endpoint("/routing/v1/chat/completions", Method::POST, Operation::Decide, DialectId::OpenAiChat),
-    endpoint("/routing/v1/responses", Method::POST, Operation::Decide, DialectId::OpenAiResponses),
-    endpoint("/routing/v1/messages", Method::POST, Operation::Decide, DialectId::AnthropicMessages),
-    endpoint("/routing/v1/models/{id}", Method::POST, Operation::Decide, DialectId::Gemini),
-    endpoint("/routing/v1beta/models/{id}", Method::POST, Operation::Decide, DialectId::Gemini),
-    endpoint("/v1/models", Method::GET, Operation::Models, DialectId::OpenAiChat),
-    endpoint("/v1/models/{id}", Method::GET, Operation::Model, DialectId::OpenAiChat),
-    endpoint("/healthz", Method::GET, Operation::Health, DialectId::OpenAiChat),
-    endpoint("/readyz", Method::GET, Operation::Ready, DialectId::OpenAiChat),
-    endpoint("/metrics", Method::GET, Operation::Metrics, DialectId::OpenAiChat),
-    endpoint("/admin/targets", Method::GET, Operation::Targets, DialectId::OpenAiChat),
+    endpoint("/routing/v1/chat/completions", Method::POST, Operation::Decide, ClientDialect::OpenAiChat),
+    endpoint("/routing/v1/responses", Method::POST, Operation::Decide, ClientDialect::OpenAiResponses),
+    endpoint("/routing/v1/messages", Method::POST, Operation::Decide, ClientDialect::AnthropicMessages),
+    endpoint("/routing/v1/models/{id}", Method::POST, Operation::Decide, ClientDialect::Gemini),
+    endpoint("/routing/v1beta/models/{id}", Method::POST, Operation::Decide, ClientDialect::Gemini),
+    endpoint("/v1/models", Method::GET, Operation::Models, ClientDialect::OpenAiChat),
+    endpoint("/v1/models/{id}", Method::GET, Operation::Model, ClientDialect::OpenAiChat),
+    endpoint("/healthz", Method::GET, Operation::Health, ClientDialect::OpenAiChat),
+    endpoint("/readyz", Method::GET, Operation::Ready, ClientDialect::OpenAiChat),
+    endpoint("/metrics", Method::GET, Operation::Metrics, ClientDialect::OpenAiChat),
+    endpoint("/admin/targets", Method::GET, Operation::Targets, ClientDialect::OpenAiChat),
 ];
 
-const fn endpoint(path: &'static str, method: Method, operation: Operation, dialect: DialectId) -> Endpoint {
+const fn endpoint(
+    path: &'static str,
+    method: Method,
+    operation: Operation,
+    dialect: ClientDialect,
+) -> Endpoint {
     Endpoint { path, method, operation, dialect }
 }
 
@@ -145,14 +163,12 @@ pub async fn dispatch(worker: Arc<Worker>, request: Request<Incoming>) -> Respon
         }
         Operation::Kept => {
             let id = endpoint.rest(request.uri().path()).to_owned();
-            responses::answer(&worker, &request, &id).await
+            let answering = async { Ok(responses::answer(&worker, &request, &id).await) };
+            let answered = worker.drain.cut_short(answering).await;
+            answered.unwrap_or_else(|error| respond::error(endpoint.dialect, &error))
         }
         Operation::Health => respond::text("text/plain; charset=utf-8", "ok\n"),
-        Operation::Ready if worker.is_draining() => {
-            let error = ApiError::new(ErrorKind::Overloaded, "draining: this instance is shutting down");
-            respond::error(endpoint.dialect, &error)
-        }
-        Operation::Ready => respond::text("text/plain; charset=utf-8", "ready\n"),
+        Operation::Ready => ready::page(&worker.readiness, worker.drain.is_draining(), request.uri().query()),
         Operation::Metrics => respond::text(
             "application/openmetrics-text; version=1.0.0; charset=utf-8",
             worker.telemetry.metrics.page(&worker.runtime.standings()),
@@ -163,7 +179,7 @@ pub async fn dispatch(worker: Arc<Worker>, request: Request<Incoming>) -> Respon
 
 /// Why a request has no endpoint.
 struct Refusal {
-    dialect: DialectId,
+    dialect: ClientDialect,
     error: ApiError,
     /// The methods that its path takes (RFC 9110 section 15.5.6).
     allow: Option<String>,
@@ -200,9 +216,9 @@ fn find(method: &Method, path: &str) -> Result<&'static Endpoint, Refusal> {
         });
     }
     let dialect = match path {
-        path if path.contains("/messages") => DialectId::AnthropicMessages,
-        path if path.contains("/v1beta/") => DialectId::Gemini,
-        _ => DialectId::OpenAiChat,
+        path if path.contains("/messages") => ClientDialect::AnthropicMessages,
+        path if path.contains("/v1beta/") => ClientDialect::Gemini,
+        _ => ClientDialect::OpenAiChat,
     };
     let known: Vec<&str> = ENDPOINTS.iter().map(|endpoint| endpoint.path).collect();
     let message = format!("there is no `{method} {path}`; the endpoints are {}", known.join(", "));

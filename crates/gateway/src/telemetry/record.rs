@@ -42,6 +42,12 @@ pub struct Record {
     pub escalation: Option<&'static str>,
     /// How long the choice took, calls to a router model included.
     pub decision: Duration,
+    /// How the conversation stays where it was, or does not: `pinned`, `warm`, `held`, `switched`.
+    pub affinity: Option<&'static str>,
+    /// The conversation's name, where it matters.
+    pub session: Option<String>,
+    /// What else is worth knowing about the decision.
+    pub notes: Vec<String>,
     /// By what its models were ordered, if not as declared.
     pub prefer: Option<&'static str>,
     /// Models that were put last: they are known not to take the request.
@@ -106,6 +112,9 @@ impl Record {
             confidence: None,
             escalation: None,
             decision: Duration::ZERO,
+            affinity: None,
+            session: None,
+            notes: Vec::new(),
             prefer: None,
             skipped: Vec::new(),
             provider: None,
@@ -154,6 +163,12 @@ impl Record {
         self.at.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
     }
 
+    /// The id of an answer whose provider states none.
+    #[must_use]
+    pub fn answer_id(&self) -> String {
+        format!("gen_{}", self.id.simple())
+    }
+
     /// The time, as far as dates go.
     #[must_use]
     pub fn now(&self) -> SystemTime {
@@ -192,6 +207,9 @@ impl Record {
         }
         if let Some(confidence) = self.confidence {
             let _ = write!(text, "; confidence={confidence:.2}");
+        }
+        if let Some(affinity) = self.affinity {
+            let _ = write!(text, "; affinity={affinity}");
         }
         if let Some(prefer) = self.prefer {
             let _ = write!(text, "; prefer={prefer}");

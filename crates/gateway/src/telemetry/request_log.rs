@@ -90,6 +90,10 @@ struct Line<'a> {
     confidence: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     escalation: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    affinity: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prefer: Option<&'a str>,
     #[serde(skip_serializing_if = "<[Skipped]>::is_empty")]
     skipped: &'a [Skipped],
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -138,6 +142,8 @@ fn append(batch: &mut Vec<u8>, record: &Record, format: Format) {
         scorer: record.scorer,
         confidence: record.confidence.map(|confidence| (f64::from(confidence) * 1000.0).round() / 1000.0),
         escalation: record.escalation,
+        affinity: record.affinity,
+        prefer: record.prefer,
         skipped: &record.skipped,
         provider: record.provider.as_deref(),
         model: record.model.as_deref(),

@@ -366,14 +366,15 @@ fn reference(schema: &Value) -> String {
         ("`selection_policy`", "SelectionPolicy"),
         ("`routing`", "Routing"),
         ("`router_model` of `routing`", "RouterModel"),
-        ("`reliability`", "Reliability"),
+        ("`session_cache` of `routing`", "SessionCache"),
+        ("`routing_budget` of `routing`", "RoutingBudget"),
         ("`state_storage`", "StateStorage"),
         ("`overrides`", "Overrides"),
     ] {
         section(&mut page, heading, &schema["definitions"][name]);
     }
     let definitions = schema["definitions"].as_object().unwrap();
-    assert_eq!(definitions.len(), 14, "a definition without a section: {:?}", definitions.keys());
+    assert_eq!(definitions.len(), 16, "a definition without a section: {:?}", definitions.keys());
     page
 }
 

@@ -1,16 +1,22 @@
 //! The one integration binary.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test's own functions fail the test")]
 
+mod affinity;
 mod bad_input;
+mod bedrock;
 mod clouds;
 mod config;
 mod decision;
+mod diff;
 mod echo;
 mod echo_gemini;
 mod echo_responses;
 mod fake;
 mod faults;
+mod faults_reference;
 mod fit;
+#[path = "../../../dialect/tests/it/frames.rs"]
+mod frames;
 mod gemini;
 mod google;
 mod hostile;
@@ -20,8 +26,10 @@ mod models;
 mod observe;
 mod other_apis;
 mod passthrough;
+mod process;
 mod providers;
 mod reliability;
+mod reload;
 mod request_routes;
 mod responses;
 mod router_model;

@@ -327,7 +327,7 @@ fn a_waiting_client_gets_signs_of_life() {
 /// The whole may be bounded, too, whoever is slow.
 #[test]
 fn the_whole_may_be_bounded() {
-    let limits = "listeners: {egress_traffic: {total_timeout: 500ms}}\nreliability: {attempts: 1}";
+    let limits = "listeners: {egress_traffic: {total_timeout: 500ms}}\nreliability: {failures: 1}";
     let config = format!(
         "{limits}\nmodel_providers: [{{model: openai/m, access_key: $OPENAI_API_KEY, base_url: 'http://@ECHO@'}}]"
     );
@@ -338,6 +338,10 @@ fn the_whole_may_be_bounded() {
         let reply = gateway.stream(path, "m", &format!("[[echo text='{words}' chunk_delay=200]]"));
         let text = reply.text();
         assert!(text.contains("total_timeout") && started.elapsed() < Duration::from_secs(3), "{text}");
+        let reply = gateway.ask(path, "m", "[[echo delay=3000]]");
+        assert!(reply.status == 504 && reply.text().contains("total_timeout"), "{}", reply.text());
     }
+    // It is the request's own limit, and no fault of the provider's.
+    assert_eq!(gateway.get("/admin/targets").json()["targets"][0]["state"], "ready");
     gateway.stop();
 }

@@ -247,6 +247,17 @@ fn raw(turns: &[(bool, Vec<String>)]) -> Vec<RawTurn<'_>> {
     turns.map(|(role, parts)| RawTurn { role, parts: parts.into_iter().map(Into::into).collect() }).collect()
 }
 
+/// What is said in the place of base64 is in brackets, and so are headings of tool results.
+#[test]
+fn a_mention_of_base64_is_no_heading() {
+    let run = "QU3d".repeat(70);
+    for text in [format!("{run} [ x ] Result:\n"), format!("data:image/png;base64,{run} Result:\nwhy?")] {
+        let reading = read(vec![Turn { role: Role::User, text: text.into() }.into()]);
+        assert!(reading.turns[0].text.contains("Result:"), "{reading:?}");
+        assert_again(&reading);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
 

@@ -61,7 +61,6 @@ pub(super) fn resolve(context: Context<'_>, file: &File, arch_router: Option<Arc
 }
 
 fn of_written(context: Context<'_>, written: &Written, base: Routing) -> Routing {
-    ignored(context, written);
     let share = |key, setting, default| values::share(context, key, setting).unwrap_or(default);
     let resolved = Routing {
         mode: match written.mode.value() {
@@ -95,19 +94,6 @@ fn of_written(context: Context<'_>, written: &Written, base: Routing) -> Routing
     };
     contradictions(context, written, &resolved);
     resolved
-}
-
-fn ignored(context: Context<'_>, written: &Written) {
-    let sessions = "Waypost keeps no sessions";
-    context.ignored("routing.session_ttl_seconds", &written.session_ttl_seconds, sessions);
-    context.ignored("routing.session_max_entries", &written.session_max_entries, sessions);
-    context.ignored("routing.session_cache", &written.session_cache, sessions);
-    context.ignored("routing.routing_budget", &written.routing_budget, "Waypost does not count costs");
-    context.ignored(
-        "routing.route_on_user_only",
-        &written.route_on_user_only,
-        "each request is decided by itself",
-    );
 }
 
 /// What is written and can have no effect.

@@ -7,6 +7,16 @@ const RUN: usize = 240;
 /// Shortest line of wrapped base64; the usual widths are 64 and 76.
 const LINE: usize = 60;
 
+const NONE: &str = "[data]";
+const IMAGE: &str = "[image]";
+const AUDIO: &str = "[audio]";
+const VIDEO: &str = "[video]";
+
+/// Whether `text` begins with what is said in the place of base64. No harness begins so.
+pub(super) fn begins_with_mention(text: &str) -> bool {
+    [NONE, IMAGE, AUDIO, VIDEO].iter().any(|mention| text.starts_with(mention))
+}
+
 /// Where base64 stands, its `data:` prefix included, and what is said in its place.
 ///
 /// A run covers each place that is a multiple of its least length, so only these are looked at, and what lies around
@@ -74,7 +84,6 @@ fn is_mixed(block: &str) -> bool {
 
 /// Where the data URL begins whose payload begins at `start`, not before `floor`, and what its media are called.
 fn prefix(text: &str, start: usize, floor: usize) -> (usize, &'static str) {
-    const NONE: &str = "[data]";
     let Some(head) = text.get(floor..start).and_then(|head| head.strip_suffix(";base64,")) else {
         return (start, NONE);
     };
@@ -84,9 +93,9 @@ fn prefix(text: &str, start: usize, floor: usize) -> (usize, &'static str) {
         return (start, NONE);
     };
     let name = match media.split('/').next() {
-        Some("image") => "[image]",
-        Some("audio") => "[audio]",
-        Some("video") => "[video]",
+        Some("image") => IMAGE,
+        Some("audio") => AUDIO,
+        Some("video") => VIDEO,
         _ => NONE,
     };
     (floor + head.len() - url.len() + at, name)

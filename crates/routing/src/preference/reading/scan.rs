@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use memchr::{memchr, memchr3, memmem};
 
+use super::base64::begins_with_mention;
 use super::known::{KNOWN, Tag, begins, is};
 use super::table::{Kind, Rule};
 
@@ -233,7 +234,8 @@ impl<'s> Scanner<'s> {
             }
             Kind::FirstCall(words) => (self.around.first && is(said, words)).then_some((*rule, None)),
             Kind::Result(words, line_end) => {
-                (begins(said, words) && first_line(said).ends_with(line_end)).then_some((*rule, None))
+                let is_heading = begins(said, words) && first_line(said).ends_with(line_end);
+                (is_heading && !begins_with_mention(said)).then_some((*rule, None))
             }
             Kind::Observation(words, asked) => {
                 (begins(said, words) && self.around.asked.contains(asked)).then_some((*rule, None))
