@@ -13,7 +13,7 @@ use waypost_routing::preference::cascade::Cascade;
 use waypost_routing::retry_budget::{BudgetPolicy, RetryBudget};
 use waypost_routing::router::Router;
 
-use crate::config::{Affinity, Config, ModelEntry, ModelPattern, Reliability};
+use crate::config::{Affinity, Config, ModelEntry, ModelPattern, Reliability, Times};
 use crate::proxy::preferences::Preferences;
 use crate::responses::store::Store;
 use crate::server::models::ModelList;
@@ -215,6 +215,8 @@ pub struct Chosen {
     pub fallbacks: Arc<[Target]>,
     /// A second model is asked where the first is slow to begin.
     pub hedge: bool,
+    /// Its own limits of time.
+    pub times: Times,
 }
 
 impl Selection {
@@ -224,6 +226,7 @@ impl Selection {
             prefer: entry.prefer,
             fallbacks: pool(&entry.fallbacks),
             hedge: entry.hedge,
+            times: entry.times,
         });
         Self { routes: routes.collect(), fallbacks: pool(&config.fallbacks) }
     }
