@@ -368,7 +368,7 @@ fn of_routing(
 }
 
 fn of_reliability(reliability: &Reliability, fallbacks: &[String]) -> Vec<(String, Fact<'static>)> {
-    let Reliability { plan, health, budget, balance, queue, connect_timeout } = reliability;
+    let Reliability { plan, health, budget, balance, queue, connect_timeout, check } = reliability;
     let PlanPolicy { attempts, time: retry_for, backoff, longest_backoff } = *plan;
     let HealthPolicy { failures, failure_rate, least_requests: _, slow_start } = *health;
     let BudgetPolicy { ratio, least_per_second: _, window: _ } = *budget;
@@ -380,6 +380,7 @@ fn of_reliability(reliability: &Reliability, fallbacks: &[String]) -> Vec<(Strin
         shown("longest_backoff", time(longest_backoff)),
         shown("retry_budget", ratio),
         shown("connect_timeout", time(*connect_timeout)),
+        shown("check", check.map(time)),
         shown("failures", failures),
         shown("failure_rate", failure_rate),
         shown("slow_start", time(slow_start)),

@@ -107,6 +107,8 @@ pub struct Reliability {
     pub queue: Queue,
     /// Longest wait for a connection to a provider.
     pub connect_timeout: Duration,
+    /// How often targets whose rest is over are asked whether they are back; `None` if only clients' requests do.
+    pub check: Option<Duration>,
 }
 
 /// Limits of time, where others than the entry's and the listener's hold.
