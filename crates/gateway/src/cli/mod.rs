@@ -148,8 +148,7 @@ fn load(named: Option<&Path>) -> Result<(Option<PathBuf>, Loaded), Stop> {
 
 /// The environment of this process, and `.env` beside the file.
 fn environment_of(path: &Path) -> Environment {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    Environment::of_process(folder.unwrap_or_else(|| Path::new(".")))
+    Environment::of_process(config::folder_of(path))
 }
 
 fn load_file(path: &Path, environment: &Environment) -> Result<Loaded, Stop> {

@@ -359,6 +359,18 @@ pub fn load(path: &Path, environment: &Environment) -> Result<Loaded, Rendered> 
     parse(&name, &text, environment)
 }
 
+/// The bytes of a file that may be a configuration or stand beside one; `None` if it cannot be read or is too large.
+pub(crate) fn read(path: &Path) -> Option<Vec<u8>> {
+    read_file(path).ok()
+}
+
+/// The folder that a file is in.
+#[must_use]
+pub fn folder_of(path: &Path) -> &Path {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or_else(|| Path::new("."))
+}
+
 fn read_file(path: &Path) -> Result<Vec<u8>, Problem> {
     let hint = "`waypost demo` shows routing with no configuration at all";
     if path.is_dir() {

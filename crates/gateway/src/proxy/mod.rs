@@ -56,10 +56,13 @@ async fn answer(
     early: Early,
 ) -> Response<ResponseBody> {
     let mut record = Open::new(&worker.telemetry, endpoint.path);
-    let outcome = serve(&worker, endpoint, request, &mut record, &early).await;
+    let serving = serve(&worker, endpoint, request, &mut record, &early);
+    let outcome = worker.drain.cut_short(serving).await;
     let explanation = explain(&record);
     let mut response = match outcome {
-        Ok(Outcome::Answer(answer)) => stream::respond(endpoint.dialect, answer, record),
+        Ok(Outcome::Answer(answer)) => {
+            stream::respond(endpoint.dialect, answer, record, Arc::clone(&worker.drain))
+        }
         Ok(Outcome::Decision(page)) => {
             record.settle(200);
             respond::json(StatusCode::OK, page)

@@ -180,9 +180,10 @@ impl Fleet {
         }
     }
 
-    /// Forgets those that no configuration and no request holds any more.
-    pub fn forget_unused(&self) {
-        lock(&self.members).retain(|_, member| Arc::strong_count(member) > 1);
+    /// Forgets those that no configuration and no request holds any more. Models of wildcards are held by nobody: they
+    /// stay as long as their account is in use.
+    pub fn forget_unused(&self, is_in_use: impl Fn(u64) -> bool) {
+        lock(&self.members).retain(|id, member| Arc::strong_count(member) > 1 || is_in_use(id.account));
         lock(&self.accounts).retain(|_, account| Arc::strong_count(account) > 1);
     }
 
@@ -534,10 +535,12 @@ mod tests {
         Ticket::admit(&fleet, &one, policy).unwrap().failed(Fault::RateLimit, Some(Duration::from_secs(60)));
         let again = member(&fleet, "a", "m");
         drop(one);
-        fleet.forget_unused();
+        fleet.forget_unused(|_| false);
         assert!(Ticket::admit(&fleet, &again, policy).is_err());
         drop(again);
-        fleet.forget_unused();
+        fleet.forget_unused(|_| true);
+        assert!(Ticket::admit(&fleet, &member(&fleet, "a", "m"), policy).is_err(), "one of a wildcard");
+        fleet.forget_unused(|_| false);
         assert!(Ticket::admit(&fleet, &member(&fleet, "a", "m"), policy).is_ok());
     }
 }

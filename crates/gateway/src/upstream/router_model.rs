@@ -2,6 +2,7 @@
 //! about the same conversation within a minute.
 
 use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -31,15 +32,31 @@ const CACHE_BYTES: u64 = 8 << 20;
 pub struct RouterModel {
     /// Index of its entry.
     pub entry: usize,
-    /// Its name there.
-    model: String,
     deadline: Duration,
+    logprobs: Logprobs,
+    server: Arc<Server>,
+}
+
+/// Who is asked, and what is known of them. It outlives a change of the configuration that leaves them alone.
+#[derive(Debug)]
+struct Server {
+    identity: Identity,
     permits: Semaphore,
     breaker: Breaker,
     cache: Option<Answers>,
-    logprobs: Logprobs,
-    /// The server has refused to give log-probabilities.
+    /// It has refused to give log-probabilities.
     refuses_logprobs: AtomicBool,
+}
+
+/// What makes a server the same, and what it is known by to hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Identity {
+    /// As the fleet numbers accounts: where it is and with which key.
+    account: Option<u64>,
+    model: String,
+    concurrency: usize,
+    /// How long an answer holds.
+    cache: Duration,
 }
 
 /// Answers by the identity of their question.
@@ -61,28 +78,25 @@ pub struct Answer<'r> {
 /// What a new answer holds on to.
 #[derive(Debug)]
 struct Fresh<'r> {
-    model: &'r RouterModel,
+    server: &'r Server,
     attempt: Attempt<'r>,
     key: Option<u128>,
     _permit: SemaphorePermit<'r>,
 }
 
 impl RouterModel {
-    /// The router model of a configuration, if it has one.
+    /// The router model of a configuration, if it has one. `account` is where and with which key it is asked; if `old`
+    /// asks the same one, what is known of it is carried over.
     #[must_use]
-    pub fn new(routing: &Routing) -> Option<Self> {
+    pub fn new(routing: &Routing, account: Option<u64>, old: Option<&Self>) -> Option<Self> {
         let settings = routing.router_model;
         let ArchRouter { entry, model } = routing.arch_router.clone()?;
-        Some(Self {
-            entry,
-            model,
-            deadline: routing.deadline,
-            permits: Semaphore::new(settings.concurrency),
-            breaker: Breaker::default(),
-            cache: (!settings.cache.is_zero()).then(|| Answers::new(settings.cache)),
-            logprobs: settings.logprobs,
-            refuses_logprobs: AtomicBool::new(false),
-        })
+        let identity = Identity { account, model, concurrency: settings.concurrency, cache: settings.cache };
+        let server = match old {
+            Some(old) if old.server.identity == identity => Arc::clone(&old.server),
+            _ => Arc::new(Server::new(identity)),
+        };
+        Some(Self { entry, deadline: routing.deadline, logprobs: settings.logprobs, server })
     }
 
     /// Asks within the deadline, which is counted from here: what the embedded router took is not the model's fault.
@@ -95,17 +109,19 @@ impl RouterModel {
         upstream: &Upstream,
         question: &Question,
     ) -> Result<Answer<'_>, Failure> {
-        let key = self.cache.as_ref().map(|answers| answers.key(question));
-        if let Some(body) = self.cache.as_ref().zip(key).and_then(|(answers, key)| answers.kept.get(&key)) {
+        let Server { cache, permits, breaker, .. } = &*self.server;
+        let key = cache.as_ref().map(|answers| answers.key(question));
+        if let Some(body) = cache.as_ref().zip(key).and_then(|(answers, key)| answers.kept.get(&key)) {
             return Ok(Answer { body, fresh: None });
         }
-        let permit = self.permits.try_acquire().map_err(|_full| Failure::Busy)?;
-        let attempt = self.breaker.admit(Instant::now()).ok_or(Failure::Resting)?;
+        let permit = permits.try_acquire().map_err(|_full| Failure::Busy)?;
+        let attempt = breaker.admit(Instant::now()).ok_or(Failure::Resting)?;
         let call = self.call(client, upstream, question);
         match tokio::time::timeout(self.deadline, call).await.unwrap_or(Err(Failure::Deadline)) {
-            Ok(body) => {
-                Ok(Answer { body, fresh: Some(Fresh { model: self, attempt, key, _permit: permit }) })
-            }
+            Ok(body) => Ok(Answer {
+                body,
+                fresh: Some(Fresh { server: &self.server, attempt, key, _permit: permit }),
+            }),
             Err(failure) => {
                 if is_its_fault(&failure) {
                     report(attempt.failed(Instant::now()), &failure);
@@ -124,22 +140,34 @@ impl RouterModel {
         let logprobs = match self.logprobs {
             Logprobs::On => true,
             Logprobs::Off => false,
-            Logprobs::Auto => !self.refuses_logprobs.load(Ordering::Relaxed),
+            Logprobs::Auto => !self.server.refuses_logprobs.load(Ordering::Relaxed),
         };
-        let answer = post(client, upstream, &self.model, question.body(logprobs)).await;
+        let answer = post(client, upstream, &self.server.identity.model, question.body(logprobs)).await;
         let Err(Failure::Status(status)) = answer else { return answer };
         if !(logprobs && self.logprobs == Logprobs::Auto && refuses_a_parameter(status)) {
             return answer;
         }
         // Was it the log-probabilities? If it answers without them, they are not asked for again.
-        let plain = post(client, upstream, &self.model, question.body(false)).await;
-        if plain.is_ok() && !self.refuses_logprobs.swap(true, Ordering::Relaxed) {
+        let plain = post(client, upstream, &self.server.identity.model, question.body(false)).await;
+        if plain.is_ok() && !self.server.refuses_logprobs.swap(true, Ordering::Relaxed) {
             tracing::info!(
                 status,
                 "the router model's server gives no log-probabilities; they are not asked for again"
             );
         }
         plain
+    }
+}
+
+impl Server {
+    fn new(identity: Identity) -> Self {
+        Self {
+            permits: Semaphore::new(identity.concurrency),
+            breaker: Breaker::default(),
+            cache: (!identity.cache.is_zero()).then(|| Answers::new(identity.cache)),
+            refuses_logprobs: AtomicBool::new(false),
+            identity,
+        }
     }
 }
 
@@ -152,7 +180,7 @@ impl Answer<'_> {
 
     /// Says whether it could be read: one that can is kept, one that cannot counts as a failure.
     pub fn was_read(self, understood: bool) {
-        let Some(Fresh { model, attempt, key, .. }) = self.fresh else { return };
+        let Some(Fresh { server, attempt, key, .. }) = self.fresh else { return };
         if !understood {
             report(attempt.failed(Instant::now()), &Failure::Nonsense("see the notes".to_owned()));
             return;
@@ -160,7 +188,7 @@ impl Answer<'_> {
         if attempt.succeeded() == Change::Closed {
             tracing::info!("the router model answers again");
         }
-        if let Some((answers, key)) = model.cache.as_ref().zip(key) {
+        if let Some((answers, key)) = server.cache.as_ref().zip(key) {
             answers.kept.insert(key, self.body);
         }
     }
