@@ -29,12 +29,15 @@ pub(crate) enum Outcome {
 #[derive(Debug, Clone)]
 pub(crate) struct Offence {
     pub(crate) at: Duration,
+    pub(crate) until: Duration,
     pub(crate) request: String,
     pub(crate) api: Api,
     pub(crate) stream: bool,
     /// The gateway's name for it, and the status.
     pub(crate) id: Option<(Uuid, u16)>,
     pub(crate) problem: String,
+    /// It got an error before any content; all else is wrong in itself.
+    pub(crate) is_failure: bool,
 }
 
 /// Requests of one API.
@@ -58,6 +61,10 @@ pub(crate) struct Counts {
     pub(crate) faults: BTreeMap<String, u64>,
     pub(crate) offences: Vec<(Offence, Option<String>)>,
     pub(crate) offences_in_all: u64,
+    /// Failures while this machine stood still: nobody was well then.
+    pub(crate) not_judged: u64,
+    /// When it did.
+    pub(crate) stalls: Vec<(Duration, Duration)>,
     /// Things that are wrong with a process or the log.
     pub(crate) problems: Vec<String>,
 }
@@ -117,11 +124,21 @@ impl Ledger {
             account.left = matches!(result, Ok(Outcome::HungUp) | Err(_));
         }
         if let Err(offence) = result {
+            let is_in = |(from, until): &(Duration, Duration)| *from < offence.until && *until > offence.at;
+            if offence.is_failure && inner.counts.stalls.iter().any(is_in) {
+                inner.counts.not_judged += 1;
+                return;
+            }
             inner.counts.offences_in_all += 1;
             if inner.counts.offences.len() < SHOWN {
                 inner.counts.offences.push((offence, None));
             }
         }
+    }
+
+    /// This program did not get to run for a while: its providers were not there, whatever the schedule says.
+    pub(crate) fn stalled(&self, from: Duration, until: Duration) {
+        self.inner().counts.stalls.push((from, until));
     }
 
     /// A connection was closed while it was idle, and the request was sent on another.
@@ -185,9 +202,7 @@ impl Ledger {
             .iter()
             .filter_map(|(id, account)| {
                 let problem = match *account {
-                    Account { clients: 1, lines: 1, seen, logged, left }
-                        if seen == logged || (left && logged == 499) =>
-                    {
+                    Account { clients: 1, lines: 1, seen, logged, left } if seen == logged || left => {
                         return None;
                     }
                     Account { clients: 1, lines: 1, seen, logged, .. } => {

@@ -35,6 +35,10 @@ use crate::operator::Operator;
 use crate::provider::Provider;
 use crate::schedule::Schedule;
 
+/// A machine that keeps a thread waiting for so long, and there are several on the way of each request, makes others
+/// time out.
+const STALL: Duration = Duration::from_millis(400);
+
 #[derive(Debug, Parser)]
 #[command(about = "Providers fail in turn, the gateway is reloaded and replaced, and strict clients watch")]
 struct Options {
@@ -77,6 +81,8 @@ fn main() -> anyhow::Result<ExitCode> {
     report::begins(&options.seed, length, options.clients);
 
     let stop = Arc::new(AtomicBool::new(false));
+    let watched = Arc::clone(&ledger);
+    std::thread::spawn(move || watch_the_clock(&watched));
     let clients = (0..options.clients).map(|number| {
         let (stop, ledger, rng) = (Arc::clone(&stop), Arc::clone(&ledger), rng.fork());
         let client = Client { number, address, ledger, rng };
@@ -94,4 +100,15 @@ fn main() -> anyhow::Result<ExitCode> {
     let (done, last, files) = operator.stop();
     let is_well = report::ends(&ledger.close(), &done, &last, files, &schedule);
     Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Notes when this program, and so its providers, did not get to run: a machine that stands still is no fault of anybody.
+fn watch_the_clock(ledger: &Ledger) {
+    loop {
+        let before = clock::now();
+        clock::pause(Duration::from_millis(20));
+        if clock::now() - before > STALL {
+            ledger.stalled(before, clock::now());
+        }
+    }
 }

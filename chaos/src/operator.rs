@@ -183,14 +183,24 @@ impl Operator {
         let next = if self.rng.bool() {
             let next = self.program.start()?;
             self.current.terminate()?;
+            self.wait_until_it_drains();
             next
         } else {
             self.current.terminate()?;
+            self.wait_until_it_drains();
             self.program.start()?
         };
         self.leaving.push(std::mem::replace(&mut self.current, next));
         self.done.hand_overs += 1;
         Ok(())
+    }
+
+    /// So that what is asked of the gateway from now on is answered by the successor.
+    fn wait_until_it_drains(&mut self) {
+        let told = clock::now();
+        while !self.current.said().contains("stopping: ") && clock::now() < told + TAKEN_UP {
+            clock::pause(Duration::from_millis(10));
+        }
     }
 }
 
@@ -236,8 +246,8 @@ fn configuration(
          {{prefer: fastest}}}}\nreliability:\n  balance: {balance}\n  backoff: {backoff}ms\n  failures: {failures}\n  \
          slow_start: {slow}s\n  fallbacks: [{fallbacks}]\n",
         port = address.port(),
-        timeout = rng.u32(2500..3500),
-        idle = rng.u32(2500..3500),
+        timeout = rng.u32(2500..3000),
+        idle = rng.u32(2500..3000),
         alive = rng.u32(300..5000),
         steady = names(rng),
         code = names(rng),

@@ -13,9 +13,13 @@ use crate::schedule::Schedule;
 
 /// How many cases are printed in full.
 const SHOWN: usize = 8;
+/// Of a long problem so many characters are printed of each end.
+const LONG: usize = 500;
 /// How much the memory may grow after the first third of a process's life: a share, and what any process may need once.
 const GROWTH: f64 = 1.25;
 const ROOM: u64 = 24 * 1024;
+/// One of so many requests may fail unjudged, as the machine stood still.
+const NOT_JUDGED: u64 = 50;
 /// A process that was measured for less is too young to tell.
 const OLD_ENOUGH: Duration = Duration::from_secs(20);
 
@@ -58,7 +62,20 @@ pub(crate) fn ends(counts: &Counts, done: &Done, last: &Process, files: usize, s
         );
     }
     println!("files open at the end {files}");
+    if !counts.stalls.is_empty() {
+        let longest = counts.stalls.iter().map(|(from, until)| *until - *from).max().unwrap_or_default();
+        println!(
+            "this machine stalled  {} times, {:.1} s at most",
+            counts.stalls.len(),
+            longest.as_secs_f64()
+        );
+        println!("failed meanwhile      {}, not judged", counts.not_judged);
+    }
     let mut problems = counts.problems.clone();
+    if counts.not_judged > requests / NOT_JUDGED {
+        problems
+            .push("too much was not judged: this machine is too busy, ask with fewer `--clients`".to_owned());
+    }
     if let Some((warm, end, _)) = memory
         && end as f64 > warm as f64 * GROWTH + ROOM as f64
     {
@@ -90,10 +107,23 @@ fn show(offence: &Offence, line: Option<&str>, schedule: &Schedule) {
         offence.request,
         offence.api.name(),
         offence.at.as_secs_f64(),
-        offence.problem,
+        shortened(&offence.problem),
         line.unwrap_or("no line of the log"),
         schedule.around(offence.at).trim_end(),
     );
+}
+
+/// The beginning and the end of a long text.
+fn shortened(text: &str) -> String {
+    let characters: Vec<char> = text.chars().collect();
+    match (characters.get(..LONG), characters.len().checked_sub(LONG).and_then(|from| characters.get(from..)))
+    {
+        (Some(start), Some(end)) if characters.len() > 2 * LONG => {
+            let both = [start, &[' ', '…', ' '], end];
+            both.concat().iter().collect()
+        }
+        _ => text.to_owned(),
+    }
 }
 
 /// Resident memory of a process after the first third of its life, at its end, and at most, in KiB: means of some

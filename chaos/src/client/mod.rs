@@ -31,7 +31,10 @@ const PROMPTS: [&str; 4] = [
 /// Of a hundred clients so many hang up in the middle of a stream.
 const IMPATIENT: u8 = 3;
 /// The longest pause between two requests.
-const PAUSE: Duration = Duration::from_secs(4);
+const PAUSE: Duration = Duration::from_secs(3);
+
+/// What is said of a request that got an error before any content.
+const FAILED: &str = "failed before content";
 
 /// A client.
 #[derive(Debug)]
@@ -66,12 +69,14 @@ impl Client {
             let ask = self.ask(count);
             let mut id = None;
             let result = self.answer(&ask, &mut connection, &mut id);
-            let offence = |problem| Offence {
+            let offence = |problem: String| Offence {
                 at: ask.at,
+                until: clock::now(),
                 request: ask.order.request.clone(),
                 api: ask.api,
                 stream: ask.stream,
                 id,
+                is_failure: problem.starts_with(FAILED),
                 problem,
             };
             self.ledger.ended(ask.api, id, ask.stream, result.map_err(offence));
@@ -127,7 +132,7 @@ impl Client {
                 }
                 Err(Broken::Other(problem)) => {
                     *connection = None;
-                    return Err(format!("failed before content: {problem}"));
+                    return Err(format!("{FAILED}: {problem}"));
                 }
             }
         };
@@ -137,7 +142,7 @@ impl Client {
         if head.status != 200 {
             let body = connection.rest().unwrap_or_default();
             let body = String::from_utf8_lossy(&body).into_owned();
-            return Err(format!("failed before content: status {} {body}", head.status));
+            return Err(format!("{FAILED}: status {} {body}", head.status));
         }
         if ask.stream { self.stream(ask, &head, connection) } else { plain(ask, &head, connection) }
     }
@@ -179,9 +184,7 @@ fn verdict(ask: &Ask, reader: &mut Reader) -> Result<Outcome, String> {
     let words = ask.order.count(&reader.text)?;
     reader.finish().map_err(|problem| format!("behind {words} words of {}: {problem}", ask.order.words))?;
     match &reader.state {
-        State::Failed(message) if words == 0 => {
-            Err(format!("failed before content: an error event: {message}"))
-        }
+        State::Failed(message) if words == 0 => Err(format!("{FAILED}: an error event: {message}")),
         State::Failed(_) => Ok(Outcome::Failed),
         _ if words == ask.order.words => Ok(Outcome::Whole),
         _ => Err(format!("looks complete with {words} words of {}", ask.order.words)),

@@ -27,6 +27,8 @@ pub(super) struct Reader {
     events: u64,
     /// What all events of the stream share.
     id: String,
+    /// A response has failed, and the error may follow.
+    has_failed: bool,
     /// The next step, by the API's own order.
     step: Step,
 }
@@ -68,7 +70,15 @@ fn number(value: &Value, pointer: &str) -> Result<u64> {
 
 impl Reader {
     pub(super) fn new(api: Api) -> Self {
-        Self { api, state: State::Open, text: String::new(), events: 0, id: String::new(), step: Step::Start }
+        Self {
+            api,
+            state: State::Open,
+            text: String::new(),
+            events: 0,
+            id: String::new(),
+            has_failed: false,
+            step: Step::Start,
+        }
     }
 
     /// Takes an event.
@@ -76,6 +86,9 @@ impl Reader {
     /// # Errors
     /// What is wrong with it.
     pub(super) fn event(&mut self, name: &str, data: &str) -> Result {
+        if self.is_reason(name) {
+            return Ok(());
+        }
         if self.state != State::Open {
             return Err(format!("an event behind the end ({:?}): {name} {data}", self.state));
         }
@@ -92,6 +105,7 @@ impl Reader {
             return Err(format!("the event is named `{name}`: {data}"));
         }
         if let Some(message) = self.error(&value)? {
+            self.has_failed = kind == "response.failed";
             self.state = State::Failed(message);
             return Ok(());
         }
@@ -103,6 +117,12 @@ impl Reader {
         }
         self.events += 1;
         Ok(())
+    }
+
+    /// The error that a failed response has failed by: one API may say it behind the end.
+    fn is_reason(&mut self, name: &str) -> bool {
+        let is_due = std::mem::take(&mut self.has_failed);
+        is_due && name == "error"
     }
 
     /// Its message if it is an error event.
