@@ -83,7 +83,7 @@ for (const Sdk of ALL) {
   }
 
   for (const model of EACH)
-    for (const fault of ["cut_after=3", "error_after=3", "half"])
+    for (const fault of ["cut_after=3", "cut_after=7", "error_after=3", "error_after=7", "half"])
       test(`a stream that breaks raises (${fault}): ${Sdk.label}: ${model}`, async () => {
         const sdk = new Sdk(gateway.url);
         sdk.user(`Hello out there [[echo ${fault}]]`);

@@ -88,13 +88,9 @@ for (const model of EACH) {
   }
 
   test(`a stream that breaks raises: ${model}`, async () => {
-    const stream = await client.chat.completions.create({
-      model,
-      messages: ask("Hi [[echo cut_after=3]]"),
-      stream: true,
-    });
     await assert.rejects(async () => {
-      for await (const _ of stream);
+      const messages = ask("Hi [[echo cut_after=3]]");
+      for await (const _ of await client.chat.completions.create({ model, messages, stream: true }));
     }, OpenAI.APIError);
   });
 }

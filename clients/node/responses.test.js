@@ -152,9 +152,8 @@ for (const model of EACH) {
   });
 
   test(`a stream that breaks raises: ${model}`, async () => {
-    const stream = await client.responses.create({ model, input: "Hi [[echo cut_after=3]]", stream: true });
     await assert.rejects(async () => {
-      for await (const _ of stream);
+      for await (const _ of await client.responses.create({ model, input: "Hi [[echo cut_after=3]]", stream: true }));
     }, OpenAI.APIError);
     await assert.rejects(finish(true, { model, input: "Hi [[echo cut_after=3]]" }));
   });

@@ -26,6 +26,7 @@ KEYS = {"OPENAI_API_KEY": "sk-test-openai-0123456789", "ANTHROPIC_API_KEY": "sk-
 CONFIG = """
 listeners:
   egress_traffic: {{address: 127.0.0.1, port: {port}, message_format: openai, timeout: 5s}}
+reliability: {{attempts: 1}}
 llm_providers:
   - model: openai/gpt-5.2
     access_key: $OPENAI_API_KEY

@@ -18,6 +18,8 @@ def translated(path):
     what, dialect = path.stem.split("_to_")
     _, _, text = path.read_text().split("---\n", 2)
     if what != "stream":
+        # A body that says what has gone wrong is an error, whatever its status was.
+        what = "error" if text.startswith("reported: ApiError") else what
         at = text.find("\n{")
         return dialect, WHAT[what], [json.JSONDecoder().raw_decode(text, at + 1)[0]] if at >= 0 else []
     data = [line[6:] for line in text.splitlines() if line.startswith("data: ")]

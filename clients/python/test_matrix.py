@@ -97,7 +97,7 @@ def test_errors_are_its_own(sdk, model, stream):
 
 
 @pytest.mark.parametrize("model", EACH)
-@pytest.mark.parametrize("fault", ["cut_after=3", "error_after=3", "half"])
+@pytest.mark.parametrize("fault", ["cut_after=3", "cut_after=7", "error_after=3", "error_after=7", "half"])
 def test_a_stream_that_breaks_raises(sdk, model, fault):
     sdk.user(f"Hello out there [[echo {fault}]]")
     with pytest.raises(sdk.error):

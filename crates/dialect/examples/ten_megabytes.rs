@@ -7,9 +7,9 @@
     reason = "a program for one table, of what it wrote itself"
 )]
 
-use waypost_dialect::DialectId;
 use waypost_dialect::loss::Loss;
 use waypost_dialect::provider::Quirks;
+use waypost_dialect::{ClientDialect, DialectId};
 
 const TEXT: &str = r#"The gateway reads one message after another, and \"quotes\" and\nlines are in them. "#;
 
@@ -23,12 +23,12 @@ fn main() {
             })
             .collect();
         let body = format!(r#"{{"model":"m","messages":[{}]}}"#, turns.join(","));
-        let chat = DialectId::OpenAiChat.codec();
+        let chat = ClientDialect::OpenAiChat.codec();
         let request = chat.decode_request(body.as_bytes()).expect("a request");
-        for from in DialectId::ALL {
+        for from in ClientDialect::ALL {
             let codec = from.codec();
             let written = codec.encode_request(&request, Quirks::NONE, &mut Loss::default()).expect("a body");
-            for to in DialectId::ALL.into_iter().filter(|to| *to != from) {
+            for to in DialectId::ALL.into_iter().filter(|to| *to != from.id()) {
                 let best = (0..5).map(|_| once(from, to, &written)).min().unwrap_or_default();
                 let (length, from, to) = (written.len(), from.name(), to.name());
                 println!("{messages:6} messages, {length:8} bytes: {from:18} to {to:18} {best:4} ms");
@@ -43,7 +43,7 @@ fn processor() -> Option<u128> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a clock is what it is about")]
-fn once(from: DialectId, to: DialectId, body: &[u8]) -> u128 {
+fn once(from: ClientDialect, to: DialectId, body: &[u8]) -> u128 {
     let (start, before) = (std::time::Instant::now(), processor());
     let request = from.codec().decode_request(body).expect("a request");
     let out = to.codec().encode_request(&request, Quirks::NONE, &mut Loss::default()).expect("a body");

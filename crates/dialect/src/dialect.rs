@@ -1,8 +1,10 @@
-//! A wire format as a trait, and the table of all of them.
+//! A wire format as traits, and the tables of all of them.
 //!
 //! Hub and spoke: each dialect reads into and writes from the canonical conversation ([`crate::chat`]) and the
 //! canonical stream ([`crate::event`]), so *n* formats need *n* codecs. Where client and provider speak the same
 //! dialect none of this runs: bytes are spliced ([`crate::envelope`]) and observed ([`StreamTap`]).
+//!
+//! Providers speak every dialect ([`DialectId`]), clients some of them ([`ClientDialect`]).
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,7 +16,7 @@ use crate::loss::Loss;
 use crate::provider::Quirks;
 use crate::usage::Usage;
 
-/// Names a wire format.
+/// Names a wire format that a provider may speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DialectId {
     /// OpenAI Chat Completions, `POST /v1/chat/completions`.
@@ -25,21 +27,29 @@ pub enum DialectId {
     AnthropicMessages,
     /// Gemini, `POST /v1beta/models/MODEL:generateContent`.
     Gemini,
+    /// Converse of Amazon Bedrock, `POST /model/MODEL/converse`.
+    BedrockConverse,
 }
 
 impl DialectId {
     /// All of them.
-    pub const ALL: [Self; 4] =
-        [Self::OpenAiChat, Self::OpenAiResponses, Self::AnthropicMessages, Self::Gemini];
+    pub const ALL: [Self; 5] = [
+        Self::OpenAiChat,
+        Self::OpenAiResponses,
+        Self::AnthropicMessages,
+        Self::Gemini,
+        Self::BedrockConverse,
+    ];
 
     /// The codec of this format.
     #[must_use]
-    pub fn codec(self) -> &'static dyn Dialect {
+    pub fn codec(self) -> &'static dyn ProviderCodec {
         match self {
             Self::OpenAiChat => &crate::openai_chat::OpenAiChat,
             Self::OpenAiResponses => &crate::openai_responses::OpenAiResponses,
             Self::AnthropicMessages => &crate::anthropic_messages::AnthropicMessages,
             Self::Gemini => &crate::gemini::Gemini,
+            Self::BedrockConverse => &crate::bedrock_converse::BedrockConverse,
         }
     }
 
@@ -57,11 +67,12 @@ impl DialectId {
             Self::OpenAiResponses => "openai_responses",
             Self::AnthropicMessages => "anthropic_messages",
             Self::Gemini => "gemini",
+            Self::BedrockConverse => "bedrock_converse",
         }
     }
 
-    /// What stands behind a provider's prefix in the address of a conversation. One dialect names the model there, and
-    /// says there whether a stream is wanted.
+    /// What stands behind a provider's prefix in the address of a conversation. Some dialects name the model there, and
+    /// say there whether a stream is wanted.
     #[must_use]
     pub fn path(self, model: &str, stream: bool) -> Cow<'static, str> {
         match self {
@@ -69,20 +80,85 @@ impl DialectId {
             Self::OpenAiResponses => Cow::Borrowed("/responses"),
             Self::AnthropicMessages => Cow::Borrowed("/messages"),
             Self::Gemini => Cow::Owned(crate::gemini::path(model, stream)),
+            Self::BedrockConverse => Cow::Owned(crate::bedrock_converse::path(model, stream)),
+        }
+    }
+
+    /// The model stands in the address ([`Self::path`]) and not in the body.
+    #[must_use]
+    pub fn names_model_in_path(self) -> bool {
+        matches!(self, Self::Gemini | Self::BedrockConverse)
+    }
+
+    /// The media type of a stream.
+    #[must_use]
+    pub fn stream_type(self) -> &'static str {
+        match self {
+            Self::BedrockConverse => "application/vnd.amazon.eventstream",
+            Self::OpenAiChat | Self::OpenAiResponses | Self::AnthropicMessages | Self::Gemini => {
+                "text/event-stream"
+            }
         }
     }
 }
 
-/// One wire format, both directions, plain and streamed.
-pub trait Dialect: fmt::Debug + Send + Sync {
+/// Names a wire format that clients are served in. Providers may speak each of them, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ClientDialect {
+    /// As [`DialectId::OpenAiChat`].
+    OpenAiChat,
+    /// As [`DialectId::OpenAiResponses`].
+    OpenAiResponses,
+    /// As [`DialectId::AnthropicMessages`].
+    AnthropicMessages,
+    /// As [`DialectId::Gemini`].
+    Gemini,
+}
+
+impl ClientDialect {
+    /// All of them.
+    pub const ALL: [Self; 4] =
+        [Self::OpenAiChat, Self::OpenAiResponses, Self::AnthropicMessages, Self::Gemini];
+
+    /// The same format as providers may speak it.
+    #[must_use]
+    pub const fn id(self) -> DialectId {
+        match self {
+            Self::OpenAiChat => DialectId::OpenAiChat,
+            Self::OpenAiResponses => DialectId::OpenAiResponses,
+            Self::AnthropicMessages => DialectId::AnthropicMessages,
+            Self::Gemini => DialectId::Gemini,
+        }
+    }
+
+    /// The codec of this format, both sides of it.
+    #[must_use]
+    pub fn codec(self) -> &'static dyn ClientCodec {
+        match self {
+            Self::OpenAiChat => &crate::openai_chat::OpenAiChat,
+            Self::OpenAiResponses => &crate::openai_responses::OpenAiResponses,
+            Self::AnthropicMessages => &crate::anthropic_messages::AnthropicMessages,
+            Self::Gemini => &crate::gemini::Gemini,
+        }
+    }
+
+    /// The name in configuration, metrics and logs, such as `openai_chat`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.id().name()
+    }
+}
+
+impl From<ClientDialect> for DialectId {
+    fn from(client: ClientDialect) -> Self {
+        client.id()
+    }
+}
+
+/// A wire format as a provider speaks it: requests are written, answers are read.
+pub trait ProviderCodec: fmt::Debug + Send + Sync {
     /// Which one this is.
     fn id(&self) -> DialectId;
-
-    /// Reads a client's request body.
-    ///
-    /// # Errors
-    /// Invalid JSON or a field of the wrong type, with its path (`messages[3].content`).
-    fn decode_request(&self, body: &[u8]) -> Result<ChatRequest, RequestError>;
 
     /// Writes a request body for a provider of this dialect. `request.model` is already the provider's name for
     /// the model. What cannot be expressed is named in `loss`.
@@ -102,33 +178,43 @@ pub trait Dialect: fmt::Debug + Send + Sync {
     /// Not JSON, or not an answer of this dialect; [`ResponseError::Reported`] for an error in its place.
     fn decode_response(&self, body: &[u8]) -> Result<ChatResponse, ResponseError>;
 
-    /// Writes a plain success body for a client of this dialect.
-    fn encode_response(&self, response: &ChatResponse, loss: &mut Loss) -> Vec<u8>;
-
-    /// A decoder for one provider stream of this dialect.
-    fn stream_decoder(&self) -> Box<dyn StreamDecoder>;
-
-    /// An encoder for one stream to a client of this dialect.
-    fn stream_encoder(&self, options: StreamOptions) -> Box<dyn StreamEncoder>;
-
-    /// An observer for a stream that passes through untouched.
-    fn stream_tap(&self) -> Box<dyn StreamTap>;
-
     /// Usage and finish reason of a plain success body that passes through untouched.
     ///
     /// # Errors
     /// Not a JSON object; [`ResponseError::Reported`] for an error in place of an answer.
     fn observe_response(&self, body: &[u8]) -> Result<Observed, ResponseError>;
 
+    /// A decoder for one provider stream of this dialect.
+    fn stream_decoder(&self) -> Box<dyn StreamDecoder>;
+
     /// Reads a provider's error body, of whatever shape it turns out to be (this dialect's, JSON, HTML, text,
     /// nothing). Never fails: the worst case is the status with a generic message.
     fn decode_error(&self, status: u16, body: &[u8]) -> ApiError;
+}
+
+/// A wire format as clients are served in it: requests are read, answers are written; and what a provider of the same
+/// format says is observed as it passes through.
+pub trait ClientCodec: ProviderCodec {
+    /// Reads a client's request body.
+    ///
+    /// # Errors
+    /// Invalid JSON or a field of the wrong type, with its path (`messages[3].content`).
+    fn decode_request(&self, body: &[u8]) -> Result<ChatRequest, RequestError>;
+
+    /// Writes a plain success body for a client of this dialect.
+    fn encode_response(&self, response: &ChatResponse, loss: &mut Loss) -> Vec<u8>;
+
+    /// An encoder for one stream to a client of this dialect.
+    fn stream_encoder(&self, options: StreamOptions) -> Box<dyn StreamEncoder>;
 
     /// Writes an error body in this dialect's own shape, so that its SDK raises its own class.
     fn encode_error(&self, error: &ApiError) -> Vec<u8>;
 
     /// Writes an error inside a stream whose head has already gone out (complete SSE bytes).
     fn encode_stream_error(&self, error: &ApiError) -> Vec<u8>;
+
+    /// An observer for a stream that passes through untouched.
+    fn stream_tap(&self) -> Box<dyn StreamTap>;
 }
 
 /// What the client asked of the stream.

@@ -68,7 +68,7 @@ pub enum ErrorKind {
     RateLimit,
     /// 500: our fault or the provider's.
     Internal,
-    /// 502: the provider's answer could not be used, or it could not be reached.
+    /// 424 and 502: the provider's answer could not be used, or it could not be reached.
     BadGateway,
     /// 503 and 529: overloaded, draining or nothing healthy.
     Overloaded,
@@ -90,7 +90,7 @@ impl ErrorKind {
             413 => Self::TooLarge,
             422 => Self::Unprocessable,
             429 => Self::RateLimit,
-            502 => Self::BadGateway,
+            424 | 502 => Self::BadGateway,
             503 | 529 => Self::Overloaded,
             504 => Self::GatewayTimeout,
             400..=499 => Self::InvalidRequest,

@@ -11,9 +11,11 @@ pub mod envelope;
 
 pub mod chat;
 pub mod event;
+pub mod eventstream;
 pub mod sse;
 
 pub mod anthropic_messages;
+pub mod bedrock_converse;
 pub mod gemini;
 pub mod openai_chat;
 pub mod openai_responses;
@@ -25,6 +27,9 @@ pub mod usage;
 pub mod provider;
 pub mod providers;
 
+mod arguments;
+mod base64;
+mod claude;
 mod error_body;
 mod json;
 mod names;
@@ -33,4 +38,4 @@ mod openai_errors;
 mod stream;
 mod turns;
 
-pub use dialect::{Dialect, DialectId};
+pub use dialect::{ClientDialect, DialectId};

@@ -66,6 +66,7 @@ const PARTS: &[Row] = &[
         "function_call_output.input_image",
     ),
     ("seal", "reasoning_details", "content[].signature", "encrypted_content"),
+    ("text", "content", "content[].text", "content[].text"),
 ];
 
 /// The same of an answer, where it is called otherwise there.
@@ -83,8 +84,20 @@ fn word(table: &'static [Row], source: Option<DialectId>, name: &'static str) ->
         None | Some(DialectId::OpenAiChat) => chat,
         Some(DialectId::AnthropicMessages) => messages,
         Some(DialectId::OpenAiResponses) => responses,
-        // Has a table of its own.
-        Some(DialectId::Gemini) => name,
+        // Have tables of their own.
+        Some(DialectId::Gemini | DialectId::BedrockConverse) => name,
+    }
+}
+
+/// Parts of an answer of Converse; nobody asks in it.
+fn converse_part(name: &'static str) -> &'static str {
+    match name {
+        "annotations" => "content[].citationsContent.citations",
+        "call" => "content[].toolUse",
+        "call.arguments" => "content[].toolUse.input",
+        "call.id" => "content[].toolUse.toolUseId",
+        "reasoning" | "seal" => "content[].reasoningContent",
+        name => name,
     }
 }
 
@@ -111,6 +124,7 @@ impl Site {
             (Some(DialectId::OpenAiResponses), true) => "output[].",
             (Some(DialectId::AnthropicMessages), true) => "",
             (Some(DialectId::Gemini), true) => "candidates[].content.",
+            (Some(DialectId::BedrockConverse), _) => "output.message.",
             (Some(DialectId::Gemini), false) => "contents[].",
             (_, true) => "choices[].message.",
             (_, false) => "messages[].",
@@ -143,6 +157,7 @@ impl Site {
             }
             Some(DialectId::OpenAiResponses) => "incomplete_details.reason",
             Some(DialectId::Gemini) => "candidates[].finishReason",
+            Some(DialectId::BedrockConverse) => "stopReason",
         };
         format!("{field}.{word}")
     }
@@ -155,6 +170,7 @@ impl Site {
                 return format!("candidates[].{}", gemini::part(name));
             }
             Some(DialectId::Gemini) => gemini::part(name),
+            Some(DialectId::BedrockConverse) => converse_part(name),
             source if self.is_answer && ANSWER_PARTS.iter().any(|(key, ..)| *key == name) => {
                 word(ANSWER_PARTS, source, name)
             }

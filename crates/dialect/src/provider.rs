@@ -120,7 +120,7 @@ impl Served {
     /// Its addresses name the model.
     #[must_use]
     pub fn names_model(&self) -> bool {
-        self.in_address.is_some() || self.dialect == DialectId::Gemini || self.path_prefix.contains(MODEL)
+        self.in_address.is_some() || self.dialect.names_model_in_path() || self.path_prefix.contains(MODEL)
     }
 
     /// The model is asked here and nowhere else.

@@ -64,14 +64,23 @@ const OWN_MACHINE: Provider = Provider {
 
 /// Every known provider, in alphabetical order of its id.
 pub const PROVIDERS: &[Provider] = &[
-    // Takes a Bedrock API key; requests are not signed.
+    // Takes a Bedrock API key, or requests that an access key has signed. Chat Completions knows OpenAI's models only:
+    // <https://docs.aws.amazon.com/bedrock/latest/userguide/inference-chat-completions.html>.
     Provider {
         id: Borrowed("amazon_bedrock"),
         aliases: &["amazon", "bedrock"],
         name: Borrowed("Amazon Bedrock"),
         docs: "https://docs.aws.amazon.com/bedrock/latest/userguide/apis.html",
         base_url: Borrowed("https://bedrock-runtime.{region}.amazonaws.com"),
-        path_prefix: Borrowed("/openai/v1"),
+        path_prefix: Borrowed(""),
+        dialects: &[DialectId::BedrockConverse],
+        elsewhere: Borrowed(&[Served {
+            dialect: DialectId::OpenAiChat,
+            path_prefix: Borrowed("/openai/v1"),
+            auth: AuthScheme::Bearer,
+            models: &["openai.*", "*.openai.*"],
+            in_address: None,
+        }]),
         blanks: &[Blank {
             name: "region",
             example: "us-east-1",

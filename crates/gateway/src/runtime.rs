@@ -13,14 +13,14 @@ use waypost_routing::preference::cascade::Cascade;
 use waypost_routing::retry_budget::{BudgetPolicy, RetryBudget};
 use waypost_routing::router::Router;
 
-use crate::config::{Affinity, Config, ModelEntry, ModelPattern, Reliability};
+use crate::config::{Affinity, Config, ModelEntry, ModelPattern, Reliability, Times};
 use crate::proxy::preferences::Preferences;
 use crate::responses::store::Store;
 use crate::server::models::ModelList;
 use crate::sessions::Sessions;
 use crate::upstream::endpoint::{Settings, Tokens, Upstream};
 use crate::upstream::fleet::{Fleet, Member, Standing};
-use crate::upstream::router_model::RouterModel;
+use crate::upstream::router_model::{Fare, RouterModel};
 
 /// A configuration made ready: every address, name and route vector computed.
 #[derive(Debug)]
@@ -120,8 +120,13 @@ impl Runtime {
         let mut lanes: Vec<Lane> = config.entries.iter().map(|entry| Lane::new(entry, &fleet)).collect();
         share_limits(&mut lanes);
         let selection = Selection::new(config, &router);
-        let server = arch_router.and_then(|router| Some(lanes.get(router.entry)?.account));
+        let server = arch_router
+            .and_then(|router| lanes.get(router.entry))
+            .and_then(|lane| Some((lane.account, lane.member.clone()?)));
         let old_model = old.and_then(|old| old.router_model.as_ref());
+        let router_model = server.and_then(|(account, member)| {
+            RouterModel::new(&config.routing, account, Fare::new(&fleet, member, config), old_model)
+        });
         let budget = config.reliability.budget;
         Ok(Self {
             router: Arc::new(router),
@@ -139,7 +144,7 @@ impl Runtime {
             sessions: fleet.sessions(&config.affinity),
             fleet,
             facts: config.entries.iter().map(EntryFacts::new).collect(),
-            router_model: RouterModel::new(&config.routing, server, old_model),
+            router_model,
             responses,
             model_list: ModelList::new(config),
         })
@@ -210,6 +215,8 @@ pub struct Chosen {
     pub fallbacks: Arc<[Target]>,
     /// A second model is asked where the first is slow to begin.
     pub hedge: bool,
+    /// Its own limits of time.
+    pub times: Times,
 }
 
 impl Selection {
@@ -219,6 +226,7 @@ impl Selection {
             prefer: entry.prefer,
             fallbacks: pool(&entry.fallbacks),
             hedge: entry.hedge,
+            times: entry.times,
         });
         Self { routes: routes.collect(), fallbacks: pool(&config.fallbacks) }
     }
@@ -252,7 +260,9 @@ impl Lane {
     fn new(entry: &ModelEntry, fleet: &Fleet) -> Self {
         let ModelEntry { weight, max_requests, max_account_requests, .. } = *entry;
         let provider = entry.provider.id.to_string();
-        let account = fleet.account(&provider, &entry.provider.base_url, entry.key.as_ref());
+        let secret =
+            entry.key.as_ref().or_else(|| entry.signer.as_ref().map(|signer| &signer.secret_access_key));
+        let account = fleet.account(&provider, &entry.provider.base_url, secret);
         let member = match &entry.model {
             ModelPattern::Exact(model) => Some(fleet.member(account, &provider, &model.as_str().into())),
             ModelPattern::Any => None,
@@ -343,6 +353,7 @@ fn upstream(entry: &ModelEntry, accounts: &mut Vec<Arc<Tokens>>) -> Result<Upstr
         provider: &entry.provider,
         name: entry.name.clone(),
         key: entry.key.as_ref(),
+        signer: entry.signer.clone(),
         tokens,
         passthrough_auth: entry.passthrough_auth,
         headers: entry.headers.clone(),

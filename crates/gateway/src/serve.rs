@@ -22,9 +22,6 @@ use crate::telemetry::Telemetry;
 use crate::upstream::client::{Client, ClientSettings};
 use crate::worker::{Slot, Worker};
 
-/// Longest wait for a connection to a provider.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-
 /// How a gateway runs, apart from its configuration.
 #[derive(Debug)]
 pub struct Options {
@@ -85,7 +82,8 @@ impl Server {
     /// As [`Server::start`].
     pub fn with(config: &Config, telemetry: &Telemetry, mut options: Options) -> anyhow::Result<Self> {
         let runtime = Arc::new(Runtime::new(config).map_err(anyhow::Error::msg)?);
-        let settings = ClientSettings::from_platform(CONNECT_TIMEOUT).context("cannot set TLS up")?;
+        let settings =
+            ClientSettings::from_platform(config.reliability.connect_timeout).context("cannot set TLS up")?;
         let sockets = config.listeners.iter().map(|settings| bind(settings, &mut options));
         let sockets = sockets.collect::<anyhow::Result<Vec<_>>>()?;
         for address in options.inherited.left() {

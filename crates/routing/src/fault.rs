@@ -35,6 +35,8 @@ pub enum Fault {
     Unsupported,
     /// This gateway already has as many requests there as it may.
     Full,
+    /// The time that the request may take as a whole is over.
+    Deadline,
 }
 
 /// What a target, or the account behind it, pays for a fault.
@@ -76,7 +78,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// All faults.
-pub const FAULTS: [Row; 14] = [
+pub const FAULTS: [Row; 15] = [
     row(Fault::Request, "request", "400, 413, 422 and other 4xx", false, false, Toll::None),
     row(
         Fault::ContextOverflow,
@@ -107,7 +109,7 @@ pub const FAULTS: [Row; 14] = [
     },
     Row { longest: HOUR, ..row(Fault::RateLimit, "rate_limit", "429", true, true, Toll::Rest) },
     row(Fault::Overload, "overload", "503, 529, 498", true, true, Toll::Failure),
-    row(Fault::Provider, "provider", "408, 409, 425, 500 and other 5xx", true, true, Toll::Failure),
+    row(Fault::Provider, "provider", "408, 409, 424, 425, 500 and other 5xx", true, true, Toll::Failure),
     row(Fault::Timeout, "timeout", "no first byte, or nothing more, in time", true, false, Toll::Failure),
     row(
         Fault::Transport,
@@ -127,6 +129,7 @@ pub const FAULTS: [Row; 14] = [
         Toll::None,
     ),
     row(Fault::Full, "full", "never sent: `max_requests` is reached", true, false, Toll::None),
+    row(Fault::Deadline, "deadline", "`total_timeout` is over", false, false, Toll::None),
 ];
 
 const fn row(
@@ -205,7 +208,7 @@ impl Fault {
             404 => Self::Missing,
             429 => Self::RateLimit,
             498 | 503 | 529 => Self::Overload,
-            408 | 409 | 425 => Self::Provider,
+            408 | 409 | 424 | 425 => Self::Provider,
             400..=499 => Self::Request,
             // What this gateway says of an answer that it could not use.
             502 if error.kind == ErrorKind::BadGateway
@@ -256,6 +259,7 @@ mod tests {
             (404, "model_not_found", "no such model", Fault::Missing),
             (408, "", "", Fault::Provider),
             (409, "", "", Fault::Provider),
+            (424, "", "the model has failed", Fault::Provider),
             (425, "", "", Fault::Provider),
             (498, "", "capacity exceeded", Fault::Overload),
             (500, "", "", Fault::Provider),

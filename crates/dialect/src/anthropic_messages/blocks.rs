@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 
 use super::citations;
+use crate::arguments;
 use crate::chat::{
-    CallKind, Content, Extra, Family, Json, Part, Reasoning, Seal, SealKind, Source, ToolCall, custom, seal,
+    CallKind, Content, Extra, Family, Part, Reasoning, Seal, SealKind, Source, ToolCall, seal,
 };
 use crate::json::{Fault, Fields, Node, Path, Writer};
 use crate::loss::{Loss, Reason};
@@ -277,7 +278,7 @@ impl BlockWriter<'_> {
                 out.text_field("id", &tool_id(&call.id, self.same));
                 out.text_field("name", &call.name);
                 out.key("input");
-                self.input(call, out);
+                arguments::write(call, self.same, self.site, self.loss, out);
             }
             Content::ToolResult { call_id, parts, is_error, .. } => {
                 out.text_field("type", "tool_result");
@@ -291,23 +292,6 @@ impl BlockWriter<'_> {
                 }
             }
             Content::Other { .. } => {}
-        }
-    }
-
-    /// The API takes an object only. What the model wrote is kept as text where it is none.
-    fn input(&mut self, call: &ToolCall, out: &mut Writer<'_>) {
-        let trimmed = call.arguments.trim();
-        if call.kind == CallKind::Custom {
-            self.loss.add(self.site.part("custom_call"), Reason::Nearest);
-            return custom::write_arguments(&call.arguments, out);
-        }
-        match Json::parse(trimmed) {
-            _ if trimmed.is_empty() => out.raw("{}"),
-            Some(json) if trimmed.starts_with('{') || self.same => out.raw(json.get()),
-            _ => {
-                self.loss.add(self.site.part("call.arguments"), Reason::Nearest);
-                out.object(|out| out.text_field("arguments", &call.arguments));
-            }
         }
     }
 }

@@ -13,7 +13,9 @@ mod tools;
 mod turns;
 
 use crate::chat::{ChatRequest, ChatResponse, FinishReason};
-use crate::dialect::{Dialect, DialectId, Observed, StreamDecoder, StreamEncoder, StreamOptions, StreamTap};
+use crate::dialect::{
+    ClientCodec, DialectId, Observed, ProviderCodec, StreamDecoder, StreamEncoder, StreamOptions, StreamTap,
+};
 use crate::error::{ApiError, RequestError, ResponseError};
 use crate::json::{Fields, Writer};
 use crate::loss::{Loss, Reason};
@@ -31,13 +33,9 @@ const NAME: &str = "Messages";
 #[derive(Debug, Clone, Copy)]
 pub struct AnthropicMessages;
 
-impl Dialect for AnthropicMessages {
+impl ProviderCodec for AnthropicMessages {
     fn id(&self) -> DialectId {
         DialectId::AnthropicMessages
-    }
-
-    fn decode_request(&self, body: &[u8]) -> Result<ChatRequest, RequestError> {
-        Ok(request::decode(body)?)
     }
 
     fn encode_request(
@@ -53,28 +51,30 @@ impl Dialect for AnthropicMessages {
         response::decode(body).map_err(|fault| fault.of_answer(NAME))
     }
 
-    fn encode_response(&self, response: &ChatResponse, loss: &mut Loss) -> Vec<u8> {
-        response::encode(response, loss)
+    fn observe_response(&self, body: &[u8]) -> Result<Observed, ResponseError> {
+        response::observe(body).map_err(|fault| fault.of_answer(NAME))
     }
 
     fn stream_decoder(&self) -> Box<dyn StreamDecoder> {
         Box::new(Decoder::<stream::Messages>::default())
     }
 
-    fn stream_encoder(&self, _options: StreamOptions) -> Box<dyn StreamEncoder> {
-        Box::new(stream_out::Encoder::default())
-    }
-
-    fn stream_tap(&self) -> Box<dyn StreamTap> {
-        Box::new(Tap::<tap::MessagesWatch>::default())
-    }
-
-    fn observe_response(&self, body: &[u8]) -> Result<Observed, ResponseError> {
-        response::observe(body).map_err(|fault| fault.of_answer(NAME))
-    }
-
     fn decode_error(&self, status: u16, body: &[u8]) -> ApiError {
         crate::error_body::read(status, body)
+    }
+}
+
+impl ClientCodec for AnthropicMessages {
+    fn decode_request(&self, body: &[u8]) -> Result<ChatRequest, RequestError> {
+        Ok(request::decode(body)?)
+    }
+
+    fn encode_response(&self, response: &ChatResponse, loss: &mut Loss) -> Vec<u8> {
+        response::encode(response, loss)
+    }
+
+    fn stream_encoder(&self, _options: StreamOptions) -> Box<dyn StreamEncoder> {
+        Box::new(stream_out::Encoder::default())
     }
 
     fn encode_error(&self, error: &ApiError) -> Vec<u8> {
@@ -83,6 +83,10 @@ impl Dialect for AnthropicMessages {
 
     fn encode_stream_error(&self, error: &ApiError) -> Vec<u8> {
         errors::encode_in_stream(error)
+    }
+
+    fn stream_tap(&self) -> Box<dyn StreamTap> {
+        Box::new(Tap::<tap::MessagesWatch>::default())
     }
 }
 

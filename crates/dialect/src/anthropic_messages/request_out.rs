@@ -3,7 +3,8 @@
 use super::blocks::BlockWriter;
 use super::tools;
 use super::turns;
-use crate::chat::{ChatRequest, ResponseFormat, Thinking, ToolChoice};
+use crate::chat::{ChatRequest, ResponseFormat, Thinking};
+use crate::claude::{self, Effort};
 use crate::dialect::DialectId;
 use crate::error::RequestError;
 use crate::json::Writer;
@@ -14,8 +15,6 @@ use crate::turns::{Conversation, arranged};
 /// `max_tokens` where the client gave none: the API demands it and Chat Completions does not. Every current model can
 /// write this much, and few answers are longer.
 pub const DEFAULT_MAX_TOKENS: u64 = 8192;
-/// The API's smallest budget of thinking.
-const MIN_BUDGET: u64 = 1024;
 
 pub(super) fn encode(request: &ChatRequest, loss: &mut Loss) -> Result<Vec<u8>, RequestError> {
     request.without_state(loss)?;
@@ -48,14 +47,6 @@ struct Target<'r, 'l> {
     blocks: BlockWriter<'l>,
 }
 
-/// How a wish to think hard is put.
-enum Effort<'r> {
-    /// A budget: models up to the generation 4.5, and those of others that speak this dialect.
-    Budget(u64),
-    /// The model's own measure, and a word.
-    Adaptive(&'r str),
-}
-
 impl Target<'_, '_> {
     fn lose(&mut self, field: &'static str, reason: Reason) {
         self.blocks.loss.add(names::field(self.request.source, field), reason);
@@ -81,7 +72,7 @@ impl Target<'_, '_> {
     /// Writes `max_tokens`, `thinking`, `output_config` and the sampling fields, which depend on one another.
     fn thinking(&mut self, conversation: &Conversation<'_>, out: &mut Writer<'_>) {
         let request = self.request;
-        let effort = if self.same { None } else { self.effort(conversation) };
+        let effort = if self.same { None } else { claude::effort(request, conversation, self.blocks.loss) };
         let limit = match (request.max_tokens, &effort) {
             (Some(limit), _) => limit,
             (None, Some(Effort::Budget(budget))) => DEFAULT_MAX_TOKENS.saturating_add(*budget),
@@ -110,7 +101,9 @@ impl Target<'_, '_> {
             out.number_field("temperature", request.temperature);
             out.number_field("top_p", request.top_p);
         } else {
-            self.sampling(effort.is_some(), out);
+            let (temperature, top_p) = claude::sampling(request, effort.is_some(), self.blocks.loss);
+            out.number_field("temperature", temperature);
+            out.number_field("top_p", top_p);
         }
         if let Some(top_k) = request.top_k {
             if effort.is_some() {
@@ -119,48 +112,6 @@ impl Target<'_, '_> {
                 out.key("top_k").count(top_k);
             }
         }
-    }
-
-    /// What to make of `reasoning_effort`. The API's conditions: no forced tool, a budget below `max_tokens`, and no
-    /// tool use that began without thinking.
-    fn effort<'r>(&mut self, conversation: &Conversation<'_>) -> Option<Effort<'r>> {
-        let word = match self.request.effort.as_deref() {
-            None => return None,
-            Some("none") => return None,
-            Some("minimal" | "low") => "low",
-            Some("medium") => "medium",
-            Some("high") => "high",
-            Some(_) => {
-                self.lose("effort", Reason::Nearest);
-                "high"
-            }
-        };
-        let forced = matches!(
-            self.request.tool_choice,
-            Some(ToolChoice::Required | ToolChoice::Function(_) | ToolChoice::Allowed { required: true, .. })
-        );
-        if forced || conversation.is_amid_unsigned_tool_use() {
-            self.lose("effort", Reason::Refused);
-            return None;
-        }
-        if !thinks_by_budget(&self.request.model) {
-            return Some(Effort::Adaptive(word));
-        }
-        let wanted = match word {
-            "low" => 2048,
-            "medium" => 8192,
-            _ => 16_384,
-        };
-        let budget = match self.request.max_tokens {
-            // Half of what may be written is left for the answer.
-            Some(limit) => wanted.min(limit / 2),
-            None => wanted,
-        };
-        if budget < MIN_BUDGET {
-            self.lose("effort", Reason::Refused);
-            return None;
-        }
-        Some(Effort::Budget(budget))
     }
 
     fn output_config(&mut self, effort: Option<&str>, out: &mut Writer<'_>) {
@@ -204,33 +155,6 @@ impl Target<'_, '_> {
                 extra.write_inner("output_config.", out);
             }
         });
-    }
-
-    /// Temperature is cut at 1 (values up to 1 mean the same in both dialects) and cannot be set while thinking; newer
-    /// models refuse `top_p` beside it.
-    fn sampling(&mut self, thinks: bool, out: &mut Writer<'_>) {
-        let (temperature, top_p) = (self.request.temperature, self.request.top_p);
-        if thinks {
-            if temperature.is_some_and(|temperature| !is_one(temperature)) {
-                self.lose("temperature", Reason::Refused);
-            }
-            if top_p.is_some_and(|top_p| !is_one(top_p)) {
-                self.lose("top_p", Reason::Refused);
-            }
-            return;
-        }
-        if temperature.is_some_and(|temperature| temperature > 1.0) {
-            self.lose("temperature", Reason::Limit);
-        }
-        out.number_field("temperature", temperature.map(|temperature| temperature.min(1.0)));
-        match top_p {
-            Some(top_p) if temperature.is_some() => {
-                if !is_one(top_p) {
-                    self.lose("top_p", Reason::Refused);
-                }
-            }
-            top_p => out.number_field("top_p", top_p),
-        }
     }
 
     fn rest(&mut self, out: &mut Writer<'_>) {
@@ -312,47 +236,5 @@ impl Target<'_, '_> {
                 out.text_field("display", "summarized");
             }
         });
-    }
-}
-
-fn is_one(value: f64) -> bool {
-    (value - 1.0).abs() < f64::EPSILON
-}
-
-/// Models of the generations up to 4.5 are told a budget of thinking; later ones refuse one and are told an effort.
-/// The name says which (`claude-3-7-sonnet-20250219`, `claude-opus-4-6`); other makers' models that speak this dialect
-/// know the older way.
-fn thinks_by_budget(model: &str) -> bool {
-    if !model.contains("claude") {
-        return true;
-    }
-    let mut numbers = model
-        .split(['-', '.', '@', ':'])
-        .filter_map(|word| word.parse::<u32>().ok())
-        .skip_while(|number| *number >= 100)
-        .take_while(|number| *number < 100);
-    let version = (numbers.next().unwrap_or(u32::MAX), numbers.next().unwrap_or(0));
-    version <= (4, 5)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::thinks_by_budget;
-
-    #[test]
-    fn generations_by_name() {
-        for model in [
-            "claude-3-7-sonnet-20250219",
-            "claude-sonnet-4-20250514",
-            "claude-opus-4-1",
-            "claude-sonnet-4-5",
-            "anthropic/claude-haiku-4.5",
-            "some-model-9",
-        ] {
-            assert!(thinks_by_budget(model), "{model}");
-        }
-        for model in ["claude-opus-4-6", "claude-sonnet-5", "claude-opus-4-7-20260401", "claude-next"] {
-            assert!(!thinks_by_budget(model), "{model}");
-        }
     }
 }

@@ -1,7 +1,7 @@
 //! Writing the tools of a request, and the choice among them: <https://platform.claude.com/docs/en/api/messages/create>.
 
-use crate::chat::{ChatRequest, Function, Json, Tool, ToolChoice, custom};
-use crate::json::{Fields, Writer};
+use crate::chat::{ChatRequest, Function, Tool, ToolChoice, custom};
+use crate::json::Writer;
 use crate::loss::{Loss, Reason};
 use crate::names;
 
@@ -87,7 +87,10 @@ fn write_function(
         out.text_field("name", &function.name);
         out.optional_text("description", function.description.as_deref());
         out.key("input_schema");
-        write_schema(function.parameters.as_ref(), same, out);
+        match &function.parameters {
+            Some(schema) if same => out.raw(schema.get()),
+            _ => function.write_object_schema(out),
+        }
         match function.strict {
             Some(strict) if same => out.key("strict").boolean(strict),
             // Older models refuse the field; without it the schema is a wish.
@@ -101,20 +104,4 @@ fn write_function(
             function.extra.lose("tools[].", loss);
         }
     });
-}
-
-/// The API demands a schema, and in it `"type": "object"`; Chat Completions demands neither.
-fn write_schema(schema: Option<&Json>, same: bool, out: &mut Writer<'_>) {
-    let Some(schema) = schema else { return out.raw(r#"{"type":"object","properties":{}}"#) };
-    match Fields::of_body(schema.get().as_bytes()) {
-        Ok(fields) if !same && fields.get("type").is_none() => out.object(|out| {
-            out.text_field("type", "object");
-            for (name, value) in fields.0 {
-                if name != "type" {
-                    out.key(&name).raw(value.get());
-                }
-            }
-        }),
-        _ => out.raw(schema.get()),
-    }
 }

@@ -53,19 +53,3 @@ impl Writer for BlockWriter<'_> {
         self.loss.add(format!("{}role", self.site.message()), Reason::Nearest);
     }
 }
-
-impl Conversation<'_> {
-    /// The model is in the middle of using tools and its turn does not begin with thinking that it can recognise. The
-    /// API refuses to think then.
-    pub(super) fn is_amid_unsigned_tool_use(&self) -> bool {
-        self.turns
-            .iter()
-            .rev()
-            .take_while(|turn| turn.role == "assistant" || turn.parts.iter().any(|part| part.is_result()))
-            .filter(|turn| turn.role == "assistant")
-            .any(|turn| {
-                let calls = turn.parts.iter().any(|part| part.is_call());
-                calls && !turn.parts.first().is_some_and(|part| part.is_reasoning())
-            })
-    }
-}

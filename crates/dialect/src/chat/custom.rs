@@ -27,7 +27,7 @@ pub(crate) fn is_native(dialect: DialectId, quirks: Quirks, source: Option<Diale
         _ if source == Some(dialect) => true,
         DialectId::OpenAiResponses => true,
         DialectId::OpenAiChat => quirks.openai_fields,
-        DialectId::AnthropicMessages | DialectId::Gemini => false,
+        DialectId::AnthropicMessages | DialectId::Gemini | DialectId::BedrockConverse => false,
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use crate::dialect::DialectId;
+use crate::dialect::ClientDialect;
 use crate::provider::Quirks;
 
 /// What a wrapped seal begins with.
@@ -20,6 +20,8 @@ pub enum Family {
     Anthropic,
     /// Google's.
     Google,
+    /// Models behind Converse that seal in bytes, whoever made them.
+    Bedrock,
     /// Another's, under the word that its server uses.
     Other(String),
 }
@@ -32,6 +34,7 @@ impl Family {
             Self::OpenAi => "openai-responses-v1",
             Self::Anthropic => "anthropic-claude-v1",
             Self::Google => "google-gemini-v1",
+            Self::Bedrock => "bedrock-converse-v1",
             Self::Other(word) => word,
         }
     }
@@ -41,6 +44,7 @@ impl Family {
             "openai-responses-v1" => Self::OpenAi,
             "anthropic-claude-v1" => Self::Anthropic,
             "google-gemini-v1" => Self::Google,
+            "bedrock-converse-v1" => Self::Bedrock,
             other => Self::Other(other.to_owned()),
         }
     }
@@ -111,17 +115,17 @@ pub(crate) fn in_field<'s>(seal: Option<&'s Seal>, own: &Family, item: Option<&s
 /// A body of a client may hold a stranger's seals, or ids of calls that its provider refuses. It must then be written
 /// anew even for a provider of the same dialect, which would refuse what it did not make. A false alarm costs time only.
 #[must_use]
-pub fn is_present(dialect: DialectId, quirks: Quirks, body: &[u8]) -> bool {
+pub fn is_present(dialect: ClientDialect, quirks: Quirks, body: &[u8]) -> bool {
     let says = |text: &[u8]| memchr::memmem::find(body, text).is_some();
     match dialect {
-        DialectId::OpenAiChat => {
-            let known = [Family::OpenAi, Family::Anthropic, Family::Google];
+        ClientDialect::OpenAiChat => {
+            let known = [Family::OpenAi, Family::Anthropic, Family::Google, Family::Bedrock];
             !quirks.reasoning_details
                 && says(b"\"reasoning_details\"")
                 && known.iter().any(|family| says(family.word().as_bytes()))
         }
-        DialectId::OpenAiResponses | DialectId::AnthropicMessages => says(b"\"waypost:"),
-        DialectId::Gemini => {
+        ClientDialect::OpenAiResponses | ClientDialect::AnthropicMessages => says(b"\"waypost:"),
+        ClientDialect::Gemini => {
             let has_ids = || says(b"\"id\"") && says(b"\"function");
             crate::gemini::signature::is_foreign_present(body) || quirks.no_call_ids && has_ids()
         }
@@ -141,10 +145,10 @@ mod tests {
         assert_eq!(unwrap(&wrap(None, None)), Some((unsealed, None)));
         assert_eq!(unwrap("c2ln"), None);
         let is_present = |dialect, body: &str| is_present(dialect, Quirks::default(), body.as_bytes());
-        assert!(is_present(DialectId::AnthropicMessages, &format!("{{\"signature\": \"{text}\"}}")));
-        assert!(!is_present(DialectId::AnthropicMessages, r#"{"content": "say waypost: hello"}"#));
+        assert!(is_present(ClientDialect::AnthropicMessages, &format!("{{\"signature\": \"{text}\"}}")));
+        assert!(!is_present(ClientDialect::AnthropicMessages, r#"{"content": "say waypost: hello"}"#));
         let details = r#"{"reasoning_details": [{"format": "anthropic-claude-v1"}]}"#;
-        assert!(is_present(DialectId::OpenAiChat, details));
-        assert!(!is_present(DialectId::OpenAiChat, r#"{"reasoning_details": [{"format": "own-v1"}]}"#));
+        assert!(is_present(ClientDialect::OpenAiChat, details));
+        assert!(!is_present(ClientDialect::OpenAiChat, r#"{"reasoning_details": [{"format": "own-v1"}]}"#));
     }
 }

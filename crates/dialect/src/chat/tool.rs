@@ -1,6 +1,7 @@
 //! What the model may call, and what it has to.
 
 use super::{Extra, Json};
+use crate::json::{Fields, Writer};
 
 /// Something that the model may call.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,6 +34,24 @@ pub struct Function {
     pub cache_control: Option<Json>,
     /// What else the dialect of origin said.
     pub extra: Extra,
+}
+
+impl Function {
+    /// Writes the schema for APIs that demand one, and in it `"type": "object"`; Chat Completions demands neither.
+    pub(crate) fn write_object_schema(&self, out: &mut Writer<'_>) {
+        let Some(schema) = &self.parameters else { return out.raw(r#"{"type":"object","properties":{}}"#) };
+        match Fields::of_body(schema.get().as_bytes()) {
+            Ok(fields) if fields.get("type").is_none() => out.object(|out| {
+                out.text_field("type", "object");
+                for (name, value) in fields.0 {
+                    if name != "type" {
+                        out.key(&name).raw(value.get());
+                    }
+                }
+            }),
+            _ => out.raw(schema.get()),
+        }
+    }
 }
 
 /// A tool that takes free text, which the client runs.

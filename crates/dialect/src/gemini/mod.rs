@@ -5,7 +5,6 @@
 //! [`crate::DialectId::path`] writes them.
 
 pub mod array;
-mod base64;
 mod candidate;
 mod config;
 mod config_out;
@@ -31,7 +30,9 @@ mod tools;
 mod turns;
 
 use crate::chat::{ChatRequest, ChatResponse, FinishReason};
-use crate::dialect::{Dialect, DialectId, Observed, StreamDecoder, StreamEncoder, StreamOptions, StreamTap};
+use crate::dialect::{
+    ClientCodec, DialectId, Observed, ProviderCodec, StreamDecoder, StreamEncoder, StreamOptions, StreamTap,
+};
 use crate::error::{ApiError, RequestError, ResponseError};
 use crate::json::{Fields, Node, Path, Writer};
 use crate::loss::{Loss, Reason};
@@ -47,13 +48,9 @@ const NAME: &str = "Gemini";
 #[derive(Debug, Clone, Copy)]
 pub struct Gemini;
 
-impl Dialect for Gemini {
+impl ProviderCodec for Gemini {
     fn id(&self) -> DialectId {
         DialectId::Gemini
-    }
-
-    fn decode_request(&self, body: &[u8]) -> Result<ChatRequest, RequestError> {
-        Ok(request::decode(body)?)
     }
 
     fn encode_request(
@@ -69,28 +66,30 @@ impl Dialect for Gemini {
         response::decode(body).map_err(|fault| fault.of_answer(NAME))
     }
 
-    fn encode_response(&self, response: &ChatResponse, loss: &mut Loss) -> Vec<u8> {
-        response::encode(response, loss)
+    fn observe_response(&self, body: &[u8]) -> Result<Observed, ResponseError> {
+        response::observe(body).map_err(|fault| fault.of_answer(NAME))
     }
 
     fn stream_decoder(&self) -> Box<dyn StreamDecoder> {
         Box::new(Decoder::<stream::Gemini>::default())
     }
 
-    fn stream_encoder(&self, _options: StreamOptions) -> Box<dyn StreamEncoder> {
-        Box::new(stream_out::Encoder::default())
-    }
-
-    fn stream_tap(&self) -> Box<dyn StreamTap> {
-        Box::new(Tap::<tap::GeminiWatch>::default())
-    }
-
-    fn observe_response(&self, body: &[u8]) -> Result<Observed, ResponseError> {
-        response::observe(body).map_err(|fault| fault.of_answer(NAME))
-    }
-
     fn decode_error(&self, status: u16, body: &[u8]) -> ApiError {
         errors::decode(status, body)
+    }
+}
+
+impl ClientCodec for Gemini {
+    fn decode_request(&self, body: &[u8]) -> Result<ChatRequest, RequestError> {
+        Ok(request::decode(body)?)
+    }
+
+    fn encode_response(&self, response: &ChatResponse, loss: &mut Loss) -> Vec<u8> {
+        response::encode(response, loss)
+    }
+
+    fn stream_encoder(&self, _options: StreamOptions) -> Box<dyn StreamEncoder> {
+        Box::new(stream_out::Encoder::default())
     }
 
     fn encode_error(&self, error: &ApiError) -> Vec<u8> {
@@ -99,6 +98,10 @@ impl Dialect for Gemini {
 
     fn encode_stream_error(&self, error: &ApiError) -> Vec<u8> {
         errors::encode_in_stream(error)
+    }
+
+    fn stream_tap(&self) -> Box<dyn StreamTap> {
+        Box::new(Tap::<tap::GeminiWatch>::default())
     }
 }
 

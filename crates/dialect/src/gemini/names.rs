@@ -40,6 +40,7 @@ const PARTS: &[(&str, &str)] = &[
     ("result.error", "parts[].functionResponse.response.error"),
     ("result.image", "parts[].functionResponse.parts"),
     ("seal", "parts[].thoughtSignature"),
+    ("text", "parts[].text"),
 ];
 
 pub(crate) fn field(name: &'static str) -> &'static str {

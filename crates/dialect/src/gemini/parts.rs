@@ -1,7 +1,8 @@
 //! Reading parts, of a request and of an answer: <https://ai.google.dev/api/caching#Part>.
 
 use super::ids::Ids;
-use super::{base64, keys, signature};
+use super::{keys, signature};
+use crate::base64;
 use crate::chat::{Audio, CallKind, Content, Extra, Json, Part, Reasoning, Source, ToolCall};
 use crate::json::{Fault, Fields, Node, Path};
 

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use super::signature;
-use crate::chat::{Audio, CallKind, Content, Family, Json, Part, Seal, Source, ToolCall, custom};
+use crate::arguments;
+use crate::chat::{Audio, Content, Family, Part, Seal, Source};
 use crate::json::Writer;
 use crate::loss::{Loss, Reason};
 use crate::names::Site;
@@ -223,7 +224,7 @@ impl<'r, 'l> PartWriter<'r, 'l> {
                     }
                     out.text_field("name", &call.name);
                     out.key("args");
-                    self.args(call, out);
+                    arguments::write(call, self.same, self.site, self.loss, out);
                     if self.same {
                         part.extra.write_inner("functionCall.", out);
                     }
@@ -234,11 +235,6 @@ impl<'r, 'l> PartWriter<'r, 'l> {
             Content::Reasoning(_) | Content::ToolResult { .. } | Content::Other { .. } => {}
         }
         ""
-    }
-
-    /// The API takes an object only. What the model wrote is kept as text where it is none.
-    fn args(&mut self, call: &ToolCall, out: &mut Writer<'_>) {
-        write_args(&call.arguments, call.kind, self.same, self.site, self.loss, out);
     }
 
     fn source(&mut self, source: &Source, usual: &str, part: &Part, out: &mut Writer<'_>) -> &'static str {
@@ -300,30 +296,6 @@ pub(super) fn write_blob(media_type: &str, data: &str, out: &mut Writer<'_>) {
         out.text_field("mimeType", media_type);
         out.text_field("data", data);
     });
-}
-
-/// Writes the arguments of a call as an object.
-pub(super) fn write_args(
-    arguments: &str,
-    kind: CallKind,
-    same: bool,
-    site: Site,
-    loss: &mut Loss,
-    out: &mut Writer<'_>,
-) {
-    let trimmed = arguments.trim();
-    if kind == CallKind::Custom {
-        loss.add(site.part("custom_call"), Reason::Nearest);
-        return custom::write_arguments(arguments, out);
-    }
-    match Json::parse(trimmed) {
-        _ if trimmed.is_empty() => out.raw("{}"),
-        Some(json) if trimmed.starts_with('{') || same => out.raw(json.get()),
-        _ => {
-            loss.add(site.part("call.arguments"), Reason::Nearest);
-            out.object(|out| out.text_field("arguments", arguments));
-        }
-    }
 }
 
 fn is_web(url: &str) -> bool {

@@ -5,7 +5,7 @@
 //! which stands before the part. So it rides through a client of any dialect as sealed thinking does, and on the way
 //! back it returns to the part that it stands before.
 
-use super::base64;
+use crate::base64;
 use crate::chat::{Content, Family, Part, Reasoning, Seal, SealKind, seal};
 
 /// What the API takes where a call has no signature: another model made it, or a client forgot it.

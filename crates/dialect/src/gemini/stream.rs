@@ -4,9 +4,9 @@
 //! candidate has told why it ended, and cut short otherwise. Counts may come behind that, so it is known at the end
 //! only.
 
-use super::base64;
 use super::ids::Ids;
 use super::{NAME, Tally, candidate, keys, logprobs, read_finish, response, signature, sources};
+use crate::base64;
 use crate::chat::{Audio, Content, Extra, FinishReason, Part};
 use crate::dialect::{DialectId, Observed};
 use crate::event::{BlockKind, Delta, StreamEvent};

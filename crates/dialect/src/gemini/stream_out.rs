@@ -3,8 +3,9 @@
 //! Text goes out as it comes. A call goes out whole: the dialect has no pieces of arguments. The last event says why the
 //! answer ended, and what it has cost.
 
-use super::parts_out::{image_of, sound_of, write_args, write_blob};
+use super::parts_out::{image_of, sound_of, write_blob};
 use super::{errors, signature, sources, word_for_client, write_usage};
+use crate::arguments;
 use crate::chat::{CallKind, Content, FinishReason, Part, Reasoning, Seal, Source, UrlCitation};
 use crate::dialect::{DialectId, StreamEncoder};
 use crate::event::{BlockKind, Delta, StreamEvent};
@@ -252,7 +253,7 @@ impl Encoder {
                         out.text_field("id", &id);
                         out.text_field("name", &name);
                         out.key("args");
-                        write_args(&arguments, kind, same, site, loss, out);
+                        arguments::of_text(&arguments, kind, same, site, loss, out);
                     });
                     out.optional_text("thoughtSignature", signature.as_deref());
                 });

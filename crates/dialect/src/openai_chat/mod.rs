@@ -17,7 +17,9 @@ mod stream_out;
 mod tap;
 
 use crate::chat::{ChatRequest, ChatResponse, FinishReason};
-use crate::dialect::{Dialect, DialectId, Observed, StreamDecoder, StreamEncoder, StreamOptions, StreamTap};
+use crate::dialect::{
+    ClientCodec, DialectId, Observed, ProviderCodec, StreamDecoder, StreamEncoder, StreamOptions, StreamTap,
+};
 use crate::error::{ApiError, RequestError, ResponseError};
 use crate::json::Fields;
 use crate::loss::{Loss, Reason};
@@ -34,13 +36,9 @@ const NAME: &str = "Chat Completions";
 #[derive(Debug, Clone, Copy)]
 pub struct OpenAiChat;
 
-impl Dialect for OpenAiChat {
+impl ProviderCodec for OpenAiChat {
     fn id(&self) -> DialectId {
         DialectId::OpenAiChat
-    }
-
-    fn decode_request(&self, body: &[u8]) -> Result<ChatRequest, RequestError> {
-        Ok(request::decode(body)?)
     }
 
     fn encode_request(
@@ -56,28 +54,30 @@ impl Dialect for OpenAiChat {
         response::decode(body).map_err(|fault| fault.of_answer(NAME))
     }
 
-    fn encode_response(&self, response: &ChatResponse, loss: &mut Loss) -> Vec<u8> {
-        response::encode(response, loss)
+    fn observe_response(&self, body: &[u8]) -> Result<Observed, ResponseError> {
+        response::observe(body).map_err(|fault| fault.of_answer(NAME))
     }
 
     fn stream_decoder(&self) -> Box<dyn StreamDecoder> {
         Box::new(Decoder::<stream::Chat>::default())
     }
 
-    fn stream_encoder(&self, options: StreamOptions) -> Box<dyn StreamEncoder> {
-        Box::new(stream_out::Encoder::new(options))
-    }
-
-    fn stream_tap(&self) -> Box<dyn StreamTap> {
-        Box::new(Tap::<tap::ChatWatch>::default())
-    }
-
-    fn observe_response(&self, body: &[u8]) -> Result<Observed, ResponseError> {
-        response::observe(body).map_err(|fault| fault.of_answer(NAME))
-    }
-
     fn decode_error(&self, status: u16, body: &[u8]) -> ApiError {
         crate::error_body::read(status, body)
+    }
+}
+
+impl ClientCodec for OpenAiChat {
+    fn decode_request(&self, body: &[u8]) -> Result<ChatRequest, RequestError> {
+        Ok(request::decode(body)?)
+    }
+
+    fn encode_response(&self, response: &ChatResponse, loss: &mut Loss) -> Vec<u8> {
+        response::encode(response, loss)
+    }
+
+    fn stream_encoder(&self, options: StreamOptions) -> Box<dyn StreamEncoder> {
+        Box::new(stream_out::Encoder::new(options))
     }
 
     fn encode_error(&self, error: &ApiError) -> Vec<u8> {
@@ -86,6 +86,10 @@ impl Dialect for OpenAiChat {
 
     fn encode_stream_error(&self, error: &ApiError) -> Vec<u8> {
         openai_errors::encode_in_stream(error)
+    }
+
+    fn stream_tap(&self) -> Box<dyn StreamTap> {
+        Box::new(Tap::<tap::ChatWatch>::default())
     }
 }
 

@@ -307,7 +307,7 @@ impl Encoder {
             Some(DialectId::AnthropicMessages) => "anthropic-claude-v1",
             Some(DialectId::OpenAiResponses) => "openai-responses-v1",
             Some(DialectId::Gemini) => "google-gemini-v1",
-            Some(DialectId::OpenAiChat) | None => "unknown",
+            Some(DialectId::OpenAiChat | DialectId::BedrockConverse) | None => "unknown",
         }
     }
 

@@ -21,7 +21,9 @@ mod tap;
 mod tools_out;
 
 use crate::chat::{ChatRequest, ChatResponse, FinishReason};
-use crate::dialect::{Dialect, DialectId, Observed, StreamDecoder, StreamEncoder, StreamOptions, StreamTap};
+use crate::dialect::{
+    ClientCodec, DialectId, Observed, ProviderCodec, StreamDecoder, StreamEncoder, StreamOptions, StreamTap,
+};
 use crate::error::{ApiError, RequestError, ResponseError};
 use crate::json::{Fields, Writer};
 use crate::loss::Loss;
@@ -40,13 +42,9 @@ const NAME: &str = "Responses";
 #[derive(Debug, Clone, Copy)]
 pub struct OpenAiResponses;
 
-impl Dialect for OpenAiResponses {
+impl ProviderCodec for OpenAiResponses {
     fn id(&self) -> DialectId {
         DialectId::OpenAiResponses
-    }
-
-    fn decode_request(&self, body: &[u8]) -> Result<ChatRequest, RequestError> {
-        Ok(request::decode(body)?)
     }
 
     fn encode_request(
@@ -62,28 +60,30 @@ impl Dialect for OpenAiResponses {
         response::decode(body).map_err(|fault| fault.of_answer(NAME))
     }
 
-    fn encode_response(&self, response: &ChatResponse, loss: &mut Loss) -> Vec<u8> {
-        response::encode(response, loss)
+    fn observe_response(&self, body: &[u8]) -> Result<Observed, ResponseError> {
+        response::observe(body).map_err(|fault| fault.of_answer(NAME))
     }
 
     fn stream_decoder(&self) -> Box<dyn StreamDecoder> {
         Box::new(Decoder::<stream::Responses>::default())
     }
 
-    fn stream_encoder(&self, _options: StreamOptions) -> Box<dyn StreamEncoder> {
-        Box::new(stream_out::Encoder::default())
-    }
-
-    fn stream_tap(&self) -> Box<dyn StreamTap> {
-        Box::new(Tap::<tap::ResponsesWatch>::default())
-    }
-
-    fn observe_response(&self, body: &[u8]) -> Result<Observed, ResponseError> {
-        response::observe(body).map_err(|fault| fault.of_answer(NAME))
-    }
-
     fn decode_error(&self, status: u16, body: &[u8]) -> ApiError {
         crate::error_body::read(status, body)
+    }
+}
+
+impl ClientCodec for OpenAiResponses {
+    fn decode_request(&self, body: &[u8]) -> Result<ChatRequest, RequestError> {
+        Ok(request::decode(body)?)
+    }
+
+    fn encode_response(&self, response: &ChatResponse, loss: &mut Loss) -> Vec<u8> {
+        response::encode(response, loss)
+    }
+
+    fn stream_encoder(&self, _options: StreamOptions) -> Box<dyn StreamEncoder> {
+        Box::new(stream_out::Encoder::default())
     }
 
     fn encode_error(&self, error: &ApiError) -> Vec<u8> {
@@ -92,6 +92,10 @@ impl Dialect for OpenAiResponses {
 
     fn encode_stream_error(&self, error: &ApiError) -> Vec<u8> {
         errors::encode_in_stream(error)
+    }
+
+    fn stream_tap(&self) -> Box<dyn StreamTap> {
+        Box::new(Tap::<tap::ResponsesWatch>::default())
     }
 }
 

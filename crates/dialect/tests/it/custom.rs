@@ -1,8 +1,8 @@
 //! Custom tools at providers that know functions only: the client gets calls of its own tools back.
 
 use serde_json::{Value, json};
-use waypost_dialect::DialectId;
-use waypost_dialect::DialectId::{AnthropicMessages, Gemini, OpenAiChat, OpenAiResponses};
+use waypost_dialect::ClientDialect;
+use waypost_dialect::ClientDialect::{AnthropicMessages, Gemini, OpenAiChat, OpenAiResponses};
 use waypost_dialect::chat::{CallKind, ChatRequest, Content, CustomTools};
 use waypost_dialect::event::{StreamEvent, fold};
 use waypost_dialect::loss::Loss;
@@ -21,7 +21,7 @@ fn request() -> ChatRequest {
 }
 
 /// What a provider of the dialect says: a call of each tool, plain and as a stream.
-fn said(dialect: DialectId) -> (Value, String) {
+fn said(dialect: ClientDialect) -> (Value, String) {
     let patch = json!({ "input": PATCH });
     let written = patch.to_string();
     let (a, b) = written.split_at(written.find("\\\\").unwrap() + 1);
@@ -76,7 +76,7 @@ fn said(dialect: DialectId) -> (Value, String) {
 fn calls_of_functions_become_calls_of_custom_tools() {
     let request = request();
     for dialect in [AnthropicMessages, Gemini, OpenAiChat] {
-        let mut tools = CustomTools::new(&request, dialect, Quirks::default());
+        let mut tools = CustomTools::new(&request, dialect.id(), Quirks::default());
         let (plain, stream) = said(dialect);
         let mut loss = Loss::default();
         let mut plain = dialect.codec().decode_response(plain.to_string().as_bytes()).unwrap();
@@ -126,7 +126,7 @@ fn custom_tools_stay_where_they_are_known() {
         let (plain, _) = said(OpenAiChat);
         let mut plain = OpenAiChat.codec().decode_response(plain.to_string().as_bytes()).unwrap();
         let before = plain.clone();
-        CustomTools::new(request, dialect, quirks).restore(&mut plain, &mut Loss::default());
+        CustomTools::new(request, dialect.id(), quirks).restore(&mut plain, &mut Loss::default());
         assert_eq!(plain, before);
     }
     let body = OpenAiChat.codec().encode_request(&request, of_openai, &mut Loss::default()).unwrap();

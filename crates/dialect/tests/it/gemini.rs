@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use waypost_dialect::DialectId;
-use waypost_dialect::DialectId::{AnthropicMessages, Gemini, OpenAiChat};
+use waypost_dialect::ClientDialect;
+use waypost_dialect::ClientDialect::{AnthropicMessages, Gemini, OpenAiChat};
 use waypost_dialect::chat::{ChatRequest, ChatResponse, seal};
 use waypost_dialect::event::fold;
 use waypost_dialect::loss::Loss;
@@ -11,25 +11,25 @@ use waypost_dialect::provider::Quirks;
 
 use super::streams::{read, split, tapped, written};
 
-fn plain(dialect: DialectId, body: &Value) -> ChatResponse {
+fn plain(dialect: ClientDialect, body: &Value) -> ChatResponse {
     dialect.codec().decode_response(body.to_string().as_bytes()).unwrap()
 }
 
-fn shown(dialect: DialectId, answer: &ChatResponse) -> Value {
+fn shown(dialect: ClientDialect, answer: &ChatResponse) -> Value {
     serde_json::from_slice(&dialect.codec().encode_response(answer, &mut Loss::default())).unwrap()
 }
 
-fn request(dialect: DialectId, body: &Value) -> ChatRequest {
+fn request(dialect: ClientDialect, body: &Value) -> ChatRequest {
     dialect.codec().decode_request(body.to_string().as_bytes()).unwrap()
 }
 
-fn sent(dialect: DialectId, request: &ChatRequest, loss: &mut Loss) -> Value {
+fn sent(dialect: ClientDialect, request: &ChatRequest, loss: &mut Loss) -> Value {
     serde_json::from_slice(&dialect.codec().encode_request(request, Quirks::default(), loss).unwrap())
         .unwrap()
 }
 
 /// The next request of a client that got this answer to `x` and runs every tool that it calls.
-fn next_request(client: DialectId, answer: &Value) -> ChatRequest {
+fn next_request(client: ClientDialect, answer: &Value) -> ChatRequest {
     let body = match client.name() {
         "openai_chat" => {
             let message = answer["choices"][0]["message"].clone();

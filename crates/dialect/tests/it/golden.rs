@@ -3,7 +3,7 @@
 //!
 //! * `request.json`: what a client of the dialect sends;
 //! * `response.json`: what a provider of the dialect answers;
-//! * `stream.sse`: the same as a stream;
+//! * `stream.sse`: the same as a stream, or `stream.events` where that is binary ([`frames`]);
 //! * `error.json`: an error body, whose status is the last word of the folder's name (`rate_limit_429`).
 
 use std::fmt::Write as _;
@@ -11,18 +11,26 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use waypost_dialect::DialectId;
 use waypost_dialect::dialect::StreamOptions;
 use waypost_dialect::error::ResponseError;
 use waypost_dialect::loss::{Loss, Reason};
 use waypost_dialect::provider::Quirks;
+use waypost_dialect::{ClientDialect, DialectId};
 
-pub(crate) const DIALECTS: [DialectId; 4] = DialectId::ALL;
+use super::frames;
+
+pub(crate) const CLIENTS: [ClientDialect; 4] = ClientDialect::ALL;
+pub(crate) const PROVIDERS: [DialectId; 5] = DialectId::ALL;
+
+/// The dialect as clients are served in it, if they are.
+pub(crate) fn of_clients(dialect: DialectId) -> Option<ClientDialect> {
+    CLIENTS.into_iter().find(|client| client.id() == dialect)
+}
 
 /// Every case of every dialect: its dialect and its folder.
 pub(crate) fn cases() -> Vec<(DialectId, PathBuf)> {
     let mut cases = Vec::new();
-    for dialect in DIALECTS {
+    for dialect in PROVIDERS {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(dialect.name());
         let mut found: Vec<PathBuf> = fs::read_dir(&folder)
             .unwrap()
@@ -34,6 +42,16 @@ pub(crate) fn cases() -> Vec<(DialectId, PathBuf)> {
     }
     assert!(cases.len() > 20, "the fixtures are gone");
     cases
+}
+
+/// Those of dialects that clients are served in.
+pub(crate) fn client_cases() -> Vec<(ClientDialect, PathBuf)> {
+    cases().into_iter().filter_map(|(dialect, case)| Some((of_clients(dialect)?, case))).collect()
+}
+
+/// The stream of a case as it goes over the wire.
+pub(crate) fn stream(case: &Path) -> Option<Vec<u8>> {
+    file(case, "stream.sse").or_else(|| file(case, "stream.events").map(|lines| frames::of_lines(&lines)))
 }
 
 pub(crate) fn file(case: &Path, name: &str) -> Option<Vec<u8>> {
@@ -63,9 +81,9 @@ fn lost(loss: &Loss) -> String {
 
 #[test]
 fn requests() {
-    for (from, case) in cases() {
+    for (from, case) in client_cases() {
         let Some(body) = file(&case, "request.json") else { continue };
-        for to in DIALECTS.into_iter().filter(|to| *to != from) {
+        for to in PROVIDERS.into_iter().filter(|to| *to != from.id()) {
             let mut loss = Loss::default();
             let text = match from.codec().decode_request(&body) {
                 Err(error) => format!("refused: {error}"),
@@ -84,7 +102,7 @@ fn responses() {
     for (from, case) in cases() {
         let Some(body) = file(&case, "response.json") else { continue };
         let observed = from.codec().observe_response(&body);
-        for to in DIALECTS.into_iter().filter(|to| *to != from) {
+        for to in CLIENTS.into_iter().filter(|to| to.id() != from) {
             let text = match from.codec().decode_response(&body) {
                 Err(ResponseError::Reported(error)) => {
                     assert_eq!(observed, Err(ResponseError::Reported(error.clone())), "{}", case.display());
@@ -107,8 +125,8 @@ fn responses() {
 #[test]
 fn streams() {
     for (from, case) in cases() {
-        let Some(body) = file(&case, "stream.sse") else { continue };
-        for to in DIALECTS.into_iter().filter(|to| *to != from) {
+        let Some(body) = stream(&case) else { continue };
+        for to in CLIENTS.into_iter().filter(|to| to.id() != from) {
             let (mut events, mut out, mut loss) = (Vec::new(), Vec::new(), Loss::default());
             let mut decoder = from.codec().stream_decoder();
             let mut encoder = to.codec().stream_encoder(StreamOptions { include_usage: true });
@@ -135,7 +153,7 @@ fn errors() {
         let status = name.rsplit('_').next().and_then(|word| word.parse().ok()).unwrap();
         let error = from.codec().decode_error(status, &body);
         assert_eq!(error.status, status);
-        for to in DIALECTS.into_iter().filter(|to| *to != from) {
+        for to in CLIENTS.into_iter().filter(|to| to.id() != from) {
             let plain = pretty(&to.codec().encode_error(&error));
             let in_stream = String::from_utf8(to.codec().encode_stream_error(&error)).unwrap();
             let text = format!("{error:?}\n\n{plain}\n\nin a stream:{in_stream}");

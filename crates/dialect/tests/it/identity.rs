@@ -2,20 +2,20 @@
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use waypost_dialect::DialectId;
-use waypost_dialect::DialectId::{AnthropicMessages, Gemini, OpenAiChat, OpenAiResponses};
+use waypost_dialect::ClientDialect;
+use waypost_dialect::ClientDialect::{AnthropicMessages, Gemini, OpenAiChat, OpenAiResponses};
 use waypost_dialect::chat::{ChatRequest, ChatResponse, Content, Message, seal};
 use waypost_dialect::loss::{Loss, Reason};
 use waypost_dialect::openai_responses;
 use waypost_dialect::provider::Quirks;
 
-use super::golden::{DIALECTS, cases, file};
+use super::golden::{CLIENTS, PROVIDERS, client_cases, file};
 
 /// Of a server that takes back all that the dialect can say.
 const QUIRKS: Quirks = Quirks { max_completion_tokens: true, reasoning_details: true, ..Quirks::NONE };
 
 /// What is read of a request that was written; `None` where thinking of another provider was left out on purpose.
-fn written_and_read(dialect: DialectId, request: &ChatRequest) -> Option<ChatRequest> {
+fn written_and_read(dialect: ClientDialect, request: &ChatRequest) -> Option<ChatRequest> {
     let mut loss = Loss::default();
     let body = dialect.codec().encode_request(request, QUIRKS, &mut loss).unwrap();
     let is_foreign = loss.entries().any(|(_, reason)| reason == Reason::Foreign);
@@ -23,7 +23,7 @@ fn written_and_read(dialect: DialectId, request: &ChatRequest) -> Option<ChatReq
     (!is_foreign).then(|| dialect.codec().decode_request(&body).unwrap())
 }
 
-fn again(dialect: DialectId, request: &ChatRequest) -> ChatRequest {
+fn again(dialect: ClientDialect, request: &ChatRequest) -> ChatRequest {
     written_and_read(dialect, request).unwrap()
 }
 
@@ -39,7 +39,7 @@ fn sorted(mut request: ChatRequest) -> ChatRequest {
 
 #[test]
 fn fixtures_come_back() {
-    for (dialect, case) in cases() {
+    for (dialect, case) in client_cases() {
         let codec = dialect.codec();
         // A stranger's seal does not go to a provider of this dialect.
         let is_own = |body: &Vec<u8>| !seal::is_present(dialect, QUIRKS, body);
@@ -63,12 +63,12 @@ fn fixtures_come_back() {
 /// What another provider's answer repeats of its request, for a client of Responses.
 #[test]
 fn an_answer_repeats_its_request() {
-    for (dialect, case) in cases() {
+    for (dialect, case) in client_cases() {
         let Some(Ok(request)) = file(&case, "request.json").map(|body| dialect.codec().decode_request(&body))
         else {
             continue;
         };
-        let mut response = ChatResponse { source: Some(AnthropicMessages), ..ChatResponse::default() };
+        let mut response = ChatResponse { source: Some(AnthropicMessages.id()), ..ChatResponse::default() };
         response.echo = openai_responses::echo(&request);
         let body = OpenAiResponses.codec().encode_response(&response, &mut Loss::default());
         let body: Value = serde_json::from_slice(&body).unwrap();
@@ -116,7 +116,7 @@ fn plain_thinking_comes_back_through_every_client() {
         "tool_calls": [{"id": "call_1", "type": "function", "function": {"name": "look", "arguments": "{}"}}],
     }}]});
     let answer = OpenAiChat.codec().decode_response(answer.to_string().as_bytes()).unwrap();
-    for client in DIALECTS {
+    for client in CLIENTS {
         let said = client.codec().encode_response(&answer, &mut Loss::default());
         let said: Value = serde_json::from_slice(&said).unwrap();
         let next = match client {
@@ -135,7 +135,7 @@ fn plain_thinking_comes_back_through_every_client() {
                 input.push(json!({"type": "function_call_output", "call_id": "call_1", "output": "yes"}));
                 json!({"model": "m", "input": input})
             }
-            DialectId::Gemini => {
+            ClientDialect::Gemini => {
                 json!({"contents": [{"role": "user", "parts": [{"text": "Rain?"}]}, said["candidates"][0]["content"],
                 {"role": "user", "parts": [{"functionResponse": {"id": "call_1", "name": "look", "response": {"output": "yes"}}}]}]})
             }
@@ -305,7 +305,7 @@ proptest! {
 
     #[test]
     fn decoders_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-        for dialect in DIALECTS {
+        for dialect in CLIENTS {
             let codec = dialect.codec();
             let _ = codec.decode_request(&bytes);
             let _ = codec.decode_response(&bytes);
@@ -317,7 +317,7 @@ proptest! {
     /// JSON of the right shape with wrong things in it: each value of a real request replaced by nonsense.
     #[test]
     fn mutated_fixtures_never_panic(at in any::<prop::sample::Index>(), byte in any::<u8>(), case in any::<prop::sample::Index>()) {
-        let cases = cases();
+        let cases = client_cases();
         let (dialect, case) = case.get(&cases);
         for name in ["request.json", "response.json", "stream.sse", "error.json"] {
             let Some(mut body) = file(case, name).filter(|body| !body.is_empty()) else { continue };
@@ -325,12 +325,12 @@ proptest! {
             body[position] = byte;
             let codec = dialect.codec();
             if let Ok(request) = codec.decode_request(&body) {
-                for to in DIALECTS {
+                for to in PROVIDERS {
                     let _ = to.codec().encode_request(&request, Quirks::default(), &mut Loss::default());
                 }
             }
             if let Ok(response) = codec.decode_response(&body) {
-                for to in DIALECTS {
+                for to in CLIENTS {
                     to.codec().encode_response(&response, &mut Loss::default());
                 }
             }

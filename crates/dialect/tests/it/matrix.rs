@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use crate::golden::{DIALECTS, cases, file};
+use waypost_dialect::DialectId;
+
+use crate::golden::{PROVIDERS, cases, file, of_clients, stream};
 
 const HEAD: &str = "# Translation
 
@@ -38,21 +40,29 @@ fn cell(case: &Path, kind: &str, to: &str) -> String {
 #[test]
 fn the_page_is_current() {
     let mut page = HEAD.to_owned();
-    for (kind, name, title) in [
-        ("request", "request.json", "Requests"),
-        ("response", "response.json", "Answers"),
-        ("stream", "stream.sse", "Streams"),
-    ] {
+    for (kind, title) in [("request", "Requests"), ("response", "Answers"), ("stream", "Streams")] {
         writeln!(page, "## {title}\n").unwrap();
-        for from in DIALECTS {
-            let others: Vec<&str> = DIALECTS.iter().filter(|to| **to != from).map(|to| to.name()).collect();
+        for from in PROVIDERS {
+            let found: Vec<_> = cases()
+                .into_iter()
+                .filter(|(of, case)| {
+                    let is_there = match kind {
+                        "stream" => stream(case).is_some(),
+                        kind => file(case, &format!("{kind}.json")).is_some(),
+                    };
+                    *of == from && is_there
+                })
+                .collect();
+            if found.is_empty() {
+                continue;
+            }
+            let is_reader = |to: &DialectId| *to != from && (kind == "request" || of_clients(*to).is_some());
+            let others: Vec<&str> = PROVIDERS.into_iter().filter(is_reader).map(DialectId::name).collect();
             writeln!(page, "### {title} in `{}`\n", from.name()).unwrap();
             writeln!(page, "| case | {} |", others.join(" | ")).unwrap();
             writeln!(page, "| --- |{}", " --- |".repeat(others.len())).unwrap();
             let mut whole = 0;
-            for (_, case) in
-                cases().into_iter().filter(|(of, case)| *of == from && file(case, name).is_some())
-            {
+            for (_, case) in found {
                 let cells: Vec<String> = others.iter().map(|to| cell(&case, kind, to)).collect();
                 let title = case.file_name().unwrap().to_string_lossy().replace('_', " ");
                 if cells.iter().all(|cell| cell == "✓") {

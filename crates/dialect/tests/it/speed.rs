@@ -5,7 +5,7 @@ use waypost_dialect::dialect::StreamOptions;
 use waypost_dialect::loss::Loss;
 use waypost_dialect::provider::Quirks;
 
-use super::golden::DIALECTS;
+use super::golden::{CLIENTS, PROVIDERS};
 
 #[test]
 fn large_and_deep_requests() {
@@ -21,9 +21,9 @@ fn large_and_deep_requests() {
         format!(r#"{{"messages":[{{"role":"user","content":"{}"}}]}}"#, "\\n".repeat(2_000_000)),
         format!(r#"{{"messages":[],{}"a":1}}"#, r#""k":null,"#.repeat(300_000)),
     ] {
-        for from in DIALECTS {
+        for from in CLIENTS {
             let Ok(request) = from.codec().decode_request(body.as_bytes()) else { continue };
-            for to in DIALECTS {
+            for to in PROVIDERS {
                 let _ = to.codec().encode_request(&request, Quirks::default(), &mut Loss::default());
             }
         }
@@ -34,7 +34,7 @@ fn large_and_deep_requests() {
 fn streams_byte_by_byte() {
     let piece = r#"{"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"}}"}}]}}]}"#;
     let stream = format!("data: {}\n\n", piece.replace("}}\"", &format!("{}\"", "}".repeat(300_000))));
-    for dialect in DIALECTS {
+    for dialect in CLIENTS {
         let (mut decoder, mut tap) = (dialect.codec().stream_decoder(), dialect.codec().stream_tap());
         let mut encoder = dialect.codec().stream_encoder(StreamOptions::default());
         let (mut events, mut out) = (Vec::new(), Vec::new());

@@ -5,6 +5,7 @@
 
 mod check;
 mod demo;
+mod diff;
 mod echo;
 mod models;
 mod providers;
@@ -41,6 +42,8 @@ enum Command {
     Demo(demo::Options),
     /// Validate a configuration without starting
     Check(check::Options),
+    /// Say what another configuration would change; exit code 1 if anything
+    Diff(diff::Options),
     /// Say where a prompt would go, and why, without calling any model
     Route(route::Options),
     /// Measure routes on labelled prompts
@@ -94,6 +97,7 @@ pub fn main() -> ExitCode {
         Command::Up(options) => up::run(&options),
         Command::Demo(options) => demo::run(&options),
         Command::Check(options) => check::run(&options),
+        Command::Diff(options) => diff::run(&options),
         Command::Route(options) => route::run(&options),
         Command::Routes(options) => routes::run(&options),
         Command::Providers(options) => providers::run(&options),

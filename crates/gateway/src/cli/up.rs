@@ -52,7 +52,8 @@ pub(super) fn run(options: &Options) -> Result<(), Stop> {
     // First, while there is one thread.
     let inherited = Inherited::from_environment().context("a socket that was passed to this process")?;
     let named = options.config.clone().or_else(|| config::find(Path::new(".")));
-    let mut watch = named.as_deref().map(Watch::new);
+    // A pipe can be read once.
+    let mut watch = named.as_deref().filter(|path| path.is_file()).map(Watch::new);
     let (path, loaded) = super::load(named.as_deref())?;
     let (telemetry, writer) = telemetry(options.log_format)?;
     let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -36,22 +36,22 @@ pub fn detect(environment: &Environment) -> Option<Loaded> {
 
 fn entry(provider: &Provider, environment: &Environment) -> Option<ModelEntry> {
     let found = provider.key_variables.iter().find_map(|name| Some((name, environment.find(name)?)));
+    let provider = filled(provider, environment)?;
+    let mut signer = None;
     let (key, account, key_source) = match found {
         Some((variable, (key, origin))) => (Some(key), None, format!("${variable} ({origin})")),
-        None if resolve::takes_tokens(provider) => {
+        None if resolve::takes_signatures(&provider) => {
+            let (found, source) = resolve::keys_of_variables(environment, &provider)?;
+            signer = Some(found);
+            (None, None, format!("a signature by {source}"))
+        }
+        None if resolve::takes_tokens(&provider) => {
             let credentials = resolve::from_variable(environment)?;
             let credentials = credentials.inspect_err(|problem| tracing::warn!("{problem}")).ok()?;
             (None, credentials.account, credentials.source)
         }
         None => return None,
     };
-    let mut provider = provider.clone();
-    let open: Vec<&Blank> = provider.open_blanks().collect();
-    for blank in open {
-        let mut set = blank.variables.iter().filter_map(|name| environment.find(name));
-        let (value, _) = set.next().filter(|(value, _)| resolve::is_part(value.trim()))?;
-        provider.fill(blank, value.trim());
-    }
     Some(ModelEntry {
         name: format!("{}/*", provider.id),
         provider,
@@ -59,6 +59,7 @@ fn entry(provider: &Provider, environment: &Environment) -> Option<ModelEntry> {
         key: key.map(|key| key.trim().into()),
         key_source,
         account,
+        signer,
         headers: Vec::new(),
         host: None,
         passthrough_auth: false,
@@ -69,4 +70,16 @@ fn entry(provider: &Provider, environment: &Environment) -> Option<ModelEntry> {
         max_account_requests: None,
         facts: Facts::default(),
     })
+}
+
+/// The provider with the blanks of its addresses filled, if the environment says how.
+fn filled(provider: &Provider, environment: &Environment) -> Option<Provider> {
+    let mut provider = provider.clone();
+    let open: Vec<&Blank> = provider.open_blanks().collect();
+    for blank in open {
+        let mut set = blank.variables.iter().filter_map(|name| environment.find(name));
+        let (value, _) = set.next().filter(|(value, _)| resolve::is_part(value.trim()))?;
+        provider.fill(blank, value.trim());
+    }
+    Some(provider)
 }

@@ -3,6 +3,7 @@
 //! `tree` gives every node of the YAML its place, `read` makes the schema's types of it without stopping at the first
 //! problem, `resolve` decides defaults and meaning, `diagnostic` shows what is wrong, all at once. `thresholds` writes some back.
 
+mod compare;
 mod detect;
 mod diagnostic;
 mod mask;
@@ -34,7 +35,9 @@ use waypost_routing::router::Mode;
 
 use crate::responses::store::Keeping;
 use crate::upstream::google::Account;
+use crate::upstream::sigv4::Signer;
 
+pub use self::compare::{Change, Difference, How, changes};
 pub use self::detect::detect;
 pub(crate) use self::diagnostic::{Place, Problem, Severity};
 pub use self::diagnostic::{Rendered, Source};
@@ -90,7 +93,7 @@ pub struct Affinity {
 }
 
 /// How far a request may go, and who is left alone.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Reliability {
     /// How often and how soon.
     pub plan: PlanPolicy,
@@ -102,6 +105,19 @@ pub struct Reliability {
     pub balance: Balance,
     /// Who may wait for a model that is busy.
     pub queue: Queue,
+    /// Longest wait for a connection to a provider.
+    pub connect_timeout: Duration,
+}
+
+/// Limits of time, where others than the entry's and the listener's hold.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Times {
+    /// Longest wait for the first byte of an answer.
+    pub first_byte: Option<Duration>,
+    /// Longest wait between two pieces of it.
+    pub idle: Option<Duration>,
+    /// Longest time that a request may take as a whole.
+    pub total: Option<Duration>,
 }
 
 /// How many may wait, and how long.
@@ -163,6 +179,8 @@ pub struct ModelEntry {
     pub key_source: String,
     /// Whose tokens are sent in place of a key.
     pub account: Option<Account>,
+    /// What signs its requests in place of a key.
+    pub signer: Option<Signer>,
     /// Headers to add to each request.
     pub headers: Vec<(http::HeaderName, http::HeaderValue)>,
     /// The `host` header to send instead of the base URL's.
@@ -222,6 +240,8 @@ pub struct RouteEntry {
     pub fallbacks: Vec<String>,
     /// A second model is asked where the first is slow to begin.
     pub hedge: bool,
+    /// Its own limits of time.
+    pub times: Times,
     /// Prompts that have to come here.
     pub tests: Vec<String>,
     /// Where its words are written.
@@ -442,7 +462,13 @@ fn secrets(root: &Node, text: &str) -> Vec<Place> {
             Kind::Map(pairs) => {
                 for (key, value) in pairs {
                     match key.text(text) {
-                        Some("access_key" | "headers") => value.scalars(&mut places),
+                        Some(
+                            "access_key"
+                            | "headers"
+                            | "aws_access_key_id"
+                            | "aws_secret_access_key"
+                            | "aws_session_token",
+                        ) => value.scalars(&mut places),
                         _ => open.push(value),
                     }
                 }

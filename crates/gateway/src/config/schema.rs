@@ -216,6 +216,13 @@ pub(super) struct Entry {
     pub(super) credentials_file: Setting<String>,
     /// Google Cloud, in place of `access_key`: the service account of the machine or the pod that Waypost runs on.
     pub(super) credentials: Setting<CredentialSource>,
+    /// Amazon Bedrock, in place of `access_key`: the id of an AWS access key, by which each request is signed (Signature
+    /// Version 4). A variable is replaced, as in the next two.
+    pub(super) aws_access_key_id: Setting<String>,
+    /// The secret of that key.
+    pub(super) aws_secret_access_key: Setting<String>,
+    /// What goes with it where it holds for hours only.
+    pub(super) aws_session_token: Setting<String>,
     /// Takes requests that name no model where no route fits. At most one.
     #[schemars(extend("default" = false))]
     pub(super) default: Setting<bool>,
@@ -366,6 +373,12 @@ pub(super) struct Route {
     pub(super) selection_policy: Setting<SelectionPolicy>,
     /// Who is asked where all of `models` have failed, whatever `selection_policy` prefers.
     pub(super) fallbacks: Setting<Vec<Setting<String>>>,
+    /// Longest wait for the first byte of an answer, in place of the entry's and the listener's.
+    pub(super) timeout: Setting<String>,
+    /// Longest wait between two pieces of it, in place of theirs.
+    pub(super) idle_timeout: Setting<String>,
+    /// Longest time that a request may take as a whole, in place of the listener's.
+    pub(super) total_timeout: Setting<String>,
     /// Ask a second model as well where the first one is slower to begin than it usually is, and take whoever begins
     /// first; the other is given up. It costs what a request to the second one costs.
     #[schemars(extend("default" = false))]
@@ -572,8 +585,8 @@ pub(super) struct Overrides {
     /// Arch-Router and 8192 for Plano-Orchestrator, if it is left out. The routes are not counted.
     #[schemars(extend("minimum" = defaults::ROUTER_BUDGET_LEAST, "maximum" = defaults::ROUTER_BUDGET_MOST))]
     pub(super) orchestrator_model_context_length: Setting<i64>,
-    /// Plano's, ignored: longest wait for a connection.
-    pub(super) upstream_connect_timeout: Setting<Ignored>,
+    /// Plano's name of `reliability.connect_timeout`.
+    pub(super) upstream_connect_timeout: Setting<String>,
     /// Plano's, ignored: certificates; the system's are used.
     pub(super) upstream_tls_ca_path: Setting<Ignored>,
     /// Plano's, ignored: signals.

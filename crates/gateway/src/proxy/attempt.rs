@@ -8,12 +8,12 @@ use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::Instant;
-use waypost_dialect::DialectId;
 use waypost_dialect::chat::{ChatRequest, CustomTools, seal};
 use waypost_dialect::envelope;
 use waypost_dialect::error::{ApiError, ErrorKind, RequestError, ResponseError};
 use waypost_dialect::loss::Loss;
 use waypost_dialect::openai_responses;
+use waypost_dialect::{ClientDialect, DialectId};
 use waypost_routing::fault::Fault;
 
 use super::forward::{Answer, AnswerBody, Asked, Failure, Wish};
@@ -91,7 +91,7 @@ async fn call(
     };
     let (body, mut wish) = outgoing(worker, asked, address, upstream, model, record)?;
     wish.as_array = asked.as_array;
-    if asked.client == DialectId::OpenAiResponses && address.dialect == asked.client {
+    if asked.client == ClientDialect::OpenAiResponses && address.dialect == asked.client.id() {
         let store = &worker.runtime.responses;
         wish.keeper = Keeper::of_provider(store, asked.headers, asked.envelope, &upstream.name);
     }
@@ -100,15 +100,19 @@ async fn call(
     *request.method_mut() = Method::POST;
     *request.uri_mut() = address.uri(model, asked.envelope.stream).map_err(own_fault)?;
     *request.headers_mut() = upstream.headers(asked.headers, asked.client, address, token);
+    upstream.sign(&mut request, record.now()).map_err(no_credential)?;
 
     record.attempts += 1;
     worker.telemetry.metrics.attempted(&upstream.name);
     let limits = asked.limits(worker, upstream);
-    let head = upstream.first_byte_timeout.unwrap_or(worker.listener.first_byte_timeout);
+    let head = asked.first_byte(worker, upstream);
     let head = limits.end.map_or(head, |end| head.min(end.saturating_duration_since(Instant::now())));
     let response = match tokio::time::timeout(head, worker.client.send(request)).await {
         Ok(Ok(response)) => response,
         Ok(Err(error)) => return Err(unreachable(upstream, &error)),
+        Err(_elapsed) if limits.is_over(Instant::now()) => {
+            return Err(Failure::new(Fault::Deadline, limits.exceeded(Instant::now())));
+        }
         Err(_elapsed) => return Err(too_slow(upstream, "did not begin to answer", head)),
     };
     record.first_byte = Some(record.elapsed());
@@ -136,7 +140,7 @@ fn outgoing(
     record: &mut Record,
 ) -> Result<(Segments, Wish), Failure> {
     let dialect = address.dialect;
-    if dialect == asked.client && !seal::is_present(dialect, upstream.quirks, asked.body) {
+    if dialect == asked.client.id() && !seal::is_present(asked.client, upstream.quirks, asked.body) {
         return Ok((Segments::new(address.splice(asked.envelope, asked.body, model)), Wish::default()));
     }
     let refused = |error: RequestError| Failure::new(Fault::Request, refusal(error));
@@ -167,7 +171,7 @@ fn outgoing(
 /// What the answer has to be in the client's dialect, beside the answer.
 fn wish(worker: &Worker, asked: &Asked<'_>, request: &mut ChatRequest) -> Wish {
     let mut wish = Wish { include_usage: request.include_usage, ..Wish::default() };
-    if asked.client == DialectId::OpenAiResponses {
+    if asked.client == ClientDialect::OpenAiResponses {
         // The answer repeats what was asked, not how it was put together here.
         let known =
             std::mem::replace(&mut request.state.previous_response_id, asked.previous.map(str::to_owned));
@@ -188,13 +192,18 @@ fn refusal(error: RequestError) -> ApiError {
 struct Reader<'a> {
     upstream: &'a Upstream,
     dialect: DialectId,
-    client: DialectId,
+    client: ClientDialect,
     /// Some errors may be another one's: the cloud's around it.
     is_framed: bool,
     limits: Limits,
 }
 
 impl Reader<'_> {
+    /// Client and provider speak the same dialect.
+    fn is_same(&self) -> bool {
+        self.client.id() == self.dialect
+    }
+
     /// A stream is passed on from its first content; what follows is read in [`super::stream`].
     async fn stream(
         &self,
@@ -208,17 +217,17 @@ impl Reader<'_> {
             head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("nothing");
         // Said by servers of this dialect that do not look at how the stream is wanted.
         wish.from_array = self.dialect == DialectId::Gemini && is_json(&head.headers);
-        if !content_type.starts_with("text/event-stream") && !wish.from_array {
+        if !content_type.starts_with(self.dialect.stream_type()) && !wish.from_array {
             let what = format!("content type {content_type} where a stream was asked for");
             let is_json = is_json(&head.headers);
             return Err(self.no_stream(body, is_json, &what).await);
         }
-        let relay = Relay::new(self.dialect, self.client, wish, record.created());
+        let relay = Relay::new(self.dialect, self.client, wish, record);
         let opened = opening::open(body, relay, self.limits, &self.upstream.provider).await;
         let opened = opened.map_err(|(fault, error)| Failure::new(fault, error))?;
         ticket.began();
         record.first_token = Some(record.elapsed());
-        let headers = passed_on(&head.headers, self.client == self.dialect);
+        let headers = passed_on(&head.headers, self.is_same());
         let body = ReceivedBody::Events(Box::new(opened));
         Ok(Received { status: head.status, headers, body })
     }
@@ -243,7 +252,7 @@ impl Reader<'_> {
         record: &mut Record,
     ) -> Result<Received, Failure> {
         let (head, body) = response.into_parts();
-        let same = self.client == self.dialect;
+        let same = self.is_same();
         let limit = if head.status.is_success() { MAX_ANSWER } else { MAX_ERROR };
         let bytes = self.whole(body, limit).await?;
         let json = is_json(&head.headers);
@@ -263,7 +272,7 @@ impl Reader<'_> {
             status if status.is_success() => self.success(bytes, same, wish, record)?,
             status if status.is_client_error() || status.is_server_error() => {
                 let error = self.dialect.codec().decode_error(status.as_u16(), &bytes);
-                let asked = wait::asked(&head.headers, record.now());
+                let asked = wait::asked(&head.headers, record.now()).or_else(|| wait::asked_in(&bytes));
                 let fault = Fault::of_error(&error);
                 // An error body of the client's own dialect goes through as it came; HTML and the like do not.
                 let own = same && json && is_object(&bytes);
@@ -301,6 +310,12 @@ impl Reader<'_> {
         let mut response =
             self.dialect.codec().decode_response(&bytes).map_err(|error| self.unusable(error))?;
         response.created.get_or_insert_with(|| record.created());
+        if response.id.is_empty() {
+            response.id = record.answer_id();
+        }
+        if response.model.is_empty() {
+            response.model = record.model.as_deref().unwrap_or_default().to_owned();
+        }
         response.echo = wish.echo;
         let mut loss = Loss::default();
         wish.custom.restore(&mut response, &mut loss);
@@ -317,6 +332,9 @@ impl Reader<'_> {
         let mut joined = BytesMut::new();
         loop {
             let frame = match tokio::time::timeout_at(self.limits.next(Instant::now()), body.frame()).await {
+                Err(_elapsed) if self.limits.is_over(Instant::now()) => {
+                    return Err(Failure::new(Fault::Deadline, self.limits.exceeded(Instant::now())));
+                }
                 Err(_elapsed) => {
                     return Err(too_slow(
                         self.upstream,

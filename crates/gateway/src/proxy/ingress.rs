@@ -7,7 +7,7 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, EXPECT};
 use http::{HeaderMap, HeaderValue, Uri};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use waypost_dialect::DialectId;
+use waypost_dialect::ClientDialect;
 use waypost_dialect::envelope::{self, Envelope};
 use waypost_dialect::error::{ApiError, ErrorKind};
 use waypost_routing::router::AUTO;
@@ -62,7 +62,7 @@ pub struct Named {
 /// # Errors
 /// 404: another method. 400: an answer in a form that is neither JSON nor server-sent events.
 pub fn named(endpoint: &Endpoint, uri: &Uri) -> Result<Option<Named>, ApiError> {
-    if endpoint.dialect != DialectId::Gemini {
+    if endpoint.dialect != ClientDialect::Gemini {
         return Ok(None);
     }
     let rest = endpoint.rest(uri.path());
@@ -95,7 +95,7 @@ pub fn named(endpoint: &Endpoint, uri: &Uri) -> Result<Option<Named>, ApiError> 
 /// # Errors
 /// 400: it is not what the API takes, and where; or it names no model and has no conversation to choose one by.
 pub fn peek<'a>(
-    client: DialectId,
+    client: ClientDialect,
     api: Api,
     named: Option<&'a Named>,
     body: &'a [u8],
@@ -103,7 +103,7 @@ pub fn peek<'a>(
     if let Some(Named { model, stream, .. }) = named {
         return Ok(envelope::peek_contents(body, model, *stream)?);
     }
-    if client == DialectId::OpenAiResponses {
+    if client == ClientDialect::OpenAiResponses {
         return Ok(envelope::peek_responses(body)?);
     }
     if matches!(api, Api::Conversation | Api::CountTokens) {

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{Response, StatusCode};
 use tokio::time::{Interval, Sleep};
-use waypost_dialect::DialectId;
+use waypost_dialect::ClientDialect;
 
 use super::stream::ResponseBody;
 
@@ -37,7 +37,7 @@ type Answering = Pin<Box<dyn Future<Output = Response<ResponseBody>> + Send>>;
 pub struct Waiting {
     answering: Answering,
     signs: Interval,
-    client: DialectId,
+    client: ClientDialect,
 }
 
 impl fmt::Debug for Waiting {
@@ -50,7 +50,7 @@ impl fmt::Debug for Waiting {
 pub(super) async fn answer(
     mut answering: Answering,
     early: &Early,
-    client: DialectId,
+    client: ClientDialect,
 ) -> Response<ResponseBody> {
     let mut patience: Option<Pin<Box<Sleep>>> = None;
     let whole = std::future::poll_fn(|context| {
@@ -69,7 +69,7 @@ pub(super) async fn answer(
     }
 }
 
-fn begin(answering: Answering, expected: &Expected, client: DialectId) -> Response<ResponseBody> {
+fn begin(answering: Answering, expected: &Expected, client: ClientDialect) -> Response<ResponseBody> {
     let signs = tokio::time::interval(expected.every);
     let mut response = Response::new(ResponseBody::Waiting(Box::new(Waiting { answering, signs, client })));
     let headers = response.headers_mut();

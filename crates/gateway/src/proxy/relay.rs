@@ -1,7 +1,8 @@
 //! What a stream goes through on its way: untouched where the dialects agree, else decoded and encoded.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
-use waypost_dialect::DialectId;
 use waypost_dialect::chat::{CustomTools, Extra};
 use waypost_dialect::dialect::{Observed, StreamDecoder, StreamEncoder, StreamOptions, StreamTap};
 use waypost_dialect::error::{ApiError, ResponseError};
@@ -9,6 +10,7 @@ use waypost_dialect::event::{BlockKind, StreamEvent};
 use waypost_dialect::gemini::array::{ToArray, ToEvents};
 use waypost_dialect::loss::Loss;
 use waypost_dialect::openai_responses;
+use waypost_dialect::{ClientDialect, DialectId};
 
 use super::boundary::Boundary;
 use super::forward::Wish;
@@ -50,6 +52,10 @@ struct Translation {
     loss: Loss,
     /// When the request came; some dialects want a time that others don't state.
     created: u64,
+    /// The same of an id.
+    id: String,
+    /// The same of the model: the one that was asked.
+    model: Option<Arc<str>>,
     /// What the client's dialect repeats of the request.
     echo: Extra,
     /// Makes calls of functions calls of the client's custom tools.
@@ -86,10 +92,10 @@ impl Opening {
 
 impl Relay {
     /// The way from one dialect to another, or the same.
-    pub(super) fn new(from: DialectId, to: DialectId, wish: Wish, created: u64) -> Self {
+    pub(super) fn new(from: DialectId, to: ClientDialect, wish: Wish, record: &Record) -> Self {
         let from_array = wish.from_array.then(ToEvents::default);
         let to_array = wish.as_array.then(ToArray::default);
-        Self { way: Way::new(from, to, wish, created), from_array, to_array }
+        Self { way: Way::new(from, to, wish, record), from_array, to_array }
     }
 
     /// The content type of what the client gets, where it is not the provider's.
@@ -163,10 +169,10 @@ impl Relay {
 }
 
 impl Way {
-    fn new(from: DialectId, to: DialectId, wish: Wish, created: u64) -> Self {
-        if from == to {
+    fn new(from: DialectId, to: ClientDialect, wish: Wish, record: &Record) -> Self {
+        if from == to.id() {
             return Self::Pass(Box::new(Pass {
-                tap: from.codec().stream_tap(),
+                tap: to.codec().stream_tap(),
                 boundary: Boundary::default(),
                 keeper: wish.keeper,
                 scout: Some(from.codec().stream_decoder()),
@@ -179,7 +185,9 @@ impl Way {
             encoder: to.codec().stream_encoder(options),
             events: Vec::new(),
             loss: Loss::default(),
-            created,
+            created: record.created(),
+            id: record.answer_id(),
+            model: record.model.clone(),
             echo: wish.echo,
             custom: wish.custom,
             keeper: wish.keeper,
@@ -258,8 +266,14 @@ impl Translation {
         let Self { encoder, loss, custom, opening, .. } = self;
         for mut event in self.events.drain(..) {
             opening.saw(&event);
-            if let StreamEvent::Start { created, echo, .. } = &mut event {
+            if let StreamEvent::Start { created, echo, id, model, .. } = &mut event {
                 created.get_or_insert(self.created);
+                if id.is_empty() {
+                    *id = std::mem::take(&mut self.id);
+                }
+                if let Some(asked) = self.model.as_deref().filter(|_| model.is_empty()) {
+                    asked.clone_into(model);
+                }
                 *echo = std::mem::take(&mut self.echo);
             }
             custom.push(event, &mut |event| encoder.push(event, &mut out, loss));

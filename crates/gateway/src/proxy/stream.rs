@@ -16,7 +16,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
-use waypost_dialect::DialectId;
+use waypost_dialect::ClientDialect;
 use waypost_dialect::error::{ApiError, ErrorKind, ResponseError};
 use waypost_routing::fault::Fault;
 
@@ -48,7 +48,12 @@ impl ResponseBody {
 }
 
 /// Passes an answer on to a client; the record is settled when the last byte has been handed over.
-pub fn respond(client: DialectId, answer: Answer, record: Open, drain: Arc<Drain>) -> Response<ResponseBody> {
+pub fn respond(
+    client: ClientDialect,
+    answer: Answer,
+    record: Open,
+    drain: Arc<Drain>,
+) -> Response<ResponseBody> {
     let Answer { status, headers, body } = answer;
     let mut response = match body {
         AnswerBody::Whole(bytes) => {
@@ -105,9 +110,14 @@ impl Limits {
         self.end.map_or(idle, |end| end.min(idle))
     }
 
+    /// The time for the whole has passed.
+    pub(super) fn is_over(&self, now: Instant) -> bool {
+        self.end.is_some_and(|end| end <= now)
+    }
+
     /// What it is called if nothing came.
     pub(super) fn exceeded(&self, now: Instant) -> ApiError {
-        let message = if self.end.is_some_and(|end| end <= now) {
+        let message = if self.is_over(now) {
             "the provider's answer took longer than the whole may take (`total_timeout`)".to_owned()
         } else {
             format!("the provider sent nothing for {} seconds", self.idle.as_secs_f64())
@@ -124,7 +134,7 @@ pub struct Events {
     held: Bytes,
     /// Nothing comes after it.
     ended: bool,
-    client: DialectId,
+    client: ClientDialect,
     /// Runs while nothing comes.
     idle: Pin<Box<Sleep>>,
     limits: Limits,
@@ -165,8 +175,10 @@ impl Events {
             }
             let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(context) else {
                 ready!(self.idle.as_mut().poll(context));
-                let error = self.limits.exceeded(Instant::now());
-                self.ticket.failed(Fault::Timeout, None);
+                let now = Instant::now();
+                let error = self.limits.exceeded(now);
+                let fault = if self.limits.is_over(now) { Fault::Deadline } else { Fault::Timeout };
+                self.ticket.failed(fault, None);
                 return Poll::Ready(Some(self.fail(&error)));
             };
             match frame {

@@ -5,7 +5,7 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::uri::PathAndQuery;
 use http::{Request, Response, Uri};
 use http_body_util::{BodyExt, Limited};
-use waypost_dialect::DialectId;
+use waypost_dialect::ClientDialect;
 use waypost_dialect::error::{ApiError, ErrorKind};
 
 use crate::proxy::stream::ResponseBody;
@@ -29,7 +29,7 @@ pub(super) async fn answer<B>(
         Some(upstream) => ask(worker, request, upstream, path).await,
         None => Err(ApiError::new(ErrorKind::NotFound, "the provider that keeps it is no longer configured")),
     };
-    answered.unwrap_or_else(|error| respond::error(DialectId::OpenAiResponses, &error))
+    answered.unwrap_or_else(|error| respond::error(ClientDialect::OpenAiResponses, &error))
 }
 
 async fn ask<B>(
@@ -42,8 +42,9 @@ async fn ask<B>(
         let message = format!("provider `{}` {what}", upstream.provider);
         ApiError::new(ErrorKind::BadGateway, message).with_code("upstream_unreachable")
     };
-    let dialect = DialectId::OpenAiResponses;
-    let address = upstream.route(dialect, Api::Conversation, "").filter(|address| address.dialect == dialect);
+    let dialect = ClientDialect::OpenAiResponses;
+    let address =
+        upstream.route(dialect, Api::Conversation, "").filter(|address| address.dialect == dialect.id());
     let address = address.ok_or_else(|| failed("keeps no answers"))?;
     let uri = address.uri("", false).map_err(|error| failed(&format!("has no such address: {error}")))?;
     let uri = below(&uri, path, request.uri().query());

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use serde_json::json;
-use waypost_dialect::DialectId;
+use waypost_dialect::ClientDialect;
 use waypost_dialect::envelope::Envelope;
 use waypost_dialect::error::{ApiError, ErrorKind};
 use waypost_dialect::openai_responses::history::{self, Listing};
@@ -142,7 +142,7 @@ pub async fn answer<B>(worker: &Worker, request: &Request<B>, path: &str) -> Res
         })
     };
     page.map_or_else(
-        || respond::error(DialectId::OpenAiResponses, &not_found(id)),
+        || respond::error(ClientDialect::OpenAiResponses, &not_found(id)),
         |page| respond::json(StatusCode::OK, page),
     )
 }

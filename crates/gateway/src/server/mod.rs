@@ -15,7 +15,7 @@ use std::sync::Arc;
 use http::header::ALLOW;
 use http::{HeaderValue, Method, Request, Response};
 use hyper::body::Incoming;
-use waypost_dialect::DialectId;
+use waypost_dialect::ClientDialect;
 use waypost_dialect::error::{ApiError, ErrorKind};
 
 use crate::proxy;
@@ -74,7 +74,7 @@ pub struct Endpoint {
     /// What it does.
     pub operation: Operation,
     /// The dialect of its requests, answers and errors.
-    pub dialect: DialectId,
+    pub dialect: ClientDialect,
 }
 
 /// Every endpoint.
@@ -83,36 +83,51 @@ pub const ENDPOINTS: &[Endpoint] = &[
         "/v1/chat/completions",
         Method::POST,
         Operation::Proxy(Api::Conversation),
-        DialectId::OpenAiChat,
+        ClientDialect::OpenAiChat,
     ),
-    endpoint("/v1/responses", Method::POST, Operation::Proxy(Api::Conversation), DialectId::OpenAiResponses),
-    endpoint("/v1/responses/{id}", Method::GET, Operation::Kept, DialectId::OpenAiResponses),
-    endpoint("/v1/responses/{id}", Method::DELETE, Operation::Kept, DialectId::OpenAiResponses),
-    endpoint("/v1/messages", Method::POST, Operation::Proxy(Api::Conversation), DialectId::AnthropicMessages),
-    endpoint("/v1/models/{id}", Method::POST, Operation::Proxy(Api::Conversation), DialectId::Gemini),
-    endpoint("/v1beta/models/{id}", Method::POST, Operation::Proxy(Api::Conversation), DialectId::Gemini),
-    endpoint("/v1/embeddings", Method::POST, Operation::Proxy(Api::Embeddings), DialectId::OpenAiChat),
-    endpoint("/v1/completions", Method::POST, Operation::Proxy(Api::Completions), DialectId::OpenAiChat),
+    endpoint(
+        "/v1/responses",
+        Method::POST,
+        Operation::Proxy(Api::Conversation),
+        ClientDialect::OpenAiResponses,
+    ),
+    endpoint("/v1/responses/{id}", Method::GET, Operation::Kept, ClientDialect::OpenAiResponses),
+    endpoint("/v1/responses/{id}", Method::DELETE, Operation::Kept, ClientDialect::OpenAiResponses),
+    endpoint(
+        "/v1/messages",
+        Method::POST,
+        Operation::Proxy(Api::Conversation),
+        ClientDialect::AnthropicMessages,
+    ),
+    endpoint("/v1/models/{id}", Method::POST, Operation::Proxy(Api::Conversation), ClientDialect::Gemini),
+    endpoint("/v1beta/models/{id}", Method::POST, Operation::Proxy(Api::Conversation), ClientDialect::Gemini),
+    endpoint("/v1/embeddings", Method::POST, Operation::Proxy(Api::Embeddings), ClientDialect::OpenAiChat),
+    endpoint("/v1/completions", Method::POST, Operation::Proxy(Api::Completions), ClientDialect::OpenAiChat),
     endpoint(
         "/v1/messages/count_tokens",
         Method::POST,
         Operation::Proxy(Api::CountTokens),
-        DialectId::AnthropicMessages,
+        ClientDialect::AnthropicMessages,
     ),
-    endpoint("/routing/v1/chat/completions", Method::POST, Operation::Decide, DialectId::OpenAiChat),
-    endpoint("/routing/v1/responses", Method::POST, Operation::Decide, DialectId::OpenAiResponses),
-    endpoint("/routing/v1/messages", Method::POST, Operation::Decide, DialectId::AnthropicMessages),
-    endpoint("/routing/v1/models/{id}", Method::POST, Operation::Decide, DialectId::Gemini),
-    endpoint("/routing/v1beta/models/{id}", Method::POST, Operation::Decide, DialectId::Gemini),
-    endpoint("/v1/models", Method::GET, Operation::Models, DialectId::OpenAiChat),
-    endpoint("/v1/models/{id}", Method::GET, Operation::Model, DialectId::OpenAiChat),
-    endpoint("/healthz", Method::GET, Operation::Health, DialectId::OpenAiChat),
-    endpoint("/readyz", Method::GET, Operation::Ready, DialectId::OpenAiChat),
-    endpoint("/metrics", Method::GET, Operation::Metrics, DialectId::OpenAiChat),
-    endpoint("/admin/targets", Method::GET, Operation::Targets, DialectId::OpenAiChat),
+    endpoint("/routing/v1/chat/completions", Method::POST, Operation::Decide, ClientDialect::OpenAiChat),
+    endpoint("/routing/v1/responses", Method::POST, Operation::Decide, ClientDialect::OpenAiResponses),
+    endpoint("/routing/v1/messages", Method::POST, Operation::Decide, ClientDialect::AnthropicMessages),
+    endpoint("/routing/v1/models/{id}", Method::POST, Operation::Decide, ClientDialect::Gemini),
+    endpoint("/routing/v1beta/models/{id}", Method::POST, Operation::Decide, ClientDialect::Gemini),
+    endpoint("/v1/models", Method::GET, Operation::Models, ClientDialect::OpenAiChat),
+    endpoint("/v1/models/{id}", Method::GET, Operation::Model, ClientDialect::OpenAiChat),
+    endpoint("/healthz", Method::GET, Operation::Health, ClientDialect::OpenAiChat),
+    endpoint("/readyz", Method::GET, Operation::Ready, ClientDialect::OpenAiChat),
+    endpoint("/metrics", Method::GET, Operation::Metrics, ClientDialect::OpenAiChat),
+    endpoint("/admin/targets", Method::GET, Operation::Targets, ClientDialect::OpenAiChat),
 ];
 
-const fn endpoint(path: &'static str, method: Method, operation: Operation, dialect: DialectId) -> Endpoint {
+const fn endpoint(
+    path: &'static str,
+    method: Method,
+    operation: Operation,
+    dialect: ClientDialect,
+) -> Endpoint {
     Endpoint { path, method, operation, dialect }
 }
 
@@ -163,7 +178,7 @@ pub async fn dispatch(worker: Arc<Worker>, request: Request<Incoming>) -> Respon
 
 /// Why a request has no endpoint.
 struct Refusal {
-    dialect: DialectId,
+    dialect: ClientDialect,
     error: ApiError,
     /// The methods that its path takes (RFC 9110 section 15.5.6).
     allow: Option<String>,
@@ -200,9 +215,9 @@ fn find(method: &Method, path: &str) -> Result<&'static Endpoint, Refusal> {
         });
     }
     let dialect = match path {
-        path if path.contains("/messages") => DialectId::AnthropicMessages,
-        path if path.contains("/v1beta/") => DialectId::Gemini,
-        _ => DialectId::OpenAiChat,
+        path if path.contains("/messages") => ClientDialect::AnthropicMessages,
+        path if path.contains("/v1beta/") => ClientDialect::Gemini,
+        _ => ClientDialect::OpenAiChat,
     };
     let known: Vec<&str> = ENDPOINTS.iter().map(|endpoint| endpoint.path).collect();
     let message = format!("there is no `{method} {path}`; the endpoints are {}", known.join(", "));

@@ -5,7 +5,7 @@
 
 use http::{HeaderMap, Response, StatusCode};
 use serde_json::{Value, json};
-use waypost_dialect::DialectId;
+use waypost_dialect::ClientDialect;
 use waypost_dialect::error::ApiError;
 use waypost_routing::router::{NoDecision, Router};
 
@@ -67,8 +67,11 @@ impl ModelList {
 
     /// The list.
     pub(super) fn page(&self, headers: &HeaderMap) -> Response<ResponseBody> {
-        let page =
-            if dialect_of(headers) == DialectId::AnthropicMessages { &self.anthropic } else { &self.openai };
+        let page = if dialect_of(headers) == ClientDialect::AnthropicMessages {
+            &self.anthropic
+        } else {
+            &self.openai
+        };
         respond::json(StatusCode::OK, page.clone())
     }
 
@@ -84,7 +87,7 @@ impl ModelList {
             Some(Name { id: id.to_owned(), owner: owner.to_owned(), leads_to: None })
         });
         match name {
-            Some(name) if dialect == DialectId::AnthropicMessages => {
+            Some(name) if dialect == ClientDialect::AnthropicMessages => {
                 respond::json(StatusCode::OK, anthropic(&name).to_string())
             }
             Some(name) => respond::json(StatusCode::OK, openai(&name).to_string()),
@@ -99,11 +102,11 @@ fn unknown(router: &Router, id: &str) -> ApiError {
 }
 
 /// Both APIs have the same path; only Anthropic's clients send a version.
-fn dialect_of(headers: &HeaderMap) -> DialectId {
+fn dialect_of(headers: &HeaderMap) -> ClientDialect {
     if headers.contains_key("anthropic-version") {
-        DialectId::AnthropicMessages
+        ClientDialect::AnthropicMessages
     } else {
-        DialectId::OpenAiChat
+        ClientDialect::OpenAiChat
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
-use waypost_dialect::DialectId;
+use waypost_dialect::ClientDialect;
 use waypost_dialect::error::{ApiError, ErrorKind};
 
 use super::respond;
@@ -103,7 +103,7 @@ pub(super) fn page(readiness: &Readiness, is_draining: bool, query: Option<&str>
         }
         (false, true) => {
             let error = ApiError::new(ErrorKind::Overloaded, "draining: this instance is shutting down");
-            respond::error(DialectId::OpenAiChat, &error)
+            respond::error(ClientDialect::OpenAiChat, &error)
         }
         (false, false) => respond::text("text/plain; charset=utf-8", "ready\n"),
     }

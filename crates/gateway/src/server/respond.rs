@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode};
-use waypost_dialect::DialectId;
+use waypost_dialect::ClientDialect;
 use waypost_dialect::error::ApiError;
 
 use crate::proxy::stream::ResponseBody;
@@ -19,7 +19,7 @@ pub(crate) fn json(status: StatusCode, body: impl Into<Bytes>) -> Response<Respo
 }
 
 /// An error in the shape that the dialect's SDKs turn into their own classes: the only place that makes one.
-pub(crate) fn error(dialect: DialectId, error: &ApiError) -> Response<ResponseBody> {
+pub(crate) fn error(dialect: ClientDialect, error: &ApiError) -> Response<ResponseBody> {
     let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = json(status, dialect.codec().encode_error(error));
     if let Some(seconds) = error.retry_after {

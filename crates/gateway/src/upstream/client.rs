@@ -123,7 +123,9 @@ impl Segments {
         Self { pieces, next: 0 }
     }
 
-    fn rest(&self) -> &[Bytes] {
+    /// What is still to be sent, in order.
+    #[must_use]
+    pub fn rest(&self) -> &[Bytes] {
         self.pieces.get(self.next..).unwrap_or_default()
     }
 }

@@ -2,20 +2,21 @@
 //! the first request is computed here.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST};
 use http::uri::{PathAndQuery, Scheme};
-use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri};
 use secrecy::{ExposeSecret, SecretString};
-use waypost_dialect::DialectId;
 use waypost_dialect::envelope::{Envelope, Pieces};
 use waypost_dialect::provider::{AuthScheme, Provider, Quirks, Served};
+use waypost_dialect::{ClientDialect, DialectId};
 
-use super::client::Client;
+use super::client::{Client, Segments};
 use super::google::Account;
 use super::rotating::Rotating;
+use super::sigv4::{Signed, Signer};
 use crate::server::Api;
 
 /// Anthropic's API wants a version with every request; a client of that API sends its own.
@@ -41,6 +42,8 @@ pub struct Upstream {
     passthrough_auth: bool,
     /// Tokens in place of a key.
     tokens: Option<Arc<Tokens>>,
+    /// Signs each request in place of a key.
+    signer: Option<Signer>,
     /// The operator's own headers, `host` included; they win over everything else.
     headers: Vec<(HeaderName, HeaderValue)>,
     /// Departures from the dialect.
@@ -132,6 +135,8 @@ pub struct Settings<'a> {
     pub key: Option<&'a SecretString>,
     /// Tokens in place of it.
     pub tokens: Option<Arc<Tokens>>,
+    /// Signatures in place of it.
+    pub signer: Option<Signer>,
     /// Pass the client's own key on.
     pub passthrough_auth: bool,
     /// The operator's own headers.
@@ -155,6 +160,7 @@ impl Upstream {
             name,
             key,
             tokens,
+            signer,
             passthrough_auth,
             mut headers,
             host,
@@ -193,6 +199,7 @@ impl Upstream {
             addresses,
             passthrough_auth,
             tokens,
+            signer,
             headers,
             quirks: provider.quirks,
             first_byte_timeout,
@@ -203,14 +210,14 @@ impl Upstream {
     /// Where to ask a model for a client of `client`: in the client's own dialect where the provider has it; what cannot
     /// be translated is asked in no other.
     #[must_use]
-    pub fn route(&self, client: DialectId, api: Api, model: &str) -> Option<&Address> {
+    pub fn route(&self, client: ClientDialect, api: Api, model: &str) -> Option<&Address> {
         let claimed = self.addresses.iter().any(|address| address.served.claims(model));
         let mut all = self.addresses.iter().filter(|address| {
             let serves =
                 if claimed { address.served.claims(model) } else { address.served.models.is_empty() };
             address.api == api && serves
         });
-        let own = all.clone().find(|address| address.dialect == client);
+        let own = all.clone().find(|address| address.dialect == client.id());
         own.or_else(|| all.next().filter(|_| api == Api::Conversation))
     }
 
@@ -226,24 +233,37 @@ impl Upstream {
             .map_err(|error| format!("there is no access token for provider `{}`: {error}", self.provider))
     }
 
+    /// Signs a request that is otherwise ready to go, for entries that have no key but sign.
+    ///
+    /// # Errors
+    /// Why it cannot be signed, for people.
+    pub fn sign(&self, request: &mut Request<Segments>, at: SystemTime) -> Result<(), String> {
+        let Some(signer) = &self.signer else { return Ok(()) };
+        let mut headers = std::mem::take(request.headers_mut());
+        let signed = Signed { method: request.method(), uri: request.uri(), body: request.body().rest() };
+        let result = signer.sign(signed, &mut headers, at);
+        *request.headers_mut() = headers;
+        result.map_err(|error| format!("a request to provider `{}` cannot be signed: {error}", self.provider))
+    }
+
     /// The headers of a request to this provider, from the client's. `token` is what [`Self::token`] gave.
     #[must_use]
     pub fn headers(
         &self,
         client: &HeaderMap,
-        client_dialect: DialectId,
+        client_dialect: ClientDialect,
         address: &Address,
         token: Option<HeaderValue>,
     ) -> HeaderMap {
         let dialect = address.dialect;
         let mut headers = HeaderMap::with_capacity(client.len() + 4);
         for (name, value) in client {
-            if is_forwarded(name, client_dialect == dialect) && !is_named_by_connection(client, name) {
+            if is_forwarded(name, client_dialect.id() == dialect) && !is_named_by_connection(client, name) {
                 headers.append(name, value.clone());
             }
         }
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        if dialect != client_dialect {
+        if dialect != client_dialect.id() {
             headers.remove(ACCEPT);
         }
         if dialect == DialectId::AnthropicMessages && address.served.in_address.is_none() {
@@ -426,6 +446,7 @@ mod tests {
             name: "openai/m".into(),
             key: Some(&"sk-secret".into()),
             tokens: None,
+            signer: None,
             passthrough_auth,
             headers: vec![(HeaderName::from_static("x-team"), HeaderValue::from_static("blue"))],
             host: None,
@@ -454,14 +475,14 @@ mod tests {
         headers
     }
 
-    fn headers(passthrough_auth: bool, dialect: DialectId) -> HeaderMap {
+    fn headers(passthrough_auth: bool, dialect: ClientDialect) -> HeaderMap {
         let upstream = upstream(passthrough_auth);
         upstream.headers(&client(), dialect, upstream.route(dialect, Api::Conversation, "m").unwrap(), None)
     }
 
     #[test]
     fn a_clients_credentials_stay_here() {
-        let headers = headers(false, DialectId::OpenAiChat);
+        let headers = headers(false, ClientDialect::OpenAiChat);
         let mut seen: Vec<_> =
             headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
         seen.sort_unstable();
@@ -479,12 +500,12 @@ mod tests {
 
     #[test]
     fn with_passthrough_the_clients_key_goes_on_and_ours_does_not() {
-        let there = headers(true, DialectId::AnthropicMessages);
+        let there = headers(true, ClientDialect::AnthropicMessages);
         assert_eq!(there["x-api-key"], "client-key");
         assert!(there.get("authorization").is_none());
         let upstream = upstream(true);
-        let address = upstream.route(DialectId::OpenAiChat, Api::Conversation, "m").unwrap();
-        let headers = upstream.headers(&client(), DialectId::AnthropicMessages, address, None);
+        let address = upstream.route(ClientDialect::OpenAiChat, Api::Conversation, "m").unwrap();
+        let headers = upstream.headers(&client(), ClientDialect::AnthropicMessages, address, None);
         assert_eq!(headers["authorization"], "Bearer client-key");
         assert!(headers.get("openai-beta").is_none());
     }
@@ -495,7 +516,7 @@ mod tests {
         let at = |client, api| {
             upstream.route(client, api, "m").map(|address| address.uri("m", false).unwrap().to_string())
         };
-        let (chat, messages) = (DialectId::OpenAiChat, DialectId::AnthropicMessages);
+        let (chat, messages) = (ClientDialect::OpenAiChat, ClientDialect::AnthropicMessages);
         for (client, api, expected) in [
             (chat, Api::Conversation, "https://api.openai.com/v1/chat/completions"),
             (messages, Api::Conversation, "https://api.openai.com/anthropic/v1/messages"),
@@ -532,6 +553,7 @@ mod tests {
             name: "openai/*".into(),
             key: None,
             tokens: None,
+            signer: None,
             passthrough_auth: false,
             headers: Vec::new(),
             host: None,
@@ -539,7 +561,7 @@ mod tests {
             idle_timeout: None,
         });
         let upstream = upstream.unwrap();
-        let address = upstream.route(DialectId::OpenAiChat, Api::Conversation, "m").unwrap();
+        let address = upstream.route(ClientDialect::OpenAiChat, Api::Conversation, "m").unwrap();
         for model in ["", ".", ".."] {
             assert!(address.uri(model, false).is_err(), "{model}");
         }

@@ -1,12 +1,12 @@
 //! Toward providers: where each entry of the configuration leads, the client that goes there, and what the router
 //! model is spared.
 
-pub mod breaker;
 pub mod client;
 pub mod endpoint;
 pub mod fleet;
 pub mod google;
 pub mod rotating;
 pub mod router_model;
+pub mod sigv4;
 
 pub(crate) mod wait;

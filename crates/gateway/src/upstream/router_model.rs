@@ -4,7 +4,7 @@
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -12,14 +12,16 @@ use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use moka::sync::Cache;
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::Instant;
-use waypost_dialect::DialectId;
+use waypost_dialect::error::{ApiError, ErrorKind};
+use waypost_dialect::{ClientDialect, DialectId};
+use waypost_routing::fault::Fault;
+use waypost_routing::health::{Admission, HealthPolicy};
 use waypost_routing::preference::cascade::{Failure, Question};
 
-use super::breaker::{Attempt, Breaker, Change};
 use super::client::{Client, Segments};
 use super::endpoint::Upstream;
-use crate::config::{ArchRouter, Logprobs, Routing};
+use super::fleet::{Fleet, Member, Ticket};
+use crate::config::{ArchRouter, Config, Logprobs, Routing};
 use crate::server::Api;
 
 /// Largest answer that is read, in bytes. One with log-probabilities has ten alternatives for each of its tokens.
@@ -34,7 +36,24 @@ pub struct RouterModel {
     pub entry: usize,
     deadline: Duration,
     logprobs: Logprobs,
+    fare: Fare,
     server: Arc<Server>,
+}
+
+/// It fares like any other target.
+#[derive(Debug)]
+pub struct Fare {
+    fleet: Arc<Fleet>,
+    member: Arc<Member>,
+    health: HealthPolicy,
+}
+
+impl Fare {
+    /// How a member fares by a configuration.
+    #[must_use]
+    pub fn new(fleet: &Arc<Fleet>, member: Arc<Member>, config: &Config) -> Self {
+        Self { fleet: Arc::clone(fleet), member, health: config.reliability.health }
+    }
 }
 
 /// Who is asked, and what is known of them. It outlives a change of the configuration that leaves them alone.
@@ -42,7 +61,6 @@ pub struct RouterModel {
 struct Server {
     identity: Identity,
     permits: Semaphore,
-    breaker: Breaker,
     cache: Option<Answers>,
     /// It has refused to give log-probabilities.
     refuses_logprobs: AtomicBool,
@@ -52,7 +70,7 @@ struct Server {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Identity {
     /// As the fleet numbers accounts: where it is and with which key.
-    account: Option<u64>,
+    account: u64,
     model: String,
     concurrency: usize,
     /// How long an answer holds.
@@ -79,7 +97,7 @@ pub struct Answer<'r> {
 #[derive(Debug)]
 struct Fresh<'r> {
     server: &'r Server,
-    attempt: Attempt<'r>,
+    ticket: Ticket,
     key: Option<u128>,
     _permit: SemaphorePermit<'r>,
 }
@@ -88,7 +106,7 @@ impl RouterModel {
     /// The router model of a configuration, if it has one. `account` is where and with which key it is asked; if `old`
     /// asks the same one, what is known of it is carried over.
     #[must_use]
-    pub fn new(routing: &Routing, account: Option<u64>, old: Option<&Self>) -> Option<Self> {
+    pub fn new(routing: &Routing, account: u64, fare: Fare, old: Option<&Self>) -> Option<Self> {
         let settings = routing.router_model;
         let ArchRouter { entry, model } = routing.arch_router.clone()?;
         let identity = Identity { account, model, concurrency: settings.concurrency, cache: settings.cache };
@@ -96,7 +114,7 @@ impl RouterModel {
             Some(old) if old.server.identity == identity => Arc::clone(&old.server),
             _ => Arc::new(Server::new(identity)),
         };
-        Some(Self { entry, deadline: routing.deadline, logprobs: settings.logprobs, server })
+        Some(Self { entry, deadline: routing.deadline, logprobs: settings.logprobs, fare, server })
     }
 
     /// Asks within the deadline, which is counted from here: what the embedded router took is not the model's fault.
@@ -109,23 +127,25 @@ impl RouterModel {
         upstream: &Upstream,
         question: &Question,
     ) -> Result<Answer<'_>, Failure> {
-        let Server { cache, permits, breaker, .. } = &*self.server;
+        let Server { cache, permits, .. } = &*self.server;
         let key = cache.as_ref().map(|answers| answers.key(question));
         if let Some(body) = cache.as_ref().zip(key).and_then(|(answers, key)| answers.kept.get(&key)) {
             return Ok(Answer { body, fresh: None });
         }
         let permit = permits.try_acquire().map_err(|_full| Failure::Busy)?;
-        let attempt = breaker.admit(Instant::now()).ok_or(Failure::Resting)?;
+        let Fare { fleet, member, health } = &self.fare;
+        let admitted = Ticket::admit(fleet, member, *health);
+        let mut ticket = admitted.map_err(|refused| match refused {
+            Admission::No { cause: Fault::Full, .. } => Failure::Busy,
+            _ => Failure::Resting,
+        })?;
         let call = self.call(client, upstream, question);
         match tokio::time::timeout(self.deadline, call).await.unwrap_or(Err(Failure::Deadline)) {
-            Ok(body) => Ok(Answer {
-                body,
-                fresh: Some(Fresh { server: &self.server, attempt, key, _permit: permit }),
-            }),
+            Ok(body) => {
+                Ok(Answer { body, fresh: Some(Fresh { server: &self.server, ticket, key, _permit: permit }) })
+            }
             Err(failure) => {
-                if is_its_fault(&failure) {
-                    report(attempt.failed(Instant::now()), &failure);
-                }
+                ticket.failed(fault(&failure), None);
                 Err(failure)
             }
         }
@@ -163,7 +183,6 @@ impl Server {
     fn new(identity: Identity) -> Self {
         Self {
             permits: Semaphore::new(identity.concurrency),
-            breaker: Breaker::default(),
             cache: (!identity.cache.is_zero()).then(|| Answers::new(identity.cache)),
             refuses_logprobs: AtomicBool::new(false),
             identity,
@@ -180,14 +199,12 @@ impl Answer<'_> {
 
     /// Says whether it could be read: one that can is kept, one that cannot counts as a failure.
     pub fn was_read(self, understood: bool) {
-        let Some(Fresh { server, attempt, key, .. }) = self.fresh else { return };
+        let Some(Fresh { server, mut ticket, key, .. }) = self.fresh else { return };
         if !understood {
-            report(attempt.failed(Instant::now()), &Failure::Nonsense("see the notes".to_owned()));
+            ticket.failed(Fault::Garbage, None);
             return;
         }
-        if attempt.succeeded() == Change::Closed {
-            tracing::info!("the router model answers again");
-        }
+        ticket.began();
         if let Some((answers, key)) = server.cache.as_ref().zip(key) {
             answers.kept.insert(key, self.body);
         }
@@ -214,7 +231,7 @@ impl Answers {
 /// One call, and why there is no answer. What the error says stays in the log: it may hold the server's address, and
 /// notes go to clients.
 async fn post(client: &Client, upstream: &Upstream, model: &str, body: Vec<u8>) -> Result<Bytes, Failure> {
-    let address = upstream.route(DialectId::OpenAiChat, Api::Conversation, model);
+    let address = upstream.route(ClientDialect::OpenAiChat, Api::Conversation, model);
     let Some(address) = address.filter(|address| address.dialect == DialectId::OpenAiChat) else {
         return Err(Failure::Unreachable("it does not speak Chat Completions"));
     };
@@ -228,8 +245,12 @@ async fn post(client: &Client, upstream: &Upstream, model: &str, body: Vec<u8>) 
         tracing::debug!(error, "the router model's address cannot be used");
         Failure::Unreachable("its address cannot be used")
     })?;
-    *request.headers_mut() = upstream.headers(&HeaderMap::new(), DialectId::OpenAiChat, address, token);
+    *request.headers_mut() = upstream.headers(&HeaderMap::new(), ClientDialect::OpenAiChat, address, token);
     request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    upstream.sign(&mut request, SystemTime::now()).map_err(|error| {
+        tracing::debug!(error, "the router model cannot be asked");
+        Failure::Unreachable("its request cannot be signed")
+    })?;
     let response = client.send(request).await.map_err(|error| {
         tracing::debug!(%error, "the router model could not be reached");
         Failure::Unreachable("the connection failed")
@@ -256,21 +277,16 @@ fn refuses_a_parameter(status: u16) -> bool {
         .any(|refusal| refusal.as_u16() == status)
 }
 
-/// Whether the next question is likely to fail as well. A request that is wrong or too long says nothing about it.
-fn is_its_fault(failure: &Failure) -> bool {
+/// What kind of failure it is: whether the next question is likely to fail as well.
+fn fault(failure: &Failure) -> Fault {
     match failure {
-        Failure::Status(status) => ![400, 413, 422].contains(status),
-        Failure::Deadline | Failure::Unreachable(_) | Failure::Nonsense(_) => true,
-        Failure::Resting | Failure::Busy | Failure::Offline => false,
-    }
-}
-
-fn report(change: Change, failure: &Failure) {
-    if let Change::Opened(rest) = change {
-        let rest = format!("{:.1} s", rest.as_secs_f64());
-        tracing::warn!(
-            failure = failure.name(),
-            "the router model has failed several times in a row and is not asked for {rest}; the embedded router decides"
-        );
+        Failure::Status(status) => {
+            let error = ApiError::new(ErrorKind::from_status(*status), "");
+            Fault::of_error(&ApiError { status: *status, ..error })
+        }
+        Failure::Deadline => Fault::Timeout,
+        Failure::Unreachable(_) => Fault::Transport,
+        Failure::Nonsense(_) => Fault::Garbage,
+        Failure::Resting | Failure::Busy | Failure::Offline => Fault::Full,
     }
 }

@@ -3,9 +3,11 @@
 
 mod affinity;
 mod bad_input;
+mod bedrock;
 mod clouds;
 mod config;
 mod decision;
+mod diff;
 mod echo;
 mod echo_gemini;
 mod echo_responses;
@@ -13,6 +15,8 @@ mod fake;
 mod faults;
 mod faults_reference;
 mod fit;
+#[path = "../../../dialect/tests/it/frames.rs"]
+mod frames;
 mod gemini;
 mod google;
 mod models;

@@ -291,3 +291,45 @@ fn a_connection_without_a_request_is_answered_while_draining() {
     assert_eq!((&reply.json()["ready"], &reply.json()["draining"]), (&false.into(), &true.into()));
     stopping.join().unwrap();
 }
+
+/// The streams of HTTP/2 run in tasks of their own.
+#[tokio::test]
+async fn streams_of_http2_are_cut_as_well() {
+    use http_body_util::{BodyExt, Full};
+    use hyper_util::rt::{TokioExecutor, TokioIo};
+
+    let (fake, _go_on) = halting();
+    let gateway = Gateway::with(&pair(fake.address, ""));
+    let connection = tokio::net::TcpStream::connect(gateway.address).await.unwrap();
+    let handshake = hyper::client::conn::http2::handshake::<_, _, Full<bytes::Bytes>>(
+        TokioExecutor::new(),
+        TokioIo::new(connection),
+    );
+    let (sender, connection) = handshake.await.unwrap();
+    let connection = tokio::spawn(connection);
+    let ask = |stream: bool| {
+        let mut body = question(CHAT, "m", "Hi");
+        body["stream"] = stream.into();
+        let request = http::Request::post(format!("http://test{CHAT}"));
+        let request = request.header("content-type", "application/json");
+        let mut sender = sender.clone();
+        async move { sender.send_request(request.body(Full::from(body.to_string())).unwrap()).await }
+    };
+    let mut stream = ask(true).await.unwrap().into_body();
+    let first = stream.frame().await.unwrap().unwrap().into_data().unwrap();
+    assert!(String::from_utf8_lossy(&first).contains("One"));
+    let plain = tokio::spawn(ask(false));
+    while fake.seen().len() < 2 {
+        tokio::task::yield_now().await;
+    }
+    let stopper = gateway.stopper();
+    let stopping = tokio::task::spawn_blocking(move || gateway.stop());
+    stopper.cut();
+    let plain = plain.await.unwrap().unwrap();
+    assert_eq!((plain.status().as_u16(), plain.headers()["retry-after"].as_bytes()), (503, b"1".as_slice()));
+    let rest = stream.collect().await.unwrap().to_bytes();
+    assert!(String::from_utf8_lossy(&rest).contains("shutting_down"));
+    drop((plain, sender));
+    assert_eq!(stopping.await.unwrap().len(), 2);
+    connection.await.unwrap().unwrap();
+}

@@ -9,7 +9,7 @@ use super::super::diagnostic::{Place, Problem};
 use super::super::schema::{Entry, File, Preference};
 use super::super::setting::{Placed, Setting};
 use super::super::{ModelEntry, ModelPattern};
-use super::{Context, RouterModel, credentials, facts, provider, values};
+use super::{Context, RouterModel, credentials, facts, provider, signing, values};
 
 /// Entries, and where they are written.
 #[derive(Debug)]
@@ -111,7 +111,10 @@ impl<'f> Entries<'f> {
         let key = read_key(context, entry);
         let passthrough_auth = entry.passthrough_auth.value().copied().unwrap_or(false);
         let credentials = credentials::resolve(context, entry, &provider, &model.place);
+        let signing = signing::resolve(context, entry, &provider, &model.place);
         let says_none = entry.access_key.is_absent()
+            && entry.aws_access_key_id.is_absent()
+            && entry.aws_secret_access_key.is_absent()
             && entry.credentials.is_absent()
             && entry.credentials_file.is_absent()
             && credentials.is_none();
@@ -122,7 +125,11 @@ impl<'f> Entries<'f> {
         let key_source = match &key {
             _ if passthrough_auth => "the client's own".to_owned(),
             Some((_, source)) => source.clone(),
-            None => credentials.as_ref().map_or_else(|| "none".to_owned(), |found| found.source.clone()),
+            None => {
+                let signs = signing.as_ref().map(|(_, source)| format!("a signature by {source}"));
+                let found = credentials.as_ref().map(|found| found.source.clone());
+                signs.or(found).unwrap_or_else(|| "none".to_owned())
+            }
         };
         self.preferences(context, entry, &model.place, name, &canonical);
         if entry.default.value() == Some(&true) {
@@ -135,6 +142,7 @@ impl<'f> Entries<'f> {
             key: key.filter(|_| !passthrough_auth).map(|(key, _)| key),
             key_source,
             account: credentials.and_then(|found| found.account),
+            signer: signing.map(|(signer, _)| signer),
             headers: values::headers(context, &entry.headers),
             host: values::http_host(context, &entry.http_host),
             passthrough_auth,
@@ -212,6 +220,8 @@ fn without_key(context: Context<'_>, entry: &Entry, provider: &Provider, place: 
     });
     let hint = if credentials::takes_tokens(provider) {
         "add `credentials_file: …`, `credentials: metadata` or `access_key: $VARIABLE`"
+    } else if signing::takes_signatures(provider) {
+        "add `access_key: $VARIABLE`, or `aws_access_key_id` and `aws_secret_access_key`"
     } else {
         "add `access_key: $VARIABLE`, or `passthrough_auth: true` if clients bring their own"
     };
@@ -237,7 +247,7 @@ fn read_key(context: Context<'_>, entry: &Entry) -> Option<(secrecy::SecretStrin
         );
         return None;
     }
-    values::key(context, written)
+    values::key(context, "access_key", written)
 }
 
 /// `provider/name`, as its parts.

@@ -263,16 +263,20 @@ fn header(
     Some((header, value_of_header))
 }
 
-/// The key, and where it is from.
-pub(super) fn key(context: Context<'_>, written: &Placed<String>) -> Option<(SecretString, String)> {
+/// The key under this name, and where it is from.
+pub(super) fn key(
+    context: Context<'_>,
+    name: &str,
+    written: &Placed<String>,
+) -> Option<(SecretString, String)> {
     let expanded = expanded(context, written)?;
     if expanded.text.is_empty() {
-        let problem = Problem::error("`access_key` is empty").at(&written.place);
+        let problem = Problem::error(format!("`{name}` is empty")).at(&written.place);
         context.add(problem.hint("name a variable, such as `$OPENAI_API_KEY`, or remove the key"));
         return None;
     }
     if !expanded.text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        let problem = Problem::error("`access_key` holds characters that an HTTP header cannot carry");
+        let problem = Problem::error(format!("`{name}` holds characters that an HTTP header cannot carry"));
         let problem = problem.at(&written.place);
         context.add(match expanded.source.starts_with('$') {
             true => problem.label(format!("from {}", expanded.source)),

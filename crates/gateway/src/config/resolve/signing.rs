@@ -1,0 +1,120 @@
+//! The access key by which an entry's requests are signed.
+
+use secrecy::{ExposeSecret, SecretString};
+use waypost_dialect::DialectId;
+use waypost_dialect::provider::Provider;
+
+use super::super::diagnostic::{Place, Problem};
+use super::super::schema::Entry;
+use super::super::secret::Environment;
+use super::super::setting::Setting;
+use super::{Context, values};
+use crate::upstream::sigv4::Signer;
+
+/// Where Amazon's tools look for an access key.
+const VARIABLES: [&str; 3] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
+/// The service in signatures.
+const SERVICE: &str = "bedrock";
+/// How its hosts begin; the region stands behind.
+const HOST: &str = "bedrock-runtime";
+
+/// Resolves the access key of an entry, with where it is from. `place` is the entry's model.
+pub(super) fn resolve(
+    context: Context<'_>,
+    entry: &Entry,
+    provider: &Provider,
+    place: &Place,
+) -> Option<(Signer, String)> {
+    let settings = settings(entry);
+    let written = settings.iter().find_map(|(_, setting)| setting.given())?;
+    let problem = if !takes_signatures(provider) {
+        Problem::error(format!("requests to `{}` are not signed", provider.id))
+            .hint("write `access_key: $VARIABLE` instead")
+    } else if !entry.access_key.is_absent() {
+        Problem::error("there is an `access_key`, too").hint("remove one of them")
+    } else if entry.passthrough_auth.value() == Some(&true) {
+        Problem::error("`passthrough_auth` sends the client's own key").hint("remove one of them")
+    } else if let Some((missing, _)) = settings.iter().take(2).find(|(_, setting)| setting.is_absent()) {
+        Problem::error(format!("half an access key: `{missing}` is not there"))
+            .hint(format!("add `{missing}: $VARIABLE` to this entry"))
+    } else {
+        let [id, secret, token] = settings
+            .map(|(name, setting)| setting.given().map(|written| values::key(context, name, written)));
+        let (id, source) = id.flatten()?;
+        let (secret, _) = secret.flatten()?;
+        let session_token = match token {
+            Some(token) => Some(token?.0),
+            None => None,
+        };
+        let region = entry.region.given().and_then(|region| values::expanded(context, region));
+        let region = region.map(|region| region.text).or_else(|| region_of(&provider.base_url));
+        let Some(region) = region else {
+            let problem = Problem::error("a signature needs the region, and `base_url` does not name it");
+            context.add(problem.at(place).hint("add `region: us-east-1` to this entry"));
+            return None;
+        };
+        return Some((signer(id.expose_secret(), secret, session_token, region), source));
+    };
+    context.add(problem.at(&written.place));
+    None
+}
+
+/// The access key of the environment, for a provider whose region is known.
+pub(in crate::config) fn from_variables(
+    environment: &Environment,
+    provider: &Provider,
+) -> Option<(Signer, String)> {
+    let [id, secret, token] = VARIABLES.map(|name| environment.find(name));
+    let ((id, origin), (secret, _)) = (id?, secret?);
+    let token = token.map(|(token, _)| token.trim().into());
+    let region = region_of(&provider.base_url)?;
+    let source = format!("${} ({origin})", VARIABLES[0]);
+    Some((signer(id.trim(), secret.trim().into(), token, region), source))
+}
+
+/// The provider can be asked with signed requests.
+pub(in crate::config) fn takes_signatures(provider: &Provider) -> bool {
+    provider.served().any(|served| served.dialect == DialectId::BedrockConverse)
+}
+
+fn settings(entry: &Entry) -> [(&'static str, &Setting<String>); 3] {
+    [
+        ("aws_access_key_id", &entry.aws_access_key_id),
+        ("aws_secret_access_key", &entry.aws_secret_access_key),
+        ("aws_session_token", &entry.aws_session_token),
+    ]
+}
+
+fn signer(id: &str, secret: SecretString, session_token: Option<SecretString>, region: String) -> Signer {
+    let access_key_id = id.to_owned();
+    Signer { access_key_id, secret_access_key: secret, session_token, region, service: SERVICE }
+}
+
+/// The region in the service's own hosts: `bedrock-runtime.REGION.amazonaws.com`, `bedrock-runtime-fips.…`, and behind
+/// the name of a VPC endpoint.
+fn region_of(base_url: &str) -> Option<String> {
+    let (_, rest) = base_url.split_once("://")?;
+    let host = rest.split(['/', ':']).next()?;
+    let mut labels = host.split('.').skip_while(|label| !label.starts_with(HOST));
+    labels.next()?;
+    labels.next().filter(|_| host.contains(".amazonaws.")).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::region_of;
+
+    #[test]
+    fn regions_in_hosts() {
+        for (url, region) in [
+            ("https://bedrock-runtime.us-east-1.amazonaws.com", Some("us-east-1")),
+            ("https://bedrock-runtime-fips.us-gov-west-1.amazonaws.com:443/x", Some("us-gov-west-1")),
+            ("https://vpce-1a.bedrock-runtime.eu-central-1.vpce.amazonaws.com", Some("eu-central-1")),
+            ("https://bedrock-runtime.cn-north-1.amazonaws.com.cn", Some("cn-north-1")),
+            ("https://bedrock-runtime.example.org", None),
+            ("http://127.0.0.1:8080", None),
+        ] {
+            assert_eq!(region_of(url).as_deref(), region, "{url}");
+        }
+    }
+}
