@@ -97,7 +97,7 @@ impl Program {
             connection.rest().map_err(Broken::Other)
         });
         let body = asked.map_err(|broken| format!("{path}: {broken:?}"))?;
-        String::from_utf8(body).map_err(|_| format!("{path} is no text"))
+        String::from_utf8(body).map_err(|_not_utf8| format!("{path} is no text"))
     }
 
     /// A number of `/metrics`; 0 if it is not there.

@@ -119,8 +119,8 @@ impl Connection {
             }
             Left::Chunks => {
                 let line = self.line()?;
-                let length =
-                    usize::from_str_radix(&line, 16).map_err(|_| format!("`{line}` is no chunk's length"))?;
+                let length = usize::from_str_radix(&line, 16)
+                    .map_err(|_not_hex| format!("`{line}` is no chunk's length"))?;
                 while self.buffer.len() < length + 2 {
                     self.fill()?;
                 }

@@ -101,7 +101,7 @@ pub(crate) fn ends(counts: &Counts, done: &Done, last: &Process, files: usize, s
 
 fn show(offence: &Offence, line: Option<&str>, schedule: &Schedule) {
     let kind = if offence.stream { "stream" } else { "plain" };
-    let id = offence.id.map_or("none".to_owned(), |(id, _)| id.to_string());
+    let id = offence.id.map_or_else(|| "none".to_owned(), |(id, _)| id.to_string());
     println!(
         "\nwrong: request {} ({}, {kind}) at {:.1} s, id {id}: {}\n    {}\n{}",
         offence.request,

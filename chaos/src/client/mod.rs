@@ -138,7 +138,7 @@ impl Client {
         };
         let Some(connection) = connection else { return Err("no connection".to_owned()) };
         let name = Uuid::parse_str(head.header("x-waypost-request-id"));
-        *id = Some((name.map_err(|_| format!("no request id: {head:?}"))?, head.status));
+        *id = Some((name.map_err(|_none| format!("no request id: {head:?}"))?, head.status));
         if head.status != 200 {
             let body = connection.rest().unwrap_or_default();
             let body = String::from_utf8_lossy(&body).into_owned();

@@ -25,7 +25,7 @@ impl Events {
                 continue;
             }
             let line = std::mem::take(&mut self.line);
-            let line = String::from_utf8(line).map_err(|_| "a line that is no text".to_owned())?;
+            let line = String::from_utf8(line).map_err(|_not_utf8| "a line that is no text".to_owned())?;
             events.extend(self.line(line.strip_suffix('\r').unwrap_or(&line))?);
         }
         Ok(events)
