@@ -275,4 +275,6 @@ pub struct Observed {
     pub complete: bool,
     /// The stream carried an error event.
     pub error: bool,
+    /// Before its end the stream carried an event that cannot be JSON.
+    pub garbled: bool,
 }

@@ -111,6 +111,7 @@ impl<W: Watch> StreamTap for Tap<W> {
         let Self { reader, watch, observed } = self;
         reader.push(bytes, &mut |found| {
             if let Found::Event { name, data } = found {
+                observed.garbled |= !observed.complete && !observed.error && !may_be_json(data);
                 watch.event(name, data, observed);
             }
         });
@@ -126,6 +127,11 @@ impl<W: Watch> StreamTap for Tap<W> {
     fn observed(&self) -> &Observed {
         &self.observed
     }
+}
+
+/// Whether an event can be an object, a list or `[DONE]`: a look at both ends, as nothing more is opened of most events.
+fn may_be_json(data: &[u8]) -> bool {
+    matches!(data.trim_ascii(), [] | [b'{', .., b'}'] | [b'[', .., b']'])
 }
 
 /// The numbers of one choice's blocks, for a decoder.

@@ -17,7 +17,7 @@ use waypost_routing::retry_budget::BudgetPolicy;
 
 use super::{
     Affinity, Config, Listener, ModelEntry, ModelPattern, Queue, Reliability, RouteEntry, RouterModel,
-    Routing,
+    Routing, Times,
 };
 use crate::responses::store::Keeping;
 use crate::upstream::google::Account;
@@ -300,7 +300,8 @@ fn model(entry: &ModelEntry) -> Item<'_> {
 }
 
 fn route(entry: &RouteEntry) -> Item<'_> {
-    let RouteEntry { route, models, prefer, fallbacks, hedge, tests, places: _ } = entry;
+    let RouteEntry { route, models, prefer, fallbacks, hedge, times, tests, places: _ } = entry;
+    let Times { first_byte, idle, total } = times;
     let Route { name, description, examples, threshold, domain } = route;
     let facts = vec![
         shown("description", description.as_str()),
@@ -308,6 +309,9 @@ fn route(entry: &RouteEntry) -> Item<'_> {
         shown("prefer", prefer.name()),
         shown("fallbacks", fallbacks.as_slice()),
         shown("hedge", *hedge),
+        shown("timeout", first_byte.map(time)),
+        shown("idle_timeout", idle.map(time)),
+        shown("total_timeout", total.map(time)),
         shown("examples", examples.as_slice()),
         shown("threshold", threshold.map(share)),
         shown("domain", *domain),
@@ -364,7 +368,7 @@ fn of_routing(
 }
 
 fn of_reliability(reliability: &Reliability, fallbacks: &[String]) -> Vec<(String, Fact<'static>)> {
-    let Reliability { plan, health, budget, balance, queue } = reliability;
+    let Reliability { plan, health, budget, balance, queue, connect_timeout, check } = reliability;
     let PlanPolicy { attempts, time: retry_for, backoff, longest_backoff } = *plan;
     let HealthPolicy { failures, failure_rate, least_requests: _, slow_start } = *health;
     let BudgetPolicy { ratio, least_per_second: _, window: _ } = *budget;
@@ -375,6 +379,8 @@ fn of_reliability(reliability: &Reliability, fallbacks: &[String]) -> Vec<(Strin
         shown("backoff", time(backoff)),
         shown("longest_backoff", time(longest_backoff)),
         shown("retry_budget", ratio),
+        shown("connect_timeout", time(*connect_timeout)),
+        shown("check", check.map(time)),
         shown("failures", failures),
         shown("failure_rate", failure_rate),
         shown("slow_start", time(slow_start)),

@@ -93,7 +93,7 @@ pub struct Affinity {
 }
 
 /// How far a request may go, and who is left alone.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Reliability {
     /// How often and how soon.
     pub plan: PlanPolicy,
@@ -105,6 +105,21 @@ pub struct Reliability {
     pub balance: Balance,
     /// Who may wait for a model that is busy.
     pub queue: Queue,
+    /// Longest wait for a connection to a provider.
+    pub connect_timeout: Duration,
+    /// How often targets whose rest is over are asked whether they are back; `None` if only clients' requests do.
+    pub check: Option<Duration>,
+}
+
+/// Limits of time, where others than the entry's and the listener's hold.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Times {
+    /// Longest wait for the first byte of an answer.
+    pub first_byte: Option<Duration>,
+    /// Longest wait between two pieces of it.
+    pub idle: Option<Duration>,
+    /// Longest time that a request may take as a whole.
+    pub total: Option<Duration>,
 }
 
 /// How many may wait, and how long.
@@ -229,6 +244,8 @@ pub struct RouteEntry {
     pub fallbacks: Vec<String>,
     /// A second model is asked where the first is slow to begin.
     pub hedge: bool,
+    /// Its own limits of time.
+    pub times: Times,
     /// Prompts that have to come here.
     pub tests: Vec<String>,
     /// Where its words are written.

@@ -105,7 +105,7 @@ async fn call(
     record.attempts += 1;
     worker.telemetry.metrics.attempted(&upstream.name);
     let limits = asked.limits(worker, upstream);
-    let head = upstream.first_byte_timeout.unwrap_or(worker.listener.first_byte_timeout);
+    let head = asked.first_byte(worker, upstream);
     let head = limits.end.map_or(head, |end| head.min(end.saturating_duration_since(Instant::now())));
     let response = match tokio::time::timeout(head, worker.client.send(request)).await {
         Ok(Ok(response)) => response,

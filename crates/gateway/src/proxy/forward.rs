@@ -18,6 +18,7 @@ use super::opening::Opened;
 use super::stream::Limits;
 use super::way::{self, Way};
 use crate::responses::Keeper;
+use crate::runtime::Chosen;
 use crate::server::Api;
 use crate::telemetry::record::Record;
 use crate::upstream::endpoint::Upstream;
@@ -45,14 +46,22 @@ pub struct Asked<'a> {
     pub envelope: &'a Envelope<'a>,
     /// When all of it has to be over, if there is such a time.
     pub end: Option<Instant>,
-    /// A second target is asked where the first is slow to begin.
-    pub hedge: bool,
+    /// What holds for the decision's route.
+    pub chosen: Option<&'a Chosen>,
 }
 
 impl Asked<'_> {
     /// How long an answer of this upstream may be silent, and how long it may take.
     pub(super) fn limits(&self, worker: &Worker, upstream: &Upstream) -> Limits {
-        Limits { idle: upstream.idle_timeout.unwrap_or(worker.listener.idle_timeout), end: self.end }
+        let own = self.chosen.and_then(|chosen| chosen.times.idle);
+        let idle = own.or(upstream.idle_timeout).unwrap_or(worker.listener.idle_timeout);
+        Limits { idle, end: self.end }
+    }
+
+    /// Longest wait for the first byte of this upstream's answer.
+    pub(super) fn first_byte(&self, worker: &Worker, upstream: &Upstream) -> Duration {
+        let own = self.chosen.and_then(|chosen| chosen.times.first_byte);
+        own.or(upstream.first_byte_timeout).unwrap_or(worker.listener.first_byte_timeout)
     }
 }
 
@@ -136,9 +145,10 @@ pub async fn send(
         if !wait.is_zero() {
             tokio::time::sleep(wait).await;
         }
+        way.note(record);
         let outcome = match way.take(stop, why).await {
             Err(failure) => Outcome::of(stop, Err(failure)),
-            Ok(leg) if asked.hedge && why == Why::Turn => {
+            Ok(leg) if why == Why::Turn && asked.chosen.is_some_and(|chosen| chosen.hedge) => {
                 hedge::race(worker, asked, leg, &mut plan, &mut way, record).await
             }
             Ok(leg) => Outcome::of(stop, leg.run(worker, asked, record).await),

@@ -25,6 +25,8 @@ pub(super) struct Way<'w> {
     stops: Vec<(&'w Target, &'w Upstream, Arc<Member>)>,
     /// Of the last stop that was let through.
     ticket: Option<(usize, Ticket)>,
+    /// Stops that were passed by, and why.
+    passed: Vec<(usize, Fault)>,
 }
 
 impl<'w> Way<'w> {
@@ -34,7 +36,7 @@ impl<'w> Way<'w> {
             Some((target, runtime.upstreams.get(target.entry)?, runtime.member(target)?))
         });
         runtime.retries.deposit(worker.runtime.fleet.now());
-        Self { worker, stops: stops.collect(), ticket: None }
+        Self { worker, stops: stops.collect(), ticket: None, passed: Vec::new() }
     }
 
     /// The plan for a request that has to be over by then.
@@ -67,6 +69,15 @@ impl<'w> Way<'w> {
         };
         let ticket = ticket.ok_or_else(|| full(member))?;
         Ok(Leg { stop, target, upstream, ticket })
+    }
+
+    /// Notes who was passed by, and why: `rests:billing`.
+    pub(super) fn note(&mut self, record: &mut Record) {
+        for (stop, cause) in self.passed.drain(..) {
+            if let Some((target, upstream, _)) = self.stops.get(stop) {
+                record.passed_by(&upstream.provider, &target.model, cause);
+            }
+        }
     }
 
     /// After which time without content a target is slower than it usually is; `None` if that is not known.
@@ -135,7 +146,14 @@ impl World for Way<'_> {
                 self.ticket = Some((stop, ticket));
                 Admission::Yes
             }
-            Err(refused) => refused,
+            Err(refused) => {
+                if let Admission::No { cause, .. } = refused
+                    && self.passed.iter().all(|(passed, _)| *passed != stop)
+                {
+                    self.passed.push((stop, cause));
+                }
+                refused
+            }
         }
     }
 

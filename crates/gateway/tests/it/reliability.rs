@@ -245,6 +245,35 @@ fn a_target_rests_and_comes_back() {
     gateway.stop();
 }
 
+/// With `check` Waypost asks by itself, in whatever API the provider has, and no client's request has to.
+#[test]
+fn whoever_rests_can_be_asked_whether_it_is_back() {
+    let (came, has_come) = crate::fake::told();
+    let bad = Fake::start(move |seen, stream| {
+        if seen.text().contains("_tokens\":1,") || seen.text().contains("_tokens\":1}") {
+            came();
+            well(seen, stream);
+        } else {
+            write(stream, refusal(500, "", "retry-after-ms: 10\r\n"));
+        }
+    });
+    for provider in ["openai", "anthropic"] {
+        let config = format!(
+            "model_providers: [{{model: {provider}/m, access_key: $OPENAI_API_KEY, base_url: 'http://{}'}}]\nreliability: {{check: 20ms, attempts: 1}}",
+            bad.address
+        );
+        let gateway = Gateway::with(&config);
+        assert_eq!(gateway.ask(CHAT, "m", "Hi").status, 500);
+        has_come.recv_timeout(PATIENCE).expect("it is asked");
+        while gateway.get("/admin/targets").json()["targets"][0]["state"] == "probing" {}
+        let state = gateway.get("/admin/targets").json()["targets"][0]["state"].clone();
+        assert_eq!(state, "slow_start");
+        // Whoever is well is not asked.
+        assert!(has_come.recv_timeout(Duration::from_millis(200)).is_err());
+        gateway.stop();
+    }
+}
+
 /// Where all rest, one is tried nevertheless.
 #[test]
 fn the_last_one_is_tried_though_it_rests() {
@@ -322,6 +351,49 @@ fn a_waiting_client_gets_signs_of_life() {
             "as the provider had it"
         );
     }
+}
+
+/// The answer's headers and the log tell of everyone who was tried or passed by.
+#[test]
+fn it_is_told_who_was_tried_and_passed_by() {
+    let (bad, _) = first(1, |_, stream| write(stream, refusal(402, "", "")));
+    let (other, _) = first(0, well);
+    let gateway = Gateway::with(&pool(&[bad.address, other.address], ""));
+    let told = |gateway: &Gateway| gateway.ask(CHAT, "m", "Hi").header("x-waypost-tried").to_owned();
+    assert_eq!(told(&gateway), "openai/m=billing, anthropic/m=ok");
+    assert_eq!(told(&gateway), "openai/m=passed_by:billing, anthropic/m=ok");
+    assert_eq!(gateway.ask(CHAT, "anthropic/m", "Hi").header("x-waypost-tried"), "");
+    let lines = gateway.stop();
+    assert_eq!(tries(&lines[1])[0], ("openai/m".to_owned(), "passed_by:billing".to_owned()));
+    assert_eq!((&lines[0]["attempts"], &lines[1]["attempts"]), (&2.into(), &1.into()));
+}
+
+/// A route's own limits hold before the entry's and the listener's.
+#[test]
+fn each_place_has_its_limits_of_time() {
+    const POEM: &str = "Write a poem in four verses about the sea";
+    let gateway = Gateway::with(
+        "
+listeners: {egress_traffic: {timeout: 20s, idle_timeout: 20s}}
+model_providers:
+  - {model: openai/m, access_key: $OPENAI_API_KEY, base_url: 'http://@ECHO@', default: true}
+  - {model: openai/quick, access_key: $OPENAI_API_KEY, base_url: 'http://@ECHO@', timeout: 200ms, idle_timeout: 300ms}
+routing_preferences:
+  - {name: poetry, description: writing poems and songs in verse, models: [openai/m], timeout: 250ms, total_timeout: 700ms}
+reliability: {attempts: 1}
+",
+    );
+    for (model, text, expected) in [
+        ("openai/quick", "[[echo delay=5000]]".to_owned(), "within 0.2 seconds"),
+        ("openai/quick", "[[echo hang_after=2]]".to_owned(), "within 0.3 seconds"),
+        ("auto", format!("{POEM} [[echo delay=5000]]"), "within 0.25 seconds"),
+        ("auto", format!("{POEM} [[echo hang_after=2]]"), "total_timeout"),
+    ] {
+        let reply = gateway.ask(CHAT, model, &text);
+        assert!(reply.status == 504 && reply.text().contains(expected), "{model} {text}: {}", reply.text());
+    }
+    assert_eq!(gateway.ask(CHAT, "openai/m", "[[echo delay=400]]").status, 200);
+    gateway.stop();
 }
 
 /// The whole may be bounded, too, whoever is slow.

@@ -20,6 +20,9 @@ pub(in crate::config) struct Reliability {
     /// No attempt begins later than this after the request.
     #[schemars(extend("default" = defaults::shown(PlanPolicy::default().time)))]
     pub(in crate::config) retry_for: Setting<String>,
+    /// Longest wait for a connection to a provider. A change of it takes a restart.
+    #[schemars(extend("default" = defaults::shown(defaults::CONNECT_TIMEOUT)))]
+    pub(in crate::config) connect_timeout: Setting<String>,
     /// The pause before a model is asked again is random, at most this; it doubles each time.
     #[schemars(extend("default" = defaults::shown(PlanPolicy::default().backoff)))]
     pub(in crate::config) backoff: Setting<String>,
@@ -35,6 +38,9 @@ pub(in crate::config) struct Reliability {
     /// Or the share of failures among its last requests.
     #[schemars(extend("type" = "number", "default" = HealthPolicy::default().failure_rate, "minimum" = 0, "maximum" = 1))]
     pub(in crate::config) failure_rate: Setting<String>,
+    /// How often models whose rest is over are asked by Waypost itself whether they are back, so that no client's request
+    /// has to try them. Each time costs a token. Without it the next request tries them.
+    pub(in crate::config) check: Setting<String>,
     /// How entries of the same model are ordered. `declared`: as they stand, or by their weights. `least_loaded`: the less
     /// busy of two at random, by what is measured of them.
     #[schemars(extend("default" = "declared"))]
