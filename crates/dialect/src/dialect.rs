@@ -275,6 +275,6 @@ pub struct Observed {
     pub complete: bool,
     /// The stream carried an error event.
     pub error: bool,
-    /// Before its end the stream carried an event that cannot be JSON.
+    /// Before its end the stream carried an event without a name that cannot be JSON.
     pub garbled: bool,
 }

@@ -111,7 +111,9 @@ impl<W: Watch> StreamTap for Tap<W> {
         let Self { reader, watch, observed } = self;
         reader.push(bytes, &mut |found| {
             if let Found::Event { name, data } = found {
-                observed.garbled |= !observed.complete && !observed.error && !may_be_json(data);
+                // An event with a name of its own may hold anything.
+                observed.garbled |=
+                    name.is_empty() && !observed.complete && !observed.error && !may_be_json(data);
                 watch.event(name, data, observed);
             }
         });
