@@ -13,14 +13,14 @@ use waypost_routing::preference::cascade::Cascade;
 use waypost_routing::retry_budget::{BudgetPolicy, RetryBudget};
 use waypost_routing::router::Router;
 
-use crate::config::{Affinity, Config, ModelEntry, ModelPattern, Reliability};
+use crate::config::{Affinity, Config, ModelEntry, ModelPattern, Reliability, Times};
 use crate::proxy::preferences::Preferences;
 use crate::responses::store::Store;
 use crate::server::models::ModelList;
 use crate::sessions::Sessions;
 use crate::upstream::endpoint::{Settings, Tokens, Upstream};
 use crate::upstream::fleet::{Fleet, Member, Standing};
-use crate::upstream::router_model::RouterModel;
+use crate::upstream::router_model::{Fare, RouterModel};
 
 /// A configuration made ready: every address, name and route vector computed.
 #[derive(Debug)]
@@ -31,10 +31,12 @@ pub struct Runtime {
     pub preferences: Preferences,
     /// Where each entry of the configuration leads, by its index.
     pub upstreams: Vec<Upstream>,
+    /// The tokens that they share.
+    accounts: Vec<Arc<Tokens>>,
     /// How far a request may go, and who is left alone.
     pub reliability: Reliability,
     /// What may be repeated.
-    pub retries: Retries,
+    pub retries: Arc<Retries>,
     /// How the models of routes are ordered, and who stands in for them.
     pub selection: Selection,
     /// What keeps a conversation with its model.
@@ -69,10 +71,25 @@ impl Runtime {
     /// # Errors
     /// As [`Runtime::new`].
     pub fn with(config: &Config, fleet: Arc<Fleet>) -> Result<Self, String> {
+        Self::build(config, fleet, None)
+    }
+
+    /// The next one: what this one knows, keeps and holds is carried over wherever its settings are the same.
+    ///
+    /// # Errors
+    /// As [`Runtime::new`].
+    pub fn succeeded_by(&self, config: &Config) -> Result<Self, String> {
+        Self::build(config, Arc::clone(&self.fleet), Some(self))
+    }
+
+    fn build(config: &Config, fleet: Arc<Fleet>, old: Option<&Self>) -> Result<Self, String> {
         let arch_router = config.routing.arch_router.as_ref();
-        let mut accounts = Vec::new();
+        let mut accounts = old.map(|old| old.accounts.clone()).unwrap_or_default();
         let upstreams = config.entries.iter().map(|entry| upstream(entry, &mut accounts));
         let upstreams = upstreams.collect::<Result<Vec<_>, _>>()?;
+        accounts.retain(|tokens| {
+            config.entries.iter().any(|entry| entry.account.as_ref() == Some(tokens.issuer()))
+        });
         // The router model is for the router only: no client can name it.
         let visible = config
             .entries
@@ -95,25 +112,47 @@ impl Runtime {
         let cascade = Cascade::new(routes, config.routing.scoring());
         let router =
             Router::new(models, default.into_iter().collect(), &route_models, cascade, config.routing.mode);
+        let responses = match old {
+            Some(old) => old.responses.succeeded_by(&config.keeping)?,
+            None => Store::new(&config.keeping)?,
+        };
+        // From here on nothing fails: limits are set that targets share with the old configuration.
         let mut lanes: Vec<Lane> = config.entries.iter().map(|entry| Lane::new(entry, &fleet)).collect();
         share_limits(&mut lanes);
         let selection = Selection::new(config, &router);
+        let server = arch_router
+            .and_then(|router| lanes.get(router.entry))
+            .and_then(|lane| Some((lane.account, lane.member.clone()?)));
+        let old_model = old.and_then(|old| old.router_model.as_ref());
+        let router_model = server.and_then(|(account, member)| {
+            RouterModel::new(&config.routing, account, Fare::new(&fleet, member, config), old_model)
+        });
+        let budget = config.reliability.budget;
         Ok(Self {
             router: Arc::new(router),
             preferences: Preferences::new(config),
             upstreams,
+            accounts,
             reliability: config.reliability,
-            retries: Retries::new(config.reliability.budget, fleet.now()),
+            retries: match old {
+                Some(old) if old.reliability.budget == budget => Arc::clone(&old.retries),
+                _ => Arc::new(Retries::new(budget, fleet.now())),
+            },
             lanes,
             selection,
             affinity: config.affinity.clone(),
             sessions: fleet.sessions(&config.affinity),
             fleet,
             facts: config.entries.iter().map(EntryFacts::new).collect(),
-            router_model: RouterModel::new(&config.routing),
-            responses: Store::new(&config.keeping)?,
+            router_model,
+            responses,
             model_list: ModelList::new(config),
         })
+    }
+
+    /// Forgets what is known of targets that are no longer configured.
+    pub fn forget_others(&self) {
+        self.fleet.forget_unused(|account| self.lanes.iter().any(|lane| lane.account == account));
     }
 
     /// What is known of a target.
@@ -176,6 +215,8 @@ pub struct Chosen {
     pub fallbacks: Arc<[Target]>,
     /// A second model is asked where the first is slow to begin.
     pub hedge: bool,
+    /// Its own limits of time.
+    pub times: Times,
 }
 
 impl Selection {
@@ -185,6 +226,7 @@ impl Selection {
             prefer: entry.prefer,
             fallbacks: pool(&entry.fallbacks),
             hedge: entry.hedge,
+            times: entry.times,
         });
         Self { routes: routes.collect(), fallbacks: pool(&config.fallbacks) }
     }

@@ -1,4 +1,4 @@
-//! Starting and stopping: bind first, so that every address is known; then one thread a worker.
+//! Starting, changing and stopping: bind first, so that every address is known; then one thread a worker.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -6,28 +6,65 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context;
-use tokio::sync::watch;
+use arc_swap::ArcSwap;
+use tokio::net::TcpListener;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
 
 use crate::config::{Config, Listener};
 use crate::runtime::Runtime;
+use crate::server::drain::{Drain, GRACE, Phase};
 use crate::server::gate::Gate;
+use crate::server::inherited::Inherited;
 use crate::server::listener;
+use crate::server::ready::{Origin, Readiness};
 use crate::telemetry::Telemetry;
 use crate::upstream::client::{Client, ClientSettings};
-use crate::worker::Worker;
+use crate::worker::{Slot, Worker};
 
-/// Longest wait for a connection to a provider.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How a gateway runs, apart from its configuration.
+#[derive(Debug)]
+pub struct Options {
+    /// Threads that serve requests; at least one.
+    pub workers: usize,
+    /// How long requests may go on after the order to stop.
+    pub grace: Duration,
+    /// Another process of this user may bind the same addresses, if it says so, too.
+    pub shared: bool,
+    /// Sockets that are open already.
+    pub inherited: Inherited,
+    /// Where the configuration is from.
+    pub origin: Origin,
+}
+
+impl Options {
+    /// The usual ones.
+    #[must_use]
+    pub fn new(workers: usize) -> Self {
+        Self {
+            workers,
+            grace: GRACE,
+            shared: false,
+            inherited: Inherited::default(),
+            origin: Origin::default(),
+        }
+    }
+}
 
 /// A running gateway.
 #[derive(Debug)]
 pub struct Server {
-    /// The bound address of each listener of the configuration, in its order.
-    pub addresses: Vec<SocketAddr>,
     /// The snapshot that it serves.
     pub runtime: Arc<Runtime>,
-    stop: watch::Sender<bool>,
-    threads: Vec<JoinHandle<()>>,
+    /// Which configuration it is, and since when.
+    pub readiness: Arc<Readiness>,
+    /// Where records go.
+    pub telemetry: Telemetry,
+    options: Options,
+    threads: Vec<Thread>,
+    doors: Vec<Door>,
+    /// Of listeners that the configuration has no more and that drain.
+    leaving: Vec<Arc<Drain>>,
 }
 
 impl Server {
@@ -36,78 +73,243 @@ impl Server {
     /// # Errors
     /// An address cannot be bound, the configuration names something unusable, or a thread cannot be started.
     pub fn start(config: &Config, telemetry: &Telemetry, workers: usize) -> anyhow::Result<Self> {
-        let runtime = Arc::new(Runtime::new(config).map_err(anyhow::Error::msg)?);
-        let settings = ClientSettings::from_platform(CONNECT_TIMEOUT).context("cannot set TLS up")?;
-        let mut sockets = Vec::new();
-        let mut addresses = Vec::new();
-        for settings in &config.listeners {
-            let address = SocketAddr::new(settings.address, settings.port);
-            let socket = listener::bind(address).with_context(|| format!("cannot listen on {address}"))?;
-            addresses.push(socket.local_addr()?);
-            sockets.push((settings.clone(), Arc::new(Gate::new(settings)), socket));
-        }
-        let (stop, stopped) = watch::channel(false);
-        let mut threads = Vec::new();
-        for index in 0..workers.max(1) {
-            let sockets = sockets
-                .iter()
-                .map(|(settings, gate, socket)| Ok((settings.clone(), Arc::clone(gate), socket.try_clone()?)))
-                .collect::<std::io::Result<Vec<_>>>()?;
-            let part = Part {
-                runtime: Arc::clone(&runtime),
-                settings: settings.clone(),
-                telemetry: telemetry.clone(),
-                stopped: stopped.clone(),
-            };
-            let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            let thread = std::thread::Builder::new().name(format!("worker-{index}"));
-            threads.push(thread.spawn(move || tokio.block_on(part.run(sockets)))?);
-        }
-        Ok(Self { addresses, runtime, stop, threads })
+        Self::with(config, telemetry, Options::new(workers))
     }
 
-    /// Stops accepting, lets requests in flight end, and waits for all threads.
+    /// The same with everything that can be chosen.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub fn with(config: &Config, telemetry: &Telemetry, mut options: Options) -> anyhow::Result<Self> {
+        let runtime = Arc::new(Runtime::new(config).map_err(anyhow::Error::msg)?);
+        let settings =
+            ClientSettings::from_platform(config.reliability.connect_timeout).context("cannot set TLS up")?;
+        let sockets = config.listeners.iter().map(|settings| bind(settings, &mut options));
+        let sockets = sockets.collect::<anyhow::Result<Vec<_>>>()?;
+        for address in options.inherited.left() {
+            tracing::warn!(%address, "a socket was passed to this process that no listener of the configuration asks for");
+        }
+        let threads = (0..options.workers.max(1)).map(|index| Thread::start(index, &settings));
+        let mut server = Self {
+            readiness: Arc::new(Readiness::new(options.origin.clone())),
+            runtime,
+            telemetry: telemetry.clone(),
+            threads: threads.collect::<anyhow::Result<Vec<_>>>()?,
+            options,
+            doors: Vec::new(),
+            leaving: Vec::new(),
+        };
+        let doors = config
+            .listeners
+            .iter()
+            .zip(&sockets)
+            .map(|(settings, socket)| Ok((settings.clone(), server.prepare(socket)?)));
+        for (settings, prepared) in doors.collect::<anyhow::Result<Vec<_>>>()? {
+            let door = server.open(settings, prepared);
+            server.doors.push(door);
+        }
+        telemetry.metrics.configuration_loaded();
+        Ok(server)
+    }
+
+    /// The bound address of each listener of the configuration, in its order.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.doors.iter().map(|door| door.address).collect()
+    }
+
+    /// Changes to another configuration as a whole. Requests in flight finish on the old one; what is known of targets
+    /// that are in both is kept. New addresses are bound, those that are gone drain.
+    ///
+    /// # Errors
+    /// The configuration names something unusable, or an address cannot be bound: nothing has changed then.
+    pub fn reload(&mut self, config: &Config, origin: Origin) -> anyhow::Result<()> {
+        // Everything that can fail comes first; the runtime last, as it sets limits that targets share with the old one.
+        let mut opened = Vec::new();
+        for settings in &config.listeners {
+            if !self.doors.iter().any(|door| door.is_at(settings)) {
+                let socket = bind(settings, &mut self.options)?;
+                opened.push((settings.clone(), self.prepare(&socket)?));
+            }
+        }
+        self.runtime = Arc::new(self.runtime.succeeded_by(config).map_err(anyhow::Error::msg)?);
+        let (mut kept, gone): (Vec<_>, Vec<_>) = std::mem::take(&mut self.doors)
+            .into_iter()
+            .partition(|door| config.listeners.iter().any(|settings| door.is_at(settings)));
+        for door in &mut kept {
+            let old = Arc::clone(&door.gate);
+            if let Some(settings) = config.listeners.iter().find(|settings| door.is_at(settings)) {
+                door.settings = settings.clone();
+                if !door.gate.has_limits_of(settings) {
+                    door.gate = Arc::new(Gate::new(settings));
+                }
+            }
+            for (thread, seat) in self.threads.iter().zip(&door.seats) {
+                let worker = self.worker(thread, &door.settings, &door.gate, &seat.drain);
+                seat.slot.store(Arc::new(worker));
+            }
+            if !Arc::ptr_eq(&old, &door.gate) {
+                old.retire();
+            }
+        }
+        for (settings, prepared) in opened {
+            kept.push(self.open(settings, prepared));
+        }
+        let place = |door: &Door| config.listeners.iter().position(|settings| door.is_at(settings));
+        kept.sort_by_key(place);
+        self.doors = kept;
+        self.leaving.retain(|drain| Arc::strong_count(drain) > 1);
+        for seat in gone.into_iter().flat_map(|door| door.seats) {
+            seat.drain.enter(Phase::Draining);
+            self.leaving.push(seat.drain);
+        }
+        self.runtime.forget_others();
+        self.readiness.applied(origin);
+        self.telemetry.metrics.reloaded(true);
+        self.telemetry.metrics.configuration_loaded();
+        Ok(())
+    }
+
+    /// The old configuration stays, as a new one cannot be used.
+    pub fn refuse(&self, problem: &str) {
+        self.readiness.refused(problem);
+        self.telemetry.metrics.reloaded(false);
+    }
+
+    /// A way to stop it from elsewhere.
+    #[must_use]
+    pub fn stopper(&self) -> Stopper {
+        let seats = self.doors.iter().flat_map(|door| &door.seats).map(|seat| Arc::clone(&seat.drain));
+        Stopper(seats.chain(self.leaving.iter().cloned()).collect())
+    }
+
+    /// Stops accepting, lets requests in flight end within the grace period, cuts the rest, and waits for all threads.
     pub fn stop(self) {
-        // No receiver is left only if every worker has ended already.
-        let _ = self.stop.send(true);
-        for thread in self.threads {
+        self.stopper().drain();
+        for Thread { alive, thread, .. } in self.threads {
+            drop(alive);
             if thread.join().is_err() {
                 tracing::error!("a worker thread had panicked");
             }
         }
     }
-}
 
-/// What one worker thread is given.
-struct Part {
-    runtime: Arc<Runtime>,
-    settings: ClientSettings,
-    telemetry: Telemetry,
-    stopped: watch::Receiver<bool>,
-}
-
-impl Part {
-    async fn run(self, sockets: Vec<(Listener, Arc<Gate>, std::net::TcpListener)>) {
-        let client = Client::new(&self.settings);
-        let mut serving = tokio::task::JoinSet::new();
-        for (listener, gate, socket) in sockets {
-            let socket = match tokio::net::TcpListener::from_std(socket) {
-                Ok(socket) => socket,
-                Err(error) => {
-                    tracing::error!(%error, listener = %listener.name, "cannot serve a listener");
-                    continue;
-                }
-            };
-            let worker = Worker::new(
-                Arc::clone(&self.runtime),
-                listener,
-                gate,
-                client.clone(),
-                self.telemetry.clone(),
-                self.stopped.clone(),
-            );
-            serving.spawn(listener::serve(socket, Arc::new(worker), self.stopped.clone()));
+    fn worker(&self, thread: &Thread, settings: &Listener, gate: &Arc<Gate>, drain: &Arc<Drain>) -> Worker {
+        Worker {
+            runtime: Arc::clone(&self.runtime),
+            listener: settings.clone(),
+            gate: Arc::clone(gate),
+            client: thread.client.clone(),
+            telemetry: self.telemetry.clone(),
+            drain: Arc::clone(drain),
+            readiness: Arc::clone(&self.readiness),
         }
-        while serving.join_next().await.is_some() {}
     }
+
+    /// One bound socket, made ready for every thread.
+    fn prepare(&self, socket: &std::net::TcpListener) -> anyhow::Result<Prepared> {
+        let sockets = self.threads.iter().map(|thread| {
+            let _entered = thread.handle.enter();
+            TcpListener::from_std(socket.try_clone()?)
+        });
+        let sockets = sockets.collect::<std::io::Result<Vec<_>>>().context("cannot serve a listener")?;
+        Ok(Prepared { address: socket.local_addr()?, sockets })
+    }
+
+    /// Serves it on every thread.
+    fn open(&self, settings: Listener, prepared: Prepared) -> Door {
+        let gate = Arc::new(Gate::new(&settings));
+        let seats = self.threads.iter().zip(prepared.sockets).map(|(thread, socket)| {
+            let drain = Arc::new(Drain::new(self.options.grace));
+            let slot = Arc::new(ArcSwap::from_pointee(self.worker(thread, &settings, &gate, &drain)));
+            let serving = listener::serve(socket, Arc::clone(&slot), Arc::clone(&drain));
+            let alive = thread.alive.clone();
+            thread.handle.spawn(async move {
+                serving.await;
+                drop(alive);
+            });
+            Seat { slot, drain }
+        });
+        Door { seats: seats.collect(), gate, settings, address: prepared.address }
+    }
+}
+
+/// Stops a gateway that somebody else holds.
+#[derive(Debug)]
+pub struct Stopper(Vec<Arc<Drain>>);
+
+impl Stopper {
+    /// No new connections; what is under way may end within the grace period.
+    pub fn drain(&self) {
+        self.0.iter().for_each(|drain| drain.enter(Phase::Draining));
+    }
+
+    /// What is under way ends now.
+    pub fn cut(&self) {
+        self.0.iter().for_each(|drain| drain.enter(Phase::Cut));
+    }
+}
+
+/// A listener of the configuration.
+#[derive(Debug)]
+struct Door {
+    settings: Listener,
+    address: SocketAddr,
+    gate: Arc<Gate>,
+    /// One a thread, in their order.
+    seats: Vec<Seat>,
+}
+
+impl Door {
+    fn is_at(&self, settings: &Listener) -> bool {
+        (self.settings.address, self.settings.port) == (settings.address, settings.port)
+    }
+}
+
+/// A listener on one thread.
+#[derive(Debug)]
+struct Seat {
+    slot: Arc<Slot>,
+    drain: Arc<Drain>,
+}
+
+/// A socket on every thread, not served yet.
+struct Prepared {
+    address: SocketAddr,
+    sockets: Vec<TcpListener>,
+}
+
+/// One worker thread.
+#[derive(Debug)]
+struct Thread {
+    handle: Handle,
+    client: Client,
+    /// The thread ends when nobody holds one.
+    alive: mpsc::Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl Thread {
+    fn start(index: usize, settings: &ClientSettings) -> anyhow::Result<Self> {
+        let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let handle = tokio.handle().clone();
+        let client = {
+            let _entered = handle.enter();
+            Client::new(settings)
+        };
+        let (alive, mut ended) = mpsc::channel(1);
+        let thread = std::thread::Builder::new().name(format!("worker-{index}"));
+        let thread = thread.spawn(move || {
+            tokio.block_on(async { while ended.recv().await.is_some() {} });
+        })?;
+        Ok(Self { handle, client, alive, thread })
+    }
+}
+
+fn bind(settings: &Listener, options: &mut Options) -> anyhow::Result<std::net::TcpListener> {
+    let address = SocketAddr::new(settings.address, settings.port);
+    if let Some(socket) = options.inherited.take(address) {
+        return Ok(socket);
+    }
+    listener::bind_as(address, options.shared).with_context(|| format!("cannot listen on {address}"))
 }

@@ -2,15 +2,18 @@
 
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use arc_swap::ArcSwap;
 
 use crate::config::Listener;
 use crate::runtime::Runtime;
+use crate::server::drain::Drain;
 use crate::server::gate::Gate;
+use crate::server::ready::Readiness;
 use crate::telemetry::Telemetry;
 use crate::upstream::client::Client;
 
-/// Everything that a request needs, for one listener on one worker thread.
+/// Everything that a request needs, for one listener on one worker thread. A new configuration puts another one in its
+/// place; a request keeps the one that it began with.
 #[derive(Debug)]
 pub struct Worker {
     /// The immutable snapshot of the configuration.
@@ -23,26 +26,11 @@ pub struct Worker {
     pub client: Client,
     /// Where records go.
     pub telemetry: Telemetry,
-    stop: watch::Receiver<bool>,
+    /// How far the listener is in stopping.
+    pub drain: Arc<Drain>,
+    /// Which configuration it is, and since when.
+    pub readiness: Arc<Readiness>,
 }
 
-impl Worker {
-    /// A worker for one listener.
-    #[must_use]
-    pub fn new(
-        runtime: Arc<Runtime>,
-        listener: Listener,
-        gate: Arc<Gate>,
-        client: Client,
-        telemetry: Telemetry,
-        stop: watch::Receiver<bool>,
-    ) -> Self {
-        Self { runtime, listener, gate, client, telemetry, stop }
-    }
-
-    /// The order to stop has come.
-    #[must_use]
-    pub fn is_draining(&self) -> bool {
-        *self.stop.borrow()
-    }
-}
+/// Where a listener on one worker thread finds its worker.
+pub type Slot = ArcSwap<Worker>;

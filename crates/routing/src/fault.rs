@@ -35,6 +35,8 @@ pub enum Fault {
     Unsupported,
     /// This gateway already has as many requests there as it may.
     Full,
+    /// The time that the request may take as a whole is over.
+    Deadline,
 }
 
 /// What a target, or the account behind it, pays for a fault.
@@ -76,7 +78,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// All faults.
-pub const FAULTS: [Row; 14] = [
+pub const FAULTS: [Row; 15] = [
     row(Fault::Request, "request", "400, 413, 422 and other 4xx", false, false, Toll::None),
     row(
         Fault::ContextOverflow,
@@ -127,6 +129,7 @@ pub const FAULTS: [Row; 14] = [
         Toll::None,
     ),
     row(Fault::Full, "full", "never sent: `max_requests` is reached", true, false, Toll::None),
+    row(Fault::Deadline, "deadline", "`total_timeout` is over", false, false, Toll::None),
 ];
 
 const fn row(

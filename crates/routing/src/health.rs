@@ -218,25 +218,6 @@ impl Health {
         Change::Rests(fault, until.saturating_sub(now))
     }
 
-    /// [`Health::answered`], of who does not know when it began.
-    pub fn succeeded(&mut self, now: Moment) -> Change {
-        self.answered(now, Attempt { started: now, probe: true })
-    }
-
-    /// [`Health::faulted`], of who does not know when it began.
-    pub fn failed(
-        &mut self,
-        now: Moment,
-        fault: Fault,
-        was_probe: bool,
-        asked: Option<Duration>,
-        random: f64,
-        policy: &HealthPolicy,
-    ) -> Change {
-        let started = if was_probe { now } else { Moment::ZERO };
-        self.faulted(now, Attempt { started, probe: was_probe }, fault, asked, random, policy)
-    }
-
     /// An attempt has ended without a result: its client has left.
     pub fn left(&mut self, was_probe: bool) {
         if was_probe {

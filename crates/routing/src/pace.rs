@@ -11,9 +11,18 @@ const MEMORY: f64 = 30.0;
 /// After this time without an answer nothing is known any more, so that a target which was slow is tried again.
 const STALE: Duration = Duration::from_secs(600);
 
+/// How many times to the first token are kept.
+const KEPT: usize = 64;
+/// How many there have to be before one can be called slow.
+const LEAST: usize = 20;
+
 /// Measurements of one target.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Pace {
+    /// The last times to the first token, in seconds, the next to be overwritten at `next`.
+    last: [f32; KEPT],
+    next: usize,
+    count: usize,
     /// Seconds to the first token.
     first: Option<f64>,
     /// Seconds for each token after it.
@@ -22,6 +31,21 @@ pub struct Pace {
     output: Option<f64>,
     first_at: Moment,
     rest_at: Moment,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            last: [0.0; KEPT],
+            next: 0,
+            count: 0,
+            first: None,
+            each: None,
+            output: None,
+            first_at: Moment::ZERO,
+            rest_at: Moment::ZERO,
+        }
+    }
 }
 
 impl Pace {
@@ -33,6 +57,20 @@ impl Pace {
             _ => sample,
         });
         self.first_at = now;
+        if let Some(place) = self.last.get_mut(self.next) {
+            *place = after.as_secs_f32();
+        }
+        self.next = (self.next + 1) % KEPT;
+        self.count = (self.count + 1).min(KEPT);
+    }
+
+    /// Seconds to the first token that 19 of its last 20 answers have kept to; `None` if there were too few.
+    #[must_use]
+    pub fn slow(&self) -> Option<f64> {
+        let mut last: Vec<f32> = self.last.get(..self.count).filter(|last| last.len() >= LEAST)?.to_vec();
+        let place = last.len() * 95 / 100;
+        let (_, slow, _) = last.select_nth_unstable_by(place, f32::total_cmp);
+        Some(f64::from(*slow))
     }
 
     /// An answer of so many tokens has ended this long after its first content.
@@ -109,6 +147,20 @@ mod tests {
         }
         assert!(pace.first(at(120)).unwrap() < 0.3);
         assert_eq!(pace.first(at(120) + STALE), None);
+    }
+
+    #[test]
+    fn slow_is_what_one_in_twenty_is() {
+        let mut pace = Pace::default();
+        for hundredth in 1..=19 {
+            pace.began(Duration::from_secs(1), Duration::from_millis(hundredth * 10));
+        }
+        assert_eq!(pace.slow(), None);
+        for hundredth in 20..=100 {
+            pace.began(Duration::from_secs(1), Duration::from_millis(hundredth * 10));
+        }
+        let slow = pace.slow().unwrap();
+        assert!((0.95..=0.99).contains(&slow), "{slow}");
     }
 
     #[test]

@@ -141,7 +141,11 @@ impl Plan {
             }
         }
         let untouched = self.made == 0;
-        if !untouched && let Some(next) = self.again(now, world) {
+        // An empty budget leaves those that have not been tried.
+        if !untouched
+            && let Some(next) = self.again(now, world)
+            && (next != Next::GiveUp || busy.is_none())
+        {
             return next;
         }
         if let Some(position) = busy {
@@ -153,6 +157,24 @@ impl Plan {
             return Next::GiveUp;
         }
         self.go(position, Duration::ZERO, Why::LastResort)
+    }
+
+    /// Another one that may be tried beside the one that is being tried, if there is one whose turn it is and the budget
+    /// allows it.
+    pub fn hedge(&mut self, now: Moment, world: &mut impl World) -> Option<usize> {
+        if self.over || self.made >= self.policy.attempts || now > self.deadline {
+            return None;
+        }
+        let untried = |stop: &Stop| stop.tries == 0 && !stop.done;
+        let position = (0..self.stops.len()).find(|position| {
+            self.stops.get(*position).is_some_and(untried)
+                && matches!(world.admit(*position), Admission::Yes | Admission::Probe)
+        })?;
+        if !world.may_repeat() {
+            return None;
+        }
+        self.go(position, Duration::ZERO, Why::Turn);
+        Some(position)
     }
 
     /// One that has failed and may be tried again: the one that is ready first.
@@ -318,6 +340,14 @@ mod tests {
             if stop == 1 { (Fault::Full, None) } else { (Fault::Timeout, None) }
         });
         assert_eq!(way, "2:turn+0ms 1:queue+0ms 0:last_resort+0ms");
+    }
+
+    #[test]
+    fn who_is_busy_is_waited_for_though_nothing_may_be_repeated() {
+        let mut world = Fixed { repetitions: 0, ..fit(2) };
+        world.admissions[1] = Admission::No { until: Duration::ZERO, cause: Fault::Full };
+        let way = walk(&[None; 2], &mut world, |_| (Fault::Provider, None));
+        assert_eq!(way, "0:turn+0ms 1:queue+0ms");
     }
 
     #[test]

@@ -70,7 +70,7 @@ pub(super) fn run(options: &Options) -> Result<(), Stop> {
     let server = Server::start(&config, &telemetry, up::cores()).map_err(|error| {
         error.context(format!("cannot start the demo; `--port` chooses another port than {}", options.port))
     })?;
-    let address = server.addresses.first().copied().unwrap_or(echo);
+    let address = server.addresses().first().copied().unwrap_or(echo);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(show(address))?;
     if options.once {

@@ -5,6 +5,7 @@
 
 mod check;
 mod demo;
+mod diff;
 mod echo;
 mod models;
 mod providers;
@@ -41,6 +42,8 @@ enum Command {
     Demo(demo::Options),
     /// Validate a configuration without starting
     Check(check::Options),
+    /// Say what another configuration would change; exit code 1 if anything
+    Diff(diff::Options),
     /// Say where a prompt would go, and why, without calling any model
     Route(route::Options),
     /// Measure routes on labelled prompts
@@ -94,6 +97,7 @@ pub fn main() -> ExitCode {
         Command::Up(options) => up::run(&options),
         Command::Demo(options) => demo::run(&options),
         Command::Check(options) => check::run(&options),
+        Command::Diff(options) => diff::run(&options),
         Command::Route(options) => route::run(&options),
         Command::Routes(options) => routes::run(&options),
         Command::Providers(options) => providers::run(&options),
@@ -148,8 +152,7 @@ fn load(named: Option<&Path>) -> Result<(Option<PathBuf>, Loaded), Stop> {
 
 /// The environment of this process, and `.env` beside the file.
 fn environment_of(path: &Path) -> Environment {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    Environment::of_process(folder.unwrap_or_else(|| Path::new(".")))
+    Environment::of_process(config::folder_of(path))
 }
 
 fn load_file(path: &Path, environment: &Environment) -> Result<Loaded, Stop> {

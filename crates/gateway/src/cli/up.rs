@@ -5,17 +5,27 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
+use anyhow::Context;
 use clap::Args;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use waypost_routing::preference::cascade::ScorerKind;
 
 use super::{LogFormat, Stop};
-use crate::config::{Config, ModelEntry, ModelPattern};
-use crate::serve::Server;
+use crate::config::{self, Config, ModelEntry, ModelPattern};
+use crate::reload::Watch;
+use crate::serve::{self, Server};
+use crate::server::inherited::Inherited;
 use crate::telemetry::Telemetry;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::request_log::{Format, RequestLog};
+
+/// How often the configuration's file is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+/// How soon once more, when it has changed: whoever writes it may not be done.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -28,16 +38,47 @@ pub(super) struct Options {
     /// How request lines on standard output look
     #[arg(long, env = "WAYPOST_LOG_FORMAT", value_enum, default_value = "auto")]
     log_format: LogFormat,
+    /// How long requests may go on after the order to stop; what is still under way then is cut with an error that
+    /// clients try again
+    #[arg(long, env = "WAYPOST_GRACE", value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration)]
+    grace: Duration,
+    /// Let another process of this user listen on the same addresses, if it says so, too (`SO_REUSEPORT`), so that a
+    /// successor can start before this one stops
+    #[arg(long, env = "WAYPOST_REUSE_PORT")]
+    reuse_port: bool,
 }
 
 pub(super) fn run(options: &Options) -> Result<(), Stop> {
-    let (path, loaded) = super::load(options.config.as_deref())?;
+    // First, while there is one thread.
+    let inherited = Inherited::from_environment().context("a socket that was passed to this process")?;
+    let named = options.config.clone().or_else(|| config::find(Path::new(".")));
+    // A pipe can be read once.
+    let mut watch = named.as_deref().filter(|path| path.is_file()).map(Watch::new);
+    let (path, loaded) = super::load(named.as_deref())?;
     let (telemetry, writer) = telemetry(options.log_format)?;
-    let workers = options.workers.unwrap_or_else(cores);
-    let server = Server::start(&loaded.config, &telemetry, workers)?;
+    let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    // Before anybody is told that it runs.
+    let (mut orders, hang_up) = {
+        let _entered = tokio.enter();
+        (Orders::new()?, signal(SignalKind::hangup())?)
+    };
+    let running = serve::Options {
+        workers: options.workers.unwrap_or_else(cores),
+        grace: options.grace,
+        shared: options.reuse_port,
+        inherited,
+        origin: watch.as_ref().map(Watch::origin).unwrap_or_default(),
+    };
+    let mut server = Server::with(&loaded.config, &telemetry, running)?;
     announce(path.as_deref(), &loaded.config, &server);
-    wait_for_signal()?;
-    anstream::eprintln!("stopping: requests in flight may end; once more to stop at once");
+    tokio.block_on(run_until_stopped(&mut server, watch.as_mut(), &mut orders, hang_up));
+    let seconds = options.grace.as_secs_f64();
+    anstream::eprintln!("stopping: requests in flight have {seconds} s to end; once more to stop at once");
+    let stopper = server.stopper();
+    std::thread::spawn(move || {
+        tokio.block_on(orders.next());
+        stopper.cut();
+    });
     server.stop();
     // The last lines are written once the last sender is gone.
     drop(telemetry);
@@ -45,6 +86,28 @@ pub(super) fn run(options: &Options) -> Result<(), Stop> {
         let _ = writer.join();
     }
     Ok(())
+}
+
+/// Looks at the configuration's file every second, and at once when told to, until the order to stop comes.
+async fn run_until_stopped(
+    server: &mut Server,
+    mut watch: Option<&mut Watch>,
+    orders: &mut Orders,
+    mut hang_up: Signal,
+) {
+    let mut wait = LOOK;
+    loop {
+        let is_told = tokio::select! {
+            () = orders.next() => return,
+            _ = hang_up.recv() => true,
+            () = tokio::time::sleep(wait) => false,
+        };
+        let Some(watch) = watch.as_deref_mut() else { continue };
+        if is_told || watch.has_changed() {
+            watch.reload(server);
+        }
+        wait = if watch.is_unsettled() { LOOK_AGAIN } else { LOOK };
+    }
 }
 
 pub(super) fn cores() -> usize {
@@ -64,25 +127,40 @@ fn telemetry(format: LogFormat) -> Result<(Telemetry, Option<JoinHandle<()>>), S
     Ok((Telemetry::new(metrics, log), Some(writer)))
 }
 
+/// Orders to stop.
+struct Orders {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Orders {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    /// Waits for the next one.
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
 /// Waits for the order to stop. A second order ends the process at once.
 pub(super) fn wait_for_signal() -> Result<(), Stop> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(signal())?;
+    let mut orders = {
+        let _entered = runtime.enter();
+        Orders::new()?
+    };
+    runtime.block_on(orders.next());
     std::thread::spawn(move || {
-        if runtime.block_on(signal()).is_ok() {
-            #[expect(clippy::exit, reason = "the operator asked twice")]
-            std::process::exit(130);
-        }
+        runtime.block_on(orders.next());
+        #[expect(clippy::exit, reason = "the operator asked twice")]
+        std::process::exit(130);
     });
     Ok(())
-}
-
-async fn signal() -> std::io::Result<()> {
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted,
-        _ = terminate.recv() => Ok(()),
-    }
 }
 
 /// Says what runs: addresses, providers with where their keys came from (never a key), routes and who scores them.
@@ -90,7 +168,7 @@ fn announce(path: Option<&Path>, config: &Config, server: &Server) {
     let from =
         path.map_or_else(|| "the keys in the environment".to_owned(), |path| path.display().to_string());
     anstream::eprintln!("waypost {} · configuration from {from}", env!("CARGO_PKG_VERSION"));
-    for (listener, address) in config.listeners.iter().zip(&server.addresses) {
+    for (listener, address) in config.listeners.iter().zip(server.addresses()) {
         anstream::eprintln!("listening  http://{address} ({})", listener.name);
     }
     for (index, entry) in config.entries.iter().enumerate() {
@@ -107,7 +185,7 @@ fn announce(path: Option<&Path>, config: &Config, server: &Server) {
         let scorers: Vec<&str> = scorers.into_iter().map(ScorerKind::name).collect();
         anstream::eprintln!("router     {}", scorers.join(", then "));
     }
-    if let Some(address) = server.addresses.first() {
+    if let Some(address) = server.addresses().first() {
         anstream::eprintln!(
             "ready      OPENAI_BASE_URL={url}/v1  ANTHROPIC_BASE_URL={url}",
             url = url(*address)

@@ -3,6 +3,7 @@
 //! `tree` gives every node of the YAML its place, `read` makes the schema's types of it without stopping at the first
 //! problem, `resolve` decides defaults and meaning, `diagnostic` shows what is wrong, all at once. `thresholds` writes some back.
 
+mod compare;
 mod detect;
 mod diagnostic;
 mod mask;
@@ -36,6 +37,7 @@ use crate::responses::store::Keeping;
 use crate::upstream::google::Account;
 use crate::upstream::sigv4::Signer;
 
+pub use self::compare::{Change, Difference, How, changes};
 pub use self::detect::detect;
 pub(crate) use self::diagnostic::{Place, Problem, Severity};
 pub use self::diagnostic::{Rendered, Source};
@@ -91,7 +93,7 @@ pub struct Affinity {
 }
 
 /// How far a request may go, and who is left alone.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Reliability {
     /// How often and how soon.
     pub plan: PlanPolicy,
@@ -103,6 +105,19 @@ pub struct Reliability {
     pub balance: Balance,
     /// Who may wait for a model that is busy.
     pub queue: Queue,
+    /// Longest wait for a connection to a provider.
+    pub connect_timeout: Duration,
+}
+
+/// Limits of time, where others than the entry's and the listener's hold.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Times {
+    /// Longest wait for the first byte of an answer.
+    pub first_byte: Option<Duration>,
+    /// Longest wait between two pieces of it.
+    pub idle: Option<Duration>,
+    /// Longest time that a request may take as a whole.
+    pub total: Option<Duration>,
 }
 
 /// How many may wait, and how long.
@@ -225,6 +240,8 @@ pub struct RouteEntry {
     pub fallbacks: Vec<String>,
     /// A second model is asked where the first is slow to begin.
     pub hedge: bool,
+    /// Its own limits of time.
+    pub times: Times,
     /// Prompts that have to come here.
     pub tests: Vec<String>,
     /// Where its words are written.
@@ -360,6 +377,18 @@ pub fn load(path: &Path, environment: &Environment) -> Result<Loaded, Rendered> 
         Source::new(&name, &valid, &[]).render(&problem.hint("save it as UTF-8"))
     })?;
     parse(&name, &text, environment)
+}
+
+/// The bytes of a file that may be a configuration or stand beside one; `None` if it cannot be read or is too large.
+pub(crate) fn read(path: &Path) -> Option<Vec<u8>> {
+    read_file(path).ok()
+}
+
+/// The folder that a file is in.
+#[must_use]
+pub fn folder_of(path: &Path) -> &Path {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or_else(|| Path::new("."))
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>, Problem> {

@@ -46,6 +46,8 @@ pub(super) mod defaults {
     pub(in crate::config) const SESSIONS_MOST: u32 = 1_000_000;
     /// What most providers ask for cached input.
     pub(in crate::config) const CACHE_READ_DISCOUNT: f64 = 0.1;
+    /// A handshake across the world takes a tenth of it.
+    pub(in crate::config) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
     /// Below the idle limits of the usual load balancers.
     pub(in crate::config) const KEEP_ALIVE: Duration = Duration::from_secs(15);
     /// Enough for a burst; more would only wait to fail.
@@ -128,7 +130,7 @@ pub(super) fn resolve(file: &File, environment: &Environment, problems: &Problem
         routes,
         routing: routing::resolve(context, file, arch_router),
         fallbacks,
-        reliability: reliability::resolve(context, &file.reliability),
+        reliability: reliability::resolve(context, &file.reliability, &file.overrides),
         affinity: affinity::resolve(context, &file.routing),
         keeping: keeping::resolve(context, &file.state_storage),
     }
@@ -165,7 +167,7 @@ fn ignored_sections(context: Context<'_>, file: &File) {
         llm_routing_model: _,
         agent_orchestration_model,
         orchestrator_model_context_length: _,
-        upstream_connect_timeout,
+        upstream_connect_timeout: _,
         upstream_tls_ca_path,
         disable_signals,
         optimize_context_window,
@@ -175,7 +177,6 @@ fn ignored_sections(context: Context<'_>, file: &File) {
     for (key, setting, why) in [
         ("agent_orchestration_model", agent_orchestration_model, agents),
         ("use_agent_orchestrator", use_agent_orchestrator, agents),
-        ("upstream_connect_timeout", upstream_connect_timeout, "a listener's `timeout` bounds the wait"),
         ("upstream_tls_ca_path", upstream_tls_ca_path, "the system's certificates are used"),
         ("disable_signals", disable_signals, "Waypost computes none"),
         ("optimize_context_window", optimize_context_window, "Waypost leaves conversations as they are"),

@@ -373,6 +373,12 @@ pub(super) struct Route {
     pub(super) selection_policy: Setting<SelectionPolicy>,
     /// Who is asked where all of `models` have failed, whatever `selection_policy` prefers.
     pub(super) fallbacks: Setting<Vec<Setting<String>>>,
+    /// Longest wait for the first byte of an answer, in place of the entry's and the listener's.
+    pub(super) timeout: Setting<String>,
+    /// Longest wait between two pieces of it, in place of theirs.
+    pub(super) idle_timeout: Setting<String>,
+    /// Longest time that a request may take as a whole, in place of the listener's.
+    pub(super) total_timeout: Setting<String>,
     /// Ask a second model as well where the first one is slower to begin than it usually is, and take whoever begins
     /// first; the other is given up. It costs what a request to the second one costs.
     #[schemars(extend("default" = false))]
@@ -579,8 +585,8 @@ pub(super) struct Overrides {
     /// Arch-Router and 8192 for Plano-Orchestrator, if it is left out. The routes are not counted.
     #[schemars(extend("minimum" = defaults::ROUTER_BUDGET_LEAST, "maximum" = defaults::ROUTER_BUDGET_MOST))]
     pub(super) orchestrator_model_context_length: Setting<i64>,
-    /// Plano's, ignored: longest wait for a connection.
-    pub(super) upstream_connect_timeout: Setting<Ignored>,
+    /// Plano's name of `reliability.connect_timeout`.
+    pub(super) upstream_connect_timeout: Setting<String>,
     /// Plano's, ignored: certificates; the system's are used.
     pub(super) upstream_tls_ca_path: Setting<Ignored>,
     /// Plano's, ignored: signals.

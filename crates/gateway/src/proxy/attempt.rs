@@ -105,11 +105,14 @@ async fn call(
     record.attempts += 1;
     worker.telemetry.metrics.attempted(&upstream.name);
     let limits = asked.limits(worker, upstream);
-    let head = upstream.first_byte_timeout.unwrap_or(worker.listener.first_byte_timeout);
+    let head = asked.first_byte(worker, upstream);
     let head = limits.end.map_or(head, |end| head.min(end.saturating_duration_since(Instant::now())));
     let response = match tokio::time::timeout(head, worker.client.send(request)).await {
         Ok(Ok(response)) => response,
         Ok(Err(error)) => return Err(unreachable(upstream, &error)),
+        Err(_elapsed) if limits.is_over(Instant::now()) => {
+            return Err(Failure::new(Fault::Deadline, limits.exceeded(Instant::now())));
+        }
         Err(_elapsed) => return Err(too_slow(upstream, "did not begin to answer", head)),
     };
     record.first_byte = Some(record.elapsed());
@@ -269,7 +272,7 @@ impl Reader<'_> {
             status if status.is_success() => self.success(bytes, same, wish, record)?,
             status if status.is_client_error() || status.is_server_error() => {
                 let error = self.dialect.codec().decode_error(status.as_u16(), &bytes);
-                let asked = wait::asked(&head.headers, record.now());
+                let asked = wait::asked(&head.headers, record.now()).or_else(|| wait::asked_in(&bytes));
                 let fault = Fault::of_error(&error);
                 // An error body of the client's own dialect goes through as it came; HTML and the like do not.
                 let own = same && json && is_object(&bytes);
@@ -329,6 +332,9 @@ impl Reader<'_> {
         let mut joined = BytesMut::new();
         loop {
             let frame = match tokio::time::timeout_at(self.limits.next(Instant::now()), body.frame()).await {
+                Err(_elapsed) if self.limits.is_over(Instant::now()) => {
+                    return Err(Failure::new(Fault::Deadline, self.limits.exceeded(Instant::now())));
+                }
                 Err(_elapsed) => {
                     return Err(too_slow(
                         self.upstream,

@@ -1,6 +1,5 @@
 //! Sending a request on: the decision's targets in order, until one gives an answer that can be passed on.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,22 +8,21 @@ use tokio::time::Instant;
 use waypost_dialect::ClientDialect;
 use waypost_dialect::chat::{CustomTools, Extra};
 use waypost_dialect::envelope::Envelope;
-use waypost_dialect::error::{ApiError, ErrorKind};
-use waypost_dialect::loss::Loss;
+use waypost_dialect::error::ApiError;
 use waypost_routing::fault::Fault;
-use waypost_routing::health::{Admission, Moment};
 use waypost_routing::models::Target;
-use waypost_routing::plan::{Next, Plan, World};
+use waypost_routing::plan::{Next, Why};
 
-use super::attempt;
+use super::hedge;
 use super::opening::Opened;
 use super::stream::Limits;
-use crate::config::Reliability;
+use super::way::{self, Way};
 use crate::responses::Keeper;
+use crate::runtime::Chosen;
 use crate::server::Api;
 use crate::telemetry::record::Record;
 use crate::upstream::endpoint::Upstream;
-use crate::upstream::fleet::{Member, Ticket};
+use crate::upstream::fleet::Ticket;
 use crate::worker::Worker;
 
 /// A request as it came in.
@@ -48,12 +46,22 @@ pub struct Asked<'a> {
     pub envelope: &'a Envelope<'a>,
     /// When all of it has to be over, if there is such a time.
     pub end: Option<Instant>,
+    /// What holds for the decision's route.
+    pub chosen: Option<&'a Chosen>,
 }
 
 impl Asked<'_> {
     /// How long an answer of this upstream may be silent, and how long it may take.
     pub(super) fn limits(&self, worker: &Worker, upstream: &Upstream) -> Limits {
-        Limits { idle: upstream.idle_timeout.unwrap_or(worker.listener.idle_timeout), end: self.end }
+        let own = self.chosen.and_then(|chosen| chosen.times.idle);
+        let idle = own.or(upstream.idle_timeout).unwrap_or(worker.listener.idle_timeout);
+        Limits { idle, end: self.end }
+    }
+
+    /// Longest wait for the first byte of this upstream's answer.
+    pub(super) fn first_byte(&self, worker: &Worker, upstream: &Upstream) -> Duration {
+        let own = self.chosen.and_then(|chosen| chosen.times.first_byte);
+        own.or(upstream.first_byte_timeout).unwrap_or(worker.listener.first_byte_timeout)
     }
 }
 
@@ -131,121 +139,50 @@ pub async fn send(
     record: &mut Record,
 ) -> Result<Answer, ApiError> {
     let mut way = Way::new(worker, targets);
-    let mut plan = way.plan();
-    let mut last = nobody();
+    let mut plan = way.plan(asked.end);
+    let mut last = way::nobody();
     while let Next::Try { stop, wait, why } = plan.next(worker.runtime.fleet.now(), &mut way) {
         if !wait.is_zero() {
             tokio::time::sleep(wait).await;
         }
-        let (target, upstream, ticket) = match way.take(stop).await {
-            Ok(taken) => taken,
-            Err(failure) => {
-                plan.failed(stop, failure.fault, failure.asked, worker.runtime.fleet.now());
-                if last.answer.is_none() {
-                    last = failure;
-                }
-                continue;
+        way.note(record);
+        let outcome = match way.take(stop, why).await {
+            Err(failure) => Outcome::of(stop, Err(failure)),
+            Ok(leg) if why == Why::Turn && asked.chosen.is_some_and(|chosen| chosen.hedge) => {
+                hedge::race(worker, asked, leg, &mut plan, &mut way, record).await
             }
+            Ok(leg) => Outcome::of(stop, leg.run(worker, asked, record).await),
         };
-        record.provider = Some(Arc::clone(&upstream.provider));
-        record.entry = Some(Arc::clone(&upstream.name));
-        record.model = Some(Arc::clone(&target.model));
-        // What an earlier attempt's translation lost is not lost to this one.
-        record.loss = Loss::default();
-        match attempt::attempt(worker, asked, upstream, &target.model, ticket, record).await {
-            Ok(answer) => return Ok(answer),
-            Err(failure) => {
-                tracing::debug!(request = %record.id, model = %target.model, why = why.name(), fault = failure.fault.name(), error = %failure.error, "an attempt has failed");
-                worker.telemetry.metrics.failed(&upstream.name, failure.fault);
-                record.failed(format!("{}: {}", upstream.name, failure.error.message));
-                plan.failed(stop, failure.fault, failure.asked, worker.runtime.fleet.now());
-                // What a provider says tells more than that another could not be reached.
-                if failure.answer.is_some() || last.answer.is_none() {
-                    last = failure;
-                }
+        let failures = match outcome {
+            Outcome { result: Ok(answer), .. } => {
+                // What went wrong on the way is in the record's tries.
+                record.error = None;
+                return Ok(answer);
+            }
+            Outcome { stop, result: Err(failure), other } => other.into_iter().chain([(stop, failure)]),
+        };
+        for (stop, failure) in failures {
+            tracing::debug!(request = %record.id, why = why.name(), fault = failure.fault.name(), error = %failure.error, "an attempt has failed");
+            plan.failed(stop, failure.fault, failure.asked, worker.runtime.fleet.now());
+            // What a provider says tells more than that another could not be reached.
+            if failure.answer.is_some() || last.answer.is_none() {
+                last = failure;
             }
         }
     }
     last.give_up()
 }
 
-/// The decision's targets, and how they are.
-struct Way<'w> {
-    worker: &'w Worker,
-    stops: Vec<(&'w Target, &'w Upstream, Arc<Member>)>,
-    /// Of the last stop that was let through.
-    ticket: Option<(usize, Ticket)>,
+/// What came of a try, or of two at a time.
+pub(super) struct Outcome {
+    pub(super) stop: usize,
+    pub(super) result: Result<Answer, Failure>,
+    /// The other one's failure, if there were two and both have failed.
+    pub(super) other: Option<(usize, Failure)>,
 }
 
-impl<'w> Way<'w> {
-    fn new(worker: &'w Worker, targets: &'w [Target]) -> Self {
-        let runtime = &worker.runtime;
-        let stops = targets.iter().filter_map(|target| {
-            Some((target, runtime.upstreams.get(target.entry)?, runtime.member(target)?))
-        });
-        runtime.retries.deposit(worker.runtime.fleet.now());
-        Self { worker, stops: stops.collect(), ticket: None }
-    }
-
-    fn plan(&self) -> Plan {
-        let runtime = &self.worker.runtime;
-        let windows = self
-            .stops
-            .iter()
-            .map(|(target, ..)| if self.stops.len() > 1 { runtime.facts(target).context } else { None });
-        let mut policy = runtime.reliability.plan;
-        policy.attempts = policy.attempts.min(self.worker.listener.attempts.unwrap_or(u32::MAX));
-        Plan::new(windows, policy, self.worker.runtime.fleet.now())
-    }
-
-    /// A stop and the right to try it. One without room is waited for, a little.
-    async fn take(&mut self, stop: usize) -> Result<(&'w Target, &'w Upstream, Ticket), Failure> {
-        let runtime = &self.worker.runtime;
-        let Some((target, upstream, member)) = self.stops.get(stop) else { return Err(nobody()) };
-        let admitted = self.ticket.take().filter(|(admitted, _)| *admitted == stop);
-        let ticket = match admitted {
-            Some((_, ticket)) => Some(ticket),
-            None => {
-                let Reliability { health, queue, .. } = runtime.reliability;
-                Ticket::queue(&runtime.fleet, member, health, queue).await
-            }
-        };
-        ticket.map(|ticket| (*target, *upstream, ticket)).ok_or_else(|| full(member))
-    }
-}
-
-fn nobody() -> Failure {
-    let error = ApiError::new(ErrorKind::Internal, "the decision names no model that can be asked");
-    Failure::new(Fault::Unsupported, error)
-}
-
-fn full(member: &Member) -> Failure {
-    let message = format!("`{}` has as many requests as it may (`max_requests`); try again", member.name);
-    let error = ApiError::new(ErrorKind::RateLimit, message).with_code("too_many_requests");
-    Failure::new(Fault::Full, error.with_retry_after(1))
-}
-
-impl World for Way<'_> {
-    fn admit(&mut self, stop: usize) -> Admission {
-        self.ticket = None;
-        let worker = self.worker;
-        let Some((_, _, member)) = self.stops.get(stop) else {
-            return Admission::No { until: Moment::MAX, cause: Fault::Unsupported };
-        };
-        match Ticket::admit(&worker.runtime.fleet, member, worker.runtime.reliability.health) {
-            Ok(ticket) => {
-                self.ticket = Some((stop, ticket));
-                Admission::Yes
-            }
-            Err(refused) => refused,
-        }
-    }
-
-    fn may_repeat(&mut self) -> bool {
-        self.worker.runtime.retries.withdraw(self.worker.runtime.fleet.now())
-    }
-
-    fn random(&mut self) -> f64 {
-        fastrand::f64()
+impl Outcome {
+    pub(super) fn of(stop: usize, result: Result<Answer, Failure>) -> Self {
+        Self { stop, result, other: None }
     }
 }

@@ -12,9 +12,11 @@ pub mod stream;
 
 pub(crate) mod attempt;
 mod boundary;
+mod hedge;
 mod opening;
 mod patience;
 mod relay;
+mod way;
 
 use std::sync::Arc;
 
@@ -56,10 +58,13 @@ async fn answer(
     early: Early,
 ) -> Response<ResponseBody> {
     let mut record = Open::new(&worker.telemetry, endpoint.path);
-    let outcome = serve(&worker, endpoint, request, &mut record, &early).await;
+    let serving = serve(&worker, endpoint, request, &mut record, &early);
+    let outcome = worker.drain.cut_short(serving).await;
     let explanation = explain(&record);
     let mut response = match outcome {
-        Ok(Outcome::Answer(answer)) => stream::respond(endpoint.dialect, answer, record),
+        Ok(Outcome::Answer(answer)) => {
+            stream::respond(endpoint.dialect, answer, record, Arc::clone(&worker.drain))
+        }
         Ok(Outcome::Decision(page)) => {
             record.settle(200);
             respond::json(StatusCode::OK, page)
@@ -144,6 +149,8 @@ async fn serve(
         let _ = early.set(Expected { headers: explain(record), every });
     }
     // Attempt: the decision's targets as the plan has it, until one answers.
+    let chosen = order::chosen(&worker.runtime, &router, &decision);
+    let total = chosen.and_then(|chosen| chosen.times.total).or(worker.listener.total_timeout);
     let asked = forward::Asked {
         client: endpoint.dialect,
         strict: ingress::is_strict(&head.headers, &worker.listener)?,
@@ -153,7 +160,8 @@ async fn serve(
         body,
         envelope: &envelope,
         previous: previous.as_deref(),
-        end: worker.listener.total_timeout.map(|total| Instant::now() + total),
+        end: total.map(|total| Instant::now() + total),
+        chosen,
     };
     let answer = forward::send(worker, &asked, &decision.targets, record).await?;
     if let Some(session) = session.filter(|_| answer.status.is_success()) {
@@ -184,8 +192,17 @@ fn explain(record: &Record) -> HeaderMap {
     }
     put("x-waypost-route", record.route.as_deref().and_then(visible));
     put("x-waypost-decision", record.method.and_then(|_| visible(&record.decision_text())));
+    put("x-waypost-tried", tried(record).as_deref().and_then(visible));
     put("x-waypost-dropped", dropped(record).as_deref().and_then(visible));
     headers
+}
+
+/// Who was tried or passed by, where it was not only the one that answered: `openai/m=rate_limit, azure/m=ok`.
+fn tried(record: &Record) -> Option<String> {
+    let tries = &record.tries;
+    let is_plain = tries.iter().all(|one| one.outcome == "ok");
+    let told = || tries.iter().map(|one| format!("{}={}", one.model, one.outcome)).collect::<Vec<_>>();
+    (!is_plain).then(|| told().join(", "))
 }
 
 /// What a translation could not carry: `top_k=no_place, messages[].name=nearest`.

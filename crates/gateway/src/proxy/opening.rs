@@ -46,7 +46,11 @@ pub(super) async fn open(
     let mut held = Held::default();
     loop {
         let next = tokio::time::timeout_at(limits.next(Instant::now()), incoming.frame()).await;
-        let frame = next.map_err(|_elapsed| (Fault::Timeout, limits.exceeded(Instant::now())))?;
+        let frame = next.map_err(|_elapsed| {
+            let now = Instant::now();
+            let fault = if limits.is_over(now) { Fault::Deadline } else { Fault::Timeout };
+            (fault, limits.exceeded(now))
+        })?;
         let (bytes, error, ended) = match frame {
             Some(Ok(frame)) => {
                 let Ok(data) = frame.into_data() else { continue };

@@ -6,6 +6,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ use super::forward::{Answer, AnswerBody};
 use super::opening::Opened;
 use super::patience::Waiting;
 use super::relay::Relay;
+use crate::server::drain::{self, Drain};
 use crate::telemetry::Open;
 use crate::upstream::fleet::Ticket;
 
@@ -46,7 +48,12 @@ impl ResponseBody {
 }
 
 /// Passes an answer on to a client; the record is settled when the last byte has been handed over.
-pub fn respond(client: ClientDialect, answer: Answer, record: Open) -> Response<ResponseBody> {
+pub fn respond(
+    client: ClientDialect,
+    answer: Answer,
+    record: Open,
+    drain: Arc<Drain>,
+) -> Response<ResponseBody> {
     let Answer { status, headers, body } = answer;
     let mut response = match body {
         AnswerBody::Whole(bytes) => {
@@ -67,6 +74,7 @@ pub fn respond(client: ClientDialect, answer: Answer, record: Open) -> Response<
                 pending: None,
                 record: Some(record),
                 ticket,
+                drain,
                 status: status.as_u16(),
             };
             Response::new(ResponseBody::Events(Box::new(events)))
@@ -102,9 +110,14 @@ impl Limits {
         self.end.map_or(idle, |end| end.min(idle))
     }
 
+    /// The time for the whole has passed.
+    pub(super) fn is_over(&self, now: Instant) -> bool {
+        self.end.is_some_and(|end| end <= now)
+    }
+
     /// What it is called if nothing came.
     pub(super) fn exceeded(&self, now: Instant) -> ApiError {
-        let message = if self.end.is_some_and(|end| end <= now) {
+        let message = if self.is_over(now) {
             "the provider's answer took longer than the whole may take (`total_timeout`)".to_owned()
         } else {
             format!("the provider sent nothing for {} seconds", self.idle.as_secs_f64())
@@ -130,6 +143,8 @@ pub struct Events {
     /// Settled at the end; still here if the client leaves first.
     record: Option<Open>,
     ticket: Ticket,
+    /// The end comes early when the process has no more time.
+    drain: Arc<Drain>,
     status: u16,
 }
 
@@ -155,10 +170,15 @@ impl Events {
             if let Some(error) = self.pending.take() {
                 return Poll::Ready(Some(self.broken(&error)));
             }
+            if self.drain.is_cut() {
+                return Poll::Ready(Some(self.fail(&drain::cut())));
+            }
             let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(context) else {
                 ready!(self.idle.as_mut().poll(context));
-                let error = self.limits.exceeded(Instant::now());
-                self.ticket.failed(Fault::Timeout, None);
+                let now = Instant::now();
+                let error = self.limits.exceeded(now);
+                let fault = if self.limits.is_over(now) { Fault::Deadline } else { Fault::Timeout };
+                self.ticket.failed(fault, None);
                 return Poll::Ready(Some(self.fail(&error)));
             };
             match frame {

@@ -65,6 +65,7 @@ type Key = (Caller, Box<str>);
 pub struct Store {
     memory: Cache<Key, Arc<Kept>>,
     disk: Option<Arc<Disk>>,
+    keeping: Arc<Keeping>,
     /// Answers that their provider keeps: the name of the entry that answered. In memory alone.
     elsewhere: Cache<Key, Arc<str>>,
 }
@@ -89,7 +90,15 @@ impl Store {
         };
         let disk = keeping.path.as_deref().map(open).transpose()?.map(Arc::new);
         let elsewhere = Cache::builder().max_capacity(MOST_ELSEWHERE).time_to_live(keeping.time).build();
-        Ok(Self { memory, disk, elsewhere })
+        Ok(Self { memory, disk, elsewhere, keeping: Arc::new(keeping.clone()) })
+    }
+
+    /// The store of a new configuration: this one, if the settings are the same.
+    ///
+    /// # Errors
+    /// As [`Store::new`].
+    pub fn succeeded_by(&self, keeping: &Keeping) -> Result<Self, String> {
+        if *self.keeping == *keeping { Ok(self.clone()) } else { Self::new(keeping) }
     }
 
     /// Keeps an answer. A database that cannot take it costs a later request its history and this one nothing.

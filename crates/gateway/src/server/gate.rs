@@ -11,6 +11,7 @@ use crate::config::{Listener, Queue};
 /// The gate of one listener.
 #[derive(Debug)]
 pub struct Gate {
+    limits: (u32, Option<u32>, Queue),
     connections: Arc<Semaphore>,
     requests: Option<Arc<Semaphore>>,
     queue: Queue,
@@ -29,6 +30,7 @@ impl Gate {
             Arc::new(Semaphore::new(most))
         };
         Self {
+            limits: limits(listener),
             connections: semaphore(listener.max_connections),
             requests: listener.max_requests.map(semaphore),
             queue: listener.queue,
@@ -36,7 +38,18 @@ impl Gate {
         }
     }
 
-    /// Waits for a connection's place; `None` if the gate is closed for good.
+    /// Whether its limits are this listener's, too.
+    #[must_use]
+    pub fn has_limits_of(&self, other: &Listener) -> bool {
+        self.limits == limits(other)
+    }
+
+    /// Another one is in its place: who waits for a connection's place is to ask there.
+    pub fn retire(&self) {
+        self.connections.close();
+    }
+
+    /// Waits for a connection's place; `None` if another gate is in its place.
     pub async fn connection(&self) -> Option<Permit> {
         Arc::clone(&self.connections).acquire_owned().await.ok()
     }
@@ -58,6 +71,10 @@ impl Gate {
         let permit = tokio::time::timeout(self.queue.time, Arc::clone(requests).acquire_owned()).await;
         permit.ok().and_then(Result::ok).map(Some).ok_or_else(full)
     }
+}
+
+fn limits(listener: &Listener) -> (u32, Option<u32>, Queue) {
+    (listener.max_connections, listener.max_requests, listener.queue)
 }
 
 fn full() -> ApiError {

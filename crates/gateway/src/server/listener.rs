@@ -3,23 +3,32 @@
 //! No work is stolen and no lock is shared on a request's way; the kernel hands a connection to whichever worker asks
 //! first (`docs/decisions/0002-http-stack.md`).
 
+use std::future::Future;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
+use http::header::CONNECTION;
+use http::{HeaderValue, Request, Version};
+use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::mpsc;
 
 use super::dispatch;
+use super::drain::{Drain, Phase, Streams};
 use super::gate::Permit;
-use crate::worker::Worker;
+use crate::worker::Slot;
 
-/// How long a request in flight may go on after the order to stop.
-const DRAIN: Duration = Duration::from_secs(30);
+/// How long a client that has just connected may take to send its first request while the listener drains.
+const FIRST_REQUEST: Duration = Duration::from_secs(1);
+/// How long the last bytes of what was cut may take to their clients.
+const FLUSH: Duration = Duration::from_secs(1);
 /// Connections that may wait in the kernel for a worker.
 const BACKLOG: i32 = 4096;
 
@@ -28,61 +37,152 @@ const BACKLOG: i32 = 4096;
 /// # Errors
 /// The address is in use, not of this machine, or not allowed.
 pub fn bind(address: SocketAddr) -> std::io::Result<std::net::TcpListener> {
+    bind_as(address, false)
+}
+
+/// The same; with `shared`, other processes of this user may bind it, too, if all of them say so.
+///
+/// # Errors
+/// As [`bind`].
+pub fn bind_as(address: SocketAddr, shared: bool) -> std::io::Result<std::net::TcpListener> {
     let domain = socket2::Domain::for_address(address);
     let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None)?;
     socket.set_reuse_address(true)?;
+    if shared {
+        socket.set_reuse_port(true)?;
+    }
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
 }
 
-/// Serves connections until told to stop, then lets requests in flight end.
-pub async fn serve(listener: TcpListener, worker: Arc<Worker>, mut stop: watch::Receiver<bool>) {
-    let mut server = auto::Builder::new(TokioExecutor::new());
-    server.http1().timer(TokioTimer::new()).header_read_timeout(worker.listener.head_timeout);
+/// Serves connections until told to stop, then lets requests in flight end, for as long as `drain` says.
+pub async fn serve(listener: TcpListener, slot: Arc<Slot>, drain: Arc<Drain>) {
+    let mut server = auto::Builder::new(Streams(Arc::clone(&drain)));
+    server.http1().timer(TokioTimer::new());
     server.http2().timer(TokioTimer::new());
-    let connections = GracefulShutdown::new();
+    // Every connection holds the sender: when the last one has ended, the receiver knows.
+    let (alive, mut ended) = mpsc::channel::<()>(1);
+    let begin = |(stream, place): (TcpStream, Option<Permit>)| {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "cannot switch Nagle's algorithm off");
+        }
+        let (drain, slot, alive) = (Arc::clone(&drain), Arc::clone(&slot), alive.clone());
+        let mut server = server.clone();
+        server.http1().header_read_timeout(slot.load().listener.head_timeout);
+        tokio::spawn(async move {
+            if let Err(error) = connection(&server, stream, slot, &drain).await {
+                tracing::debug!(error, "a client's connection ended early");
+            }
+            drop((alive, place));
+        });
+    };
     loop {
         let accepted = tokio::select! {
-            accepted = accept(&listener, &worker) => accepted,
-            _ = stop.wait_for(|stop| *stop) => break,
+            accepted = accept(&listener, &slot) => accepted,
+            () = drain.reached(Phase::Draining) => break,
         };
-        let (stream, place) = match accepted {
-            Ok(accepted) => accepted,
+        match accepted {
+            Ok(accepted) => begin(accepted),
             Err(error) => {
                 // Out of file descriptors, most likely: wait for some to be closed instead of spinning.
                 tracing::warn!(%error, "cannot accept a connection");
                 tokio::time::sleep(Duration::from_millis(50)).await;
-                continue;
             }
-        };
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "cannot switch Nagle's algorithm off");
         }
-        let worker = Arc::clone(&worker);
-        let service = service_fn(move |request| {
-            let worker = Arc::clone(&worker);
-            async move { Ok::<_, std::convert::Infallible>(dispatch(worker, request).await) }
-        });
-        let connection = server.serve_connection(TokioIo::new(stream), service).into_owned();
-        let connection = connections.watch(connection);
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(error, "a client's connection ended early");
-            }
-            drop(place);
-        });
     }
-    drop(listener);
-    if tokio::time::timeout(DRAIN, connections.shutdown()).await.is_err() {
-        tracing::warn!(seconds = DRAIN.as_secs(), "some requests did not end in time");
+    // Those that wait in the kernel have been told that they are connected: closing the socket would reset them.
+    waiting(listener).map(|stream| (stream, None)).for_each(begin);
+    drop(alive);
+    let grace = drain.grace;
+    tokio::select! {
+        _none = ended.recv() => return,
+        () = drain.reached(Phase::Cut) => {}
+        () = tokio::time::sleep(grace) => {
+            tracing::warn!(seconds = grace.as_secs_f64(), "some requests did not end in time and are cut");
+            drain.enter(Phase::Cut);
+        }
+    }
+    if tokio::time::timeout(FLUSH, ended.recv()).await.is_err() {
+        tracing::warn!("some clients did not take the end of their answers");
     }
 }
 
 /// The next connection, once there is a place for it.
-async fn accept(listener: &TcpListener, worker: &Worker) -> std::io::Result<(TcpStream, Option<Permit>)> {
-    let place = worker.gate.connection().await;
+async fn accept(listener: &TcpListener, slot: &Slot) -> std::io::Result<(TcpStream, Option<Permit>)> {
+    let place = loop {
+        let gate = Arc::clone(&slot.load().gate);
+        // A new configuration may have put another gate in its place.
+        if let Some(place) = gate.connection().await {
+            break place;
+        }
+    };
     let (stream, _) = listener.accept().await?;
-    Ok((stream, place))
+    Ok((stream, Some(place)))
+}
+
+/// The connections that wait in the kernel; the socket is closed after the last one.
+fn waiting(listener: TcpListener) -> impl Iterator<Item = TcpStream> {
+    let socket = listener.into_std();
+    let most = usize::try_from(BACKLOG).unwrap_or_default();
+    let next = move || {
+        let (stream, _) = socket.as_ref().ok()?.accept().ok()?;
+        stream.set_nonblocking(true).ok()?;
+        TcpStream::from_std(stream).ok()
+    };
+    std::iter::from_fn(next).take(most)
+}
+
+/// One connection to its end. When the listener drains, its answers say `connection: close`; when it is cut, it is polled
+/// once more, so that what is under way sees it.
+async fn connection(
+    server: &auto::Builder<Streams>,
+    stream: TcpStream,
+    slot: Arc<Slot>,
+    drain: &Arc<Drain>,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let begun = Arc::new(AtomicBool::new(false));
+    let has_begun = Arc::clone(&begun);
+    let service = service_fn(move |request: Request<Incoming>| {
+        begun.store(true, Ordering::Relaxed);
+        // One look: the request keeps what it found to its end, whatever is put there meanwhile.
+        let worker = slot.load_full();
+        async move {
+            let drain = Arc::clone(&worker.drain);
+            let is_old = request.version() < Version::HTTP_2;
+            let mut response = dispatch(worker, request).await;
+            if is_old && drain.is_draining() {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, std::convert::Infallible>(response)
+        }
+    });
+    let mut connection = pin!(server.serve_connection(TokioIo::new(stream), service));
+    tokio::select! {
+        biased;
+        ended = connection.as_mut() => return ended,
+        () = drain.reached(Phase::Draining) => {}
+    }
+    // Who has just connected is about to ask, and would take a closed connection for a failure.
+    let mut patience = pin!(tokio::time::timeout(FIRST_REQUEST, drain.reached(Phase::Cut)));
+    let ended = std::future::poll_fn(|context| {
+        if let Poll::Ready(ended) = connection.as_mut().poll(context) {
+            return Poll::Ready(Some(ended));
+        }
+        if has_begun.load(Ordering::Relaxed) {
+            return Poll::Ready(None);
+        }
+        patience.as_mut().poll(context).map(|_over| None)
+    });
+    if let Some(ended) = ended.await {
+        return ended;
+    }
+    connection.as_mut().graceful_shutdown();
+    tokio::select! {
+        biased;
+        ended = connection.as_mut() => return ended,
+        () = drain.reached(Phase::Cut) => {}
+    }
+    connection.await
 }

@@ -1,8 +1,11 @@
 //! Toward clients: which endpoints exist, and what each one does.
 
+pub mod drain;
 pub mod gate;
+pub mod inherited;
 pub mod listener;
 pub mod models;
+pub mod ready;
 pub mod respond;
 
 mod targets;
@@ -159,14 +162,12 @@ pub async fn dispatch(worker: Arc<Worker>, request: Request<Incoming>) -> Respon
         }
         Operation::Kept => {
             let id = endpoint.rest(request.uri().path()).to_owned();
-            responses::answer(&worker, &request, &id).await
+            let answering = async { Ok(responses::answer(&worker, &request, &id).await) };
+            let answered = worker.drain.cut_short(answering).await;
+            answered.unwrap_or_else(|error| respond::error(endpoint.dialect, &error))
         }
         Operation::Health => respond::text("text/plain; charset=utf-8", "ok\n"),
-        Operation::Ready if worker.is_draining() => {
-            let error = ApiError::new(ErrorKind::Overloaded, "draining: this instance is shutting down");
-            respond::error(endpoint.dialect, &error)
-        }
-        Operation::Ready => respond::text("text/plain; charset=utf-8", "ready\n"),
+        Operation::Ready => ready::page(&worker.readiness, worker.drain.is_draining(), request.uri().query()),
         Operation::Metrics => respond::text(
             "application/openmetrics-text; version=1.0.0; charset=utf-8",
             worker.telemetry.metrics.page(&worker.runtime.standings()),

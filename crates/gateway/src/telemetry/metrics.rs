@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -74,6 +75,12 @@ struct TargetLabels {
     target: Arc<str>,
 }
 
+/// Labels of a new configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReloadLabels {
+    outcome: &'static str,
+}
+
 /// Labels of a failed attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct FaultLabels {
@@ -98,6 +105,9 @@ pub struct Metrics {
     states: Family<StateLabels, Gauge>,
     busy: Family<TargetLabels, Gauge>,
     lossy: Family<LossLabels, Counter>,
+    reloads: Family<ReloadLabels, Counter>,
+    last_reload: Gauge,
+    loaded: Gauge,
     /// Requests being worked on.
     pub in_flight: Gauge<i64, std::sync::atomic::AtomicI64>,
     /// Lines that the request log had no room for.
@@ -126,10 +136,16 @@ impl Default for Metrics {
             states: Family::default(),
             busy: Family::default(),
             lossy: Family::default(),
+            reloads: Family::default(),
+            last_reload: Gauge::default(),
+            loaded: Gauge::default(),
             in_flight: Gauge::default(),
             log_dropped: Counter::default(),
         };
         metrics.register();
+        for outcome in ["applied", "refused"] {
+            metrics.reloads.get_or_create(&ReloadLabels { outcome }).inc_by(0);
+        }
         metrics
     }
 }
@@ -175,12 +191,42 @@ impl Metrics {
             "Requests of which a field could not be carried, by reason",
             self.lossy.clone(),
         );
+        registry.register(
+            "config_reloads",
+            "Attempts to change the configuration, by what came of it",
+            self.reloads.clone(),
+        );
+        registry.register(
+            "config_last_reload_successful",
+            "1 if the last attempt to load the configuration was successful",
+            self.last_reload.clone(),
+        );
+        registry.register_with_unit(
+            "config_loaded_timestamp",
+            "When the configuration in use was loaded, in seconds since 1970",
+            Unit::Seconds,
+            self.loaded.clone(),
+        );
         registry.register("requests_in_flight", "Requests being worked on", self.in_flight.clone());
         registry.register(
             "log_dropped",
             "Request-log lines dropped because the queue was full",
             self.log_dropped.clone(),
         );
+    }
+
+    /// A configuration is in use from now on.
+    pub fn configuration_loaded(&self) {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.loaded.set(i64::try_from(since.as_secs()).unwrap_or(i64::MAX));
+        self.last_reload.set(1);
+    }
+
+    /// Counts an attempt to change the configuration.
+    pub fn reloaded(&self, is_applied: bool) {
+        let outcome = if is_applied { "applied" } else { "refused" };
+        self.reloads.get_or_create(&ReloadLabels { outcome }).inc();
+        self.last_reload.set(i64::from(is_applied));
     }
 
     /// Counts a call to an entry of the configuration.

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use waypost_dialect::dialect::Observed;
 use waypost_dialect::loss::Loss;
 use waypost_dialect::usage::Usage;
+use waypost_routing::fault::Fault;
 use waypost_routing::preference::cascade::ScorerKind;
 use waypost_routing::router::{Decision, Method, Router};
 
@@ -178,6 +179,19 @@ impl Record {
     /// Notes what came of an attempt.
     pub fn tried(&mut self, provider: &str, model: &str, outcome: &'static str, status: u16, took: Duration) {
         self.tries.push(Try { model: format!("{provider}/{model}"), outcome, status, ms: millis(took) });
+    }
+
+    /// Notes that a target was passed by. One that is tried later is told of twice.
+    pub fn passed_by(&mut self, provider: &str, model: &str, cause: Fault) {
+        let outcome = match cause {
+            Fault::Full => "passed_by:full",
+            Fault::Auth => "passed_by:auth",
+            Fault::Billing => "passed_by:billing",
+            Fault::RateLimit => "passed_by:rate_limit",
+            Fault::Permission => "passed_by:permission",
+            _ => "passed_by:failures",
+        };
+        self.tries.push(Try { model: format!("{provider}/{model}"), outcome, status: 0, ms: 0.0 });
     }
 
     /// Notes what was seen of the answer.

@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use waypost_routing::fault::{Fault, Toll};
-use waypost_routing::health::{Admission, Change, Health, HealthPolicy, Moment, State};
+use waypost_routing::health::{Admission, Attempt, Change, Health, HealthPolicy, Moment, State};
 use waypost_routing::pace::Pace;
 
 use crate::config::{Affinity, Queue};
@@ -180,9 +180,10 @@ impl Fleet {
         }
     }
 
-    /// Forgets those that no configuration and no request holds any more.
-    pub fn forget_unused(&self) {
-        lock(&self.members).retain(|_, member| Arc::strong_count(member) > 1);
+    /// Forgets those that no configuration and no request holds any more. Models of wildcards are held by nobody: they
+    /// stay as long as their account is in use.
+    pub fn forget_unused(&self, is_in_use: impl Fn(u64) -> bool) {
+        lock(&self.members).retain(|id, member| Arc::strong_count(member) > 1 || is_in_use(id.account));
         lock(&self.accounts).retain(|_, account| Arc::strong_count(account) > 1);
     }
 
@@ -334,27 +335,32 @@ impl Ticket {
         })
     }
 
-    /// The same, when there is room; `None` if too many wait already, or it takes too long.
+    /// An attempt when there is room; `None` if too many wait already, it takes too long, or, unless it is `forced`, the
+    /// target has come to rest meanwhile.
     pub async fn queue(
         fleet: &Arc<Fleet>,
         member: &Arc<Member>,
         policy: HealthPolicy,
         queue: Queue,
+        forced: bool,
     ) -> Option<Self> {
-        if let Some(ticket) = Self::enter(fleet, member, policy) {
+        let enter = || {
+            if forced { Self::enter(fleet, member, policy) } else { Self::admit(fleet, member, policy).ok() }
+        };
+        if let Some(ticket) = enter() {
             return Some(ticket);
         }
         let place = Place::take(&member.account, queue.places)?;
-        let enter = async {
+        let waited = async {
             loop {
                 let left = place.0.left.notified();
-                if let Some(ticket) = Self::enter(fleet, member, policy) {
+                if let Some(ticket) = enter() {
                     return ticket;
                 }
                 left.await;
             }
         };
-        tokio::time::timeout(queue.time, enter).await.ok()
+        tokio::time::timeout(queue.time, waited).await.ok()
     }
 
     /// The attempt is made only now.
@@ -368,11 +374,18 @@ impl Ticket {
         self.began = Some(now);
         lock(&self.member.pace).began(now, now.saturating_sub(self.started));
         self.over = true;
-        (self.probes, self.probes_account) = (false, false);
-        lock(&self.member.account.health).succeeded(now);
-        if lock(&self.member.health).succeeded(now) == Change::Back {
+        let (own, of_account) = self.results();
+        lock(&self.member.account.health).answered(now, of_account);
+        if lock(&self.member.health).answered(now, own) == Change::Back {
             tracing::info!(target = %self.member.name, "the target is back");
         }
+    }
+
+    /// This attempt, as the member and as its account see it, for a result: it probes no longer.
+    fn results(&mut self) -> (Attempt, Attempt) {
+        let started = self.started;
+        let of = |probes: &mut bool| Attempt { started, probe: std::mem::take(probes) };
+        (of(&mut self.probes), of(&mut self.probes_account))
     }
 
     /// The answer is complete.
@@ -389,17 +402,25 @@ impl Ticket {
         let now = self.fleet.now();
         let random = fastrand::f64();
         let whole = fault.row().toll == Toll::AccountRest;
-        let (probes, probes_account) =
-            (std::mem::take(&mut self.probes), std::mem::take(&mut self.probes_account));
+        let (own, of_account) = self.results();
         let change = if whole {
-            lock(&self.member.health).left(probes);
-            lock(&self.member.account.health).failed(now, fault, probes_account, asked, random, &self.policy)
+            lock(&self.member.health).left(own.probe);
+            lock(&self.member.account.health).faulted(now, of_account, fault, asked, random, &self.policy)
         } else {
-            // The account has answered, whatever it has said of this model.
-            if probes_account {
-                lock(&self.member.account.health).succeeded(now);
+            let mut account = lock(&self.member.account.health);
+            match fault {
+                // Nothing was heard of the account.
+                Fault::Unsupported | Fault::Full | Fault::Timeout | Fault::Transport => {
+                    account.left(of_account.probe);
+                }
+                // It has answered, whatever it has said of this model.
+                _ if of_account.probe => {
+                    account.answered(now, of_account);
+                }
+                _ => {}
             }
-            lock(&self.member.health).failed(now, fault, probes, asked, random, &self.policy)
+            drop(account);
+            lock(&self.member.health).faulted(now, own, fault, asked, random, &self.policy)
         };
         let Change::Rests(cause, rest) = change else { return };
         let (cause, seconds) = (cause.name(), rest.as_secs_f64());
@@ -514,17 +535,17 @@ mod tests {
         let second = Ticket::admit(&fleet, &two, policy).unwrap();
         assert!(full(Ticket::admit(&fleet, &two, policy).map(drop)), "the account's");
         // One waits, there is no place for another, and who waits gets what becomes free.
-        let waiting = Ticket::queue(&fleet, &one, policy, queue);
+        let waiting = Ticket::queue(&fleet, &one, policy, queue, false);
         tokio::pin!(waiting);
         assert!(tokio::time::timeout(Duration::from_millis(10), &mut waiting).await.is_err());
-        assert!(Ticket::queue(&fleet, &two, policy, queue).await.is_none());
+        assert!(Ticket::queue(&fleet, &two, policy, queue, false).await.is_none());
         drop(second);
         assert!(tokio::time::timeout(Duration::from_millis(10), &mut waiting).await.is_err(), "not his room");
         drop(first);
         assert!(waiting.await.is_some());
         assert_eq!(one.in_flight(), 0);
         let _first = Ticket::admit(&fleet, &one, policy).unwrap();
-        assert!(Ticket::queue(&fleet, &one, policy, queue).await.is_none(), "not for ever");
+        assert!(Ticket::queue(&fleet, &one, policy, queue, false).await.is_none(), "not for ever");
     }
 
     #[tokio::test(start_paused = true)]
@@ -534,10 +555,12 @@ mod tests {
         Ticket::admit(&fleet, &one, policy).unwrap().failed(Fault::RateLimit, Some(Duration::from_secs(60)));
         let again = member(&fleet, "a", "m");
         drop(one);
-        fleet.forget_unused();
+        fleet.forget_unused(|_| false);
         assert!(Ticket::admit(&fleet, &again, policy).is_err());
         drop(again);
-        fleet.forget_unused();
+        fleet.forget_unused(|_| true);
+        assert!(Ticket::admit(&fleet, &member(&fleet, "a", "m"), policy).is_err(), "one of a wildcard");
+        fleet.forget_unused(|_| false);
         assert!(Ticket::admit(&fleet, &member(&fleet, "a", "m"), policy).is_ok());
     }
 }

@@ -1,7 +1,6 @@
 //! Toward providers: where each entry of the configuration leads, the client that goes there, and what the router
 //! model is spared.
 
-pub mod breaker;
 pub mod client;
 pub mod endpoint;
 pub mod fleet;

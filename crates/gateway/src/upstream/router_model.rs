@@ -2,6 +2,7 @@
 //! about the same conversation within a minute.
 
 use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
@@ -11,14 +12,16 @@ use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use moka::sync::Cache;
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::Instant;
+use waypost_dialect::error::{ApiError, ErrorKind};
 use waypost_dialect::{ClientDialect, DialectId};
+use waypost_routing::fault::Fault;
+use waypost_routing::health::{Admission, HealthPolicy};
 use waypost_routing::preference::cascade::{Failure, Question};
 
-use super::breaker::{Attempt, Breaker, Change};
 use super::client::{Client, Segments};
 use super::endpoint::Upstream;
-use crate::config::{ArchRouter, Logprobs, Routing};
+use super::fleet::{Fleet, Member, Ticket};
+use crate::config::{ArchRouter, Config, Logprobs, Routing};
 use crate::server::Api;
 
 /// Largest answer that is read, in bytes. One with log-probabilities has ten alternatives for each of its tokens.
@@ -31,15 +34,47 @@ const CACHE_BYTES: u64 = 8 << 20;
 pub struct RouterModel {
     /// Index of its entry.
     pub entry: usize,
-    /// Its name there.
-    model: String,
     deadline: Duration,
-    permits: Semaphore,
-    breaker: Breaker,
-    cache: Option<Answers>,
     logprobs: Logprobs,
-    /// The server has refused to give log-probabilities.
+    fare: Fare,
+    server: Arc<Server>,
+}
+
+/// It fares like any other target.
+#[derive(Debug)]
+pub struct Fare {
+    fleet: Arc<Fleet>,
+    member: Arc<Member>,
+    health: HealthPolicy,
+}
+
+impl Fare {
+    /// How a member fares by a configuration.
+    #[must_use]
+    pub fn new(fleet: &Arc<Fleet>, member: Arc<Member>, config: &Config) -> Self {
+        Self { fleet: Arc::clone(fleet), member, health: config.reliability.health }
+    }
+}
+
+/// Who is asked, and what is known of them. It outlives a change of the configuration that leaves them alone.
+#[derive(Debug)]
+struct Server {
+    identity: Identity,
+    permits: Semaphore,
+    cache: Option<Answers>,
+    /// It has refused to give log-probabilities.
     refuses_logprobs: AtomicBool,
+}
+
+/// What makes a server the same, and what it is known by to hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Identity {
+    /// As the fleet numbers accounts: where it is and with which key.
+    account: u64,
+    model: String,
+    concurrency: usize,
+    /// How long an answer holds.
+    cache: Duration,
 }
 
 /// Answers by the identity of their question.
@@ -61,28 +96,25 @@ pub struct Answer<'r> {
 /// What a new answer holds on to.
 #[derive(Debug)]
 struct Fresh<'r> {
-    model: &'r RouterModel,
-    attempt: Attempt<'r>,
+    server: &'r Server,
+    ticket: Ticket,
     key: Option<u128>,
     _permit: SemaphorePermit<'r>,
 }
 
 impl RouterModel {
-    /// The router model of a configuration, if it has one.
+    /// The router model of a configuration, if it has one. `account` is where and with which key it is asked; if `old`
+    /// asks the same one, what is known of it is carried over.
     #[must_use]
-    pub fn new(routing: &Routing) -> Option<Self> {
+    pub fn new(routing: &Routing, account: u64, fare: Fare, old: Option<&Self>) -> Option<Self> {
         let settings = routing.router_model;
         let ArchRouter { entry, model } = routing.arch_router.clone()?;
-        Some(Self {
-            entry,
-            model,
-            deadline: routing.deadline,
-            permits: Semaphore::new(settings.concurrency),
-            breaker: Breaker::default(),
-            cache: (!settings.cache.is_zero()).then(|| Answers::new(settings.cache)),
-            logprobs: settings.logprobs,
-            refuses_logprobs: AtomicBool::new(false),
-        })
+        let identity = Identity { account, model, concurrency: settings.concurrency, cache: settings.cache };
+        let server = match old {
+            Some(old) if old.server.identity == identity => Arc::clone(&old.server),
+            _ => Arc::new(Server::new(identity)),
+        };
+        Some(Self { entry, deadline: routing.deadline, logprobs: settings.logprobs, fare, server })
     }
 
     /// Asks within the deadline, which is counted from here: what the embedded router took is not the model's fault.
@@ -95,21 +127,25 @@ impl RouterModel {
         upstream: &Upstream,
         question: &Question,
     ) -> Result<Answer<'_>, Failure> {
-        let key = self.cache.as_ref().map(|answers| answers.key(question));
-        if let Some(body) = self.cache.as_ref().zip(key).and_then(|(answers, key)| answers.kept.get(&key)) {
+        let Server { cache, permits, .. } = &*self.server;
+        let key = cache.as_ref().map(|answers| answers.key(question));
+        if let Some(body) = cache.as_ref().zip(key).and_then(|(answers, key)| answers.kept.get(&key)) {
             return Ok(Answer { body, fresh: None });
         }
-        let permit = self.permits.try_acquire().map_err(|_full| Failure::Busy)?;
-        let attempt = self.breaker.admit(Instant::now()).ok_or(Failure::Resting)?;
+        let permit = permits.try_acquire().map_err(|_full| Failure::Busy)?;
+        let Fare { fleet, member, health } = &self.fare;
+        let admitted = Ticket::admit(fleet, member, *health);
+        let mut ticket = admitted.map_err(|refused| match refused {
+            Admission::No { cause: Fault::Full, .. } => Failure::Busy,
+            _ => Failure::Resting,
+        })?;
         let call = self.call(client, upstream, question);
         match tokio::time::timeout(self.deadline, call).await.unwrap_or(Err(Failure::Deadline)) {
             Ok(body) => {
-                Ok(Answer { body, fresh: Some(Fresh { model: self, attempt, key, _permit: permit }) })
+                Ok(Answer { body, fresh: Some(Fresh { server: &self.server, ticket, key, _permit: permit }) })
             }
             Err(failure) => {
-                if is_its_fault(&failure) {
-                    report(attempt.failed(Instant::now()), &failure);
-                }
+                ticket.failed(fault(&failure), None);
                 Err(failure)
             }
         }
@@ -124,22 +160,33 @@ impl RouterModel {
         let logprobs = match self.logprobs {
             Logprobs::On => true,
             Logprobs::Off => false,
-            Logprobs::Auto => !self.refuses_logprobs.load(Ordering::Relaxed),
+            Logprobs::Auto => !self.server.refuses_logprobs.load(Ordering::Relaxed),
         };
-        let answer = post(client, upstream, &self.model, question.body(logprobs)).await;
+        let answer = post(client, upstream, &self.server.identity.model, question.body(logprobs)).await;
         let Err(Failure::Status(status)) = answer else { return answer };
         if !(logprobs && self.logprobs == Logprobs::Auto && refuses_a_parameter(status)) {
             return answer;
         }
         // Was it the log-probabilities? If it answers without them, they are not asked for again.
-        let plain = post(client, upstream, &self.model, question.body(false)).await;
-        if plain.is_ok() && !self.refuses_logprobs.swap(true, Ordering::Relaxed) {
+        let plain = post(client, upstream, &self.server.identity.model, question.body(false)).await;
+        if plain.is_ok() && !self.server.refuses_logprobs.swap(true, Ordering::Relaxed) {
             tracing::info!(
                 status,
                 "the router model's server gives no log-probabilities; they are not asked for again"
             );
         }
         plain
+    }
+}
+
+impl Server {
+    fn new(identity: Identity) -> Self {
+        Self {
+            permits: Semaphore::new(identity.concurrency),
+            cache: (!identity.cache.is_zero()).then(|| Answers::new(identity.cache)),
+            refuses_logprobs: AtomicBool::new(false),
+            identity,
+        }
     }
 }
 
@@ -152,15 +199,13 @@ impl Answer<'_> {
 
     /// Says whether it could be read: one that can is kept, one that cannot counts as a failure.
     pub fn was_read(self, understood: bool) {
-        let Some(Fresh { model, attempt, key, .. }) = self.fresh else { return };
+        let Some(Fresh { server, mut ticket, key, .. }) = self.fresh else { return };
         if !understood {
-            report(attempt.failed(Instant::now()), &Failure::Nonsense("see the notes".to_owned()));
+            ticket.failed(Fault::Garbage, None);
             return;
         }
-        if attempt.succeeded() == Change::Closed {
-            tracing::info!("the router model answers again");
-        }
-        if let Some((answers, key)) = model.cache.as_ref().zip(key) {
+        ticket.began();
+        if let Some((answers, key)) = server.cache.as_ref().zip(key) {
             answers.kept.insert(key, self.body);
         }
     }
@@ -232,21 +277,16 @@ fn refuses_a_parameter(status: u16) -> bool {
         .any(|refusal| refusal.as_u16() == status)
 }
 
-/// Whether the next question is likely to fail as well. A request that is wrong or too long says nothing about it.
-fn is_its_fault(failure: &Failure) -> bool {
+/// What kind of failure it is: whether the next question is likely to fail as well.
+fn fault(failure: &Failure) -> Fault {
     match failure {
-        Failure::Status(status) => ![400, 413, 422].contains(status),
-        Failure::Deadline | Failure::Unreachable(_) | Failure::Nonsense(_) => true,
-        Failure::Resting | Failure::Busy | Failure::Offline => false,
-    }
-}
-
-fn report(change: Change, failure: &Failure) {
-    if let Change::Opened(rest) = change {
-        let rest = format!("{:.1} s", rest.as_secs_f64());
-        tracing::warn!(
-            failure = failure.name(),
-            "the router model has failed several times in a row and is not asked for {rest}; the embedded router decides"
-        );
+        Failure::Status(status) => {
+            let error = ApiError::new(ErrorKind::from_status(*status), "");
+            Fault::of_error(&ApiError { status: *status, ..error })
+        }
+        Failure::Deadline => Fault::Timeout,
+        Failure::Unreachable(_) => Fault::Transport,
+        Failure::Nonsense(_) => Fault::Garbage,
+        Failure::Resting | Failure::Busy | Failure::Offline => Fault::Full,
     }
 }

@@ -16,6 +16,16 @@ pub(crate) fn asked(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     millis.or_else(outright).or_else(|| used_up(headers, now))
 }
 
+/// What an error's body asks for: Google's `RetryInfo` (`"retryDelay": "34.07s"`).
+#[must_use]
+pub(crate) fn asked_in(body: &[u8]) -> Option<Duration> {
+    let at = memchr::memmem::find(body, b"\"retryDelay\"")?;
+    let rest = body.get(at + b"\"retryDelay\"".len()..)?;
+    let text = std::str::from_utf8(rest.get(..rest.len().min(64))?).ok()?;
+    let value = text.trim_start().strip_prefix(':')?.trim_start().strip_prefix('"')?;
+    fractional(value.split('"').next()?)
+}
+
 /// Of the limits of which nothing remains, when the last one is reset. Two families of names:
 /// `x-ratelimit-remaining-requests` with `x-ratelimit-reset-requests`, `anthropic-ratelimit-tokens-remaining` with
 /// `anthropic-ratelimit-tokens-reset`; and `x-ratelimit-reset` alone.
@@ -77,6 +87,23 @@ mod tests {
     use super::*;
 
     use http::{HeaderName, HeaderValue};
+
+    #[test]
+    fn a_body_may_ask_too() {
+        for (body, expected) in [
+            (
+                r#"{"error":{"details":[{"@type":"x/google.rpc.RetryInfo","retryDelay": "34.5s"}]}}"#,
+                Some(34.5),
+            ),
+            (r#"{"error":{"details":[{"retryDelay":"750ms"}]}}"#, Some(0.75)),
+            (r#"{"error":{"details":[{"retryDelay":{}}]}}"#, None),
+            (r#"{"retryDelay"#, None),
+            (r#"{"retryDelay":"é"#, None),
+            ("", None),
+        ] {
+            assert_eq!(asked_in(body.as_bytes()).map(|wait| wait.as_secs_f64()), expected, "{body}");
+        }
+    }
 
     #[test]
     fn every_way_to_ask_is_understood() {

@@ -366,7 +366,6 @@ fn reference(schema: &Value) -> String {
         ("`selection_policy`", "SelectionPolicy"),
         ("`routing`", "Routing"),
         ("`router_model` of `routing`", "RouterModel"),
-        ("`reliability`", "Reliability"),
         ("`session_cache` of `routing`", "SessionCache"),
         ("`routing_budget` of `routing`", "RoutingBudget"),
         ("`state_storage`", "StateStorage"),

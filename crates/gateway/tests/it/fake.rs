@@ -140,9 +140,13 @@ pub(crate) fn wait_for_close(stream: &mut TcpStream) {
     }
 }
 
-/// An address where nobody listens.
+/// An address where nobody listens, now or later: a socket holds it and takes no connections.
 pub(crate) fn nobody() -> SocketAddr {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    std::mem::forget(socket);
+    address
 }
 
 /// A whole answer.

@@ -229,8 +229,7 @@ fn a_providers_stream_may_be_an_array() {
 #[test]
 fn a_providers_error_in_place_of_a_stream_is_a_status() {
     let fake = Fake::start(|_, stream| {
-        let error =
-            r#"{"error":{"code":503,"message":"The model is overloaded.","status":"UNAVAILABLE"}}"#;
+        let error = r#"{"error":{"code":503,"message":"The model is overloaded.","status":"UNAVAILABLE"}}"#;
         write(stream, json_answer(200, error));
     });
     let gateway = Gateway::with(&format!(

@@ -215,3 +215,49 @@ model_providers:
     assert!(first.read_to_end().contains("200 OK"));
     gateway.stop();
 }
+
+/// Where a route hedges, a second model is asked when the first is slower to begin than it usually is; the first call is
+/// given up.
+#[test]
+fn a_second_model_is_asked_where_the_first_is_slow() {
+    const POEM: &str = "Write a poem in four verses about the sea";
+    let (closed, is_closed) = told();
+    let slow = Fake::start(move |seen, stream| {
+        if seen.text().contains("tide") {
+            crate::fake::wait_for_close(stream);
+            closed();
+        } else if seen.text().contains("fail") {
+            write(stream, json_answer(500, "{}"));
+        } else {
+            write(stream, json_answer(200, good(seen)));
+        }
+    });
+    let quick = answering();
+    let gateway = Gateway::with(&format!(
+        "
+model_providers:
+  - {{model: openai/one, access_key: $OPENAI_API_KEY, base_url: 'http://{}', default: true}}
+  - {{model: openai/two, access_key: $OPENAI_API_KEY, base_url: 'http://{}'}}
+routing_preferences:
+  - {{name: poetry, description: writing poems and songs in verse, models: [openai/one, openai/two], hedge: true}}
+",
+        slow.address, quick.address
+    ));
+    // Nobody is called slow who is not known.
+    for _ in 0..20 {
+        assert_eq!(gateway.ask(CHAT, "auto", POEM).header("x-waypost-model"), "openai/one");
+    }
+    for path in [CHAT, MESSAGES] {
+        let reply = gateway.ask(path, "auto", &format!("{POEM} at high tide"));
+        assert_eq!((reply.status, reply.header("x-waypost-model")), (200, "openai/two"), "{}", reply.text());
+        is_closed.recv_timeout(PATIENCE).unwrap();
+    }
+    let reply = gateway.ask(CHAT, "auto", &format!("{POEM}, do not fail"));
+    assert_eq!(reply.header("x-waypost-model"), "openai/two");
+    let lines = gateway.stop();
+    let line = &lines[20];
+    assert_eq!((&line["attempts"], &line["status"]), (&2.into(), &200.into()), "{line}");
+    let tries: Vec<&str> =
+        line["tries"].as_array().unwrap().iter().map(|one| one["outcome"].as_str().unwrap()).collect();
+    assert_eq!(tries, ["ok", "given_up"], "{line}");
+}

@@ -7,10 +7,11 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use waypost::config::{self, Environment};
+use waypost::config::{self, Config, Environment};
 use waypost::echo::{self, EchoOptions};
-use waypost::serve::Server;
+use waypost::serve::{Options, Server, Stopper};
 use waypost::server::listener;
+use waypost::server::ready::Origin;
 use waypost::telemetry::Telemetry;
 use waypost::telemetry::metrics::Metrics;
 use waypost::telemetry::request_log::{Format, RequestLog};
@@ -169,17 +170,34 @@ impl Gateway {
 
     /// Starts with another configuration; its first listener is moved to a free port.
     pub(crate) fn with(config: &str) -> Self {
+        Self::with_options(config, Options::new(2))
+    }
+
+    /// The same, run in another way.
+    pub(crate) fn with_options(config: &str, options: Options) -> Self {
         let echo = start_echo();
-        let text = config.replace("@ECHO@", &echo.to_string());
-        let loaded =
-            config::parse("test.yaml", &text, &Environment::of(KEYS)).unwrap_or_else(|e| panic!("{e}"));
-        let mut config = loaded.config;
-        config.listeners[0].port = 0;
+        let config = read_config(config, echo);
         let log = Log::default();
         let (requests, writer) = RequestLog::start(Format::Json, log.clone()).unwrap();
         let telemetry = Telemetry::new(Arc::new(Metrics::default()), requests);
-        let server = Server::start(&config, &telemetry, 2).unwrap();
-        Self { address: server.addresses[0], echo, log, writer, server }
+        let server = Server::with(&config, &telemetry, options).unwrap();
+        Self { address: server.addresses()[0], echo, log, writer, server }
+    }
+
+    /// Changes to another configuration; all of its listeners are at free ports, one an address.
+    pub(crate) fn reload(&mut self, config: &str) -> Result<(), String> {
+        let config = read_config(config, self.echo);
+        self.server.reload(&config, Origin::default()).map_err(|error| format!("{error:#}"))
+    }
+
+    /// A way to stop it from elsewhere.
+    pub(crate) fn stopper(&self) -> Stopper {
+        self.server.stopper()
+    }
+
+    /// Where each listener is.
+    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
+        self.server.addresses()
     }
 
     /// Posts with the headers of a client of either API; no key may come back.
@@ -232,7 +250,20 @@ impl Gateway {
     }
 }
 
-fn start_echo() -> SocketAddr {
+/// All listeners are at free ports, save one that is called `taken`.
+fn read_config(text: &str, echo: SocketAddr) -> Config {
+    let text = text.replace("@ECHO@", &echo.to_string());
+    let loaded = config::parse("test.yaml", &text, &Environment::of(KEYS)).unwrap_or_else(|e| panic!("{e}"));
+    let mut config = loaded.config;
+    for listener in &mut config.listeners {
+        if listener.name != "taken" {
+            listener.port = 0;
+        }
+    }
+    config
+}
+
+pub(crate) fn start_echo() -> SocketAddr {
     let socket = listener::bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
     let address = socket.local_addr().unwrap();
     std::thread::spawn(move || {

@@ -1,4 +1,4 @@
-//! Plan, health, pace and retry budget together, as the gateway drives them, on a virtual clock: providers fail by a
+//! Plan, health, pace, balance and retry budget together, as the gateway drives them, on a virtual clock: providers fail by a
 //! schedule that a seed draws, requests come and clients leave, and at each step it is checked what must never be.
 //!
 //! A seed that fails is printed; put it into `REGRESSIONS`.
@@ -14,10 +14,11 @@ use fastrand::Rng;
 use run::{Run, Tally};
 use script::Schedule;
 
-/// Seeds that have failed once: an old answer ended a rest, a second probe was let through.
-const REGRESSIONS: &[u64] = &[0, 6, 57];
+/// Seeds that have failed once: an old answer ended a rest, a second probe was let through, a busy one was not waited
+/// for.
+const REGRESSIONS: &[u64] = &[0, 2, 6, 57];
 
-/// Plays the schedule of a seed. Odd seeds have few requests, so that each state is met; even ones hundreds at a time.
+/// Plays the schedule of a seed.
 fn play(seed: u64, requests: u32, requests_per_second: f64) -> Tally {
     let played = catch_unwind(AssertUnwindSafe(|| {
         let mut rng = Rng::with_seed(seed);
@@ -31,10 +32,12 @@ fn play(seed: u64, requests: u32, requests_per_second: f64) -> Tally {
     })
 }
 
+/// Few requests, so that each state is met.
 fn sparse(seed: u64) -> Tally {
     play(seed, 120, 3.0)
 }
 
+/// Hundreds of them at a time.
 fn dense(seed: u64) -> Tally {
     play(seed, 3000, 100.0)
 }
@@ -42,7 +45,7 @@ fn dense(seed: u64) -> Tally {
 #[test]
 fn what_must_never_be_is_not_in_thousands_of_schedules() {
     let mut sum = Tally::default();
-    for seed in 0..8000 {
+    for seed in 0..5000 {
         sum += sparse(seed);
     }
     sum.assert_telling();

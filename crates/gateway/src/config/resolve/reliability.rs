@@ -5,7 +5,7 @@ use waypost_routing::order::Balance;
 use waypost_routing::plan::PlanPolicy;
 use waypost_routing::retry_budget::BudgetPolicy;
 
-use super::super::schema::{Balance as WrittenBalance, Reliability as Written};
+use super::super::schema::{Balance as WrittenBalance, Overrides, Reliability as Written};
 use super::super::setting::Setting;
 use super::super::{Queue, Reliability};
 use super::{Context, defaults, values};
@@ -16,10 +16,31 @@ impl Default for Queue {
     }
 }
 
-pub(super) fn resolve(context: Context<'_>, written: &Setting<Written>) -> Reliability {
-    let base = Reliability::default();
+impl Default for Reliability {
+    fn default() -> Self {
+        Self {
+            plan: PlanPolicy::default(),
+            health: HealthPolicy::default(),
+            budget: BudgetPolicy::default(),
+            balance: Balance::default(),
+            queue: Queue::default(),
+            connect_timeout: defaults::CONNECT_TIMEOUT,
+        }
+    }
+}
+
+pub(super) fn resolve(
+    context: Context<'_>,
+    written: &Setting<Written>,
+    overrides: &Setting<Overrides>,
+) -> Reliability {
+    let mut base = Reliability::default();
+    if let Some(overrides) = overrides.value() {
+        let (key, setting) = ("upstream_connect_timeout", &overrides.upstream_connect_timeout);
+        base.connect_timeout = values::duration(context, key, setting, base.connect_timeout);
+    }
     let Some(written) = written.value() else { return base };
-    let Reliability { plan, health, budget, balance: _, queue } = base;
+    let Reliability { plan, health, budget, balance: _, queue, connect_timeout } = base;
     let share = |key, setting, default| values::share(context, key, setting).map_or(default, f64::from);
     let ratio = share("retry_budget", &written.retry_budget, budget.ratio);
     // Who wants no repetitions wants none on quiet days either.
@@ -45,6 +66,12 @@ pub(super) fn resolve(context: Context<'_>, written: &Setting<Written>) -> Relia
             ..health
         },
         budget: BudgetPolicy { ratio, least_per_second, ..budget },
+        connect_timeout: values::duration(
+            context,
+            "connect_timeout",
+            &written.connect_timeout,
+            connect_timeout,
+        ),
         balance: match written.balance.value() {
             Some(WrittenBalance::LeastLoaded) => Balance::LeastLoaded,
             Some(WrittenBalance::Declared) | None => Balance::Declared,

@@ -6,7 +6,7 @@ use waypost_routing::preference::Route;
 use super::super::diagnostic::{Place, Problem};
 use super::super::schema::{File, Prefer as WrittenPrefer, Preference, Route as WrittenRoute};
 use super::super::setting::Setting;
-use super::super::{Alias, RouteEntry, RoutePlaces};
+use super::super::{Alias, RouteEntry, RoutePlaces, Times};
 use super::Context;
 use super::entries::Entries;
 use super::names::Names;
@@ -39,6 +39,12 @@ impl Names {
             entry.prefer = prefer(route);
             entry.fallbacks = self.listed(context, "a fallback", &route.fallbacks, &alias_names);
             entry.hedge = route.hedge.value() == Some(&true);
+            let time = |key, setting| values::optional_duration(context, key, setting);
+            entry.times = Times {
+                first_byte: time("timeout", &route.timeout),
+                idle: time("idle_timeout", &route.idle_timeout),
+                total: time("total_timeout", &route.total_timeout),
+            };
             if let Some(first) = routes.iter().find(|other| other.route.name == entry.route.name) {
                 let problem = Problem::error(format!("the route `{}` is there twice", entry.route.name));
                 context.add(
@@ -149,6 +155,9 @@ impl<'w> From<&'w WrittenRoute> for Described<'w> {
             tests,
             selection_policy: _,
             fallbacks: _,
+            timeout: _,
+            idle_timeout: _,
+            total_timeout: _,
             hedge: _,
         } = route;
         Self { name, description, examples, threshold, domain, tests }
@@ -217,6 +226,7 @@ fn describe(
         prefer: Prefer::Declared,
         fallbacks: Vec::new(),
         hedge: false,
+        times: Times::default(),
         tests,
         places,
     })

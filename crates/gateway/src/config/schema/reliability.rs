@@ -20,6 +20,9 @@ pub(in crate::config) struct Reliability {
     /// No attempt begins later than this after the request.
     #[schemars(extend("default" = defaults::shown(PlanPolicy::default().time)))]
     pub(in crate::config) retry_for: Setting<String>,
+    /// Longest wait for a connection to a provider. A change of it takes a restart.
+    #[schemars(extend("default" = defaults::shown(defaults::CONNECT_TIMEOUT)))]
+    pub(in crate::config) connect_timeout: Setting<String>,
     /// The pause before a model is asked again is random, at most this; it doubles each time.
     #[schemars(extend("default" = defaults::shown(PlanPolicy::default().backoff)))]
     pub(in crate::config) backoff: Setting<String>,

@@ -6,7 +6,10 @@ use std::time::Duration;
 use fastrand::Rng;
 use waypost_routing::fault::{Fault, Toll};
 use waypost_routing::health::{Admission, Attempt, Change, Health, HealthPolicy, Moment, State};
+use waypost_routing::order::Candidate;
 use waypost_routing::pace::Pace;
+
+use super::script::Schedule;
 
 /// A client that leaves after this long without an answer has been kept waiting.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -30,6 +33,7 @@ struct Watched {
 #[derive(Debug, Default)]
 struct Member {
     account: usize,
+    most: Option<u32>,
     own: Watched,
     pace: Pace,
     samples: Vec<f64>,
@@ -41,6 +45,8 @@ struct Member {
 pub(super) struct Fleet {
     policy: HealthPolicy,
     accounts: Vec<Watched>,
+    /// How many attempts may be under way behind each key.
+    account_most: Vec<Option<u32>>,
     members: Vec<Member>,
 }
 
@@ -133,17 +139,36 @@ impl Watched {
 }
 
 impl Fleet {
-    pub(super) fn new(accounts: usize, members: impl Iterator<Item = usize>, policy: HealthPolicy) -> Self {
-        let member = |account| Member { account, ..Member::default() };
+    pub(super) fn new(schedule: &Schedule) -> Self {
+        let member = |((account, _), most): (&(usize, _), &Option<u32>)| Member {
+            account: *account,
+            most: *most,
+            ..Member::default()
+        };
         Self {
-            policy,
-            accounts: (0..accounts).map(|_| Watched::default()).collect(),
-            members: members.map(member).collect(),
+            policy: schedule.health,
+            accounts: schedule.accounts.iter().map(|_| Watched::default()).collect(),
+            account_most: schedule.account_rooms.clone(),
+            members: schedule.members.iter().zip(&schedule.rooms).map(member).collect(),
         }
     }
 
+    /// Whether there is room for one more.
+    pub(super) fn has_room(&self, member: usize) -> bool {
+        let Member { account, most, in_flight, .. } = &self.members[member];
+        let siblings = self.members.iter().filter(|sibling| sibling.account == *account);
+        let together: u32 = siblings.map(|sibling| sibling.in_flight).sum();
+        most.is_none_or(|most| *in_flight < most)
+            && self.account_most[*account].is_none_or(|most| together < most)
+    }
+
     pub(super) fn admit(&mut self, member: usize, now: Moment) -> Result<Ticket, Admission> {
-        let mut ticket = self.forced(member, now);
+        let Some(mut ticket) = self.enter(member, now) else {
+            return Err(match self.may(member, now) {
+                resting @ Admission::No { .. } => resting,
+                Admission::Yes | Admission::Probe => Admission::No { until: now, cause: Fault::Full },
+            });
+        };
         let account = self.members[member].account;
         match self.accounts[account].admit(now) {
             Admission::Yes => {}
@@ -164,9 +189,29 @@ impl Fleet {
         Ok(ticket)
     }
 
-    pub(super) fn forced(&mut self, member: usize, now: Moment) -> Ticket {
+    /// An attempt whatever is known, if there is room.
+    pub(super) fn enter(&mut self, member: usize, now: Moment) -> Option<Ticket> {
+        if !self.has_room(member) {
+            return None;
+        }
         self.members[member].in_flight += 1;
-        Ticket { member, started: now, probes: false, probes_account: false, began: false }
+        Some(Ticket { member, started: now, probes: false, probes_account: false, began: false })
+    }
+
+    /// A member, for those who order them.
+    pub(super) fn candidate(&self, number: usize, group: usize, now: Moment) -> Candidate {
+        let member = &self.members[number];
+        let account = &self.accounts[member.account];
+        let share = |watched: &Watched| watched.health.share(now, &self.policy);
+        Candidate {
+            group,
+            weight: None,
+            share: share(&member.own).min(share(account)),
+            in_flight: member.in_flight,
+            first_token: member.pace.first(now),
+            seconds: member.pace.expected(now, 100.0),
+            cost: None,
+        }
     }
 
     /// The attempt is made.

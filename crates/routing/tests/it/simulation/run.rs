@@ -8,6 +8,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use waypost_routing::fault::Fault;
 use waypost_routing::health::{Admission, Moment};
+use waypost_routing::order::{Candidate, order};
 use waypost_routing::plan::{Next, Plan, Why, World};
 use waypost_routing::retry_budget::{BudgetPolicy, RetryBudget};
 
@@ -17,11 +18,19 @@ use super::script::{Outcome, Schedule, was_healthy};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Event {
     Arrives(usize),
+    Queues(usize),
+    GivesWay(usize),
     Starts(usize),
     Begins(usize),
     Ends(usize),
     Leaves(usize),
 }
+
+/// How long a request may wait for room, and how many may.
+const QUEUE: Duration = Duration::from_secs(1);
+const PLACES: usize = 20;
+/// Longer than what was measured counts.
+const STALE: Duration = Duration::from_secs(700);
 
 /// One request.
 struct Request {
@@ -33,13 +42,19 @@ struct Request {
     too_small: u32,
     /// Members in the order in which they are to be tried.
     order: Vec<usize>,
+    /// The order holds as it is.
+    is_arranged: bool,
     plan: Plan,
+    /// What is to be tried next, or waits for room.
+    next: Option<(usize, Why)>,
     /// The attempt under way, and at which stop.
     attempt: Option<(usize, Why, Ticket)>,
     outcome: Option<Outcome>,
     /// Attempts that were sent.
     sent: u32,
     tried: Vec<usize>,
+    /// Those that had no room.
+    full: Vec<usize>,
     has_content: bool,
     is_over: bool,
 }
@@ -54,6 +69,8 @@ pub(super) struct Tally {
     pub(super) left: u32,
     pub(super) repeated: u32,
     pub(super) last_resorts: u32,
+    pub(super) queued: u32,
+    pub(super) full: u32,
     pub(super) no_budget: u32,
     pub(super) most_at_once: usize,
     /// All of it, in order.
@@ -69,6 +86,8 @@ impl AddAssign for Tally {
         self.left += other.left;
         self.repeated += other.repeated;
         self.last_resorts += other.last_resorts;
+        self.queued += other.queued;
+        self.full += other.full;
         self.no_budget += other.no_budget;
         self.most_at_once = self.most_at_once.max(other.most_at_once);
         self.digest ^= other.digest;
@@ -147,6 +166,8 @@ pub(super) struct Run<'s> {
     events: BinaryHeap<Reverse<(Moment, u64, Event)>>,
     scheduled: u64,
     requests: Vec<Request>,
+    /// Those that wait for room, in order.
+    waiting: Vec<usize>,
     at_once: usize,
     tally: Tally,
 }
@@ -195,16 +216,16 @@ impl World for Way<'_> {
 
 impl<'s> Run<'s> {
     pub(super) fn new(schedule: &'s Schedule, rng: Rng) -> Self {
-        let accounts = schedule.members.iter().map(|(account, _)| *account);
         Self {
             schedule,
             rng,
             now: Moment::ZERO,
-            fleet: Fleet::new(schedule.accounts.len(), accounts, schedule.health),
+            fleet: Fleet::new(schedule),
             budget: Budget::new(schedule.budget),
             events: BinaryHeap::new(),
             scheduled: 0,
             requests: Vec::new(),
+            waiting: Vec::new(),
             at_once: 0,
             tally: Tally::default(),
         }
@@ -241,11 +262,23 @@ impl<'s> Run<'s> {
             let order = (first..members).chain(0..first).collect();
             let at = (rested + Duration::from_secs(first as u64)).max(self.now);
             let request = self.request(at, order, (false, 1));
+            self.requests[request].is_arranged = true;
             self.drain();
             assert_eq!(self.requests[request].tried, [first], "asked first, answered by another");
             assert_eq!(self.fleet.attempts(first), before + 1, "{first} starves");
         }
         self.fleet.assert_ready(self.now + self.schedule.health.slow_start);
+        // Who was slow once is known as slow until that is stale; then it is found out anew.
+        let before: Vec<u32> = (0..members).map(|member| self.fleet.attempts(member)).collect();
+        for turn in 1..=20 * members {
+            let mut order: Vec<usize> = (0..members).collect();
+            self.rng.shuffle(&mut order);
+            self.request(self.now + STALE + Duration::from_secs(10 * turn as u64), order, (false, 1));
+        }
+        self.drain();
+        for (member, before) in before.into_iter().enumerate() {
+            assert!(self.fleet.attempts(member) > before, "{member} is never first");
+        }
     }
 
     /// A request that is still to come.
@@ -258,11 +291,14 @@ impl<'s> Run<'s> {
             tokens,
             too_small: 0,
             order,
+            is_arranged: false,
             plan,
+            next: None,
             attempt: None,
             outcome: None,
             sent: 0,
             tried: Vec::new(),
+            full: Vec::new(),
             has_content: false,
             is_over: false,
         });
@@ -287,13 +323,17 @@ impl<'s> Run<'s> {
                     self.at_once += 1;
                     self.tally.most_at_once = self.tally.most_at_once.max(self.at_once);
                     self.budget.deposit(at);
+                    self.arrange(number);
                     self.go_on(number);
                 }
+                Event::Queues(number) => self.queue(number),
+                Event::GivesWay(number) => self.give_way(number),
                 Event::Starts(number) => self.start(number),
                 Event::Begins(number) => self.begin(number),
                 Event::Ends(number) => self.end(number),
                 Event::Leaves(number) => self.leave(number),
             }
+            self.let_in();
             if let Some(rock) = self.schedule.rock {
                 assert_eq!(self.fleet.may(rock, self.now), Admission::Yes, "who never failed is at rest");
             }
@@ -308,16 +348,36 @@ impl<'s> Run<'s> {
             Event::Begins(number) => (3, number),
             Event::Ends(number) => (4, number),
             Event::Leaves(number) => (5, number),
+            Event::Queues(number) => (6, number),
+            Event::GivesWay(number) => (7, number),
         };
         for part in [kind, number as u64, u64::try_from(self.now.as_nanos()).unwrap()] {
             self.tally.digest = (self.tally.digest.rotate_left(5) ^ part).wrapping_mul(0x517c_c1b7_2722_0a95);
         }
     }
 
+    /// Orders the members as the route wants it.
+    fn arrange(&mut self, number: usize) {
+        let Schedule { groups, prefer, balance, windows, plan, .. } = self.schedule;
+        let request = &mut self.requests[number];
+        if request.is_arranged {
+            return;
+        }
+        let candidates: Vec<Candidate> =
+            request.order.iter().map(|one| self.fleet.candidate(*one, groups[*one], self.now)).collect();
+        let places = order(&candidates, *prefer, *balance, || self.rng.f64());
+        let ordered: Vec<usize> = places.iter().map(|place| request.order[*place]).collect();
+        assert!(
+            request.order.iter().all(|one| ordered.contains(one)) && ordered.len() == request.order.len()
+        );
+        request.order = ordered;
+        request.plan = Plan::new(request.order.iter().map(|one| windows[*one]), *plan, self.now);
+    }
+
     /// Asks the plan what to do next.
     fn go_on(&mut self, number: usize) {
         let Self { now, fleet, budget, rng, requests, tally, schedule, .. } = self;
-        let Request { plan, order, tried, too_small, .. } = &mut requests[number];
+        let Request { plan, order, tried, full, too_small, .. } = &mut requests[number];
         let may: Vec<Admission> = order.iter().map(|member| fleet.may(*member, *now)).collect();
         let mut way = Way { now: *now, fleet, budget, rng, order, ticket: None, no_budget: false };
         let next = plan.next(*now, &mut way);
@@ -326,33 +386,99 @@ impl<'s> Run<'s> {
             way.put_back();
             return self.give_up(number, &may);
         };
-        let ticket = way.ticket.take().filter(|(admitted, _)| *admitted == stop).map(|(_, ticket)| ticket);
-        let is_forced = ticket.is_none();
-        let ticket = ticket.unwrap_or_else(|| fleet.forced(order[stop], *now));
+        if way.ticket.as_ref().is_some_and(|(admitted, _)| *admitted != stop) {
+            way.put_back();
+        }
+        let ticket = way.ticket.take().map(|(_, ticket)| ticket);
+        let is_admitted = ticket.is_some();
+        let member = order[stop];
+        let is_fit = |member: &usize| {
+            !tried.contains(member)
+                && !full.contains(member)
+                && schedule.windows[*member].is_none_or(|window| window > *too_small)
+        };
+        let fit: Vec<Admission> =
+            { order.iter().zip(&may) }.filter(|(member, _)| is_fit(member)).map(|(_, may)| *may).collect();
         match why {
             Why::Turn => {
-                assert!(!is_forced && wait.is_zero() && !tried.contains(&order[stop]));
-                assert!(fleet.asked(order[stop]) <= *now, "it asked to be left alone");
+                assert!(is_admitted && wait.is_zero() && !tried.contains(&member));
+                assert!(fleet.asked(member) <= *now, "it asked to be left alone");
             }
             Why::Again => {
-                assert!(wait <= schedule.plan.longest_backoff && tried.contains(&order[stop]));
+                assert!(wait <= schedule.plan.longest_backoff && tried.contains(&member));
                 tally.repeated += 1;
             }
-            Why::Queue => panic!("nobody is full here"),
+            Why::Queue => {
+                assert!(!is_admitted && !tried.contains(&member) && !fleet.has_room(member));
+                assert!(!matches!(fleet.may(member, *now), Admission::No { .. }), "it rests");
+                tally.queued += 1;
+            }
             Why::LastResort => {
-                assert!(is_forced && !tried.contains(&order[stop]));
-                let is_fit = |member: &usize| {
-                    !tried.contains(member)
-                        && schedule.windows[*member].is_none_or(|window| window > *too_small)
-                };
-                let mut fit = order.iter().zip(&may).filter(|(member, _)| is_fit(member));
-                assert!(fit.all(|(_, may)| matches!(may, Admission::No { .. })), "another one is fit");
+                assert!(!is_admitted && !tried.contains(&member));
+                assert!(fit.iter().all(|may| matches!(may, Admission::No { .. })), "another one is fit");
                 tally.last_resorts += 1;
             }
         }
-        requests[number].attempt = Some((stop, why, ticket));
         let at = self.now + wait;
-        self.on(at, Event::Starts(number));
+        match ticket {
+            Some(ticket) => {
+                requests[number].attempt = Some((stop, why, ticket));
+                self.on(at, Event::Starts(number));
+            }
+            None => {
+                requests[number].next = Some((stop, why));
+                self.on(at, Event::Queues(number));
+            }
+        }
+    }
+
+    /// Waits for room, a little.
+    fn queue(&mut self, number: usize) {
+        if self.requests[number].is_over {
+            return;
+        }
+        self.waiting.push(number);
+        self.let_in();
+        if self.waiting.contains(&number) {
+            let at = self.now + if self.waiting.len() > PLACES { Duration::ZERO } else { QUEUE };
+            self.on(at, Event::GivesWay(number));
+        }
+    }
+
+    /// Lets those in for whom there is room. Who has come to rest meanwhile is asked by nobody who waited for room.
+    fn let_in(&mut self) {
+        for number in std::mem::take(&mut self.waiting) {
+            let request = &mut self.requests[number];
+            let Some((stop, why)) = request.next else { continue };
+            let member = request.order[stop];
+            let ticket = if why == Why::Queue {
+                self.fleet.admit(member, self.now).ok()
+            } else {
+                self.fleet.enter(member, self.now)
+            };
+            if let Some(ticket) = ticket {
+                if why == Why::Queue {
+                    assert!(self.fleet.asked(member) <= self.now, "it asked to be left alone");
+                }
+                request.next = None;
+                request.attempt = Some((stop, why, ticket));
+                self.start(number);
+            } else {
+                self.waiting.push(number);
+            }
+        }
+    }
+
+    /// There was no room.
+    fn give_way(&mut self, number: usize) {
+        let Some(place) = self.waiting.iter().position(|waiting| *waiting == number) else { return };
+        self.waiting.remove(place);
+        let request = &mut self.requests[number];
+        let Some((stop, _)) = request.next.take() else { return };
+        request.full.push(request.order[stop]);
+        request.plan.failed(stop, Fault::Full, None, self.now);
+        self.tally.full += 1;
+        self.go_on(number);
     }
 
     fn start(&mut self, number: usize) {
@@ -362,7 +488,7 @@ impl<'s> Run<'s> {
         }
         assert!(!request.has_content, "tried again behind content");
         let policy = &self.schedule.plan;
-        assert!(self.now <= request.arrived + policy.time, "an attempt behind the deadline");
+        assert!(self.now <= request.arrived + policy.time + QUEUE, "an attempt behind the deadline");
         let (stop, why, ticket) = request.attempt.as_mut().unwrap();
         let (stop, why, member) = (*stop, *why, request.order[*stop]);
         self.fleet.starts(ticket, self.now);
@@ -372,9 +498,7 @@ impl<'s> Run<'s> {
         let outcome =
             self.schedule.attempt(member, (request.is_bad, request.tokens), self.now, &mut self.rng);
         request.outcome = Some(outcome);
-        if !matches!(outcome.fault, Some((Fault::Full, _))) {
-            request.sent += 1;
-        }
+        request.sent += 1;
         assert!(request.sent <= policy.attempts, "more attempts than allowed: {stop} {why:?}");
         if let Some(content) = outcome.content {
             self.on(content, Event::Begins(number));
@@ -425,6 +549,7 @@ impl<'s> Run<'s> {
         if let Some((_, _, ticket)) = request.attempt.take() {
             self.fleet.leaves(ticket, self.now, &mut self.rng);
         }
+        self.waiting.retain(|waiting| *waiting != number);
         self.tally.left += 1;
         self.over(number);
     }
@@ -450,7 +575,7 @@ impl<'s> Run<'s> {
                     .all(|script| was_healthy(script, request.arrived, self.now));
                 let is_untried = !request.tried.contains(member);
                 let is_large = windows[*member].is_none_or(|window| window > request.too_small);
-                let is_fit = is_large && *may == Admission::Yes;
+                let is_fit = is_large && *may == Admission::Yes && !request.full.contains(member);
                 assert!(is_spent || !(is_untried && is_fit), "{member} was not tried");
                 let reads_it = windows[*member].is_none_or(|window| window >= request.tokens);
                 assert!(is_untried || !was_well || !reads_it, "{member} was well and has not answered");

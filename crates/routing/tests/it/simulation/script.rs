@@ -5,6 +5,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use waypost_routing::fault::Fault;
 use waypost_routing::health::{HealthPolicy, Moment};
+use waypost_routing::order::{Balance, Prefer};
 use waypost_routing::plan::PlanPolicy;
 use waypost_routing::retry_budget::BudgetPolicy;
 
@@ -23,8 +24,6 @@ pub(super) enum Mood {
     Slow,
     CutBefore,
     CutBehind,
-    /// This gateway has no room for more there.
-    Full,
 }
 
 /// A mood from each moment on; healthy before the first, and behind the last.
@@ -48,6 +47,13 @@ pub(super) struct Schedule {
     pub(super) members: Vec<(usize, Script)>,
     /// Tokens that each model can read, where that is known.
     pub(super) windows: Vec<Option<u32>>,
+    /// Attempts that may be under way at a time: at each model, and behind each key.
+    pub(super) rooms: Vec<Option<u32>>,
+    pub(super) account_rooms: Vec<Option<u32>>,
+    /// Models of the same number are equals.
+    pub(super) groups: Vec<usize>,
+    pub(super) prefer: Prefer,
+    pub(super) balance: Balance,
     /// A model with which nothing ever goes wrong, nor with its account.
     pub(super) rock: Option<usize>,
     /// A rock answers every request that asks it in time: the plan may go so far.
@@ -79,7 +85,7 @@ fn script(rng: &mut Rng, end: Moment, draw: fn(&mut Rng) -> Mood) -> Script {
 }
 
 fn of_member(rng: &mut Rng) -> Mood {
-    match rng.u8(..12) {
+    match rng.u8(..11) {
         0 => Mood::Refusing,
         1 => Mood::Hanging,
         2 => Mood::RateLimited(None),
@@ -92,8 +98,7 @@ fn of_member(rng: &mut Rng) -> Mood {
         6 => Mood::Slow,
         7 => Mood::CutBefore,
         8 => Mood::CutBehind,
-        9 => Mood::Full,
-        10 => Mood::Forbidden,
+        9 => Mood::Forbidden,
         _ => Mood::Healthy,
     }
 }
@@ -129,6 +134,19 @@ impl Schedule {
                     (rock != Some(number) && rng.bool()).then(|| [50, 100, 200][rng.usize(..3)])
                 })
                 .collect(),
+            rooms: { members.iter().enumerate() }
+                .map(|(number, _)| {
+                    (rock != Some(number) && rng.u8(..3) == 0).then(|| [1, 3, 30][rng.usize(..3)])
+                })
+                .collect(),
+            account_rooms: { accounts.iter() }
+                .map(|account| {
+                    (its_account != Some(*account) && rng.u8(..3) == 0).then(|| [2, 60][rng.usize(..2)])
+                })
+                .collect(),
+            groups: members.iter().map(|_| rng.usize(..2)).collect(),
+            prefer: [Prefer::Declared, Prefer::Fastest][rng.usize(..2)],
+            balance: [Balance::Declared, Balance::LeastLoaded][rng.usize(..2)],
             rock,
             goes_far,
             requests,
@@ -179,7 +197,6 @@ impl Schedule {
             Mood::Forbidden => fails(soon, Fault::Permission),
             Mood::Flaky(rate, fault) if rng.f64() < rate => fails(soon, fault),
             Mood::CutBefore => fails(now + seconds(rng, 2.0), Fault::Transport),
-            Mood::Full => fails(now, Fault::Full),
             _ if is_bad => fails(soon, Fault::Request),
             _ if self.windows[member].is_some_and(|window| tokens > window) => {
                 fails(soon, Fault::ContextOverflow)

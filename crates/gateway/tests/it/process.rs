@@ -1,0 +1,352 @@
+//! The program as an operator sees it: its configuration's file changes, it is told to stop, and a successor takes over.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, channel};
+
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::fake::{Client, Fake, PATIENCE, STREAM, chunk, good_events, write};
+use crate::support::{CHAT, question, request, send, start_echo};
+
+/// Names its socket, which the test holds open for it, as its third file: what systemd does. The process replaces the
+/// shell, so that its number is the shell's.
+const START: &str = r#"LISTEN_FDS=1 LISTEN_PID=$$ exec "$0" up "$@" 3<&0 </dev/null"#;
+
+struct Process {
+    child: Child,
+    /// What it says on standard error.
+    lines: Receiver<String>,
+}
+
+impl Process {
+    fn start(socket: &TcpListener, config: &Path, options: &[&str]) -> Self {
+        let mut command = Command::new("sh");
+        command.args(["-c", START, env!("CARGO_BIN_EXE_waypost")]).arg(config).args(options);
+        command.stdin(Stdio::from(OwnedFd::from(socket.try_clone().unwrap())));
+        Self::ready(command)
+    }
+
+    /// Waits until it is ready.
+    fn ready(mut command: Command) -> Self {
+        command.env("NO_COLOR", "1").stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let (sender, lines) = channel();
+        std::thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                let _ = sender.send(line);
+            }
+        });
+        let process = Self { child, lines };
+        process.says("ready  ");
+        process
+    }
+
+    /// Waits for a line with this in it, and returns all up to it.
+    fn says(&self, part: &str) -> String {
+        let mut all = String::new();
+        loop {
+            let Ok(line) = self.lines.recv_timeout(PATIENCE) else { panic!("`{part}` is not said: {all}") };
+            all.push_str(&line);
+            all.push('\n');
+            if line.contains(part) {
+                return all;
+            }
+        }
+    }
+
+    fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
+    }
+
+    fn wait(&mut self) -> ExitStatus {
+        let started = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(started.elapsed() < PATIENCE, "it does not stop");
+            std::thread::yield_now();
+        }
+    }
+
+    fn stop(mut self) {
+        self.signal("TERM");
+        assert!(self.wait().success());
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+struct Place {
+    folder: tempfile::TempDir,
+    socket: TcpListener,
+    address: SocketAddr,
+}
+
+impl Place {
+    fn new() -> Self {
+        let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = socket.local_addr().unwrap();
+        Self { folder: tempfile::tempdir().unwrap(), socket, address }
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.path().join("waypost.yaml")
+    }
+
+    /// A configuration at the socket's port whose only alias has this name.
+    fn text(&self, alias: &str, provider: SocketAddr) -> String {
+        format!(
+            "listeners: {{egress_traffic: {{port: {}}}}}\nmodel_providers:\n  - {{model: openai/m, access_key: \
+             sk-LEAK-literal, base_url: 'http://{provider}'}}\nmodel_aliases: {{{alias}: {{target: m}}}}\n",
+            self.address.port()
+        )
+    }
+
+    fn write(&self, text: &str) {
+        fs::write(self.file(), text).unwrap();
+    }
+
+    fn get(&self, path: &str) -> crate::support::Reply {
+        send(
+            self.address,
+            &[format!("GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n").as_bytes()],
+        )
+    }
+
+    fn knows(&self, alias: &str) -> bool {
+        self.get(&format!("/v1/models/{alias}")).status == 200
+    }
+
+    fn last_reload(&self) -> Value {
+        self.get("/readyz?verbose").json()["last_reload"].clone()
+    }
+
+    fn metric(&self, name: &str) -> String {
+        let page = self.get("/metrics");
+        let line = page.text().lines().find_map(|line| line.strip_prefix(&format!("{name} ")));
+        line.unwrap_or_default().to_owned()
+    }
+}
+
+fn wait_for(what: &str, is_so: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !is_so() {
+        assert!(started.elapsed() < PATIENCE, "{what} does not happen");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_file_that_changes_is_put_to_use_and_a_bad_one_is_not() {
+    let (place, provider) = (Place::new(), start_echo());
+    place.write(&place.text("one", provider));
+    let process = Process::start(&place.socket, &place.file(), &[]);
+    let page = place.get("/readyz?verbose").json();
+    assert_eq!(page["configuration"]["file"], place.file().display().to_string());
+    let hash = page["configuration"]["sha256"].clone();
+    assert_eq!(hash.as_str().unwrap().len(), 12);
+    assert_eq!(page["last_reload"], Value::Null);
+    assert!(place.metric("waypost_config_loaded_timestamp_seconds").parse::<u64>().unwrap() > 1_700_000_000);
+
+    // It is noticed without being told.
+    place.write(&place.text("two", provider));
+    wait_for("the reload", || place.knows("two"));
+    assert!(!place.knows("one"));
+    assert_eq!(place.last_reload()["outcome"], "applied");
+    assert_ne!(place.get("/readyz?verbose").json()["configuration"]["sha256"], hash);
+    process.says("the configuration has been reloaded");
+
+    // A bad one is refused, and what it says has no key in it.
+    place.write(&place.text("three", provider).replace("target: m", "target: nowhere"));
+    let said = process.says("waypost.yaml") + &process.says("error: 1 problem in");
+    assert!(said.contains("the configuration is not reloaded, and the old one stays in use"), "{said}");
+    assert!(said.contains("nowhere") && !said.contains("LEAK"), "{said}");
+    wait_for("the refusal", || place.last_reload()["outcome"] == "refused");
+    let problem = place.last_reload()["problem"].as_str().unwrap().to_owned();
+    assert!(problem.starts_with("error: ") && problem.contains("nowhere"), "{problem}");
+    assert!(place.knows("two") && place.get("/readyz").status == 200);
+    assert_eq!(place.metric("waypost_config_last_reload_successful"), "0");
+    assert_eq!(place.metric("waypost_config_reloads_total{outcome=\"refused\"}"), "1", "it is tried once");
+
+    // A configuration that is a link to a link, as Kubernetes has them.
+    let of = |name: &str| place.folder.path().join(name);
+    fs::create_dir(of("v2")).unwrap();
+    fs::write(of("v2/waypost.yaml"), place.text("four", provider)).unwrap();
+    std::os::unix::fs::symlink(of("v2"), of("..data")).unwrap();
+    std::os::unix::fs::symlink(of("..data/waypost.yaml"), of("link")).unwrap();
+    fs::rename(of("link"), place.file()).unwrap();
+    wait_for("the reload", || place.knows("four"));
+    fs::create_dir(of("v3")).unwrap();
+    fs::write(of("v3/waypost.yaml"), place.text("five", provider)).unwrap();
+    std::os::unix::fs::symlink(of("v3"), of("new")).unwrap();
+    fs::rename(of("new"), of("..data")).unwrap();
+    wait_for("the reload", || place.knows("five"));
+    assert_eq!(place.metric("waypost_config_last_reload_successful"), "1");
+    assert_eq!(place.metric("waypost_config_reloads_total{outcome=\"applied\"}"), "3");
+
+    // `.env` beside it counts.
+    let keyed = place.text("six", provider).replace("sk-LEAK-literal", "$WAYPOST_IT_KEY");
+    fs::write(of(".env"), "WAYPOST_IT_KEY=one\n").unwrap();
+    wait_for("the reload", || place.metric("waypost_config_reloads_total{outcome=\"applied\"}") == "4");
+    fs::write(of("v3/waypost.yaml"), &keyed).unwrap();
+    wait_for("the reload", || place.knows("six"));
+
+    // Told to, it loads the same file again.
+    process.signal("HUP");
+    wait_for("the reload", || place.metric("waypost_config_reloads_total{outcome=\"applied\"}") == "6");
+    process.stop();
+}
+
+#[test]
+fn a_stream_that_does_not_end_is_cut_and_the_process_ends_well() {
+    let place = Place::new();
+    let fake = Fake::start(|seen, stream| {
+        write(stream, STREAM);
+        let events = good_events(seen, &["One", "Two"]);
+        write(stream, chunk(&events[..2].concat()));
+        crate::fake::wait_for_close(stream);
+    });
+    place.write(&place.text("one", fake.address));
+    let mut body = question(CHAT, "m", "Hi");
+    body["stream"] = true.into();
+    let ask = || {
+        let mut stream = Client::open(place.address, request(CHAT, "", &body.to_string()));
+        stream.read_until("One");
+        stream
+    };
+    // By the grace period; by a second order.
+    for (grace, orders) in [("10ms", 1), ("1h", 2)] {
+        let mut process = Process::start(&place.socket, &place.file(), &["--grace", grace]);
+        let stream = ask();
+        process.signal("TERM");
+        process.says("stopping: ");
+        if orders == 2 {
+            process.signal("INT");
+        }
+        let all = stream.read_to_end();
+        assert!(all.contains("shutting_down") && !all.contains("[DONE]"), "{all}");
+        assert_eq!(process.wait().code(), Some(0));
+    }
+}
+
+/// Clients that connect, ask and read, one after the other, while `change` is made; how many were answered. The process
+/// that it ends with answers the last of them.
+fn under_traffic(address: SocketAddr, change: impl FnOnce(&AtomicUsize) -> Process) -> usize {
+    let (answered, over) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let ask = |body: &str| {
+        let mut stream = TcpStream::connect(address).map_err(|error| format!("connect: {error}"))?;
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.write_all(request(CHAT, "", body).as_bytes()).map_err(|error| format!("write: {error}"))?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).map_err(|error| format!("read: {error}"))?;
+        if !answer.starts_with("HTTP/1.1 200") {
+            return Err(format!("answer: {answer:?}"));
+        }
+        Ok(())
+    };
+    std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..4)
+            .map(|client| {
+                let (answered, over) = (&answered, &over);
+                scope.spawn(move || {
+                    let mut body = question(CHAT, "m", "Hi");
+                    body["stream"] = (client % 2 == 0).into();
+                    let body = body.to_string();
+                    while !over.load(Ordering::SeqCst) {
+                        ask(&body)?;
+                        answered.fetch_add(1, Ordering::SeqCst);
+                    }
+                    Ok::<_, String>(())
+                })
+            })
+            .collect();
+        let last = change(&answered);
+        over.store(true, Ordering::SeqCst);
+        for client in clients {
+            client.join().unwrap().unwrap_or_else(|error| panic!("a request is lost: {error}"));
+        }
+        last.stop();
+    });
+    answered.into_inner()
+}
+
+/// Waits for so many more answers.
+fn more(answered: &AtomicUsize, number: usize) {
+    let (before, started) = (answered.load(Ordering::SeqCst), Instant::now());
+    while answered.load(Ordering::SeqCst) < before + number {
+        assert!(started.elapsed() < PATIENCE, "nobody answers");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_successor_takes_over_the_socket_and_no_connection_is_lost() {
+    let (place, provider) = (Place::new(), start_echo());
+    place.write(&place.text("one", provider));
+    let first = Process::start(&place.socket, &place.file(), &[]);
+    let answered = under_traffic(place.address, |answered| {
+        // Both run for a while.
+        more(answered, 20);
+        let second = Process::start(&place.socket, &place.file(), &[]);
+        more(answered, 20);
+        first.stop();
+        more(answered, 20);
+        // One stops before the next one starts: connections wait in the kernel.
+        second.stop();
+        let third = Process::start(&place.socket, &place.file(), &[]);
+        more(answered, 20);
+        third.stop();
+        let fourth = Process::start(&place.socket, &place.file(), &[]);
+        more(answered, 20);
+        // The configuration changes under them.
+        place.write(&place.text("two", provider));
+        wait_for("the reload", || place.knows("two"));
+        more(answered, 20);
+        fourth
+    });
+    assert!(answered >= 120, "{answered}");
+}
+
+/// With `--reuse-port` both listen for themselves; without it the second one is told that the address is in use.
+#[test]
+fn two_processes_can_share_a_port() {
+    let provider = start_echo();
+    // Bound and not listening: nobody else gets the port.
+    let held = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    held.set_reuse_port(true).unwrap();
+    held.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    let mut place = Place::new();
+    place.address = held.local_addr().unwrap().as_socket().unwrap();
+    place.write(&place.text("one", provider));
+    let command = |options: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_waypost"));
+        command.arg("up").arg(place.file()).args(options);
+        command
+    };
+    let first = Process::ready(command(&["--reuse-port"]));
+    let refused = command(&[]).output().unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert!(said.contains(&format!("cannot listen on {}", place.address)), "{said}");
+    let second = Process::ready(command(&["--reuse-port"]));
+    first.stop();
+    for _ in 0..20 {
+        assert!(place.knows("one"));
+    }
+    second.stop();
+}
