@@ -408,6 +408,7 @@ fn listener(listener: &Listener) -> Item<'_> {
         max_requests,
         queue,
         head_timeout,
+        send_timeout,
     } = listener;
     let facts = vec![
         shown("name", name.as_str()),
@@ -424,6 +425,7 @@ fn listener(listener: &Listener) -> Item<'_> {
         shown("queue", queue.places),
         shown("queue_timeout", time(queue.time)),
         shown("head_timeout", time(*head_timeout)),
+        shown("send_timeout", time(*send_timeout)),
     ];
     Item { kind: "listener", name: SocketAddr::new(*address, *port).to_string(), facts }
 }

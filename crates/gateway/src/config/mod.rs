@@ -164,6 +164,8 @@ pub struct Listener {
     pub queue: Queue,
     /// Longest wait for the head of a request.
     pub head_timeout: Duration,
+    /// Longest time in which a client may take nothing of an answer that waits for it.
+    pub send_timeout: Duration,
 }
 
 /// One item of the list of models.
