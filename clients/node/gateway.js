@@ -11,13 +11,14 @@ import { join } from "node:path";
 import { json } from "node:stream/consumers";
 import { setTimeout as wait } from "node:timers/promises";
 
-// A model of each kind of provider: one that speaks Chat Completions, Messages, Responses, both of OpenAI's, or Gemini.
+// A model of each kind of provider: of one for Chat Completions, Messages, Responses, both of OpenAI's, Gemini or Converse.
 export const EACH = [
   "plain/llama-4",
   "anthropic/claude-sonnet-4-5",
   "native/gpt-5.1",
   "openai/gpt-5.2",
   "native/gemini-3-pro",
+  "amazon_bedrock/anthropic.claude-sonnet-4-5-20250929-v1:0",
 ];
 // By name, by alias, by preference.
 export const EVERY_WAY = [...EACH, "creative-model", "auto"];
@@ -42,6 +43,10 @@ llm_providers:
   - {model: plain/llama-4, access_key: $OPENAI_API_KEY, base_url: "${echo}", provider_interface: openai_chat}
   - {model: native/gpt-5.1, access_key: $OPENAI_API_KEY, base_url: "${echo}", provider_interface: openai_responses}
   - {model: native/gemini-3-pro, access_key: $GEMINI_API_KEY, base_url: "${echo}", provider_interface: gemini_native}
+  - model: amazon_bedrock/anthropic.claude-sonnet-4-5-20250929-v1:0
+    access_key: $OPENAI_API_KEY
+    region: eu-central-1
+    base_url: ${echo}
 model_aliases:
   creative-model: {target: claude-sonnet-4-5}
 `;

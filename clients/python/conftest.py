@@ -16,8 +16,15 @@ import pytest
 
 import witness
 
-# A model of each kind of provider: one that speaks Chat Completions, Messages, Responses, both of OpenAI's, or Gemini.
-EACH = ["plain/llama-4", "anthropic/claude-sonnet-4-5", "native/gpt-5.1", "openai/gpt-5.2", "native/gemini-3-pro"]
+# A model of each kind of provider: of one for Chat Completions, Messages, Responses, both of OpenAI's, Gemini or Converse.
+EACH = [
+    "plain/llama-4",
+    "anthropic/claude-sonnet-4-5",
+    "native/gpt-5.1",
+    "openai/gpt-5.2",
+    "native/gemini-3-pro",
+    "amazon_bedrock/anthropic.claude-sonnet-4-5-20250929-v1:0",
+]
 # By name, by alias, by preference; and a model that gives its calls no ids.
 EVERY_WAY = [*EACH, "native/gemini-2.5-flash", "fast-model", "creative-model", "auto"]
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -64,6 +71,10 @@ llm_providers:
     access_key: $GEMINI_API_KEY
     base_url: {echo}
     provider_interface: gemini_native
+  - model: amazon_bedrock/anthropic.claude-sonnet-4-5-20250929-v1:0
+    access_key: $OPENAI_API_KEY
+    region: eu-central-1
+    base_url: {echo}
 model_aliases:
   fast-model: {{target: gpt-5.2}}
   creative-model: {{target: claude-sonnet-4-5}}

@@ -21,6 +21,7 @@ from botocore.eventstream import EventStreamBuffer
 from botocore.parsers import create_parser
 from botocore.validate import ParamValidator
 
+import official
 from conftest import KEYS, ROOT, Process, free_port
 
 REGION = "eu-central-1"
@@ -128,42 +129,10 @@ def ask(url: str, client: str, model: str, body: dict) -> tuple[int, bytes]:
     return post(url + path, json.dumps({**body, "model": name}).encode())
 
 
-def wrong(shape, value, where: str) -> list[str]:
-    """What the parameter validator does not look at: words of a closed set, and patterns."""
-    if shape.type_name == "structure":
-        if getattr(shape, "is_document_type", False):
-            return []
-        if getattr(shape, "is_tagged_union", False) and len(value) != 1:
-            return [f"{where}: not one of {list(value)}"]
-        found = [wrong(shape.members[key], inner, f"{where}.{key}") for key, inner in value.items()]
-    elif shape.type_name == "list":
-        found = [wrong(shape.member, inner, f"{where}[{n}]") for n, inner in enumerate(value)]
-    elif shape.type_name == "map":
-        pairs = value.items()
-        found = [wrong(shape.key, key, where) + wrong(shape.value, inner, f"{where}.{key}") for key, inner in pairs]
-    else:
-        enum, pattern = shape.metadata.get("enum"), shape.metadata.get("pattern")
-        longest = shape.metadata.get("max")
-        if enum and value not in enum:
-            return [f"{where}: {value!r} is not one of {enum}"]
-        if pattern and shape.type_name == "string" and not re.fullmatch(pattern, value):
-            return [f"{where}: {value!r} does not match {pattern}"]
-        if longest and shape.type_name == "string" and len(value) > longest:
-            return [f"{where}: longer than {longest}"]
-        if longest and shape.type_name == "float" and value > longest:
-            return [f"{where}: {value} is more than {longest}"]
-        return []
-    return [problem for inner in found for problem in inner]
-
-
 def check_request(path: str, body: bytes, name: str) -> None:
-    model, method = re.fullmatch(r"/model/([^/]+)/(converse|converse-stream)", path).groups()
-    operation = {"converse": "Converse", "converse-stream": "ConverseStream"}[method]
-    shape = SERVICE.operation_model(operation).input_shape
-    params = {**json.loads(body), "modelId": urllib.parse.unquote(model)}
-    report = ParamValidator().validate(params, shape)
-    assert not report.has_errors(), f"{name}: {report.generate_report()}"
-    assert not wrong(shape, params, name)
+    model, _ = re.fullmatch(r"/model/([^/]+)/(converse|converse-stream)", path).groups()
+    faults = official.faults_of_converse("request", json.loads(body), urllib.parse.unquote(model))
+    assert not faults, f"{name}: {faults}"
 
 
 def fixtures(client: str) -> list[pathlib.Path]:

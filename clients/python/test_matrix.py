@@ -49,6 +49,7 @@ def test_thinking_with_tools(sdk, reached, reached_dialect, model, stream):
         "anthropic_messages": '"signature": "ZWNob19zaWduYXR1cmVfb2ZfYV90aGlua2luZ19ibG9jaw=="',
         "openai_responses": '"encrypted_content": "',
         "gemini": '"thoughtSignature": "ZWNobyBzaWduYXR1cmUgb2YgZ2V0X3dlYXRoZXI="',
+        "bedrock_converse": '"signature": "ZWNob19zaWduYXR1cmVfb2ZfY29udmVyc2U="',
     }
     body = json.dumps(reached())
     assert sealed.get(reached_dialect(), "") in body

@@ -36,6 +36,10 @@ def table():
     return "\n".join(rows) + "\n"
 
 
+def test_the_guide_says_whose_model_of_bedrock():
+    assert f"botocore {version('botocore', 'python')}," in GUIDE.read_text()
+
+
 def test_the_guide_has_the_versions():
     text = GUIDE.read_text()
     if os.environ.get("UPDATE") == "1":

@@ -3,6 +3,7 @@
 * OpenAI: its OpenAPI document, trimmed by `extract.py` into `openai.json`.
 * Anthropic: the types of its own Python package, which are generated from its OpenAPI document.
 * Google: the types of its own Python package, which name every field of the wire and require none.
+* Amazon: the model of the service in its own Python package.
 
 The packages are those that `clients/python/requirements.txt` pins.
 """
@@ -14,9 +15,11 @@ import re
 import typing
 
 import anthropic.types
+import botocore.session
 import jsonschema_rs
 import pydantic
 from anthropic.types.shared.error_response import ErrorResponse
+from botocore.validate import ParamValidator
 from google.genai import types as gemini
 
 HERE = pathlib.Path(__file__).parent
@@ -24,12 +27,20 @@ HERE = pathlib.Path(__file__).parent
 BESIDE = {
     # Thinking has no published place in Chat Completions: these are the names that clients and servers agree on.
     ("openai_chat", "request"): ["messages.*.reasoning_content", "messages.*.reasoning_details"],
-    ("openai_chat", "answer"): ["choices.*.message.reasoning_content", "choices.*.message.reasoning_details"],
+    ("openai_chat", "answer"): [
+        "choices.*.message.reasoning_content",
+        "choices.*.message.reasoning_details",
+        # Nor have images that a model makes: this is the name that routers and their clients agree on,
+        # https://openrouter.ai/docs/features/multimodal/image-generation.
+        "choices.*.message.images",
+    ],
     ("openai_chat", "event"): [
         "choices.*.delta.reasoning_content",
         "choices.*.delta.reasoning_details",
+        "choices.*.delta.images",
         # The schema of a stream lags behind that of an answer, which has them.
         "choices.*.delta.annotations",
+        "choices.*.delta.audio",
         "choices.*.delta.tool_calls.*.custom",
         "choices.*.delta.tool_calls.*.type",
     ],
@@ -39,12 +50,16 @@ BESIDE = {
         # Counts that Chat Completions has a name for.
         "usage.input_tokens_details.audio_tokens",
         "usage.output_tokens_details.audio_tokens",
+        # The API itself tells what an image is made as; the schema has the data alone.
+        "output.*.output_format",
     ],
     ("openai_responses", "event"): [
         "response.store",
         "obfuscation",
         "response.usage.input_tokens_details.audio_tokens",
         "response.usage.output_tokens_details.audio_tokens",
+        "response.output.*.output_format",
+        "item.output_format",
         # The SDKs raise for an event that has it and for no other.
         "error",
         # As they stand in the item at the end.
@@ -234,6 +249,8 @@ def without(value, path):
 
 def faults(dialect, what, value):
     """What is wrong with a `request`, an `answer`, an `event` or an `error` (or `items`), each with its place."""
+    if dialect == "bedrock_converse":
+        return faults_of_converse(what, value)
     if what == "event" and dialect in ("openai_chat", "gemini") and "error" in value:
         what = "error"
     if (dialect, what) == ("gemini", "request"):
@@ -243,6 +260,55 @@ def faults(dialect, what, value):
     kind = value.get("type") if what == "event" else None
     found = validator(dialect, what, kind).iter_errors(value)
     return [fault for error in found for fault in innermost(error)]
+
+
+@functools.cache
+def shape_of_converse(what):
+    service = botocore.session.Session().get_service_model("bedrock-runtime")
+    match what:
+        case "request":
+            return service.operation_model("Converse").input_shape
+        case "answer":
+            return service.operation_model("Converse").output_shape
+        case "event":
+            return service.operation_model("ConverseStream").output_shape.members["stream"]
+        case "error":
+            return service.shape_for("ValidationException")
+
+
+def faults_of_converse(what, value, model="amazon.nova-lite-v1:0"):
+    """The same for Converse. The address of a request says its model; the name of an event is its one key."""
+    shape = shape_of_converse(what)
+    params = {**value, "modelId": model} if what == "request" else value
+    report = ParamValidator().validate(params, shape)
+    return [report.generate_report()] if report.has_errors() else wrong_words(shape, params, "")
+
+
+def wrong_words(shape, value, where):
+    """What the parameter validator does not look at: words of a closed set, patterns, the one member of a union."""
+    if shape.type_name == "structure":
+        if getattr(shape, "is_document_type", False):
+            return []
+        if getattr(shape, "is_tagged_union", False) and len(value) != 1:
+            return [f"{where}: not one of {list(value)}"]
+        found = [wrong_words(shape.members[key], inner, f"{where}/{key}") for key, inner in value.items()]
+    elif shape.type_name == "list":
+        found = [wrong_words(shape.member, inner, f"{where}/{n}") for n, inner in enumerate(value)]
+    elif shape.type_name == "map":
+        found = [wrong_words(shape.key, key, where) for key in value]
+        found += [wrong_words(shape.value, inner, f"{where}/{key}") for key, inner in value.items()]
+    else:
+        enum, pattern, most = (shape.metadata.get(word) for word in ("enum", "pattern", "max"))
+        if enum and value not in enum:
+            return [f"{where}: {value!r} is not one of {enum}"]
+        if pattern and shape.type_name == "string" and not re.fullmatch(pattern, value):
+            return [f"{where}: {value!r} does not match {pattern}"]
+        if most and shape.type_name == "string" and len(value) > most:
+            return [f"{where}: longer than {most}"]
+        if most and shape.type_name == "float" and value > most:
+            return [f"{where}: {value} is more than {most}"]
+        return []
+    return [fault for faults in found for fault in faults]
 
 
 # What stands for itself in a request of Gemini.

@@ -20,6 +20,7 @@ import threading
 
 import h11
 import official
+from botocore.eventstream import EventStreamBuffer
 
 # Answers that were ordered to lack what their schema requires, or to say a word of another API. Where client and
 # provider speak the same one, the first goes through.
@@ -32,6 +33,7 @@ PATHS = [
     (re.compile(r"/responses$"), "openai_responses"),
     (re.compile(r"/messages$"), "anthropic_messages"),
     (re.compile(r":(stream)?[gG]enerateContent$"), "gemini"),
+    (re.compile(r"/model/[^/]+/converse(-stream)?$"), "bedrock_converse"),
 ]
 
 
@@ -51,6 +53,8 @@ class Exchange:
         self.answer = bytearray()
         self.status = 0
         self.is_stream = False
+        # Amazon's own reader, where a stream is binary.
+        self.messages = None
 
 
 class Connection:
@@ -87,7 +91,10 @@ class Connection:
             if isinstance(event, h11.Response):
                 headers = dict(event.headers)
                 self.exchange.status = event.status_code
-                self.exchange.is_stream = headers.get(b"content-type", b"").startswith(b"text/event-stream")
+                content_type = headers.get(b"content-type", b"")
+                self.exchange.is_stream = content_type.startswith(b"text/event-stream")
+                if content_type == b"application/vnd.amazon.eventstream":
+                    self.exchange.messages = EventStreamBuffer()
                 self.asked.send(event)
             elif isinstance(event, h11.InformationalResponse):
                 self.asked.send(event)
@@ -133,6 +140,13 @@ class Witness:
 
     def streamed(self, exchange):
         """Whole events are judged as they come."""
+        if exchange.messages is not None:
+            exchange.messages.add_data(bytes(exchange.answer))
+            exchange.answer.clear()
+            for message in exchange.messages:
+                name = message.headers.get(":event-type") or message.headers[":exception-type"]
+                self.judge(exchange, "event", b'{"%s": %s}' % (name.encode(), message.payload))
+            return
         while exchange.is_stream:
             end = re.search(rb"\r?\n\r?\n", exchange.answer)
             if end is None:
@@ -144,7 +158,7 @@ class Witness:
                 self.judge(exchange, "event", b"\n".join(data))
 
     def answered(self, exchange):
-        if not exchange.is_stream:
+        if not exchange.is_stream and exchange.messages is None:
             self.judge(exchange, "answer" if exchange.status < 400 else "error", exchange.answer)
 
     def take(self):

@@ -172,6 +172,15 @@ fn read_tier(usage: &Fields<'_>) -> Option<String> {
     Some(if word == "standard" { "default".to_owned() } else { word })
 }
 
+/// The word of this dialect for a tier of another one.
+fn word_for_tier(tier: &str) -> Option<&str> {
+    match tier {
+        "default" => Some("standard"),
+        "standard" | "priority" | "batch" => Some(tier),
+        _ => None,
+    }
+}
+
 fn write_usage(usage: &Usage, tier: Option<&str>, out: &mut Writer<'_>) {
     out.key("usage").object(|out| {
         let cached = usage.cache_read.saturating_add(usage.cache_write);
@@ -184,9 +193,6 @@ fn write_usage(usage: &Usage, tier: Option<&str>, out: &mut Writer<'_>) {
                 out.key("thinking_tokens").count(usage.reasoning);
             });
         }
-        match tier {
-            Some("default") => out.text_field("service_tier", "standard"),
-            tier => out.optional_text("service_tier", tier),
-        }
+        out.optional_text("service_tier", tier);
     });
 }

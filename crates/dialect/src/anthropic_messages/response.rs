@@ -1,7 +1,7 @@
 //! A plain answer, both ways, and a look at one: <https://platform.claude.com/docs/en/api/messages/create>.
 
 use super::blocks::{self, BlockWriter};
-use super::{Tally, read_finish, read_tier, word_for_client, write_usage};
+use super::{Tally, read_finish, read_tier, word_for_client, word_for_tier, write_usage};
 use crate::chat::{ChatResponse, Choice, FinishReason, Part};
 use crate::dialect::{DialectId, Observed};
 use crate::error_body;
@@ -63,7 +63,6 @@ pub(super) fn observe(body: &[u8]) -> Result<Observed, Fault> {
         model: fields.text("model"),
         complete: true,
         error: false,
-        garbled: false,
     })
 }
 
@@ -96,6 +95,11 @@ pub(super) fn encode(response: &ChatResponse, loss: &mut Loss) -> Vec<u8> {
     if choice.finish.is_none() && choice.parts.iter().any(Part::is_call) {
         "tool_use".clone_into(&mut word);
     }
+    let tier = response.service_tier.as_deref().filter(|tier| *tier != "auto");
+    let tier_word = tier.and_then(|tier| word_for_tier(tier).or(same.then_some(tier)));
+    if tier.is_some() && tier_word.is_none() {
+        loss.add("service_tier", Reason::NoPlace);
+    }
     let mut writer = BlockWriter { same, loss, site };
     let parts: Vec<&Part> = choice.parts.iter().filter(|part| writer.keeps(part)).collect();
     let mut body = Vec::with_capacity(1024);
@@ -110,7 +114,7 @@ pub(super) fn encode(response: &ChatResponse, loss: &mut Loss) -> Vec<u8> {
             Some(FinishReason::StopSequence(Some(text))) => out.text_field("stop_sequence", text),
             _ => out.key("stop_sequence").null(),
         }
-        write_usage(&response.usage.unwrap_or_default(), response.service_tier.as_deref(), out);
+        write_usage(&response.usage.unwrap_or_default(), tier_word, out);
         if same {
             response.extra.write_except(&[], out);
         }

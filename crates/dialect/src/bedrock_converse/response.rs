@@ -59,6 +59,5 @@ pub(super) fn observe(body: &[u8]) -> Result<Observed, Fault> {
         model: None,
         complete: true,
         error: false,
-        garbled: false,
     })
 }

@@ -71,10 +71,15 @@ fn contents(node: Node<'_, '_>, path: &Path<'_>) -> Result<Vec<Message>, Fault> 
     let mut ids = Ids::of_conversation();
     let mut messages: Vec<Message> = Vec::new();
     keys::each_object(node, &mut |position, fields| {
-        let message = message(fields, &path.index(position), &mut ids)?;
+        let mut message = message(fields, &path.index(position), &mut ids)?;
         match messages.last_mut() {
-            Some(last) if is_continued(last, &message) => join(last, message.parts),
-            _ => messages.push(message),
+            Some(last) if is_continued(last, &message) => join(last, message.parts, true),
+            _ => {
+                // Or they keep it as one content of many parts, of which whole texts are none's pieces.
+                let pieces = std::mem::take(&mut message.parts);
+                join(&mut message, pieces, false);
+                messages.push(message);
+            }
         }
         Ok(())
     })?;
@@ -113,9 +118,9 @@ fn is_continued(last: &Message, next: &Message) -> bool {
         && next.extra.0.is_empty()
 }
 
-/// Puts the pieces of thinking and of text together. A seal ends the piece that it belongs to, and a text that carries
+/// Puts the pieces of thinking, and of text if wanted, together. A seal ends the piece that it belongs to, and a text that carries
 /// a signature stays apart from one that does not.
-fn join(message: &mut Message, pieces: Vec<Part>) {
+fn join(message: &mut Message, pieces: Vec<Part>, texts: bool) {
     for piece in pieces {
         let before = message.parts.len().checked_sub(2).and_then(|place| message.parts.get(place));
         let is_signed = before.is_some_and(|part| super::signature::is_of_next(part).is_some());
@@ -133,7 +138,9 @@ fn join(message: &mut Message, pieces: Vec<Part>) {
                 last.seal = piece.seal;
                 last.item = piece.item;
             }
-            (Content::Text(text), Content::Text(more)) if is_open && !is_signed => text.push_str(&more),
+            (Content::Text(text), Content::Text(more)) if texts && is_open && !is_signed => {
+                text.push_str(&more);
+            }
             (_, content) => message.parts.push(Part { content, ..piece }),
         }
     }

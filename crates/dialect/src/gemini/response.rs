@@ -68,7 +68,6 @@ pub(super) fn observe(body: &[u8]) -> Result<Observed, Fault> {
         model: fields.text("modelVersion"),
         complete: true,
         error: false,
-        garbled: false,
     })
 }
 

@@ -50,8 +50,8 @@ impl EntryKey {
 
 /// Reads one entry; `None` for a type that is not known.
 pub(super) fn entry(fields: &Fields<'_>) -> Option<Entry> {
-    let format = fields.text("format").map(once);
-    let family = Family::of_word(&format.unwrap_or_else(|| UNKNOWN.to_owned()));
+    let format = fields.text("format");
+    let family = Family::of_word(&once(known(format.as_deref().unwrap_or(UNKNOWN)).to_owned()));
     let id = fields.text("id").filter(|id| !id.is_empty()).map(once);
     let key = EntryKey { index: fields.count("index"), id };
     let mut entry = Entry { key, text: String::new(), summary: String::new(), seal: None };
@@ -70,6 +70,14 @@ pub(super) fn entry(fields: &Fields<'_>) -> Option<Entry> {
         _ => return None,
     }
     Some(entry)
+}
+
+/// Without what is said before a seal tells whose thinking it is.
+fn known(mut word: &str) -> &str {
+    while let Some(behind) = word.strip_prefix(UNKNOWN).filter(|behind| !behind.is_empty()) {
+        word = behind;
+    }
+    word
 }
 
 /// A word that is said several times over, once.

@@ -102,7 +102,6 @@ pub(super) fn observe(body: &[u8]) -> Result<Observed, Fault> {
         model: fields.text("model"),
         complete: true,
         error: false,
-        garbled: false,
     })
 }
 

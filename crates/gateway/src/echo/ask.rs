@@ -266,7 +266,16 @@ pub(super) fn shape(format: &Value) -> Option<Value> {
 
 /// All that counts as a prompt, in bytes.
 pub(super) fn prompt_tokens(body: &Value) -> u64 {
-    let keys = ["system", "instructions", "messages", "input", "tools", "systemInstruction", "contents"];
+    let keys = [
+        "system",
+        "instructions",
+        "messages",
+        "input",
+        "tools",
+        "toolConfig",
+        "systemInstruction",
+        "contents",
+    ];
     let parts = keys.map(|key| length(&body[key]));
     parts.iter().sum::<u64>().div_ceil(4).max(1)
 }

@@ -78,7 +78,7 @@ pub const DIRECTIVES: &[Row] = &[
     ),
     row(
         "no_done",
-        "leave out the last event of a stream: `[DONE]`, `message_stop`, `response.completed`, the piece with `finishReason`",
+        "leave out the last event of a stream: `[DONE]`, `message_stop`, `response.completed`, the piece with `finishReason`, `metadata`",
     ),
     row("half", "half of the body, then close the connection, under the whole body's `content-length`"),
     row("empty", "a body of no bytes"),

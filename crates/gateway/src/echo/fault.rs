@@ -10,10 +10,11 @@ use serde_json::Value;
 use super::body::{Script, Step};
 use super::directive::{Directives, Fault};
 use super::refusal::{Api, Refusal};
-use super::{chat_answer, gemini_answer, id, messages_answer, responses_answer};
+use super::{chat_answer, converse_answer, gemini_answer, id, messages_answer, responses_answer};
 
 const JSON: &str = "application/json";
 const EVENTS: &str = "text/event-stream; charset=utf-8";
+const BINARY_EVENTS: &str = "application/vnd.amazon.eventstream";
 /// So that bytes go out before what comes next, and arrive on their own.
 const FLUSH: Duration = Duration::from_millis(2);
 
@@ -37,12 +38,19 @@ pub(super) fn refuse(api: Api, refusal: &Refusal, retry_after: Option<u64>) -> R
     if let Some(seconds) = retry_after {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
+    if api == Api::Converse {
+        response.headers_mut().insert("x-amzn-errortype", HeaderValue::from_static(refusal.exception()));
+    }
     response
 }
 
 /// The answer, with what the directives make of it.
 pub(super) fn respond(api: Api, directives: &Directives, content: Content) -> Response<Script> {
-    let usual = if matches!(content, Content::Events(_)) { EVENTS } else { JSON };
+    let usual = match (&content, api) {
+        (Content::Events(_), Api::Converse) => BINARY_EVENTS,
+        (Content::Events(_), _) => EVENTS,
+        (Content::Whole(_) | Content::Array(_), _) => JSON,
+    };
     let content_type = directives.content_type.as_deref().unwrap_or(usual);
     let status = directives.status.unwrap_or(200);
     let reply = |body: Script| head(Some(api), status, content_type, body);
@@ -77,6 +85,7 @@ pub(super) fn respond(api: Api, directives: &Directives, content: Content) -> Re
                 }
                 Api::Messages => messages_answer::error_event(&Refusal::ordered(529).to_json(api)),
                 Api::Gemini => gemini_answer::error_event(&Refusal::ordered(500).to_json(api)),
+                Api::Converse => converse_answer::error_event(&Refusal::ordered(500).to_json(api)),
             };
             reply(Script::new(script(directives, events, error)))
         }
@@ -114,6 +123,7 @@ pub(super) fn head(api: Option<Api>, status: u16, content_type: &str, body: Scri
             headers.insert("server-timing", HeaderValue::from_static("gfet4t7; dur=1"));
             headers.insert("vary", HeaderValue::from_static("Origin, X-Origin, Referer"));
         }
+        Some(Api::Converse) => headers.insert("x-amzn-requestid", text(&id("", 32))).map_or((), drop),
         None => {}
     }
     response

@@ -1,4 +1,4 @@
-//! The echo provider: a fake that speaks four APIs over real HTTP, with scripted delays and faults.
+//! The echo provider: a fake that speaks five APIs over real HTTP, with scripted delays and faults.
 //!
 //! It shares no code with `crates/dialect`, so that it is a check on it and not a mirror of it. It refuses what the
 //! real APIs refuse, and its answers say what reached it. A request takes the files in this order: `*_request` (checks
@@ -8,6 +8,9 @@ mod ask;
 mod body;
 mod chat_answer;
 mod chat_request;
+mod converse_answer;
+mod converse_blocks;
+mod converse_request;
 pub mod directive;
 mod fault;
 mod gemini_answer;
@@ -136,8 +139,10 @@ async fn answer(state: &State, request: Request<Incoming>) -> Result<Response<Sc
         || (!path.ends_with("/chat/completions") && head.headers.contains_key("anthropic-version"));
     let is_responses = path.ends_with("/responses") || path.contains("/responses/");
     let gemini = gemini_request::address(path, head.uri.query());
+    let is_converse = converse_request::address(path).is_some();
     let is_gemini = gemini.is_some() || path.contains(":") || head.headers.contains_key("x-goog-api-key");
     let api = match (is_gemini, is_responses, is_messages) {
+        _ if is_converse => Api::Converse,
         (true, _, _) => Api::Gemini,
         (_, true, _) => Api::Responses,
         (_, _, true) => Api::Messages,
@@ -153,7 +158,9 @@ async fn answer(state: &State, request: Request<Incoming>) -> Result<Response<Sc
     };
     state.log().push(&head, body.clone());
     let answered = match (&head.method, path) {
-        (&Method::POST, _) if gemini.is_some() => return complete(state, api, &head, &body).await,
+        (&Method::POST, _) if gemini.is_some() || is_converse => {
+            return complete(state, api, &head, &body).await;
+        }
         (&Method::POST, path)
             if ["/chat/completions", "/messages", "/responses"].iter().any(|end| path.ends_with(end)) =>
         {
@@ -207,6 +214,8 @@ async fn complete(state: &State, api: Api, head: &Parts, body: &Bytes) -> Result
         (Api::ChatCompletions, true) => Content::Events(chat_answer::events(&ask, &answer)),
         (Api::Messages, false) => Content::Whole(messages_answer::whole(&ask, &answer)),
         (Api::Messages, true) => Content::Events(messages_answer::events(&ask, &answer)),
+        (Api::Converse, false) => Content::Whole(converse_answer::whole(&answer)),
+        (Api::Converse, true) => Content::Events(converse_answer::events(&answer)),
         (Api::Gemini, false) => Content::Whole(gemini_answer::whole(&ask, &answer)),
         (Api::Gemini, true) => {
             let sse =
@@ -232,6 +241,11 @@ fn read(state: &State, api: Api, head: &Parts, body: &[u8]) -> Result<ask::Ask, 
             let address = address.ok_or_else(|| Refusal::new(404, "Requested entity was not found."))?;
             gemini_request::read(&address, &body)
         }
+        Api::Converse => {
+            let address = converse_request::address(head.uri.path());
+            let address = address.ok_or_else(|| Refusal::new(404, "The model does not exist."))?;
+            converse_request::read(&address, &body)
+        }
     }
 }
 
@@ -240,6 +254,7 @@ fn authorize(api: Api, head: &Parts) -> Result<(), Refusal> {
         Api::ChatCompletions | Api::Responses => chat_request::authorize(&head.headers),
         Api::Messages => messages_request::authorize(&head.headers),
         Api::Gemini => gemini_request::authorize(&head.headers, head.uri.query()),
+        Api::Converse => converse_request::authorize(&head.headers),
     }
 }
 
@@ -254,7 +269,8 @@ fn models(api: Api, head: &Parts) -> Result<Response<Script>, Refusal> {
     let list: Value = MODELS
         .iter()
         .map(|id| match api {
-            Api::ChatCompletions | Api::Responses => {
+            // Converse has no such list here.
+            Api::ChatCompletions | Api::Responses | Api::Converse => {
                 json!({"id": id, "object": "model", "created": 1_735_689_600, "owned_by": "echo"})
             }
             Api::Messages => {
@@ -269,7 +285,7 @@ fn models(api: Api, head: &Parts) -> Result<Response<Script>, Refusal> {
         })
         .collect();
     let body = match api {
-        Api::ChatCompletions | Api::Responses => json!({"object": "list", "data": list}),
+        Api::ChatCompletions | Api::Responses | Api::Converse => json!({"object": "list", "data": list}),
         Api::Messages => json!({
             "data": list,
             "has_more": false,

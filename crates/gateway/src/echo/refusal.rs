@@ -11,6 +11,7 @@ pub(super) enum Api {
     Responses,
     Messages,
     Gemini,
+    Converse,
 }
 
 /// Why a request is refused.
@@ -53,6 +54,20 @@ impl Refusal {
         }
     }
 
+    /// What Converse calls the error, in a header.
+    pub(super) fn exception(&self) -> &'static str {
+        match self.status {
+            401 | 403 => "AccessDeniedException",
+            404 => "ResourceNotFoundException",
+            408 => "ModelTimeoutException",
+            424 => "ModelErrorException",
+            429 => "ThrottlingException",
+            503 => "ServiceUnavailableException",
+            500.. => "InternalServerException",
+            _ => "ValidationException",
+        }
+    }
+
     pub(super) fn to_json(&self, api: Api) -> Value {
         match api {
             Api::ChatCompletions | Api::Responses => json!({"error": {
@@ -84,6 +99,7 @@ impl Refusal {
                 },
                 "request_id": id("req_01", 22),
             }),
+            Api::Converse => json!({"message": self.message}),
             Api::Gemini => json!({"error": {
                 "code": self.status,
                 "message": self.message,

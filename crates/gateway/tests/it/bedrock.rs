@@ -237,6 +237,23 @@ fn models_of_openai_are_asked_in_chat_completions() {
     gateway.stop();
 }
 
+/// Any other model is, where the entry says so.
+#[test]
+fn an_entry_can_ask_all_its_models_in_chat_completions() {
+    let fake = Fake::start(|seen, stream| write(stream, json_answer(200, crate::fake::good(seen))));
+    for (base_path, path) in [("", "/openai/v1/chat/completions"), ("/mine/v1", "/mine/v1/chat/completions")]
+    {
+        let gateway = Gateway::with(&format!(
+            "model_providers:\n  - {{model: amazon_bedrock/qwen.qwen3-32b-v1:0, access_key: $OPENAI_API_KEY, provider_interface: openai, base_url: 'http://{}{base_path}'}}\n",
+            fake.address
+        ));
+        let reply = ask(&gateway, MESSAGES, "qwen.qwen3-32b-v1:0", false, "Hi");
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        assert_eq!(path_of(&fake.last()), path);
+        gateway.stop();
+    }
+}
+
 // === Signatures ===
 
 fn hex(bytes: &[u8]) -> String {

@@ -223,3 +223,24 @@ fn a_providers_stream_may_be_an_array() {
         assert_eq!((&line["output_tokens"], &line["finish_reason"]), (&json!(2), &json!("STOP")), "{line}");
     }
 }
+
+/// An error that comes as JSON under a good status, where a stream was asked for, is the status that it tells: nothing
+/// has gone to the client before.
+#[test]
+fn a_providers_error_in_place_of_a_stream_is_a_status() {
+    let fake = Fake::start(|_, stream| {
+        let error = r#"{"error":{"code":503,"message":"The model is overloaded.","status":"UNAVAILABLE"}}"#;
+        write(stream, json_answer(200, error));
+    });
+    let gateway = Gateway::with(&format!(
+        "model_providers:\n  - {{model: mine/g, provider_interface: gemini_native, access_key: $OPENAI_API_KEY, base_url: 'http://{}/v1beta', default: true}}\nreliability: {{attempts: 1}}\n",
+        fake.address
+    ));
+    let to_gemini = gateway.post(&path("g", true), &ask("Hi").to_string());
+    for reply in [gateway.stream(CHAT, "g", "Hi"), gateway.stream(MESSAGES, "g", "Hi"), to_gemini] {
+        assert_eq!(reply.status, 503, "{}", reply.text());
+        assert!(reply.header("content-type").starts_with("application/json"), "{}", reply.text());
+        assert!(reply.text().contains("The model is overloaded."), "{}", reply.text());
+    }
+    gateway.stop();
+}

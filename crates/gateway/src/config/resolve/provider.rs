@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use waypost_dialect::DialectId;
-use waypost_dialect::provider::{AuthScheme, Provider, Quirks};
+use waypost_dialect::provider::{AuthScheme, Provider, Quirks, Served};
 use waypost_dialect::providers::{PROVIDERS, find};
 
 use super::super::diagnostic::{Place, Problem, listed, nearest};
@@ -20,24 +20,17 @@ pub(super) fn resolve(
 ) -> Provider {
     let interface = interface(context, entry);
     let known = find(id);
+    let base_url = entry.base_url.given().and_then(|written| values::base_url(context, written));
+    let own_path = matches!(base_url, Some((_, Some(_))));
     let mut provider = match (known, &interface) {
         (Some(row), None) => row.clone(),
-        (Some(row), Some(interface)) => Provider {
-            dialects: interface.dialects,
-            elsewhere: Cow::Borrowed(&[]),
-            auth: interface.auth,
-            ..row.clone()
-        },
+        (Some(row), Some(interface)) => held_to(row, interface, own_path),
         (None, Some(interface)) => custom(id, interface),
         (None, None) => custom(id, &openai_compatible()),
     };
-    let mut own_path = false;
-    if let Some(written) = entry.base_url.given()
-        && let Some((base_url, path)) = values::base_url(context, written)
-    {
+    if let Some((base_url, path)) = base_url {
         provider.base_url = base_url.into();
         if let Some(path) = path {
-            own_path = true;
             provider.path_prefix = path.into();
             provider.elsewhere = Cow::Borrowed(&[]);
         }
@@ -122,6 +115,24 @@ fn interface(context: Context<'_>, entry: &Entry) -> Option<Provider> {
             ),
     );
     None
+}
+
+/// A provider of the table that is to be asked by one API only. Where its row has a place for that API, there.
+fn held_to(row: &Provider, interface: &Provider, own_path: bool) -> Provider {
+    let wants = |dialect: DialectId| interface.dialects.contains(&dialect);
+    if !own_path && !row.dialects.iter().copied().any(wants) {
+        let places = row.elsewhere.iter().filter(|served| wants(served.dialect));
+        let places: Vec<_> = places.map(|served| Served { models: &["*"], ..served.clone() }).collect();
+        if !places.is_empty() {
+            return Provider { elsewhere: Cow::Owned(places), ..row.clone() };
+        }
+    }
+    Provider {
+        dialects: interface.dialects,
+        elsewhere: Cow::Borrowed(&[]),
+        auth: interface.auth,
+        ..row.clone()
+    }
 }
 
 /// A provider that no row describes: everything is the interface's but the name.
