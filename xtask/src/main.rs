@@ -1,6 +1,7 @@
-//! Chores of this repository: `cargo run --package xtask -- catalog …`.
+//! Chores of this repository: `cargo run --package xtask -- catalog …`, `… load …`.
 
 mod catalog;
+mod load;
 mod providers;
 
 use clap::{Parser, Subcommand};
@@ -15,10 +16,14 @@ struct Arguments {
 enum Chore {
     /// Make the catalogue of models out of a checkout of models.dev
     Catalog(catalog::Options),
+    /// Put the gateway under many streams at once, or under load for a long time
+    #[command(subcommand)]
+    Load(load::Load),
 }
 
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().chore {
         Chore::Catalog(options) => catalog::run(&options),
+        Chore::Load(load) => load::run(load),
     }
 }

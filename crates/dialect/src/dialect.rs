@@ -260,6 +260,9 @@ pub trait StreamTap: Send {
 
     /// What has been seen so far. `Observed::complete` is true once the dialect's terminal event has come.
     fn observed(&self) -> &Observed;
+
+    /// Before its end the stream has carried an event without a name that cannot be JSON.
+    fn is_garbled(&self) -> bool;
 }
 
 /// Facts about an answer that went by.

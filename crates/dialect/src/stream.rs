@@ -104,13 +104,16 @@ pub(crate) struct Tap<W> {
     reader: Reader,
     watch: W,
     observed: Observed,
+    is_garbled: bool,
 }
 
 impl<W: Watch> StreamTap for Tap<W> {
     fn push(&mut self, bytes: &[u8]) {
-        let Self { reader, watch, observed } = self;
+        let Self { reader, watch, observed, is_garbled } = self;
         reader.push(bytes, &mut |found| {
             if let Found::Event { name, data } = found {
+                // An event with a name of its own may hold anything.
+                *is_garbled |= name.is_empty() && !observed.complete && !observed.error && !may_be_json(data);
                 watch.event(name, data, observed);
             }
         });
@@ -126,6 +129,15 @@ impl<W: Watch> StreamTap for Tap<W> {
     fn observed(&self) -> &Observed {
         &self.observed
     }
+
+    fn is_garbled(&self) -> bool {
+        self.is_garbled
+    }
+}
+
+/// Whether an event can be an object, a list or `[DONE]`: a look at both ends, as nothing more is opened of most events.
+fn may_be_json(data: &[u8]) -> bool {
+    matches!(data.trim_ascii(), [] | [b'{', .., b'}'] | [b'[', .., b']'])
 }
 
 /// The numbers of one choice's blocks, for a decoder.

@@ -175,6 +175,13 @@ impl Runtime {
         })
     }
 
+    /// The targets that the configuration names.
+    #[must_use]
+    pub fn named_targets(&self) -> Vec<Target> {
+        let named = self.lanes.iter().enumerate();
+        named.filter_map(|(entry, lane)| Some(Target { entry, model: lane.model.clone()? })).collect()
+    }
+
     /// The part that a target's entry has among others of the same model.
     #[must_use]
     pub fn weight(&self, target: &Target) -> Option<f64> {
@@ -251,6 +258,8 @@ struct Lane {
     provider: String,
     /// `None` for `provider/*`: who it is, only a request says.
     member: Option<Arc<Member>>,
+    /// Its name at the provider, with `member`.
+    model: Option<Arc<str>>,
     weight: Option<f64>,
     max_requests: Option<u32>,
     max_account_requests: Option<u32>,
@@ -263,11 +272,12 @@ impl Lane {
         let secret =
             entry.key.as_ref().or_else(|| entry.signer.as_ref().map(|signer| &signer.secret_access_key));
         let account = fleet.account(&provider, &entry.provider.base_url, secret);
-        let member = match &entry.model {
-            ModelPattern::Exact(model) => Some(fleet.member(account, &provider, &model.as_str().into())),
+        let model: Option<Arc<str>> = match &entry.model {
+            ModelPattern::Exact(model) => Some(model.as_str().into()),
             ModelPattern::Any => None,
         };
-        Self { account, provider, member, weight, max_requests, max_account_requests }
+        let member = model.as_ref().map(|model| fleet.member(account, &provider, model));
+        Self { account, provider, member, model, weight, max_requests, max_account_requests }
     }
 
     fn limit(&self, member: &Member) {

@@ -10,6 +10,7 @@ use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
 
 use crate::config::{Config, Listener};
 use crate::runtime::Runtime;
@@ -19,6 +20,7 @@ use crate::server::inherited::Inherited;
 use crate::server::listener;
 use crate::server::ready::{Origin, Readiness};
 use crate::telemetry::Telemetry;
+use crate::upstream::check;
 use crate::upstream::client::{Client, ClientSettings};
 use crate::worker::{Slot, Worker};
 
@@ -65,6 +67,20 @@ pub struct Server {
     doors: Vec<Door>,
     /// Of listeners that the configuration has no more and that drain.
     leaving: Vec<Arc<Drain>>,
+    /// Asks targets that rest whether they are back.
+    checks: Checks,
+}
+
+/// A task that ends with its owner.
+#[derive(Debug, Default)]
+struct Checks(Option<AbortHandle>);
+
+impl Drop for Checks {
+    fn drop(&mut self) {
+        if let Some(task) = &self.0 {
+            task.abort();
+        }
+    }
 }
 
 impl Server {
@@ -98,7 +114,9 @@ impl Server {
             options,
             doors: Vec::new(),
             leaving: Vec::new(),
+            checks: Checks::default(),
         };
+        server.checks = server.start_checks();
         let doors = config
             .listeners
             .iter()
@@ -164,6 +182,7 @@ impl Server {
             self.leaving.push(seat.drain);
         }
         self.runtime.forget_others();
+        self.checks = self.start_checks();
         self.readiness.applied(origin);
         self.telemetry.metrics.reloaded(true);
         self.telemetry.metrics.configuration_loaded();
@@ -186,12 +205,21 @@ impl Server {
     /// Stops accepting, lets requests in flight end within the grace period, cuts the rest, and waits for all threads.
     pub fn stop(self) {
         self.stopper().drain();
+        drop(self.checks);
         for Thread { alive, thread, .. } in self.threads {
             drop(alive);
             if thread.join().is_err() {
                 tracing::error!("a worker thread had panicked");
             }
         }
+    }
+
+    fn start_checks(&self) -> Checks {
+        let task = self.runtime.reliability.check.zip(self.threads.first()).map(|(every, thread)| {
+            let checking = check::run(Arc::clone(&self.runtime), thread.client.clone(), every);
+            thread.handle.spawn(checking).abort_handle()
+        });
+        Checks(task)
     }
 
     fn worker(&self, thread: &Thread, settings: &Listener, gate: &Arc<Gate>, drain: &Arc<Drain>) -> Worker {

@@ -368,7 +368,7 @@ fn of_routing(
 }
 
 fn of_reliability(reliability: &Reliability, fallbacks: &[String]) -> Vec<(String, Fact<'static>)> {
-    let Reliability { plan, health, budget, balance, queue, connect_timeout } = reliability;
+    let Reliability { plan, health, budget, balance, queue, connect_timeout, check } = reliability;
     let PlanPolicy { attempts, time: retry_for, backoff, longest_backoff } = *plan;
     let HealthPolicy { failures, failure_rate, least_requests: _, slow_start } = *health;
     let BudgetPolicy { ratio, least_per_second: _, window: _ } = *budget;
@@ -380,6 +380,7 @@ fn of_reliability(reliability: &Reliability, fallbacks: &[String]) -> Vec<(Strin
         shown("longest_backoff", time(longest_backoff)),
         shown("retry_budget", ratio),
         shown("connect_timeout", time(*connect_timeout)),
+        shown("check", check.map(time)),
         shown("failures", failures),
         shown("failure_rate", failure_rate),
         shown("slow_start", time(slow_start)),
@@ -407,6 +408,7 @@ fn listener(listener: &Listener) -> Item<'_> {
         max_requests,
         queue,
         head_timeout,
+        send_timeout,
     } = listener;
     let facts = vec![
         shown("name", name.as_str()),
@@ -423,6 +425,7 @@ fn listener(listener: &Listener) -> Item<'_> {
         shown("queue", queue.places),
         shown("queue_timeout", time(queue.time)),
         shown("head_timeout", time(*head_timeout)),
+        shown("send_timeout", time(*send_timeout)),
     ];
     Item { kind: "listener", name: SocketAddr::new(*address, *port).to_string(), facts }
 }

@@ -107,6 +107,8 @@ pub struct Reliability {
     pub queue: Queue,
     /// Longest wait for a connection to a provider.
     pub connect_timeout: Duration,
+    /// How often targets whose rest is over are asked whether they are back; `None` if only clients' requests do.
+    pub check: Option<Duration>,
 }
 
 /// Limits of time, where others than the entry's and the listener's hold.
@@ -162,6 +164,8 @@ pub struct Listener {
     pub queue: Queue,
     /// Longest wait for the head of a request.
     pub head_timeout: Duration,
+    /// Longest time in which a client may take nothing of an answer that waits for it.
+    pub send_timeout: Duration,
 }
 
 /// One item of the list of models.

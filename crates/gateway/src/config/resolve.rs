@@ -57,6 +57,8 @@ pub(super) mod defaults {
     /// What the usual limits of open files allow, twice over for the providers' side.
     pub(in crate::config) const CONNECTIONS: u32 = 20_000;
     pub(in crate::config) const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+    /// As long as the usual proxies wait.
+    pub(in crate::config) const SEND_TIMEOUT: Duration = Duration::from_secs(60);
     /// More is a mistake.
     pub(in crate::config) const ATTEMPTS_MOST: u32 = 100;
     pub(in crate::config) const MAX_BODY: &str = "32MiB";

@@ -172,9 +172,12 @@ pub(super) struct Listener {
     /// How long they may.
     #[schemars(extend("default" = defaults::shown(defaults::QUEUE_TIMEOUT)))]
     pub(super) queue_timeout: Setting<String>,
-    /// Longest wait for the head of a client's request.
+    /// Longest wait for the head of a client's request, and for the next request on a connection of HTTP/1.1.
     #[schemars(extend("default" = defaults::shown(defaults::HEAD_TIMEOUT)))]
     pub(super) head_timeout: Setting<String>,
+    /// Longest time in which a client may take nothing of an answer that waits for it; then its connection is closed.
+    #[schemars(extend("default" = defaults::shown(defaults::SEND_TIMEOUT)))]
+    pub(super) send_timeout: Setting<String>,
     /// Plano's, accepted and not needed: clients may speak any of the supported APIs.
     pub(super) message_format: Setting<Ignored>,
     /// Plano's: attempts of one request after the first. It bounds `reliability.attempts`.

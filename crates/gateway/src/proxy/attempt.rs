@@ -222,6 +222,11 @@ impl Reader<'_> {
             let is_json = is_json(&head.headers);
             return Err(self.no_stream(body, is_json, &what).await);
         }
+        // Never asked for, and nobody here could see in it where an event ends.
+        if let Some(encoding) = head.headers.get(CONTENT_ENCODING).filter(|encoding| *encoding != "identity")
+        {
+            return Err(self.garbage(&format!("a compressed stream (`content-encoding`: {encoding:?})")));
+        }
         let relay = Relay::new(self.dialect, self.client, wish, record);
         let opened = opening::open(body, relay, self.limits, &self.upstream.provider).await;
         let opened = opened.map_err(|(fault, error)| Failure::new(fault, error))?;

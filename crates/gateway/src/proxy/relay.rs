@@ -199,6 +199,9 @@ impl Way {
         match self {
             Self::Pass(pass) => {
                 pass.tap.push(data);
+                if pass.tap.is_garbled() && pass.opening.content {
+                    return (Bytes::new(), Some(garbled()));
+                }
                 let error = pass.look(data);
                 let events = pass.boundary.push(data);
                 if let Some(keeper) = &pass.keeper
@@ -239,7 +242,7 @@ impl Way {
 }
 
 impl Pass {
-    /// Looks for the first content. What is wrong behind it is not judged: the bytes go through as they are.
+    /// Looks for the first content. Behind it the bytes go through as they are, unless they are no events at all.
     fn look(&mut self, data: &[u8]) -> Option<ResponseError> {
         let scout = self.scout.as_mut()?;
         let mut events = Vec::new();
@@ -250,6 +253,11 @@ impl Pass {
         }
         result.err().filter(|_| !self.opening.content)
     }
+}
+
+/// A client would fail at it in its own way, so it gets an error that it knows instead.
+fn garbled() -> ResponseError {
+    ResponseError::Format { dialect: "JSON", message: "an event in the middle of its stream".to_owned() }
 }
 
 impl Translation {

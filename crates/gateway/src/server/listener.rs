@@ -23,6 +23,7 @@ use tokio::sync::mpsc;
 use super::dispatch;
 use super::drain::{Drain, Phase, Streams};
 use super::gate::Permit;
+use super::socket::Socket;
 use crate::worker::Slot;
 
 /// How long a client that has just connected may take to send its first request while the listener drains.
@@ -31,6 +32,21 @@ const FIRST_REQUEST: Duration = Duration::from_secs(1);
 const FLUSH: Duration = Duration::from_secs(1);
 /// Connections that may wait in the kernel for a worker.
 const BACKLOG: i32 = 4096;
+/// Largest head of a request, in bytes: several times what proxies and identity tokens make of one. Also what of an
+/// answer waits in memory for a client that reads slowly.
+const MAX_HEAD: usize = 64 * 1024;
+/// Most headers of a request; more are refused with 431.
+const MAX_HEADERS: usize = 100;
+/// Most requests at a time on one HTTP/2 connection, as RFC 9113 section 6.5.2 recommends.
+const MAX_STREAMS: u32 = 100;
+/// Streams that a client may have reset before they were served; beyond it the connection ends (CVE-2023-44487).
+const MAX_RESETS: usize = 20;
+/// Streams that the server may have to reset because of what a client sent; beyond it the connection ends
+/// (CVE-2025-8671).
+const MAX_SERVER_RESETS: usize = 100;
+/// How often an HTTP/2 client is asked whether it is still there, and how long its answer may take. HTTP/1.1 has no
+/// such question: there an unused connection ends after the time for a head.
+const PING: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(20));
 
 /// Binds an address. Port 0 binds a free one.
 ///
@@ -57,11 +73,28 @@ pub fn bind_as(address: SocketAddr, shared: bool) -> std::io::Result<std::net::T
     Ok(socket.into())
 }
 
+/// What is read of a client before its request is looked at is bounded here; nothing is left to defaults of a library.
+fn protocol(drain: &Arc<Drain>) -> auto::Builder<Streams> {
+    let mut server = auto::Builder::new(Streams(Arc::clone(drain)));
+    server.http1().timer(TokioTimer::new()).max_buf_size(MAX_HEAD).max_headers(MAX_HEADERS);
+    let max_head = u32::try_from(MAX_HEAD).unwrap_or(u32::MAX);
+    server
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(PING.0)
+        .keep_alive_timeout(PING.1)
+        .max_concurrent_streams(MAX_STREAMS)
+        // It bounds the number of CONTINUATION frames, too (CVE-2024-27316).
+        .max_header_list_size(max_head)
+        .max_pending_accept_reset_streams(MAX_RESETS)
+        .max_local_error_reset_streams(MAX_SERVER_RESETS)
+        .max_send_buf_size(MAX_HEAD);
+    server
+}
+
 /// Serves connections until told to stop, then lets requests in flight end, for as long as `drain` says.
 pub async fn serve(listener: TcpListener, slot: Arc<Slot>, drain: Arc<Drain>) {
-    let mut server = auto::Builder::new(Streams(Arc::clone(&drain)));
-    server.http1().timer(TokioTimer::new());
-    server.http2().timer(TokioTimer::new());
+    let server = protocol(&drain);
     // Every connection holds the sender: when the last one has ended, the receiver knows.
     let (alive, mut ended) = mpsc::channel::<()>(1);
     let begin = |(stream, place): (TcpStream, Option<Permit>)| {
@@ -70,9 +103,12 @@ pub async fn serve(listener: TcpListener, slot: Arc<Slot>, drain: Arc<Drain>) {
         }
         let (drain, slot, alive) = (Arc::clone(&drain), Arc::clone(&slot), alive.clone());
         let mut server = server.clone();
-        server.http1().header_read_timeout(slot.load().listener.head_timeout);
+        let worker = slot.load_full();
+        let limits = &worker.listener;
+        server.http1().header_read_timeout(limits.head_timeout);
+        let socket = Socket::new(stream, limits.head_timeout, limits.send_timeout);
         tokio::spawn(async move {
-            if let Err(error) = connection(&server, stream, slot, &drain).await {
+            if let Err(error) = connection(&server, socket, slot, &drain).await {
                 tracing::debug!(error, "a client's connection ended early");
             }
             drop((alive, place));
@@ -138,7 +174,7 @@ fn waiting(listener: TcpListener) -> impl Iterator<Item = TcpStream> {
 /// once more, so that what is under way sees it.
 async fn connection(
     server: &auto::Builder<Streams>,
-    stream: TcpStream,
+    socket: Socket,
     slot: Arc<Slot>,
     drain: &Arc<Drain>,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
@@ -158,7 +194,7 @@ async fn connection(
             Ok::<_, std::convert::Infallible>(response)
         }
     });
-    let mut connection = pin!(server.serve_connection(TokioIo::new(stream), service));
+    let mut connection = pin!(server.serve_connection(TokioIo::new(socket), service));
     tokio::select! {
         biased;
         ended = connection.as_mut() => return ended,

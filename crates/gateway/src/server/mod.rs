@@ -8,6 +8,7 @@ pub mod models;
 pub mod ready;
 pub mod respond;
 
+mod socket;
 mod targets;
 
 use std::sync::Arc;

@@ -28,6 +28,10 @@ const POOL_IDLE: Duration = Duration::from_secs(90);
 /// How many unused connections to one provider a worker keeps.
 const POOL_MAX_IDLE: usize = 512;
 
+/// Most that is read of a provider's answer at once, in bytes, and so the largest head of one. What a connection reads
+/// before others have their turn is a multiple of it.
+const MAX_READ: usize = 128 * 1024;
+
 /// What all workers' clients share: the TLS configuration (root certificates are read once) and the proxy settings.
 #[derive(Debug, Clone)]
 pub struct ClientSettings {
@@ -74,6 +78,7 @@ impl Client {
             .pool_idle_timeout(POOL_IDLE)
             .pool_max_idle_per_host(POOL_MAX_IDLE)
             .pool_timer(TokioTimer::new())
+            .http1_max_buf_size(MAX_READ)
             .build(connector);
         Self(pooled)
     }

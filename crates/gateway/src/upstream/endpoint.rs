@@ -233,6 +233,12 @@ impl Upstream {
             .map_err(|error| format!("there is no access token for provider `{}`: {error}", self.provider))
     }
 
+    /// It is asked with the client's own key, and there is no other.
+    #[must_use]
+    pub fn takes_the_clients_key(&self) -> bool {
+        self.passthrough_auth
+    }
+
     /// Signs a request that is otherwise ready to go, for entries that have no key but sign.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! Toward providers: where each entry of the configuration leads, the client that goes there, and what the router
 //! model is spared.
 
+pub mod check;
 pub mod client;
 pub mod endpoint;
 pub mod fleet;
@@ -9,4 +10,5 @@ pub mod rotating;
 pub mod router_model;
 pub mod sigv4;
 
+mod call;
 pub(crate) mod wait;

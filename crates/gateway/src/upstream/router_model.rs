@@ -4,11 +4,10 @@
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
-use http::{Method, Request, StatusCode};
+use http::StatusCode;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use moka::sync::Cache;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -18,7 +17,8 @@ use waypost_routing::fault::Fault;
 use waypost_routing::health::{Admission, HealthPolicy};
 use waypost_routing::preference::cascade::{Failure, Question};
 
-use super::client::{Client, Segments};
+use super::call::{self, Unanswered};
+use super::client::Client;
 use super::endpoint::Upstream;
 use super::fleet::{Fleet, Member, Ticket};
 use crate::config::{ArchRouter, Config, Logprobs, Routing};
@@ -235,25 +235,12 @@ async fn post(client: &Client, upstream: &Upstream, model: &str, body: Vec<u8>) 
     let Some(address) = address.filter(|address| address.dialect == DialectId::OpenAiChat) else {
         return Err(Failure::Unreachable("it does not speak Chat Completions"));
     };
-    let token = upstream.token(client).await.map_err(|error| {
-        tracing::debug!(error, "the router model cannot be asked");
-        Failure::Unreachable("there is no access token")
-    })?;
-    let mut request = Request::new(Segments::whole(body));
-    *request.method_mut() = Method::POST;
-    *request.uri_mut() = address.uri(model, false).map_err(|error| {
-        tracing::debug!(error, "the router model's address cannot be used");
-        Failure::Unreachable("its address cannot be used")
-    })?;
-    *request.headers_mut() = upstream.headers(&HeaderMap::new(), ClientDialect::OpenAiChat, address, token);
-    request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    upstream.sign(&mut request, SystemTime::now()).map_err(|error| {
-        tracing::debug!(error, "the router model cannot be asked");
-        Failure::Unreachable("its request cannot be signed")
-    })?;
-    let response = client.send(request).await.map_err(|error| {
-        tracing::debug!(%error, "the router model could not be reached");
-        Failure::Unreachable("the connection failed")
+    let response = call::post(client, upstream, address, model, body).await.map_err(|why| {
+        tracing::debug!(%why, "the router model cannot be asked");
+        Failure::Unreachable(match why {
+            Unanswered::NotMade(_) => "it cannot be called",
+            Unanswered::Connection(_) => "the connection failed",
+        })
     })?;
     let status = response.status();
     if !status.is_success() {

@@ -309,6 +309,9 @@ fn examples_load_and_name_the_schema() {
         ("AZURE_OPENAI_API_KEY", "k"),
         ("AZURE_OPENAI_API_KEY_2", "k"),
         ("GOOGLE_CLOUD_PROJECT", "p"),
+        ("AWS_BEARER_TOKEN_BEDROCK", "k"),
+        ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
+        ("AWS_SECRET_ACCESS_KEY", "k"),
     ]);
     for path in yaml_files(&root().join("examples")) {
         let text = fs::read_to_string(&path).unwrap();

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::fake::{
-    Client, Fake, PATIENCE, STREAM, answer, chunk, good, good_events, json_answer, nobody, told,
+    Client, END, Fake, PATIENCE, STREAM, answer, chunk, gate, good, good_events, json_answer, nobody, told,
     wait_for_close, write,
 };
 use crate::support::{
@@ -193,6 +193,35 @@ fn a_break_inside_of_an_event_shows_none_of_it() {
         let reply = gateway.stream(path, model, "Hi");
         ends_in_error(path, &reply, path);
         assert!(reply.text().contains("One") && !reply.text().contains("Hal"), "{}", reply.text());
+        gateway.stop();
+    }
+}
+
+/// What is no event of any API does not reach a client, whose SDK would fail at reading it.
+#[test]
+fn nonsense_behind_content_ends_in_an_error_event() {
+    for (path, model) in WAYS {
+        let (content, has_come) = gate();
+        let fake = Fake::start(move |seen, stream| {
+            write(stream, STREAM);
+            let events = good_events(seen, &["One", "Two"]).concat();
+            let end = events.find("Two").unwrap();
+            let end = events[..end].rfind("\n\n").unwrap() + 2;
+            write(stream, chunk(&events[..end]));
+            has_come();
+            write(stream, chunk("data: {\"NONSENSE\": [\n\n"));
+            write(stream, chunk(&good_events(seen, &["One", "Two"]).concat()[end..]));
+            write(stream, END);
+        });
+        let gateway = Gateway::with(&pair(fake.address, ""));
+        let mut body = question(path, model, "Hi");
+        body["stream"] = true.into();
+        let mut client = Client::open(gateway.address, request(path, "", &body.to_string()));
+        client.read_until("One");
+        content.send(()).unwrap();
+        let reply = client.read_to_end();
+        assert!(has_error(&reply), "{path} {model}: {reply}");
+        assert!(!reply.contains("NONSENSE") && !reply.contains("Two"), "{path} {model}: {reply}");
         gateway.stop();
     }
 }

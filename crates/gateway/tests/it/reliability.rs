@@ -245,6 +245,35 @@ fn a_target_rests_and_comes_back() {
     gateway.stop();
 }
 
+/// With `check` Waypost asks by itself, in whatever API the provider has, and no client's request has to.
+#[test]
+fn whoever_rests_can_be_asked_whether_it_is_back() {
+    let (came, has_come) = crate::fake::told();
+    let bad = Fake::start(move |seen, stream| {
+        if seen.text().contains("_tokens\":1,") || seen.text().contains("_tokens\":1}") {
+            came();
+            well(seen, stream);
+        } else {
+            write(stream, refusal(500, "", "retry-after-ms: 10\r\n"));
+        }
+    });
+    for provider in ["openai", "anthropic"] {
+        let config = format!(
+            "model_providers: [{{model: {provider}/m, access_key: $OPENAI_API_KEY, base_url: 'http://{}'}}]\nreliability: {{check: 20ms, attempts: 1}}",
+            bad.address
+        );
+        let gateway = Gateway::with(&config);
+        assert_eq!(gateway.ask(CHAT, "m", "Hi").status, 500);
+        has_come.recv_timeout(PATIENCE).expect("it is asked");
+        while gateway.get("/admin/targets").json()["targets"][0]["state"] == "probing" {}
+        let state = gateway.get("/admin/targets").json()["targets"][0]["state"].clone();
+        assert_eq!(state, "slow_start");
+        // Whoever is well is not asked.
+        assert!(has_come.recv_timeout(Duration::from_millis(200)).is_err());
+        gateway.stop();
+    }
+}
+
 /// Where all rest, one is tried nevertheless.
 #[test]
 fn the_last_one_is_tried_though_it_rests() {

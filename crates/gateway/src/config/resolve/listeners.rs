@@ -26,6 +26,7 @@ pub(super) fn default_listener() -> Listener {
         max_requests: None,
         queue: Queue::default(),
         head_timeout: defaults::HEAD_TIMEOUT,
+        send_timeout: defaults::SEND_TIMEOUT,
     }
 }
 
@@ -127,6 +128,7 @@ fn one(
             time: values::duration(context, "queue_timeout", &listener.queue_timeout, base.queue.time),
         },
         head_timeout: values::duration(context, "head_timeout", &listener.head_timeout, base.head_timeout),
+        send_timeout: values::duration(context, "send_timeout", &listener.send_timeout, base.send_timeout),
         strict: listener.translate.value() == Some(&Translate::Strict),
     };
     (resolved, address.zip(port))

@@ -25,6 +25,7 @@ impl Default for Reliability {
             balance: Balance::default(),
             queue: Queue::default(),
             connect_timeout: defaults::CONNECT_TIMEOUT,
+            check: None,
         }
     }
 }
@@ -40,7 +41,7 @@ pub(super) fn resolve(
         base.connect_timeout = values::duration(context, key, setting, base.connect_timeout);
     }
     let Some(written) = written.value() else { return base };
-    let Reliability { plan, health, budget, balance: _, queue, connect_timeout } = base;
+    let Reliability { plan, health, budget, balance: _, queue, connect_timeout, check: _ } = base;
     let share = |key, setting, default| values::share(context, key, setting).map_or(default, f64::from);
     let ratio = share("retry_budget", &written.retry_budget, budget.ratio);
     // Who wants no repetitions wants none on quiet days either.
@@ -72,6 +73,7 @@ pub(super) fn resolve(
             &written.connect_timeout,
             connect_timeout,
         ),
+        check: values::optional_duration(context, "check", &written.check),
         balance: match written.balance.value() {
             Some(WrittenBalance::LeastLoaded) => Balance::LeastLoaded,
             Some(WrittenBalance::Declared) | None => Balance::Declared,

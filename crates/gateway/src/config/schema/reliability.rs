@@ -38,6 +38,9 @@ pub(in crate::config) struct Reliability {
     /// Or the share of failures among its last requests.
     #[schemars(extend("type" = "number", "default" = HealthPolicy::default().failure_rate, "minimum" = 0, "maximum" = 1))]
     pub(in crate::config) failure_rate: Setting<String>,
+    /// How often models whose rest is over are asked by Waypost itself whether they are back, so that no client's request
+    /// has to try them. Each time costs a token. Without it the next request tries them.
+    pub(in crate::config) check: Setting<String>,
     /// How entries of the same model are ordered. `declared`: as they stand, or by their weights. `least_loaded`: the less
     /// busy of two at random, by what is measured of them.
     #[schemars(extend("default" = "declared"))]
