@@ -7,11 +7,13 @@ use serde::Deserialize;
 
 mod affinity;
 mod reliability;
+mod storage;
 
 use super::resolve::defaults;
 use super::setting::{Ignored, Named, Setting};
 pub(super) use affinity::{CacheKind, RoutingBudget, SessionCache};
 pub(super) use reliability::{Balance, Reliability};
+pub(super) use storage::{StateKind, StateStorage};
 
 /// The JSON Schema, for editors.
 pub(super) fn json_schema() -> String {
@@ -66,36 +68,6 @@ pub(super) struct File {
     pub(super) prompt_caching: Setting<Ignored>,
     /// Plano's, ignored: prices and latencies for `selection_policy`.
     pub(super) model_metrics_sources: Setting<Ignored>,
-}
-
-/// Where answers are kept, how many and for how long.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(default)]
-#[schemars(deny_unknown_fields)]
-pub(super) struct StateStorage {
-    /// `memory`: for as long as the process lives. `sqlite`: in a file, too. Plano's `postgres` is taken for `memory`.
-    #[serde(rename = "type")]
-    #[schemars(extend("default" = "memory"))]
-    pub(super) kind: Setting<StateKind>,
-    /// The database's file, for `sqlite`. It holds conversations.
-    pub(super) path: Setting<String>,
-    /// How long an answer is kept.
-    #[schemars(extend("default" = defaults::shown(defaults::KEEPING_TIME)))]
-    pub(super) keep: Setting<String>,
-    /// Most bytes of all kept answers, in bytes or as `128MiB`; the oldest go first.
-    #[schemars(extend("type" = ["string", "integer"], "default" = defaults::KEEPING_SIZE))]
-    pub(super) max_size: Setting<String>,
-    /// Plano's, ignored: the address of a Postgres server.
-    pub(super) connection_string: Setting<Ignored>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(inline)]
-pub(super) enum StateKind {
-    Memory,
-    Sqlite,
-    Postgres,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
