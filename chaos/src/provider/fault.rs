@@ -177,7 +177,7 @@ fn cut(ask: &Ask, stream: &TcpStream, rng: &mut Rng, is_after: bool) -> std::io:
             let next = all.get(end).map_or("data: {", String::as_str);
             chunk(stream, next.get(..next.len() / 2).unwrap_or("data: {"))?;
         }
-        Cut::Nonsense => chunk(stream, "event: \u{fffd}\ndata: {\"what\": [\n\n")?,
+        Cut::Nonsense => chunk(stream, "data: {\"what\": [\n\n")?,
     }
     write(stream, END)
 }

@@ -141,8 +141,11 @@ impl Plan {
             }
         }
         let untouched = self.made == 0;
+        // The last attempt is for one that rests and has not been asked: it may be well by now, and the others are not.
+        let is_spared = soonest.is_some() && self.made + 1 >= self.policy.attempts;
         // An empty budget leaves those that have not been tried.
         if !untouched
+            && !is_spared
             && let Some(next) = self.again(now, world)
             && (next != Next::GiveUp || busy.is_none())
         {
@@ -311,6 +314,16 @@ mod tests {
             walk(&[None; 2], &mut world, |_| (Fault::Provider, None)),
             "1:last_resort+0ms",
             "a first attempt takes nothing out of the budget, a second does"
+        );
+    }
+
+    #[test]
+    fn the_last_attempt_is_for_one_that_has_not_been_asked() {
+        let mut world = fit(3);
+        world.admissions[2] = REST(600);
+        assert_eq!(
+            walk(&[None; 3], &mut world, |_| (Fault::Provider, None)),
+            "0:turn+0ms 1:turn+0ms 0:again+200ms 1:again+200ms 0:again+400ms 2:last_resort+0ms"
         );
     }
 

@@ -127,6 +127,22 @@ fn the_kind_of_a_failure_decides() {
     }
 }
 
+/// A provider that had no credit and has some again is found before a request is given up.
+#[test]
+fn one_that_rests_gets_the_last_attempt() {
+    let no_credit = |_: &Seen, stream: &mut std::net::TcpStream| write(stream, refusal(402, "", ""));
+    let broken = |_: &Seen, stream: &mut std::net::TcpStream| write(stream, refusal(500, "", ""));
+    let (paid, _) = first(1, no_credit);
+    let others = [Fake::start(broken), Fake::start(broken)];
+    let providers = [paid.address, others[0].address, others[1].address];
+    let gateway =
+        Gateway::with(&pool(&providers, "reliability: {backoff: 1ms, failures: 100, failure_rate: 1}"));
+    assert_eq!(gateway.ask(CHAT, "m", "Hi").status, 500);
+    let reply = gateway.ask(CHAT, "m", "Hi");
+    assert_eq!((reply.status, reply.header("x-waypost-model")), (200, "openai/m"), "{}", reply.text());
+    gateway.stop();
+}
+
 /// A connection that breaks, nonsense and silence are the provider's fault, whatever has come before the content.
 #[test]
 fn a_stream_is_replaced_until_its_content_has_begun() {
