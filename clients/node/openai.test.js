@@ -108,6 +108,7 @@ test("models", async () => {
     "plain/llama-4",
     "native/gpt-5.1",
     "native/gemini-3-pro",
+    "amazon_bedrock/anthropic.claude-sonnet-4-5-20250929-v1:0",
     "creative-model",
     "auto",
   ]);

@@ -261,7 +261,7 @@ pub trait StreamTap: Send {
     /// What has been seen so far. `Observed::complete` is true once the dialect's terminal event has come.
     fn observed(&self) -> &Observed;
 
-    /// Before its end the stream has carried an event without a name that cannot be JSON.
+    /// Before its end the stream has carried an event that is no JSON and should be.
     fn is_garbled(&self) -> bool;
 }
 

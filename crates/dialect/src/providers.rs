@@ -282,6 +282,16 @@ pub const PROVIDERS: &[Provider] = &[
         ..OPENAI_COMPATIBLE
     },
     Provider {
+        id: Borrowed("github"),
+        aliases: &["github_models"],
+        name: Borrowed("GitHub Models"),
+        docs: "https://docs.github.com/en/rest/models/inference",
+        base_url: Borrowed("https://models.github.ai"),
+        path_prefix: Borrowed("/inference"),
+        key_variables: &["GITHUB_TOKEN"],
+        ..OPENAI_COMPATIBLE
+    },
+    Provider {
         id: Borrowed("gmi_cloud"),
         name: Borrowed("GMI Cloud"),
         docs: "https://docs.gmicloud.ai/inference-engine/api-reference/llm-api-reference",

@@ -112,8 +112,7 @@ impl<W: Watch> StreamTap for Tap<W> {
         let Self { reader, watch, observed, is_garbled } = self;
         reader.push(bytes, &mut |found| {
             if let Found::Event { name, data } = found {
-                // An event with a name of its own may hold anything.
-                *is_garbled |= name.is_empty() && !observed.complete && !observed.error && !may_be_json(data);
+                *is_garbled |= !observed.complete && !observed.error && is_nonsense(name, data);
                 watch.event(name, data, observed);
             }
         });
@@ -135,9 +134,14 @@ impl<W: Watch> StreamTap for Tap<W> {
     }
 }
 
-/// Whether an event can be an object, a list or `[DONE]`: a look at both ends, as nothing more is opened of most events.
-fn may_be_json(data: &[u8]) -> bool {
-    matches!(data.trim_ascii(), [] | [b'{', .., b'}'] | [b'[', .., b']'])
+/// Whether an event cannot be JSON: a look at both ends, as nothing more is opened of most events. One with a name of its
+/// own may hold any text, but no half of an object or a list.
+fn is_nonsense(name: &[u8], data: &[u8]) -> bool {
+    match data.trim_ascii() {
+        [] | [b'{', .., b'}'] | [b'[', .., b']'] => false,
+        [b'{' | b'[', ..] => true,
+        _ => name.is_empty(),
+    }
 }
 
 /// The numbers of one choice's blocks, for a decoder.

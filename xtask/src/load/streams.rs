@@ -36,6 +36,9 @@ pub(crate) struct Options {
     /// How long the active ones run
     #[arg(long, default_value_t = 30)]
     seconds: u64,
+    /// How long to wait after the end before memory is looked at again, in seconds
+    #[arg(long, default_value_t = 60)]
+    after: u64,
     /// Streams of a client's connection: 1 is HTTP/1.1, more are HTTP/2
     #[arg(long, default_value_t = 1)]
     per_connection: usize,
@@ -107,11 +110,11 @@ pub(crate) async fn run(options: &Options) -> Result<()> {
     }
     writeln!(out, "dropped: {dropped} idle, {} active", seen.failed)?;
     // A little goes on after a burst.
-    for _ in 0..60 {
+    for _ in 0..options.after {
         tokio::time::sleep(Duration::from_secs(1)).await;
         warm(options, gateway.address, 2).await?;
     }
-    writeln!(out, "memory 60 s after the end: {} KiB", gateway.memory()? >> 10)?;
+    writeln!(out, "memory {} s after the end: {} KiB", options.after, gateway.memory()? >> 10)?;
     ensure!(dropped == 0 && seen.failed == 0, "streams were dropped");
     Ok(())
 }

@@ -96,7 +96,7 @@ pub(super) fn encode(response: &ChatResponse, loss: &mut Loss) -> Vec<u8> {
         "tool_use".clone_into(&mut word);
     }
     let tier = response.service_tier.as_deref().filter(|tier| *tier != "auto");
-    let tier_word = tier.and_then(|tier| word_for_tier(tier).or(same.then_some(tier)));
+    let tier_word = tier.and_then(|tier| word_for_tier(tier).or_else(|| same.then_some(tier)));
     if tier.is_some() && tier_word.is_none() {
         loss.add("service_tier", Reason::NoPlace);
     }

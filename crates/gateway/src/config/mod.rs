@@ -150,7 +150,7 @@ pub struct Listener {
     pub keep_alive: Option<Duration>,
     /// Most attempts of one request, where that is less than [`PlanPolicy::attempts`].
     pub attempts: Option<u32>,
-    /// Longest wait for the next piece of a client's request body.
+    /// Longest time that the body of a client's request may take.
     pub body_timeout: Duration,
     /// Largest body of a client's request.
     pub max_body_bytes: usize,

@@ -7,11 +7,13 @@ use serde::Deserialize;
 
 mod affinity;
 mod reliability;
+mod storage;
 
 use super::resolve::defaults;
 use super::setting::{Ignored, Named, Setting};
 pub(super) use affinity::{CacheKind, RoutingBudget, SessionCache};
 pub(super) use reliability::{Balance, Reliability};
+pub(super) use storage::{StateKind, StateStorage};
 
 /// The JSON Schema, for editors.
 pub(super) fn json_schema() -> String {
@@ -26,8 +28,7 @@ pub(super) fn json_schema() -> String {
 pub(super) struct File {
     /// Version of Plano's grammar. Accepted and not needed: every form is accepted at any version.
     pub(super) version: Setting<String>,
-    /// Where clients connect: a mapping as in Plano's routing guide, or a list. Without it, one listener with the
-    /// defaults.
+    /// Where clients connect: a mapping as in Plano's routing guide, or a list. Without it, one with defaults.
     pub(super) listeners: Setting<Listeners>,
     /// The models and who serves them. The same model at several providers is a pool: tried in order.
     pub(super) model_providers: Setting<Vec<Setting<Entry>>>,
@@ -61,43 +62,12 @@ pub(super) struct File {
     pub(super) tracing: Setting<Ignored>,
     /// Plano's, ignored: limits of tokens.
     pub(super) ratelimits: Setting<Ignored>,
-    /// Answers kept for clients of the Responses API, which go on from them by `previous_response_id`, where the provider
-    /// speaks another API.
+    /// Answers kept for `previous_response_id` of Responses clients, where the provider speaks another API.
     pub(super) state_storage: Setting<StateStorage>,
     /// Plano's, ignored: prompt caching.
     pub(super) prompt_caching: Setting<Ignored>,
     /// Plano's, ignored: prices and latencies for `selection_policy`.
     pub(super) model_metrics_sources: Setting<Ignored>,
-}
-
-/// Where answers are kept, how many and for how long.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(default)]
-#[schemars(deny_unknown_fields)]
-pub(super) struct StateStorage {
-    /// `memory`: for as long as the process lives. `sqlite`: in a file, too. Plano's `postgres` is taken for `memory`.
-    #[serde(rename = "type")]
-    #[schemars(extend("default" = "memory"))]
-    pub(super) kind: Setting<StateKind>,
-    /// The database's file, for `sqlite`. It holds conversations.
-    pub(super) path: Setting<String>,
-    /// How long an answer is kept.
-    #[schemars(extend("default" = defaults::shown(defaults::KEEPING_TIME)))]
-    pub(super) keep: Setting<String>,
-    /// Most bytes of all kept answers, in bytes or as `128MiB`; the oldest go first.
-    #[schemars(extend("type" = ["string", "integer"], "default" = defaults::KEEPING_SIZE))]
-    pub(super) max_size: Setting<String>,
-    /// Plano's, ignored: the address of a Postgres server.
-    pub(super) connection_string: Setting<Ignored>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(inline)]
-pub(super) enum StateKind {
-    Memory,
-    Sqlite,
-    Postgres,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -137,8 +107,7 @@ pub(super) struct Listener {
     /// A port.
     #[schemars(extend("default" = defaults::PORT, "minimum" = 1, "maximum" = 65535))]
     pub(super) port: Setting<i64>,
-    /// Longest wait for the first byte of a provider's answer, such as `30s` or `2m`. It never cuts an answer that
-    /// has begun.
+    /// Longest wait for the first byte of a provider's answer, such as `30s`. It never cuts one that has begun.
     #[schemars(extend("default" = defaults::shown(defaults::FIRST_BYTE_TIMEOUT)))]
     pub(super) timeout: Setting<String>,
     /// Longest wait between two pieces of a provider's answer.
@@ -149,15 +118,14 @@ pub(super) struct Listener {
     /// How often a client that waits for a stream's first content gets a sign of life, or `off`.
     #[schemars(extend("default" = defaults::shown(defaults::KEEP_ALIVE)))]
     pub(super) keep_alive: Setting<String>,
-    /// Longest wait for the next piece of a client's request body.
+    /// Longest time that the body of a client's request may take.
     #[schemars(extend("default" = defaults::shown(defaults::BODY_TIMEOUT)))]
     pub(super) body_timeout: Setting<String>,
     /// Largest body of a client's request, in bytes or as `32MiB` or `10MB`.
     #[schemars(extend("type" = ["string", "integer"], "default" = defaults::MAX_BODY))]
     pub(super) max_body: Setting<String>,
     /// What becomes of a request of which a provider's API has no place for a part. `lenient`: the rest is sent, and
-    /// `x-waypost-dropped` names the part. `strict`: it is refused before any provider is called. A request can choose
-    /// by the header `x-waypost-translate`.
+    /// `x-waypost-dropped` names the part. `strict`: it is refused. A request can choose by `x-waypost-translate`.
     #[schemars(extend("default" = "lenient"))]
     pub(super) translate: Setting<Translate>,
     /// Most connections of clients at a time; others wait until one is closed.
