@@ -163,7 +163,10 @@ impl Ledger {
         account.lines += 1;
         account.logged = value["status"].as_u64().and_then(|status| u16::try_from(status).ok()).unwrap_or(0);
         inner.counts.attempts += value["attempts"].as_u64().unwrap_or(0);
-        let tries = value["tries"].as_array().map_or(&[][..], Vec::as_slice);
+        // Those that were passed by were not asked.
+        let is_asked =
+            |one: &&Value| !one["outcome"].as_str().is_some_and(|said| said.starts_with("passed_by"));
+        let tries: Vec<&Value> = value["tries"].as_array().into_iter().flatten().filter(is_asked).collect();
         for (before, next) in tries.iter().zip(tries.iter().skip(1)) {
             if before["model"] == next["model"] {
                 inner.counts.retries += 1;
