@@ -26,8 +26,9 @@ use hyper::body::Incoming;
 use serde_json::Value;
 use tokio::time::Instant;
 use waypost_dialect::ClientDialect;
+use waypost_dialect::envelope::Envelope;
 use waypost_dialect::error::ApiError;
-use waypost_routing::router::Router;
+use waypost_routing::router::{Decision, Router};
 
 use crate::proxy::affinity::Session;
 use crate::proxy::ingress::Named;
@@ -117,19 +118,7 @@ async fn serve(
     record.asked(envelope.model.as_deref(), envelope.stream);
     // Decide: by name, by alias or by preference (the operator's or the request's); the reason goes into the record.
     let router = preferences::router(&worker.runtime, &head.headers, &envelope, record).await?;
-    let mut session = match api {
-        Api::Conversation => Session::find(&worker.runtime, &router, &head.headers, &envelope),
-        _ => None,
-    };
-    let mut decision = decide::decide(worker, &router, &envelope, session.as_ref(), record).await?;
-    let mut warm = None;
-    if let Some(session) = &mut session {
-        session.weigh(&worker.runtime, &router, &head.headers, &mut decision, record);
-        warm = session.warm(&worker.runtime, &decision);
-        record.session = Some(session.id.clone());
-    }
-    order::arrange(&worker.runtime, &router, &envelope, warm.as_ref(), &mut decision, record);
-    responses::follow(&worker.runtime.responses, &head.headers, &envelope, &router, &mut decision);
+    let (decision, session) = choose(worker, api, &head.headers, &envelope, &router, record).await?;
     if endpoint.operation == Operation::Decide {
         let mut page = page::page(&worker.runtime, &router, &decision, record);
         if head.uri.query().is_some_and(|query| query.split('&').any(|part| part == "explain")) {
@@ -169,6 +158,32 @@ async fn serve(
     }
     Ok(Outcome::Answer(answer))
     // The answer goes to the client in `stream::respond`: bytes as they come where the dialects agree, else translated.
+}
+
+/// Who takes the request, in which order, and the conversation that it belongs to.
+async fn choose(
+    worker: &Worker,
+    api: Api,
+    headers: &HeaderMap,
+    envelope: &Envelope<'_>,
+    router: &Arc<Router>,
+    record: &mut Record,
+) -> Result<(Decision, Option<Session>), ApiError> {
+    let runtime = &worker.runtime;
+    let mut session = match api {
+        Api::Conversation => Session::find(runtime, router, headers, envelope),
+        Api::Embeddings | Api::Completions | Api::CountTokens => None,
+    };
+    let mut decision = decide::decide(worker, router, envelope, session.as_ref(), record).await?;
+    let mut warm = None;
+    if let Some(session) = &mut session {
+        session.weigh(runtime, router, headers, &mut decision, record);
+        warm = session.warm(runtime, &decision);
+        record.session = Some(session.id.clone());
+    }
+    order::arrange(runtime, router, envelope, warm.as_ref(), &mut decision, record);
+    responses::follow(&runtime.responses, headers, envelope, router, &mut decision);
+    Ok((decision, session))
 }
 
 /// What drove a decision. It asks the scorer dozens of times, so it must not hold up the other requests of this worker.
