@@ -29,8 +29,8 @@ impl Telemetry {
     }
 
     /// Takes a record at the end of its request. Never blocks: a full log queue drops the line and counts it.
-    fn settle(&self, record: &Record) {
-        self.metrics.observe(record);
+    fn settle(&self, record: Box<Record>) {
+        self.metrics.observe(&record);
         if !self.log.write(record) {
             self.metrics.log_dropped.inc();
         }
@@ -73,8 +73,11 @@ impl Open {
     fn close(&mut self, status: u16) {
         self.settled = true;
         self.record.status = status;
+        self.record.close();
         self.telemetry.metrics.in_flight.dec();
-        self.telemetry.settle(&self.record);
+        let (at, started) = self.record.times();
+        let record = std::mem::replace(&mut self.record, Box::new(Record::blank(at, started)));
+        self.telemetry.settle(record);
     }
 }
 

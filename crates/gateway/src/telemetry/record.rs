@@ -99,10 +99,14 @@ impl Record {
     #[must_use]
     pub fn open(endpoint: &'static str) -> Self {
         let at = SystemTime::now();
+        Self::of(request_id(at), at, Instant::now(), endpoint)
+    }
+
+    fn of(id: Uuid, at: SystemTime, started: Instant, endpoint: &'static str) -> Self {
         Self {
-            id: request_id(at),
+            id,
             at,
-            started: Instant::now(),
+            started,
             endpoint,
             requested: String::new(),
             stream: false,
@@ -233,10 +237,19 @@ impl Record {
     }
 
     /// Stops the clock.
-    #[must_use]
-    pub fn closed(mut self) -> Self {
+    pub fn close(&mut self) {
         self.total = self.started.elapsed();
-        self
+    }
+
+    /// A record of nothing, in place of one that has been handed over.
+    #[must_use]
+    pub(super) fn blank(at: SystemTime, started: Instant) -> Self {
+        Self::of(Uuid::nil(), at, started, "")
+    }
+
+    /// When it was opened.
+    pub(super) fn times(&self) -> (SystemTime, Instant) {
+        (self.at, self.started)
     }
 }
 

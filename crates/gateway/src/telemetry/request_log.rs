@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -13,6 +14,9 @@ use crate::proxy::fit::Skipped;
 const QUEUE: usize = 8192;
 /// How many bytes are gathered before they are written.
 const BATCH_BYTES: usize = 64 * 1024;
+
+/// How long the writer rests after it has written, so that lines come together and no request has to wake it.
+const REST: Duration = Duration::from_millis(20);
 
 /// How a line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +29,7 @@ pub enum Format {
 
 /// The sending side of the log. Cheap to clone; the writer ends when the last one is dropped.
 #[derive(Debug, Clone)]
-pub struct RequestLog(Option<SyncSender<Record>>);
+pub struct RequestLog(Option<SyncSender<Box<Record>>>);
 
 impl RequestLog {
     /// Starts the writer.
@@ -51,12 +55,13 @@ impl RequestLog {
 
     /// Queues a line. False if the queue was full and the line is lost.
     #[must_use]
-    pub fn write(&self, record: &Record) -> bool {
-        self.0.as_ref().is_none_or(|sender| sender.try_send(record.clone().closed()).is_ok())
+    pub fn write(&self, record: Box<Record>) -> bool {
+        self.0.as_ref().is_none_or(|sender| sender.try_send(record).is_ok())
     }
 }
 
-fn write_all(receiver: &Receiver<Record>, format: Format, mut output: impl Write) {
+#[expect(clippy::disallowed_methods, reason = "the writer's thread has no requests to stop")]
+fn write_all(receiver: &Receiver<Box<Record>>, format: Format, mut output: impl Write) {
     let mut batch = Vec::with_capacity(BATCH_BYTES);
     while let Ok(record) = receiver.recv() {
         append(&mut batch, &record, format);
@@ -67,7 +72,11 @@ fn write_all(receiver: &Receiver<Record>, format: Format, mut output: impl Write
         }
         // A closed pipe must not end the gateway: the lines are lost, the requests are not.
         let _ = output.write_all(&batch).and_then(|()| output.flush());
+        let is_behind = batch.len() >= BATCH_BYTES;
         batch.clear();
+        if !is_behind {
+            std::thread::sleep(REST);
+        }
     }
 }
 
