@@ -8,6 +8,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -88,6 +89,8 @@ pub struct Envelope<'a> {
     preferences_span: Option<Range<usize>>,
     messages: Vec<MessagePeek<'a>>,
     wanted: Wanted<'a>,
+    /// Read once, however many ask.
+    needs: OnceLock<Needs>,
 }
 
 /// Reads the envelope of a request body.
@@ -208,6 +211,7 @@ fn envelope<'a>(
             .map(|value| member(body, value)),
         messages,
         wanted: fields.wanted,
+        needs: OnceLock::new(),
     })
 }
 
@@ -219,11 +223,12 @@ impl<'a> Envelope<'a> {
         self.messages.iter().filter_map(MessagePeek::turn).collect()
     }
 
-    /// What a model has to be able to do to answer. Read from the body anew: where there is but one model that could
-    /// be asked, nobody needs it.
+    /// What a model has to be able to do to answer. Read from the body at the first call: where there is but one model
+    /// that could be asked, nobody needs it.
     #[must_use]
     pub fn needs(&self) -> Needs {
-        Needs::read(&self.wanted, self.messages.iter().filter_map(|message| message.content))
+        let read = || Needs::read(&self.wanted, self.messages.iter().filter_map(|message| message.content));
+        *self.needs.get_or_init(read)
     }
 
     /// How many messages the request has.

@@ -71,7 +71,7 @@ impl<'w> Way<'w> {
         Ok(Leg { stop, target, upstream, ticket })
     }
 
-    /// Notes who was passed by, and why: `rests:billing`.
+    /// Notes who was passed by, and why: `passed_by:billing`.
     pub(super) fn note(&mut self, record: &mut Record) {
         for (stop, cause) in self.passed.drain(..) {
             if let Some((target, upstream, _)) = self.stops.get(stop) {

@@ -22,7 +22,7 @@ model_providers:
   - {{model: openai/poet, access_key: $OPENAI_API_KEY, base_url: 'http://{0}', cost: {{input: 5, output: 5, cache_read: 0.5}}}}
   - {{model: openai/bard, access_key: $OPENAI_API_KEY, base_url: 'http://{0}'}}
   - {{model: openai/coder, access_key: $OPENAI_API_KEY, base_url: 'http://{0}', cost: {{input: 10, output: 10, cache_read: 1}}}}
-  - {{model: openai/plain, access_key: $OPENAI_API_KEY, base_url: 'http://{0}', default: true, cost: {{input: 1, output: 1, cache_read: 0.1}}}}
+  - {{model: openai/plain, access_key: $OPENAI_API_KEY, base_url: 'http://{0}', default: true, cost: {{input: 50, output: 50, cache_read: 10}}}}
 routing_preferences:
   - {{name: poetry, description: writing poems and songs in verse, models: [openai/poet, openai/bard]}}
   - {{name: code understanding, description: understand and explain existing code, models: [openai/coder]}}
@@ -123,10 +123,15 @@ fn a_change_is_made_as_far_as_the_budget_goes() {
             && note.contains("budget 10%"),
         "{note}"
     );
-    // A client may allow it, and what is cheaper than the cache is free.
-    let plain = json!([ask, {"role": "assistant", "content": "Waves."}, {"role": "user", "content": "ok"}]);
-    let free = page("", &plain);
-    assert!(free["affinity"] != "held", "{free}");
+    // A client may allow more: what the conversation would have cost at the default model is saved up turn by turn.
+    let header = |percent: &str| format!("x-plano-max-switch-spend-pct: {percent}\r\n");
+    assert_eq!(page(&header("nonsense"), &turn)["affinity"], "held");
+    let switched = page(&header("100"), &turn);
+    assert_eq!(
+        (&switched["models"][0], &switched["switched"]),
+        (&"openai/coder".into(), &true.into()),
+        "{switched}"
+    );
     gateway.stop();
 }
 
