@@ -111,6 +111,33 @@ pub struct State {
 }
 
 impl ChatRequest {
+    /// What is asked for and has a place in OpenAI's and Gemini's dialects at best, by its canonical name.
+    pub(crate) fn rarities(&self) -> impl Iterator<Item = &'static str> {
+        [
+            ("choices", self.choices.is_some_and(|choices| choices > 1)),
+            ("seed", self.seed.is_some()),
+            ("frequency_penalty", self.frequency_penalty.is_some_and(|penalty| penalty != 0.0)),
+            ("presence_penalty", self.presence_penalty.is_some_and(|penalty| penalty != 0.0)),
+            ("logprobs", self.logprobs == Some(true)),
+            ("top_logprobs", self.top_logprobs.is_some_and(|count| count > 0)),
+            ("verbosity", self.verbosity.is_some()),
+            ("prompt_cache_key", self.prompt_cache_key.is_some()),
+            ("prompt_cache_retention", self.prompt_cache_retention.is_some()),
+        ]
+        .into_iter()
+        .filter_map(|(name, is_set)| is_set.then_some(name))
+    }
+
+    /// Names what the answer was to include beside itself, where there is no way to ask for it.
+    pub(crate) fn lose_include(&self, loss: &mut Loss) {
+        for wish in &self.include {
+            // Thinking is given with its seal whenever there is some.
+            if wish != "reasoning.encrypted_content" {
+                loss.add(format!("include.{wish}"), Reason::NoPlace);
+            }
+        }
+    }
+
     /// Checks the state for a dialect that has none.
     pub(crate) fn without_state(&self, loss: &mut Loss) -> Result<(), RequestError> {
         let refuse = |path: &str, what: &str| {

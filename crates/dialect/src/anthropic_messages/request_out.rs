@@ -183,28 +183,11 @@ impl Target<'_, '_> {
             return request.extra.write_except(&["metadata.", "thinking.", "output_config."], out);
         }
         request.extra.lose("", self.blocks.loss);
-        for (name, is_set) in [
-            ("choices", request.choices.is_some_and(|choices| choices > 1)),
-            ("seed", request.seed.is_some()),
-            ("frequency_penalty", request.frequency_penalty.is_some_and(|penalty| penalty != 0.0)),
-            ("presence_penalty", request.presence_penalty.is_some_and(|penalty| penalty != 0.0)),
-            ("logprobs", request.logprobs == Some(true)),
-            ("top_logprobs", request.top_logprobs.is_some_and(|count| count > 0)),
-            ("verbosity", request.verbosity.is_some()),
-            ("metadata", request.metadata.as_ref().is_some_and(|metadata| !metadata.is_void())),
-            ("prompt_cache_key", request.prompt_cache_key.is_some()),
-            ("prompt_cache_retention", request.prompt_cache_retention.is_some()),
-        ] {
-            if is_set {
-                self.lose(name, Reason::NoPlace);
-            }
+        let metadata = request.metadata.as_ref().filter(|metadata| !metadata.is_void());
+        for name in request.rarities().chain(metadata.map(|_| "metadata")) {
+            self.lose(name, Reason::NoPlace);
         }
-        for wish in &request.include {
-            // Thinking is given with its seal whenever there is some.
-            if wish != "reasoning.encrypted_content" {
-                self.blocks.loss.add(format!("include.{wish}"), Reason::NoPlace);
-            }
-        }
+        request.lose_include(self.blocks.loss);
     }
 
     fn user(&mut self, out: &mut Writer<'_>) {

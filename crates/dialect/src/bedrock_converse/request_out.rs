@@ -76,29 +76,13 @@ fn rest(request: &ChatRequest, maker: Maker, loss: &mut Loss, out: &mut Writer<'
             loss.add(name.as_str(), Reason::NoPlace);
         }
     }
-    for (name, is_set) in [
-        ("choices", request.choices.is_some_and(|choices| choices > 1)),
-        ("seed", request.seed.is_some()),
-        ("frequency_penalty", request.frequency_penalty.is_some_and(|penalty| penalty != 0.0)),
-        ("presence_penalty", request.presence_penalty.is_some_and(|penalty| penalty != 0.0)),
-        ("logprobs", request.logprobs == Some(true)),
-        ("top_logprobs", request.top_logprobs.is_some_and(|count| count > 0)),
-        ("verbosity", request.verbosity.is_some()),
-        ("user", request.user.is_some()),
-        ("safety_identifier", request.safety_identifier.is_some()),
-        ("prompt_cache_key", request.prompt_cache_key.is_some()),
-        ("prompt_cache_retention", request.prompt_cache_retention.is_some()),
-    ] {
-        if is_set {
-            lose(name, Reason::NoPlace, loss);
-        }
+    let callers =
+        [("user", request.user.is_some()), ("safety_identifier", request.safety_identifier.is_some())];
+    let callers = callers.into_iter().filter_map(|(name, is_set)| is_set.then_some(name));
+    for name in request.rarities().chain(callers) {
+        lose(name, Reason::NoPlace, loss);
     }
-    for wish in &request.include {
-        // Thinking is given with its seal whenever there is some.
-        if wish != "reasoning.encrypted_content" {
-            loss.add(format!("include.{wish}"), Reason::NoPlace);
-        }
-    }
+    request.lose_include(loss);
 }
 
 /// The client's notes on the request, as far as the API takes such texts.
