@@ -65,10 +65,10 @@ function Attempts({ record }) {
   return html`<${Section} id="d-attempts" title=${rows.length > 1 ? `${rows.length} attempts` : "Attempt"}>
     <ol class="timeline">
       ${rows.map((row, index) => html`<li class=${OK.has(row.outcome) ? "good" : "bad"}>
-        <span class="who"><${Model} name=${row.model} /></span>
-        <span class="what">${row.outcome === "ok" ? "" : words(row.outcome)}${row.status > 0 ? ` ${row.status}` : ""}</span>
+        <span class="tried"><${Model} name=${row.model} /><span class="what">${row.outcome === "ok" ? "" : words(row.outcome)}${row.status > 0 ? ` ${row.status}` : ""}</span></span>
         <span class="lane" title="${ms(row.from)} to ${ms(row.to)}">
           <i style=${{ left: at(row.from), width: at(Math.max(row.to - row.from, end / 200)) }}></i>
+          ${index === rows.length - 1 && OK.has(row.outcome) && row.to < end && html`<i class="after" style=${{ left: at(row.to), width: at(end - row.to) }} title="the rest of the answer"></i>`}
           ${index === rows.length - 1 && record.first_token_ms != null && html`<b style=${{ left: at(Math.min(record.first_token_ms, end)) }} title="first token at ${ms(record.first_token_ms)}"></b>`}
         </span>
         <span class="figure">${ms(row.ms)}</span>

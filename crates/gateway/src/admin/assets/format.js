@@ -16,7 +16,7 @@ export function money(value) {
   if (value == null) return DASH;
   const size = Math.abs(value);
   if (size === 0) return "$0";
-  const digits = size >= 100 ? 0 : size >= 1 ? 2 : size >= 0.01 ? 3 : size >= 0.001 ? 4 : size >= 0.0001 ? 5 : 6;
+  const digits = size >= 100 ? 0 : size >= 0.1 ? 2 : size >= 0.01 ? 3 : size >= 0.001 ? 4 : size >= 0.0001 ? 5 : 6;
   return `${value < 0 ? "−" : ""}$${size.toFixed(digits)}`;
 }
 

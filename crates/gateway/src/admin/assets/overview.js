@@ -120,10 +120,16 @@ export function Overview({ overview, refresh }) {
           { name: "output", tone: "tone-2", values: column("output_tokens") },
         ]} />
       </div>`}
-      <div class="halves">
-        <${Table} id="o-models" title="By model" name="model" rows=${value.by_model ?? []} />
-        <${Table} id="o-routes" title="By route" name="route" rows=${value.by_route ?? []} />
-      </div>`}
-    ${overview && html`<div class="halves"><${Targets} targets=${overview.targets} /><${Configuration} overview=${overview} /></div>`}
+    `}
+    <div class="halves">
+      <div>
+        ${value && html`<${Table} id="o-models" title="By model" name="model" rows=${value.by_model ?? []} />`}
+        ${overview && html`<${Targets} targets=${overview.targets} />`}
+      </div>
+      <div>
+        ${value && html`<${Table} id="o-routes" title="By route" name="route" rows=${value.by_route ?? []} />`}
+        ${overview && html`<${Configuration} overview=${overview} />`}
+      </div>
+    </div>
   </div>`;
 }

@@ -161,7 +161,7 @@ export function Playground({ overview }) {
   const snippet = { curl: () => curl(base, body), python: () => python(base, body), node: () => node(base, body) }[language]();
 
   return html`<div class="playground">
-    <div class="column">
+    <div class="column write">
       <h1 class="hidden">Playground</h1>
       <ol class="turns">
         ${draft.turns.map((turn, index) => html`<${Turn} key=${index} turn=${turn} index=${index} alone=${draft.turns.length === 1}
@@ -182,6 +182,8 @@ export function Playground({ overview }) {
       ${answers.length > 0 && html`<div class="answers" style=${{ "--columns": answers.length }}>
         ${answers.map((one, index) => html`<${Answer} key=${index} answer=${one} take=${(text) => { add({ role: "assistant", text }, { role: "user", text: "" }); answer([]); }} />`)}
       </div>`}
+    </div>
+    <div class="column code-column">
       <${Section} id="p-code" title="As code" aside=${html`<${Tabs} label="Language" chosen=${language} choose=${speak} tabs=${[["curl", "curl"], ["python", "Python"], ["node", "Node"]]} />`}>
         <div class="code"><pre tabindex="0">${snippet}</pre><${Copy} text=${snippet} /></div>
       <//>

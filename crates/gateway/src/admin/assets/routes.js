@@ -122,19 +122,23 @@ function Yaml({ asked, skip }) {
 }
 
 export function Routes({ overview }) {
-  const [draft, keep] = useKept("routes", null);
+  // The routes being edited, and those in force when the copy was made.
+  const [copy, keepCopy] = useKept("routes", null);
   const [chosen, choose] = useState(0);
   const [tab, turn] = useState("moves");
   const [last, take] = useState(200);
-  const source = useMemo(() => JSON.stringify(cleaned(opened(overview?.routes))), [overview]);
+  const source = useMemo(() => JSON.stringify(cleaned(overview?.routes ?? [])), [overview]);
+  const routes = copy?.routes ?? [];
+  const edited = useMemo(() => JSON.stringify(cleaned(routes)), [copy]);
+  const keep = (change) => keepCopy((before) => ({ ...before, routes: change(before.routes) }));
+  const restart = () => keepCopy({ source, routes: opened(overview.routes) });
+  // A copy without changes follows the file.
   useEffect(() => {
-    if (overview && !draft) keep(opened(overview.routes));
-  }, [overview]);
+    if (overview && (!copy || (copy.source !== source && edited === copy.source))) restart();
+  }, [source, overview === null]);
 
-  const routes = draft ?? [];
-  const edited = useMemo(() => JSON.stringify(cleaned(routes)), [draft]);
   const settled = useSettled(edited, 350);
-  const idle = draft === null || settled === "[]";
+  const idle = copy === null || settled === "[]";
   const lint = useAnswer((signal) => (idle ? null : post("lint", { routes: JSON.parse(settled) }, signal)), [settled, idle]);
   const moves = useAnswer((signal) => (idle ? null : post("reroute", { routes: JSON.parse(settled), last }, signal)), [settled, idle, last]);
 
@@ -143,7 +147,7 @@ export function Routes({ overview }) {
   const route = routes[Math.min(chosen, routes.length - 1)];
   const set = (index, next) => keep((before) => before.map((old, at) => (at === index ? next : old)));
   const add = () => {
-    keep((before) => [...(before ?? []), { key: `new:${Date.now()}`, was: null, name: `route ${routes.length + 1}`, description: "", examples: [], models: overview.models?.slice(0, 1) ?? [], domain: false }]);
+    keep((before) => [...before, { key: `new:${Date.now()}`, was: null, name: `route ${routes.length + 1}`, description: "", examples: [], models: overview.models?.slice(0, 1) ?? [], domain: false }]);
     choose(routes.length);
   };
   const originals = new Map((overview.routes ?? []).map((one) => [one.name, JSON.stringify(cleaned([one])[0])]));
@@ -162,7 +166,8 @@ export function Routes({ overview }) {
         </button></li>`;
       })}</ul>
       <div class="actions"><button type="button" onClick=${add}>Add a route</button>
-        <button type="button" class="quiet" disabled=${edited === source} onClick=${() => { keep(opened(overview.routes)); choose(0); }}>Start over</button></div>
+        <button type="button" class="quiet" disabled=${edited === source} onClick=${() => { restart(); choose(0); }}>Start over</button></div>
+      ${copy && copy.source !== source && html`<p class="notice">The file has changed since this copy was made.</p>`}
       <p class="faint small">A copy. What serves is the file ${overview.config?.path ? html`<code>${overview.config.path}</code>` : ""}.</p>
     </nav>
     <div class="column">
