@@ -1,5 +1,5 @@
 // The frame: which view is shown, keys, theme, sign-in.
-import { html, render, useCallback, useEffect, useReducer, useRef, useState } from "./vendor/preact.js";
+import { html, render, useCallback, useEffect, useReducer, useRef, useState } from "./preact.js";
 import { get, post } from "./api.js";
 import { feed, listen, start, stop } from "./feed.js";
 import { nameRoutes } from "./format.js";
@@ -91,7 +91,7 @@ function Help({ open, close }) {
   return html`<dialog ref=${dialog} class="card help" aria-labelledby="help" onClose=${close} onClick=${(event) => event.target === dialog.current && close()}>
     <h2 id="help">Keys</h2>
     <dl>${KEYS.map(([key, what]) => html`<div><dt>${key.split(/ +/).map((one) => (one === "–" ? "–" : html`<kbd>${one}</kbd>`))}</dt><dd>${what}</dd></div>`)}</dl>
-    <form method="dialog"><button class="quiet">Close</button></form>
+    <p class="end"><button type="button" class="quiet" onClick=${close}>Close</button></p>
   </dialog>`;
 }
 

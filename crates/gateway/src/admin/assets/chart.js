@@ -1,5 +1,5 @@
 // Small charts over time, drawn as SVG so that they take the page's colours.
-import { html, useEffect, useRef, useState } from "./vendor/preact.js";
+import { html, useEffect, useRef, useState } from "./preact.js";
 import { clock, day } from "./format.js";
 
 const PAD = { left: 48, right: 10, top: 8, bottom: 20 };

@@ -1,11 +1,11 @@
 // One request's story: where it went and why, what was tried, how long each part took, what it cost.
-import { html, useEffect, useRef, useState } from "./vendor/preact.js";
+import { html, useEffect, useRef, useState } from "./preact.js";
 import { get, post } from "./api.js";
 import { count, moment, money, ms, percent, saved, words } from "./format.js";
 import { Bars, Copy, Effects, Figure, Marked, Model, Problem, Route, Said, Section, Status, useAnswer } from "./parts.js";
 
 export function thresholds(overview) {
-  const floor = overview?.threshold ?? 0;
+  const floor = overview?.none_threshold ?? 0;
   return Object.fromEntries((overview?.routes ?? []).map(({ name, threshold }) => [name, threshold ?? floor]));
 }
 

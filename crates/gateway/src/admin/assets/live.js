@@ -1,5 +1,5 @@
 // The live view: requests as they end, newest first; one of them opened beside.
-import { html, useEffect, useMemo, useReducer, useRef, useState } from "./vendor/preact.js";
+import { html, useEffect, useMemo, useReducer, useRef, useState } from "./preact.js";
 import { Detail } from "./detail.js";
 import { feed, listen, older } from "./feed.js";
 import { matcher } from "./filter.js";

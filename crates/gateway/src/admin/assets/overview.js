@@ -1,5 +1,5 @@
 // The overview: traffic, latency, errors, money over time; who serves; what is in force.
-import { html, useEffect, useState } from "./vendor/preact.js";
+import { html, useEffect, useState } from "./preact.js";
 import { get } from "./api.js";
 import { Chart } from "./chart.js";
 import { ago, bytes, count, moment, money, ms, percent, words } from "./format.js";

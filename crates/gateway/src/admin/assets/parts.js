@@ -1,5 +1,5 @@
 // Pieces that several views show. Text from outside is always a child or an attribute, never markup.
-import { html, useEffect, useRef, useState } from "./vendor/preact.js";
+import { html, useEffect, useRef, useState } from "./preact.js";
 import { failed, hue, percent, points, split } from "./format.js";
 
 export function Route({ name }) {
@@ -97,10 +97,9 @@ export function Effects({ effects = [], most = 6 }) {
   const scale = strongest(shown);
   return html`<ul class="effects">
     ${shown.map((effect) => html`<li title=${told(effect)}>
-      <q>${effect.words ?? `turn ${effect.turn + 1}`}</q>
+      <span class="label"><q>${effect.words ?? `turn ${effect.turn + 1}`}</q>${effect.without_it && html` <small>else ${effect.without_it.route ?? "none fits"}</small>`}</span>
       <span class="lever ${effect.effect < 0 ? "against" : "for"}"><i style=${{ width: `${(Math.abs(effect.effect) / scale) * 50}%` }}></i></span>
       <span class="figure">${points(effect.effect)}</span>
-      ${effect.without_it && html`<small>else <b>${effect.without_it.route ?? "none fits"}</b></small>`}
     </li>`)}
   </ul>`;
 }

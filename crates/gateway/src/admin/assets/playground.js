@@ -1,5 +1,5 @@
 // The playground: a conversation, decided while it is typed; then sent, beside another model if wanted.
-import { html, useEffect, useMemo, useRef, useState } from "./vendor/preact.js";
+import { html, useEffect, useMemo, useRef, useState } from "./preact.js";
 import { post, send } from "./api.js";
 import { thresholds } from "./detail.js";
 import { count, ms, percent } from "./format.js";

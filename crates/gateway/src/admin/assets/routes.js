@@ -1,5 +1,5 @@
 // The routes, edited on a copy: what recorded requests would do, what the linter says, as YAML. The file stays as it is.
-import { html, useEffect, useMemo, useState } from "./vendor/preact.js";
+import { html, useEffect, useMemo, useState } from "./preact.js";
 import { post } from "./api.js";
 import { count, hue, money, moment, percent } from "./format.js";
 import { Bars, Copy, Effects, Marked, Model, Problem, Route, Said, Tabs, useAnswer, useKept, useSettled } from "./parts.js";
@@ -10,16 +10,29 @@ const MATRIX = 14;
 
 const lines = (text) => text.split("\n").filter((line) => line.trim());
 
-// What is sent: without the keys that only this page needs, and without what is empty.
+// What is sent. What this page does not edit stays as it is in the route that it was made `from`.
 function cleaned(routes) {
-  return routes.map(({ key, was, ...route }) => {
-    const made = { ...route, examples: (route.examples ?? []).filter((example) => example.trim()) };
-    if (made.threshold == null) delete made.threshold;
-    return made;
-  });
+  return routes.map(({ was, name, description, models, examples, threshold, domain, tests }) => ({
+    name,
+    ...(was != null && was !== name && { from: was }),
+    description: description ?? "",
+    models: models ?? [],
+    examples: (examples ?? []).filter((example) => example.trim()),
+    ...(threshold != null && { threshold }),
+    domain: Boolean(domain),
+    tests: (tests ?? []).filter((test) => test.trim()),
+  }));
 }
 
 const opened = (routes) => (routes ?? []).map((route, index) => ({ ...route, key: `${index}:${Date.now()}`, was: route.name }));
+
+function Warning({ found }) {
+  const shown = [found.evidence].flat().filter((one) => typeof one === "string" && one);
+  return html`<li class=${found.level ?? "warning"}><code title=${found.name}>${found.rule}</code> <${Said} text=${found.message} />
+    ${found.hint && html`<small><${Said} text=${found.hint} /></small>`}
+    ${shown.map((one) => html`<small><q>${one}</q></small>`)}
+  </li>`;
+}
 
 function Editor({ route, models, warnings, change, remove }) {
   const set = (part) => change({ ...route, ...part });
@@ -47,7 +60,7 @@ function Editor({ route, models, warnings, change, remove }) {
       </div>
     </div>
     <label class="check"><input type="checkbox" checked=${Boolean(route.domain)} onChange=${(event) => set({ domain: event.target.checked })} /> Stands for a whole domain</label>
-    ${warnings.length > 0 && html`<ul class="warnings" aria-label="Warnings">${warnings.map((one) => html`<li class=${one.level ?? "warning"}><code>${one.rule}</code> <${Said} text=${one.message} /></li>`)}</ul>`}
+    ${warnings.length > 0 && html`<ul class="warnings" aria-label="Warnings">${warnings.map((one) => html`<${Warning} found=${one} />`)}</ul>`}
     <div class="actions"><button type="button" class="quiet danger" onClick=${remove}>Remove this route</button></div>
   </form>`;
 }
@@ -174,7 +187,7 @@ export function Routes({ overview }) {
       ${route ? html`<${Editor} key=${route.key} route=${route} models=${overview.models ?? []} warnings=${warnings.filter(({ route: name }) => name === route.name)}
         change=${(next) => set(routes.indexOf(route), next)} remove=${() => { keep((before) => before.filter((one) => one !== route)); choose(Math.max(0, chosen - 1)); }} />`
         : html`<div class="empty"><h2>No routes yet</h2><p>A route is a name, a description and the models that take what fits. Add one here, try it, and copy the YAML into the configuration.</p><button type="button" class="primary" onClick=${add}>Add a route</button></div>`}
-      ${general.length > 0 && html`<ul class="warnings" aria-label="Warnings of all routes">${general.map((one) => html`<li class=${one.level ?? "warning"}><code>${one.rule}</code> <${Said} text=${one.message} /></li>`)}</ul>`}
+      ${general.length > 0 && html`<ul class="warnings" aria-label="Warnings of all routes">${general.map((one) => html`<${Warning} found=${one} />`)}</ul>`}
       <${Problem} error=${lint.error} />
       <p class="faint small" role="status">${busy ? "Checking …" : warnings.length === 0 && routes.length > 0 ? "The linter finds nothing." : ""}</p>
     </div>
