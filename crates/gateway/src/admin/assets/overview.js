@@ -19,8 +19,8 @@ function weighed(rows, key) {
 
 function Table({ title, id, rows, name }) {
   const most = Math.max(1, ...rows.map(({ requests }) => requests));
-  return html`<${Section} id=${id} title=${title}>
-    ${rows.length === 0 ? html`<p class="empty small">Nothing in this span.</p>` : html`<div class="scroll" tabindex="0" role="region" aria-label=${title}><table class="plain">
+  return html`<${Section} level=${2} id=${id} title=${title}>
+    ${rows.length === 0 ? html`<p class="empty small">Nothing in this span.</p>` : html`<div class="scroll" tabindex="0" role="group" aria-label=${title}><table class="plain">
       <thead><tr><th scope="col">${name === "route" ? "Route" : "Model"}</th><th scope="col" class="num">Requests</th><th scope="col" class="num">Errors</th><th scope="col" class="num">p50</th><th scope="col" class="num">p95</th><th scope="col" class="num">Cost</th><th scope="col" class="num">Saved</th></tr></thead>
       <tbody>${rows.map((row) => html`<tr>
         <th scope="row">${name === "route" ? html`<${Route} name=${row.route} />` : html`<${Model} name=${row.model} />`}</th>
@@ -36,8 +36,8 @@ function Table({ title, id, rows, name }) {
 const CALM = new Set(["ready"]);
 
 function Targets({ targets = [] }) {
-  return html`<${Section} id="o-targets" title="Targets">
-    ${targets.length === 0 ? html`<p class="empty small">No target is configured.</p>` : html`<div class="scroll" tabindex="0" role="region" aria-label="Targets"><table class="plain">
+  return html`<${Section} level=${2} id="o-targets" title="Targets">
+    ${targets.length === 0 ? html`<p class="empty small">No target is configured.</p>` : html`<div class="scroll" tabindex="0" role="group" aria-label="Targets"><table class="plain">
       <thead><tr><th scope="col">Target</th><th scope="col">State</th><th scope="col" class="num">In flight</th><th scope="col" class="num">First token</th><th scope="col" class="num">Tokens/s</th></tr></thead>
       <tbody>${targets.map((row) => html`<tr><th scope="row"><${Model} name=${row.target} /></th>
         <td><span class="status ${CALM.has(row.state) ? "good" : row.state === "resting" ? "bad" : "warn"}"><i aria-hidden="true"></i>${words(row.state)}${row.cause && `: ${words(row.cause)}`}${row.rests_for_ms != null && html`<span class="faint"> for ${ms(row.rests_for_ms)}</span>`}</span></td>
@@ -49,7 +49,7 @@ function Targets({ targets = [] }) {
 function Configuration({ overview }) {
   const { config = {}, records = {}, listeners = [], aliases = [] } = overview;
   const hash = config.hash ?? "";
-  return html`<${Section} id="o-config" title="Configuration in force" aside=${hash && html`<${Copy} text=${hash} label="Copy the hash" />`}>
+  return html`<${Section} level=${2} id="o-config" title="Configuration in force" aside=${hash && html`<${Copy} text=${hash} label="Copy the hash" />`}>
     <dl class="facts">
       <div><dt>File</dt><dd><code>${config.path ?? "–"}</code></dd></div>
       <div><dt>Hash</dt><dd><code title=${hash}>${hash.slice(0, 16) || "–"}</code></dd></div>

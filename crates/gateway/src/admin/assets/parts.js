@@ -126,9 +126,10 @@ export function Problem({ error }) {
   return html`<p class="problem" role="alert"><${Said} text=${error.message} />${error.hint && html`<small><${Said} text=${error.hint} /></small>`}</p>`;
 }
 
-export function Section({ title, aside, children, id }) {
+export function Section({ title, aside, children, id, level = 3 }) {
+  const Heading = `h${level}`;
   return html`<section class="section" aria-labelledby=${id}>
-    <header><h3 id=${id}>${title}</h3>${aside && html`<div class="aside">${aside}</div>`}</header>
+    <header><${Heading} id=${id}>${title}<//>${aside && html`<div class="aside">${aside}</div>`}</header>
     ${children}
   </section>`;
 }

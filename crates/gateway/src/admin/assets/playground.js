@@ -81,8 +81,8 @@ function Decision({ decision, error, busy, overview, named }) {
     <p class="reason"><${Said} text=${decision.reason} /></p>
     ${decision.notes?.length > 0 && html`<ul class="notes">${decision.notes.map((note) => html`<li><${Said} text=${note} /></li>`)}</ul>`}
     ${decision.stripped?.length > 0 && html`<p class="faint">Not read: ${decision.stripped.map(({ rule, turn, bytes }) => `${rule} (turn ${turn + 1}, ${bytes} bytes)`).join(", ")}</p>`}
-    ${explained.length > 0 && html`<h4>Strongest words</h4><${Effects} effects=${explained} />`}
-    ${turns.length > 1 && html`<h4>Turns</h4><${Effects} effects=${turns} />`}
+    ${explained.length > 0 && html`<h2 class="minor">Strongest words</h2><${Effects} effects=${explained} />`}
+    ${turns.length > 1 && html`<h2 class="minor">Turns</h2><${Effects} effects=${turns} />`}
   </div>`;
 }
 
@@ -184,7 +184,7 @@ export function Playground({ overview }) {
       </div>`}
     </div>
     <div class="column code-column">
-      <${Section} id="p-code" title="As code" aside=${html`<${Tabs} label="Language" chosen=${language} choose=${speak} tabs=${[["curl", "curl"], ["python", "Python"], ["node", "Node"]]} />`}>
+      <${Section} level=${2} id="p-code" title="As code" aside=${html`<${Tabs} label="Language" chosen=${language} choose=${speak} tabs=${[["curl", "curl"], ["python", "Python"], ["node", "Node"]]} />`}>
         <div class="code"><pre tabindex="0">${snippet}</pre><${Copy} text=${snippet} /></div>
       <//>
     </div>

@@ -95,7 +95,7 @@ function Matrix({ confusion }) {
   const used = (index) => matrix[index].some(Boolean) || matrix.some((row) => row[index] > 0);
   const kept = routes.map((_, index) => index).filter((index) => (routes.length > MATRIX ? moves(index) : used(index)));
   if (kept.length === 0) return html`<p class="empty small">${routes.length > MATRIX ? "Nothing moves." : "No recorded request yet."}</p>`;
-  return html`<div class="scroll" tabindex="0" role="region" aria-label="Confusion matrix">
+  return html`<div class="scroll" tabindex="0" role="group" aria-label="Confusion matrix">
     <table class="matrix">
       <caption class="faint">Rows: as recorded. Columns: by the edited routes.</caption>
       <thead><tr><td></td>${kept.map((column) => html`<th scope="col"><span>${routes[column]}</span></th>`)}</tr></thead>
