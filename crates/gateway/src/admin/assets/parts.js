@@ -118,7 +118,7 @@ export function Copy({ text, label = "Copy" }) {
     clearTimeout(timer.current);
     timer.current = setTimeout(() => say(""), 1600);
   };
-  return html`<button type="button" class="quiet" onClick=${copy}><span role="status">${said || label}</span></button>`;
+  return html`<button type="button" class="quiet" onClick=${copy}><span aria-live="polite">${said || label}</span></button>`;
 }
 
 export function Problem({ error }) {
