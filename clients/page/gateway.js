@@ -87,8 +87,18 @@ export async function start({ token = "", content = "full" } = {}) {
   await ready(`http://127.0.0.1:${echoPort}/_echo/health`, echo, output("echo"));
   const places = { port, admin, echo: `http://127.0.0.1:${echoPort}`, nobody: `http://127.0.0.1:${nobody}`, token, folder, content };
   writeFileSync(join(folder, "waypost.yaml"), config(places));
-  const gateway = run("gateway", "up", "waypost.yaml");
-  await ready(`http://127.0.0.1:${port}/readyz`, gateway, output("gateway"));
+  let gateway;
+  const up = () => {
+    gateway = run("gateway", "up", "waypost.yaml");
+    return ready(`http://127.0.0.1:${port}/readyz`, gateway, output("gateway"));
+  };
+  await up();
+  // Ends it as a crash would, does something meanwhile, and starts it again.
+  const restart = async (meanwhile) => {
+    gateway.kill("SIGKILL");
+    await meanwhile();
+    await up();
+  };
   const stop = () => {
     gateway.kill();
     echo.kill();
@@ -113,5 +123,5 @@ export async function start({ token = "", content = "full" } = {}) {
     const child = run("check", "check", "copied.yaml");
     child.on("exit", (code) => resolve({ code, said: readFileSync(output("check"), "utf8") }));
   });
-  return { page: `http://127.0.0.1:${admin}`, api, folder, stop, ask, check };
+  return { page: `http://127.0.0.1:${admin}`, api, folder, stop, restart, ask, check };
 }

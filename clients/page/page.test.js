@@ -118,6 +118,21 @@ test("the live view is filtered, paused and walked by keys", async () => {
   await close();
 });
 
+test("the page finds a gateway that was away", async () => {
+  const other = await start();
+  try {
+    const { page, close } = await visit(browser, other.page, { allowed: /ERR_CONNECTION|ERR_INCOMPLETE|ERR_EMPTY/ });
+    await page.getByText("No request yet").waitFor();
+    await other.restart(() => page.getByText("reconnecting").waitFor());
+    const { id } = await other.ask(DEBUG);
+    await row(page, id).waitFor();
+    await page.getByText("live", { exact: true }).waitFor();
+    await close();
+  } finally {
+    other.stop();
+  }
+});
+
 test("older requests than the first page are there on demand", async () => {
   const { page, close } = await visit(browser, gateway.page);
   await rows(page).first().waitFor();

@@ -74,7 +74,7 @@ function Login({ done }) {
     <form class="card" onSubmit=${submit}>
       <img class="mark" src="assets/icon.svg" alt="" />
       <h1>Sign in</h1>
-      <p class="faint">This gateway wants its admin token. It stands in the configuration, under <code>admin</code>, or in the variable that is named there.</p>
+      <p class="faint">This gateway wants its token: <code>admin.token</code> in its configuration, or the variable that is named there.</p>
       <label>Token<input ref=${field} type="password" autocomplete="current-password" required value=${token} onInput=${(event) => type(event.target.value)} /></label>
       <${Problem} error=${error} />
       <button class="primary">Sign in</button>

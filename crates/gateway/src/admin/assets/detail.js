@@ -20,7 +20,7 @@ function Decision({ record, overview }) {
       ${record.escalation && html`<div><dt>Escalation</dt><dd>${words(record.escalation)}</dd></div>`}
       ${record.affinity && html`<div><dt>Conversation</dt><dd>${words(record.affinity)}</dd></div>`}
       ${record.prefer && html`<div><dt>Order</dt><dd>${words(record.prefer)}</dd></div>`}
-      ${record.skipped?.length > 0 && html`<div><dt>Passed by</dt><dd>${record.skipped.map((one) => (typeof one === "string" ? one : `${one.model ?? one.target} (${words(one.reason ?? one.cause)})`)).join(", ")}</dd></div>`}
+      ${record.skipped?.length > 0 && html`<div><dt>Passed by</dt><dd>${record.skipped.map((one) => (typeof one === "string" ? one : `${one.model} (${words(one.why)})`)).join(", ")}</dd></div>`}
     </dl>
     ${record.notes?.length > 0 && html`<ul class="notes">${record.notes.map((note) => html`<li><${Said} text=${note} /></li>`)}</ul>`}
   <//>`;

@@ -184,9 +184,9 @@ export function Playground({ overview }) {
       </div>`}
     </div>
     <div class="column code-column">
-      <${Section} level=${2} id="p-code" title="As code" aside=${html`<${Tabs} label="Language" chosen=${language} choose=${speak} tabs=${[["curl", "curl"], ["python", "Python"], ["node", "Node"]]} />`}>
+      ${body.messages.length > 0 && html`<${Section} level=${2} id="p-code" title="As code" aside=${html`<${Tabs} label="Language" chosen=${language} choose=${speak} tabs=${[["curl", "curl"], ["python", "Python"], ["node", "Node"]]} />`}>
         <div class="code"><pre tabindex="0">${snippet}</pre><${Copy} text=${snippet} /></div>
-      <//>
+      <//>`}
     </div>
     <aside class="column side" aria-label="Decision">
       <${Decision} decision=${decision} error=${error} busy=${busy || asked !== JSON.stringify(body.messages)} overview=${overview} named=${draft.model !== "auto" && draft.model} />
