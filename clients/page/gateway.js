@@ -114,7 +114,15 @@ export async function start({ token = "", content = "full" } = {}) {
       body: JSON.stringify({ model: "auto", messages, ...more }),
     });
     await answer.text();
-    return { status: answer.status, id: answer.headers.get("x-waypost-request-id") };
+    const id = answer.headers.get("x-waypost-request-id");
+    // Records are written together, a moment later.
+    const headers = { authorization: `Bearer ${token}` };
+    for (let turn = 0; turn < 100; turn += 1) {
+      const kept = await fetch(`http://127.0.0.1:${admin}/api/records/${id}`, { headers });
+      if (kept.ok) return { status: answer.status, id };
+      await wait(50);
+    }
+    throw new Error(`there is no record of ${id}`);
   };
   // What the command line says of a configuration in which these lines stand in place of the routes.
   const check = (routes) => new Promise((resolve) => {

@@ -31,8 +31,6 @@ before(async () => {
   }
   await gateway.ask("Hello [[echo status=400]]", { model: "openai/gpt-5.2" });
   await gateway.ask("Hello", { model: "fast" });
-  // Records are written together, a moment later.
-  await gateway.ask("Hello", { model: "openai/gpt-5.2" });
 });
 after(async () => {
   await browser?.close();

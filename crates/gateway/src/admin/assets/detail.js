@@ -1,6 +1,7 @@
 // One request's story: where it went and why, what was tried, how long each part took, what it cost.
 import { html, useEffect, useRef, useState } from "./preact.js";
 import { get, post } from "./api.js";
+import { feed } from "./feed.js";
 import { count, moment, money, ms, percent, saved, words } from "./format.js";
 import { Bars, Copy, Effects, Figure, Marked, Model, Problem, Route, Said, Section, Status, useAnswer } from "./parts.js";
 
@@ -27,13 +28,13 @@ function Decision({ record, overview }) {
 }
 
 // The words are judged anew, by the routes in force now: a record keeps no explanation.
-function Drivers({ record }) {
+function Drivers({ record, complete }) {
   const turns = record.content?.turns;
   const { value, error } = useAnswer(
     (signal) => (turns && record.scores ? post("decide", { request: { model: "auto", messages: turns.map(({ role, text }) => ({ role, content: text })) }, explain: true }, signal) : null),
-    [record.id],
+    [record.id, Boolean(turns)],
   );
-  if (!record.scores) return null;
+  if (!record.scores || (!turns && !complete)) return null;
   const last = turns?.findLast?.(({ role }) => role === "user");
   const now = value && value.route !== (record.route ?? null);
   return html`<${Section} id="d-drivers" title="What drove it">
@@ -150,9 +151,27 @@ function Correction({ record, overview }) {
   <//>`;
 }
 
+// When an id was made: it is a UUID of version 7.
+const born = (id) => parseInt(id.replaceAll("-", "").slice(0, 12), 16);
+
+// Records are written together, a moment after the stream has shown them.
+async function load(id, signal) {
+  for (;;) {
+    try {
+      return await get(`records/${encodeURIComponent(id)}`, {}, signal);
+    } catch (error) {
+      const age = Date.now() - born(id);
+      if (error.status !== 404 || signal.aborted || !(age < 10_000)) throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 400));
+  }
+}
+
 export function Detail({ id, overview, close, go }) {
   const title = useRef();
-  const { value: record, error, busy } = useAnswer((signal) => get(`records/${encodeURIComponent(id)}`, {}, signal), [id]);
+  const { value, error: refused, busy } = useAnswer((signal) => load(id, signal), [id]);
+  const record = value ?? feed.records().find((held) => held.id === id);
+  const error = record ? null : refused;
   useEffect(() => {
     if (record && !document.activeElement?.closest?.(".feed, .search")) title.current?.focus({ preventScroll: true });
   }, [record?.id]);
@@ -179,7 +198,7 @@ export function Detail({ id, overview, close, go }) {
         <${Figure} label="Saved" tone=${saved(record) > 0 ? "tone-good" : ""}>${money(saved(record))}<//>
       </dl>
       <${Decision} record=${record} overview=${overview} />
-      <${Drivers} record=${record} />
+      <${Drivers} record=${record} complete=${Boolean(value)} />
       <${Attempts} record=${record} />
       <${Timings} record=${record} />
       ${record.loss?.length > 0 && html`<${Section} id="d-loss" title="Left out in translation"><ul class="loss">${record.loss.map(({ field, reason }) => html`<li><code>${field}</code><span class="faint">${words(reason)}</span></li>`)}</ul><//>`}
