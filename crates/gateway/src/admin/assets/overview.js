@@ -5,8 +5,8 @@ import { Chart } from "./chart.js";
 import { ago, bytes, count, moment, money, ms, percent, words } from "./format.js";
 import { Copy, Figure, Model, Problem, Route, Section, Tabs, useAnswer } from "./parts.js";
 
-// A span and its step in seconds: about sixty buckets.
-const SPANS = [["15m", 15], ["1h", 60], ["6h", 360], ["24h", 1440], ["7d", 10080]];
+// A span and its step in seconds; the store sums up by the minute.
+const SPANS = [["15m", 60], ["1h", 60], ["6h", 360], ["24h", 1440], ["7d", 10080]];
 
 const sum = (rows, key) => rows.reduce((total, row) => total + (row[key] ?? 0), 0);
 
