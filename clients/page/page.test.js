@@ -118,6 +118,31 @@ test("the live view is filtered, paused and walked by keys", async () => {
   await close();
 });
 
+test("the filter's words", async () => {
+  const { page, close } = await visit(browser, gateway.page);
+  const record = { id: "01a2", provider: "openai", model: "gpt-5.2", route: "code debugging", method: "preference", status: 429, total_ms: 512, cost: 0.002, input_tokens: 900, output_tokens: 200, error: "Too many requests", caller: "3fa9c2d1e0b7" };
+  const found = (typed) => page.evaluate(async ([typed, record]) => (await import("/assets/filter.js")).matcher(typed)(record), [typed, record]);
+  for (const typed of ["", "GPT", "openai/gpt", "route:code", 'route:"code debugging"', 'route:"code deb', "status:error", "status:4xx", "status:429", "ms>500", "ms<513", "tokens>1000", "cost>0.001", "too many", "caller:3fa9", "method:pref gpt", "  "]) {
+    assert.equal(await found(typed), true, typed);
+  }
+  for (const typed of ["claude", "route:general", "status:ok", "status:5xx", "ms>512", "cost>1", "confidence>0", "gpt claude", "unknown:key", 'route:"debugging code"']) {
+    assert.equal(await found(typed), false, typed);
+  }
+  await close();
+});
+
+test("an explanation's words are found in the text, each occurrence once", async () => {
+  const { page, close } = await visit(browser, gateway.page);
+  const marked = (text, effects) => page.evaluate(async ([text, effects]) => (await import("/assets/parts.js")).marked(text, effects).map((piece) => (piece.effect ? `[${piece.text}]` : piece.text)).join(""), [text, effects.map((words) => ({ words, effect: 0.1 }))]);
+  assert.equal(await marked("fix this, fix that", ["fix"]), "[fix] this, fix that");
+  assert.equal(await marked("fix this, fix that", ["fix", "fix"]), "[fix] this, [fix] that");
+  assert.equal(await marked("a b\n c", ["b c"]), "a [b]\n [c]");
+  assert.equal(await marked("one extraordinarily", ["one extra…"]), "[one] [extraordinarily]");
+  assert.equal(await marked("nothing here", ["elsewhere", "", "…"]), "nothing here");
+  assert.equal(await marked("", ["x"]), "");
+  await close();
+});
+
 test("the page finds a gateway that was away", async () => {
   const other = await start();
   try {
