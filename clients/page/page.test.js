@@ -323,6 +323,8 @@ test("nothing out of data runs: prompts, models, routes, errors", async () => {
   await page.goto(`${gateway.page}/#/live/${named.id}`);
   await detail.getByText(HOSTILE_MODEL).first().waitFor();
   await page.goto(`${gateway.page}/#/live/${encodeURIComponent(HOSTILE)}`);
+  await page.goto(`${gateway.page}/#/live/%`);
+  await detail.getByRole("heading", { name: "Not found" }).waitFor();
   await page.goto(`${gateway.page}/#/playground`);
   await page.getByRole("textbox", { name: "Turn 1" }).fill(`${HOSTILE} <script>window.hacked=3</script>`);
   await page.getByRole("button", { name: "Send" }).click();

@@ -30,15 +30,17 @@ function Decision({ record, overview }) {
 // The words are judged anew, by the routes in force now: a record keeps no explanation.
 function Drivers({ record, complete }) {
   const turns = record.content?.turns;
+  const own = record.brings_routes;
   const { value, error } = useAnswer(
-    (signal) => (turns && record.scores ? post("decide", { request: { model: "auto", messages: turns.map(({ role, text }) => ({ role, content: text })) }, explain: true }, signal) : null),
+    (signal) => (turns && record.scores && !own ? post("decide", { request: { model: "auto", messages: turns.map(({ role, text }) => ({ role, content: text })) }, explain: true }, signal) : null),
     [record.id, Boolean(turns)],
   );
   if (!record.scores || (!turns && !complete)) return null;
   const last = turns?.findLast?.(({ role }) => role === "user");
   const now = value && value.route !== (record.route ?? null);
   return html`<${Section} id="d-drivers" title="What drove it">
-    ${!turns && html`<p class="faint">The words are not kept. <code>log.content: redacted</code> keeps what people wrote, without what looks like a secret; then the words that decided stand here.</p>`}
+    ${own && html`<p class="faint">The request brought routes of its own, which are not kept.</p>`}
+    ${!turns && !own && html`<p class="faint">The words are not kept. <code>log.content: redacted</code> keeps what people wrote, without what looks like a secret; then the words that decided stand here.</p>`}
     <${Problem} error=${error} />
     ${value && last && html`
       ${now && html`<p class="notice">The routes have changed since: today it would go to <${Route} name=${value.route} />.</p>`}
