@@ -17,18 +17,46 @@ struct Asset {
     bytes: &'static [u8],
 }
 
-/// A row: the path, the content type, the file in `assets/`.
+/// A row: the file in `assets/` and its content type.
 macro_rules! assets {
-    ($($path:literal, $content_type:expr, $file:literal;)*) => {
-        &[$(Asset { path: $path, content_type: $content_type, bytes: include_bytes!(concat!("assets/", $file)) }),*]
+    ($($file:literal, $content_type:expr;)*) => {
+        &[
+            Asset { path: "/", content_type: HTML, bytes: include_bytes!("assets/index.html") },
+            $(Asset {
+                path: concat!("/assets/", $file),
+                content_type: $content_type,
+                bytes: include_bytes!(concat!("assets/", $file)),
+            }),*
+        ]
     };
 }
 
 const HTML: &str = "text/html; charset=utf-8";
+const IMAGE: &str = "image/svg+xml";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+const STYLE: &str = "text/css; charset=utf-8";
+const TEXT: &str = "text/plain; charset=utf-8";
 
 /// Every file of the page; a test compares it with the folder.
 static ASSETS: &[Asset] = assets! {
-    "/", HTML, "index.html";
+    "NOTICE", TEXT;
+    "api.js", SCRIPT;
+    "app.css", STYLE;
+    "app.js", SCRIPT;
+    "chart.js", SCRIPT;
+    "detail.js", SCRIPT;
+    "feed.js", SCRIPT;
+    "filter.js", SCRIPT;
+    "format.js", SCRIPT;
+    "icon.svg", IMAGE;
+    "live.js", SCRIPT;
+    "overview.js", SCRIPT;
+    "parts.js", SCRIPT;
+    "playground.js", SCRIPT;
+    "preact.js", SCRIPT;
+    "routes.js", SCRIPT;
+    "snippets.js", SCRIPT;
+    "theme.js", SCRIPT;
 };
 
 /// What a browser compares, file by file.
