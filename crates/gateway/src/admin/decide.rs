@@ -51,7 +51,7 @@ pub(super) async fn page(desk: &Desk, body: &[u8]) -> Result<Value, Refused> {
     if asked.router_model {
         let envelope = peek(dialect, &request)?;
         let router = router.map_or_else(|| preferences::router_at_once(&runtime, &envelope), Ok)?;
-        let mut record = Record::open("");
+        let mut record = Record::open("", dialect.unwrap_or(ClientDialect::OpenAiChat));
         record.asked(envelope.model.as_deref(), envelope.stream);
         let decision = decide::decide(&desk.proxy, &router, &envelope, None, &mut record).await?;
         drop(envelope);

@@ -28,7 +28,7 @@ pub struct Desk {
     /// What sends requests as the first listener of clients would, on the admin listener's thread.
     pub(super) proxy: Arc<Worker>,
     /// Names and addresses of the listeners of clients.
-    pub(super) listeners: Vec<(String, SocketAddr)>,
+    pub(super) listeners: Vec<(Arc<str>, SocketAddr)>,
     /// Work that takes long is done one at a time.
     turn: Arc<Semaphore>,
     edited: Cache<Box<str>, Arc<Router>>,
@@ -42,7 +42,7 @@ impl Desk {
         admin: Admin,
         port: u16,
         proxy: Arc<Worker>,
-        listeners: Vec<(String, SocketAddr)>,
+        listeners: Vec<(Arc<str>, SocketAddr)>,
     ) -> Self {
         let turn = Arc::new(Semaphore::new(1));
         Self { config, admin, port, proxy, listeners, turn, edited: Cache::new(KEPT) }

@@ -14,7 +14,7 @@ pub(super) fn page(worker: &Worker, desk: &Desk) -> Value {
     let listeners: Vec<Value> = desk
         .listeners
         .iter()
-        .map(|(name, address)| json!({"name": name, "address": address.to_string()}))
+        .map(|(name, address)| json!({"name": &**name, "address": address.to_string()}))
         .collect();
     // No client can name the router model.
     let hidden = config.routing.arch_router.as_ref().map(|router| router.entry);

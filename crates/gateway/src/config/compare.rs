@@ -16,8 +16,8 @@ use waypost_routing::preference::Route;
 use waypost_routing::retry_budget::BudgetPolicy;
 
 use super::{
-    Admin, Affinity, Config, Listener, ModelEntry, ModelPattern, Queue, Reliability, RouteEntry, RouterModel,
-    Routing, Times,
+    Admin, Affinity, Config, Listener, Log, ModelEntry, ModelPattern, Queue, Reliability, RouteEntry,
+    RouterModel, Routing, Times,
 };
 use crate::responses::store::Keeping;
 use crate::upstream::google::Account;
@@ -97,8 +97,18 @@ pub fn changes(old: &Config, new: &Config) -> Vec<Change> {
 }
 
 /// Kinds of items in the order in which they are told.
-const KINDS: [&str; 9] =
-    ["default", "model", "alias", "route", "routing", "reliability", "state_storage", "listener", "admin"];
+const KINDS: [&str; 10] = [
+    "default",
+    "model",
+    "alias",
+    "route",
+    "routing",
+    "reliability",
+    "state_storage",
+    "log",
+    "listener",
+    "admin",
+];
 
 /// Of models that are in both, the order counts: the first of a pool is asked first.
 fn order(old: &Config, new: &Config) -> Option<Change> {
@@ -206,6 +216,7 @@ fn items(config: &Config) -> Vec<Item<'_>> {
         reliability,
         affinity,
         keeping,
+        log,
     } = config;
     let name = |index: usize| entries.get(index).map(name_of);
     let default = vec![shown("model", default_entry.and_then(name))];
@@ -230,6 +241,15 @@ fn items(config: &Config) -> Vec<Item<'_>> {
         shown("max_size", *most_bytes),
     ];
     items.push(Item { kind: "state_storage", name: String::new(), facts });
+    let Log { file, time: keep, most_bytes, content } = log;
+    let facts = vec![
+        shown("path", file.as_ref().map(|file| file.path.display().to_string())),
+        shown("keep", time(*keep)),
+        shown("max_size", *most_bytes),
+        shown("content", content.map(|content| if content.redact { "redacted" } else { "full" })),
+        shown("max_content", content.map(|content| content.most)),
+    ];
+    items.push(Item { kind: "log", name: String::new(), facts });
     items.extend(listeners.iter().map(listener));
     items.extend(admin.as_ref().map(of_admin));
     items
@@ -413,7 +433,7 @@ fn listener(listener: &Listener) -> Item<'_> {
         send_timeout,
     } = listener;
     let facts = vec![
-        shown("name", name.as_str()),
+        shown("name", name.as_ref()),
         shown("timeout", time(*first_byte_timeout)),
         shown("idle_timeout", time(*idle_timeout)),
         shown("total_timeout", total_timeout.map(time)),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use tokio::time::Instant;
+use waypost_dialect::ClientDialect;
 use waypost_dialect::envelope::Envelope;
 use waypost_routing::preference::cascade::Failure;
 use waypost_routing::preference::explain::Explanation;
@@ -40,7 +41,7 @@ impl Told {
         envelope: &Envelope<'_>,
         explain: bool,
     ) -> Result<Self, NoDecision> {
-        let mut record = Record::open("");
+        let mut record = Record::open("", ClientDialect::OpenAiChat);
         record.asked(asked, envelope.stream);
         let started = Instant::now();
         let decided = offline(&router, asked, envelope);

@@ -10,7 +10,6 @@ use waypost::serve::Server;
 use waypost::server::listener;
 use waypost::telemetry::Telemetry;
 use waypost::telemetry::metrics::Metrics;
-use waypost::telemetry::request_log::RequestLog;
 
 use crate::support::{CHAT, CONFIG, Gateway, KEYS, Reply, send};
 
@@ -398,7 +397,7 @@ fn a_taken_address_is_an_error_where_it_is_wanted() {
     config.listeners[0].port = 0;
     let admin = config.admin.as_mut().unwrap();
     admin.listener.port = port;
-    let telemetry = Telemetry::new(Arc::new(Metrics::default()), RequestLog::off());
+    let telemetry = Telemetry::metrics_only(Arc::new(Metrics::default()));
     let server = Server::start(&config, &telemetry, 1).unwrap();
     assert_eq!((server.addresses().len(), server.admin()), (1, None));
     server.stop();

@@ -18,7 +18,7 @@ const MAX_BODY: usize = 4 << 20;
 /// What holds where a configuration says nothing about it.
 pub(in crate::config) fn default_admin() -> Admin {
     let listener = Listener {
-        name: "admin".to_owned(),
+        name: "admin".into(),
         port: defaults::ADMIN_PORT,
         max_body_bytes: MAX_BODY,
         max_connections: CONNECTIONS,
