@@ -316,7 +316,7 @@ test("nothing out of data runs: prompts, models, routes, errors", async () => {
   const named = await gateway.ask(`${HOSTILE}`, { model: `any/${HOSTILE_MODEL}` });
   await gateway.ask("x", { model: HOSTILE });
   assert.equal(named.status, 200);
-  const { page, close } = await visit(browser, `${gateway.page}/#/live/${id}`, { allowed: /status of 404/ });
+  const { page, close } = await visit(browser, `${gateway.page}/#/live/${id}`, { allowed: /status of 40[04]/ });
   const detail = page.getByRole("complementary", { name: "The request" });
   await detail.locator(".route", { hasText: "onerror" }).first().waitFor();
   await detail.locator(".talk").getByText(HOSTILE).first().waitFor();

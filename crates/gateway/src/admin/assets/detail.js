@@ -27,9 +27,14 @@ function Decision({ record, overview }) {
   <//>`;
 }
 
+// What people and models said; results of tools are neither.
+function spoken(record) {
+  return record.content?.turns?.filter(({ role, text }) => (role === "user" || role === "assistant") && !(role === "user" && text.startsWith("[tool result]")));
+}
+
 // The words are judged anew, by the routes in force now: a record keeps no explanation.
 function Drivers({ record, complete }) {
-  const turns = record.content?.turns;
+  const turns = spoken(record);
   const own = record.brings_routes;
   const { value, error } = useAnswer(
     (signal) => (turns && record.scores && !own ? post("decide", { request: { model: "auto", messages: turns.map(({ role, text }) => ({ role, content: text })) }, explain: true }, signal) : null),
@@ -178,7 +183,7 @@ export function Detail({ id, overview, close, go }) {
     if (record && !document.activeElement?.closest?.(".feed, .search")) title.current?.focus({ preventScroll: true });
   }, [record?.id]);
   const replay = () => {
-    const turns = record.content.turns.map(({ role, text }) => ({ role, text }));
+    const turns = spoken(record).map(({ role, text }) => ({ role, text }));
     sessionStorage.setItem("playground", JSON.stringify({ model: "auto", other: "", turns }));
     go("playground");
   };
@@ -216,7 +221,7 @@ export function Detail({ id, overview, close, go }) {
           ${record.listener && html`<div><dt>Listener</dt><dd>${record.listener}</dd></div>`}
           ${record.finish_reason && html`<div><dt>Ended by</dt><dd>${words(record.finish_reason)}</dd></div>`}
         </dl>
-        <div class="actions"><${Copy} text=${() => JSON.stringify(record, null, 2)} label="Copy as JSON" /><${Copy} text=${record.id} label="Copy the id" />${record.content?.turns && html`<button type="button" class="quiet" onClick=${replay}>Open in the playground</button>`}</div>
+        <div class="actions"><${Copy} text=${() => JSON.stringify(record, null, 2)} label="Copy as JSON" /><${Copy} text=${record.id} label="Copy the id" />${spoken(record)?.length > 0 && html`<button type="button" class="quiet" onClick=${replay}>Open in the playground</button>`}</div>
       <//>
     </div>`}
   </aside>`;
