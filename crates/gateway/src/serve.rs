@@ -14,6 +14,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
+use crate::admin::Live;
 use crate::config::{Config, Listener, Log, RecordsFile};
 use crate::runtime::Runtime;
 use crate::server::drain::{Drain, GRACE, Phase};
@@ -72,6 +73,8 @@ pub struct Server {
     doors: Vec<Door>,
     /// Where operators connect.
     admin: Option<AdminDoor>,
+    /// What is told of requests to operators as they end.
+    live: Arc<Live>,
     client: ClientSettings,
     /// Of listeners that the configuration has no more and that drain.
     leaving: Vec<Arc<Drain>>,
@@ -128,6 +131,7 @@ impl Server {
             options,
             doors: Vec::new(),
             admin: None,
+            live: Arc::default(),
             client: settings,
             leaving: Vec::new(),
             checks: Checks::default(),

@@ -8,11 +8,12 @@ use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
 
 use super::{Door, Options, Seat, Server, Thread};
-use crate::admin::Desk;
+use crate::admin::{Desk, Live};
 use crate::config::{Admin, Config, Listener};
 use crate::server::drain::{Drain, Phase};
 use crate::server::gate::Gate;
 use crate::server::listener;
+use crate::telemetry::finished::Sink;
 use crate::worker::Worker;
 
 /// The admin listener.
@@ -126,6 +127,7 @@ impl Server {
             }
             Prepared::Moves(opened) => {
                 if let Some(door) = self.admin.take() {
+                    self.telemetry.leave(Live::NAME);
                     // Its thread ends by itself once its last connection has.
                     door.seat.drain.enter(Phase::Draining);
                     self.leaving.push(door.seat.drain);
@@ -161,6 +163,8 @@ impl Server {
         let worker = self.admin_worker(config, admin, address, &thread, (&gate, &drain));
         let slot = Arc::new(ArcSwap::from_pointee(worker));
         let serving = listener::serve(socket, Arc::clone(&slot), Arc::clone(&drain));
+        let live: Arc<dyn Sink> = Arc::<Live>::clone(&self.live);
+        self.telemetry.tell(&live);
         let alive = thread.alive.clone();
         thread.handle.spawn(async move {
             serving.await;
@@ -195,6 +199,7 @@ impl Server {
             address.port(),
             Arc::new(proxy),
             listeners.collect(),
+            Arc::clone(&self.live),
         )));
         worker
     }
