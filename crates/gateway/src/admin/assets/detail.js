@@ -162,7 +162,13 @@ function Correction({ record, overview }) {
 const born = (id) => parseInt(id.replaceAll("-", "").slice(0, 12), 16);
 
 // Records are written together, a moment after the stream has shown them.
+const WRITTEN_MS = 1200;
+
+const pause = (time) => new Promise((resolve) => setTimeout(resolve, time));
+
 async function load(id, signal) {
+  const young = WRITTEN_MS - (Date.now() - born(id));
+  if (young > 0 && young <= WRITTEN_MS) await pause(young);
   for (;;) {
     try {
       return await get(`records/${encodeURIComponent(id)}`, {}, signal);
@@ -170,7 +176,7 @@ async function load(id, signal) {
       const age = Date.now() - born(id);
       if (error.status !== 404 || signal.aborted || !(age < 10_000)) throw error;
     }
-    await new Promise((resolve) => setTimeout(resolve, 400));
+    await pause(400);
   }
 }
 
