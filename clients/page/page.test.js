@@ -49,7 +49,7 @@ test("requests appear as they end", async () => {
 });
 
 test("a request's story: probabilities, words, attempts, timings, cost", async () => {
-  const { id } = await gateway.ask("Translate this text into Spanish: where is the station?", { stream: true, top_k: 5 });
+  const { id } = await gateway.ask("Translate this text into Spanish: where is the station?", { stream: true, stream_options: { include_usage: true } });
   const { page, close } = await visit(browser, `${gateway.page}/#/live/${id}`);
   const detail = page.getByRole("complementary", { name: "The request" });
   await detail.getByRole("heading", { level: 2 }).getByText("translation").waitFor();

@@ -109,7 +109,7 @@ function Usage({ record }) {
   return html`<${Section} id="d-usage" title="Usage and cost">
     <dl class="facts">
       ${rows.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value.toLocaleString("en")} tokens</dd></div>`)}
-      <div><dt>Cost</dt><dd>${record.cost == null ? html`<span class="faint">no price is known for this model</span>` : money(record.cost)}</dd></div>
+      <div><dt>Cost</dt><dd>${record.cost == null ? html`<span class="faint">${record.input_tokens == null ? "the provider reported no usage" : "no price is known for this model"}</span>` : money(record.cost)}</dd></div>
       ${record.default_cost != null && html`<div><dt>By the default model</dt><dd>${money(record.default_cost)}</dd></div>`}
       ${less != null && html`<div><dt>${less < 0 ? "More than it" : "Saved"}</dt><dd class=${less < 0 ? "tone-warn" : "tone-good"}>${money(Math.abs(less))}${record.default_cost > 0 && ` (${percent(Math.abs(less) / record.default_cost)})`}</dd></div>`}
     </dl>
