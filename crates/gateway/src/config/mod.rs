@@ -43,6 +43,7 @@ pub use self::compare::{Change, Difference, How, changes};
 pub use self::detect::detect;
 pub(crate) use self::diagnostic::{Place, Problem, Severity};
 pub use self::diagnostic::{Rendered, Source};
+pub(crate) use self::resolve::default_keeping;
 pub use self::secret::Environment;
 pub use self::thresholds::{Thresholds, with_thresholds};
 
@@ -59,6 +60,8 @@ const LARGEST_FILE: usize = 1 << 20;
 pub struct Config {
     /// Where clients connect. Never empty.
     pub listeners: Vec<Listener>,
+    /// Where operators connect; `None` if nowhere.
+    pub admin: Option<Admin>,
     /// The list of models, in declared order. Never empty.
     pub entries: Vec<ModelEntry>,
     /// The entry that takes what no route fits.
@@ -169,6 +172,23 @@ pub struct Queue {
     pub places: u32,
     /// How long.
     pub time: Duration,
+}
+
+/// Where operators connect.
+#[derive(Debug, Clone)]
+pub struct Admin {
+    /// The address and its limits; port 0 is a free one.
+    pub listener: Listener,
+    /// The operator wants it: an address that is taken is an error.
+    pub is_written: bool,
+    /// What operators have to show, if anything.
+    pub token: Option<SecretString>,
+    /// Where the token is from, for people; never the token.
+    pub token_source: String,
+    /// Names, in lower case, by which browsers may reach it besides addresses and `localhost`.
+    pub names: Vec<String>,
+    /// Metrics are told to whoever asks.
+    pub metrics_without_token: bool,
 }
 
 /// An address where clients connect, and its limits.
@@ -508,6 +528,7 @@ fn secrets(root: &Node, text: &str) -> Vec<Place> {
                     match key.text(text) {
                         Some(
                             "access_key"
+                            | "token"
                             | "headers"
                             | "postgres"
                             | "aws_access_key_id"
