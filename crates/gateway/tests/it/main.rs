@@ -26,6 +26,7 @@ mod hostile_http2;
 mod hostile_provider;
 mod models;
 mod observe;
+mod openapi;
 mod other_apis;
 mod passthrough;
 mod process;
