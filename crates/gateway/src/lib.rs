@@ -3,6 +3,7 @@
 
 pub mod cli;
 pub mod config;
+mod contents;
 pub mod reload;
 pub mod runtime;
 pub mod serve;

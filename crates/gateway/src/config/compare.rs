@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::fmt::Debug;
-use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use http::HeaderValue;
@@ -17,7 +17,7 @@ use waypost_routing::retry_budget::BudgetPolicy;
 
 use super::{
     Affinity, Config, Listener, ModelEntry, ModelPattern, Queue, Reliability, RouteEntry, RouterModel,
-    Routing, Times,
+    Routing, Times, Tls,
 };
 use crate::responses::store::Keeping;
 use crate::upstream::google::Account;
@@ -395,7 +395,8 @@ fn listener(listener: &Listener) -> Item<'_> {
     let Listener {
         name,
         address,
-        port,
+        socket_mode,
+        tls,
         first_byte_timeout,
         idle_timeout,
         total_timeout,
@@ -410,8 +411,21 @@ fn listener(listener: &Listener) -> Item<'_> {
         head_timeout,
         send_timeout,
     } = listener;
+    let is_socket = address.tcp().is_none();
+    let file = |path: &Path| path.display().to_string();
+    let of_tls = |fact: fn(&Tls) -> &Path| tls.as_ref().map(|tls| file(fact(tls)));
+    let clients = tls.as_ref().and_then(|tls| tls.clients.as_ref());
     let facts = vec![
         shown("name", name.as_str()),
+        shown("socket_mode", is_socket.then(|| format!("{socket_mode:04o}"))),
+        shown("tls.certificate", of_tls(|tls| &tls.certificate)),
+        shown("tls.key", of_tls(|tls| &tls.key)),
+        shown("tls.client_ca", clients.map(|clients| file(&clients.ca))),
+        shown(
+            "tls.client_certificate",
+            clients.map(|clients| if clients.required { "required" } else { "optional" }),
+        ),
+        shown("tls.min_version", tls.as_ref().map(|tls| tls.min_version.name())),
         shown("timeout", time(*first_byte_timeout)),
         shown("idle_timeout", time(*idle_timeout)),
         shown("total_timeout", total_timeout.map(time)),
@@ -427,7 +441,7 @@ fn listener(listener: &Listener) -> Item<'_> {
         shown("head_timeout", time(*head_timeout)),
         shown("send_timeout", time(*send_timeout)),
     ];
-    Item { kind: "listener", name: SocketAddr::new(*address, *port).to_string(), facts }
+    Item { kind: "listener", name: address.to_string(), facts }
 }
 
 fn shown<'c>(name: &str, value: impl Into<Value>) -> (String, Fact<'c>) {

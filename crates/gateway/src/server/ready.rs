@@ -9,6 +9,7 @@ use waypost_dialect::ClientDialect;
 use waypost_dialect::error::{ApiError, ErrorKind};
 
 use super::respond;
+use super::tls::identity::Standing;
 use crate::proxy::stream::ResponseBody;
 
 /// Which configuration is in use; shared by all workers.
@@ -20,6 +21,8 @@ struct Facts {
     origin: Origin,
     loaded: SystemTime,
     last: Option<Last>,
+    /// Of listeners that speak TLS, with their names.
+    certificates: Vec<(String, Standing)>,
 }
 
 /// Where a configuration is from.
@@ -43,7 +46,7 @@ impl Readiness {
     /// A configuration that is in use from now on.
     #[must_use]
     pub fn new(origin: Origin) -> Self {
-        Self(Mutex::new(Facts { origin, loaded: SystemTime::now(), last: None }))
+        Self(Mutex::new(Facts { origin, loaded: SystemTime::now(), last: None, certificates: Vec::new() }))
     }
 
     /// Another one is in use.
@@ -60,6 +63,11 @@ impl Readiness {
     pub fn refused(&self, problem: &str) {
         let first = problem.lines().find(|line| !line.trim().is_empty()).unwrap_or_default().to_owned();
         self.change(|facts| facts.last = Some(Last { at: SystemTime::now(), problem: Some(first) }));
+    }
+
+    /// How the certificates of listeners are.
+    pub(crate) fn certificates(&self, standings: Vec<(String, Standing)>) {
+        self.change(|facts| facts.certificates = standings);
     }
 
     fn change(&self, change: impl FnOnce(&mut Facts)) {
@@ -79,6 +87,17 @@ impl Readiness {
             }
             page
         });
+        let certificates = facts.certificates.iter().map(|(listener, standing)| {
+            let mut page = json!({
+                "listener": listener,
+                "expires": time(standing.validity.not_after),
+                "loaded": time(standing.loaded),
+            });
+            if let Some(problem) = &standing.problem {
+                page["problem"] = problem.as_str().into();
+            }
+            page
+        });
         json!({
             "ready": !is_draining,
             "draining": is_draining,
@@ -88,6 +107,7 @@ impl Readiness {
                 "loaded": time(facts.loaded),
             },
             "last_reload": last,
+            "certificates": certificates.collect::<Vec<_>>(),
         })
     }
 }

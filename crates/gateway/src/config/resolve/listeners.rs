@@ -2,18 +2,24 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
 
 use super::super::diagnostic::{Place, Problem};
 use super::super::schema::{Listener as Written, ListenerType, Listeners, Translate};
 use super::super::setting::{Placed, Setting};
-use super::super::{Listener, Queue};
-use super::{Context, defaults, values};
+use super::super::{Address, Listener, Queue};
+use super::{Context, defaults, tls, values};
+use crate::server::bound;
+
+/// Before the path of a socket in the file system.
+const UNIX: &str = "unix:";
 
 pub(super) fn default_listener() -> Listener {
     Listener {
         name: "default".to_owned(),
-        address: defaults::ADDRESS,
-        port: defaults::PORT,
+        address: Address::Tcp((defaults::ADDRESS, defaults::PORT).into()),
+        socket_mode: defaults::SOCKET_MODE,
+        tls: None,
         first_byte_timeout: defaults::FIRST_BYTE_TIMEOUT,
         idle_timeout: defaults::IDLE_TIMEOUT,
         total_timeout: None,
@@ -49,17 +55,21 @@ pub(super) fn resolve(context: Context<'_>, written: &Setting<Listeners>) -> Vec
 
 fn list(context: Context<'_>, items: &[Setting<Written>]) -> Vec<Listener> {
     let mut listeners = Vec::new();
-    let mut sockets: HashMap<(IpAddr, u16), &Place> = HashMap::new();
+    let mut addresses: HashMap<Address, &Place> = HashMap::new();
     for item in items.iter().filter_map(Setting::given).filter(|item| is_for_models(context, item)) {
-        let (listener, socket) = one(context, item, "model");
-        if let Some((address, port)) = socket
-            && let Some(first) = sockets.insert((address, port), &item.place)
+        let (listener, address) = one(context, item, "model");
+        if let Some(address) = address
+            && let Some(first) = addresses.insert(address.clone(), &item.place)
         {
+            let hint = match address {
+                Address::Tcp(_) => "give one of them another `port`",
+                Address::Unix(_) => "give one of them another path",
+            };
             context.add(
-                Problem::error(format!("two listeners at {}", SocketAddr::from((address, port))))
+                Problem::error(format!("two listeners at {address}"))
                     .at(&item.place)
                     .related(first, "the other one")
-                    .hint("give one of them another `port`"),
+                    .hint(hint),
             );
         }
         listeners.push(listener);
@@ -80,12 +90,8 @@ fn is_for_models(context: Context<'_>, listener: &Placed<Written>) -> bool {
     false
 }
 
-/// A listener, and its address and port if they could be read.
-fn one(
-    context: Context<'_>,
-    written: &Placed<Written>,
-    usual_name: &str,
-) -> (Listener, Option<(IpAddr, u16)>) {
+/// A listener, and its address if it could be read.
+fn one(context: Context<'_>, written: &Placed<Written>, usual_name: &str) -> (Listener, Option<Address>) {
     let listener = &written.value;
     for (key, setting) in [
         ("router", &listener.router),
@@ -100,12 +106,12 @@ fn one(
         context.ignored(key, setting, why);
     }
     let base = default_listener();
-    let address = address(context, &listener.address, base.address);
-    let port = port(context, &listener.port, base.port);
+    let address = address(context, listener);
     let resolved = Listener {
         name: listener.name.value().cloned().unwrap_or_else(|| usual_name.to_owned()),
-        address: address.unwrap_or(base.address),
-        port: port.unwrap_or(base.port),
+        address: address.clone().unwrap_or(base.address),
+        socket_mode: socket_mode(context, listener).unwrap_or(base.socket_mode),
+        tls: tls::resolve(context, listener),
         first_byte_timeout: values::duration(context, "timeout", &listener.timeout, base.first_byte_timeout),
         idle_timeout: values::duration(context, "idle_timeout", &listener.idle_timeout, base.idle_timeout),
         total_timeout: values::optional_duration(context, "total_timeout", &listener.total_timeout),
@@ -131,13 +137,79 @@ fn one(
         send_timeout: values::duration(context, "send_timeout", &listener.send_timeout, base.send_timeout),
         strict: listener.translate.value() == Some(&Translate::Strict),
     };
-    (resolved, address.zip(port))
+    (resolved, address)
 }
 
-fn address(context: Context<'_>, setting: &Setting<String>, default: IpAddr) -> Option<IpAddr> {
+fn address(context: Context<'_>, listener: &Written) -> Option<Address> {
+    if let Some(written) = listener.address.given()
+        && let Some(path) = unix_path(&written.value)
+    {
+        if let Some(port) = listener.port.given() {
+            let problem = Problem::warning("`port` has no effect: a socket in the file system has none");
+            context.add(problem.at(&port.place).hint("remove it"));
+        }
+        return socket(context, written, path);
+    }
+    let address = interface(context, &listener.address);
+    let port = port(context, &listener.port, defaults::PORT);
+    Some(Address::Tcp((address?, port?).into()))
+}
+
+/// What stands after `unix:`; `unix://` is the same.
+pub(super) fn unix_path(written: &str) -> Option<&str> {
+    let path = written.trim().strip_prefix(UNIX)?;
+    Some(path.strip_prefix("//").unwrap_or(path))
+}
+
+fn socket(context: Context<'_>, written: &Placed<String>, path: &str) -> Option<Address> {
+    let expanded =
+        values::expanded(context, &Placed { value: path.to_owned(), place: written.place.clone() })?;
+    let path = Path::new(&expanded.text);
+    let problem = if !path.is_absolute() {
+        Problem::error(format!("`address` is not an absolute path: `{}`", values::shorten(&expanded.text)))
+    } else if path.file_name().is_none() || expanded.text.ends_with('/') {
+        Problem::error("`address` is a folder, not a file in one")
+    } else if expanded.text.contains('\0') {
+        Problem::error("`address` holds a zero byte")
+    } else if !bound::fits(path) {
+        let problem = format!("the path of a socket has at most {} bytes", bound::LONGEST_PATH);
+        context.add(
+            Problem::error(problem)
+                .at(&written.place)
+                .hint("choose a shorter folder, such as `/run/waypost`"),
+        );
+        return None;
+    } else {
+        return Some(Address::Unix(PathBuf::from(path)));
+    };
+    context.add(problem.at(&written.place).hint("write it as `unix:/run/waypost/waypost.sock`"));
+    None
+}
+
+fn socket_mode(context: Context<'_>, listener: &Written) -> Option<u32> {
+    let written = listener.socket_mode.given()?;
+    if listener.address.value().is_none_or(|address| unix_path(address).is_none()) {
+        let problem =
+            Problem::warning("`socket_mode` has no effect: the listener has an interface and a port");
+        context.add(problem.at(&written.place).hint("remove it, or write `address: unix:/…`"));
+    }
+    let text = written.value.trim();
+    let mode = u32::from_str_radix(text.strip_prefix("0o").unwrap_or(text), 8).ok();
+    let mode = mode.filter(|mode| *mode <= 0o777 && mode & 0o600 == 0o600);
+    if mode.is_none() {
+        let problem =
+            Problem::error(format!("`socket_mode` is not a mode of a socket: `{}`", values::shorten(text)));
+        context.add(problem.at(&written.place).hint(
+            "`0600` for the same user, `0660` for the group as well, `0666` for everyone on this machine",
+        ));
+    }
+    mode
+}
+
+fn interface(context: Context<'_>, setting: &Setting<String>) -> Option<IpAddr> {
     let written = match setting {
         Setting::Given(written) => written,
-        Setting::Absent => return Some(default),
+        Setting::Absent => return Some(defaults::ADDRESS),
         Setting::Broken => return None,
     };
     let text = written.value.trim();
@@ -150,6 +222,7 @@ fn address(context: Context<'_>, setting: &Setting<String>, default: IpAddr) -> 
     let problem = Problem::error(format!("`address` is not an IP address: `{}`", values::shorten(text)));
     let hint = match text.parse::<SocketAddr>() {
         Ok(_) => "put the port under `port`",
+        Err(_) if text.starts_with('/') => "write `unix:` before the path of a socket",
         Err(_) => "`127.0.0.1` for this machine only, `0.0.0.0` for all interfaces",
     };
     context.add(problem.at(&written.place).hint(hint));
