@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
-use crate::config::{Address, Config, Listener};
+use crate::config::{Address, Config, Listener, Log, RecordsFile};
 use crate::runtime::Runtime;
 use crate::server::bound::{Bound, File, Listening};
 use crate::server::drain::{Drain, GRACE, Phase};
@@ -19,7 +19,9 @@ use crate::server::inherited::Inherited;
 use crate::server::listener;
 use crate::server::ready::{Origin, Readiness};
 use crate::server::tls::identity::{Identity, Look};
+use crate::store::{Retention, Store};
 use crate::telemetry::Telemetry;
+use crate::telemetry::finished::Sink;
 use crate::upstream::check;
 use crate::upstream::client::{Client, ClientSettings};
 use crate::worker::{Slot, Worker};
@@ -69,6 +71,8 @@ pub struct Server {
     leaving: Vec<Arc<Drain>>,
     /// Asks targets that rest whether they are back.
     checks: Checks,
+    /// What is kept of requests.
+    log: Log,
 }
 
 /// A task that ends with its owner.
@@ -106,7 +110,9 @@ impl Server {
             tracing::warn!(%address, "a socket was passed to this process that no listener of the configuration asks for");
         }
         let threads = (0..options.workers.max(1)).map(|index| Thread::start(index, &settings));
+        let store = open_store(&config.log, telemetry)?;
         let mut server = Self {
+            log: config.log.clone(),
             readiness: Arc::new(Readiness::new(options.origin.clone())),
             runtime,
             telemetry: telemetry.clone(),
@@ -125,6 +131,9 @@ impl Server {
         for (settings, prepared) in doors.collect::<anyhow::Result<Vec<_>>>()? {
             let door = server.open(settings, prepared);
             server.doors.push(door);
+        }
+        if let Some(store) = store {
+            telemetry.tell(&store);
         }
         telemetry.metrics.configuration_loaded();
         server.tell_of_certificates();
@@ -157,6 +166,8 @@ impl Server {
                 }
             }
         }
+        let has_new_store = !self.log.is_kept_alike(&config.log);
+        let store = if has_new_store { open_store(&config.log, &self.telemetry)? } else { None };
         self.runtime = Arc::new(self.runtime.succeeded_by(config).map_err(anyhow::Error::msg)?);
         let (mut kept, gone): (Vec<_>, Vec<_>) = std::mem::take(&mut self.doors)
             .into_iter()
@@ -192,6 +203,13 @@ impl Server {
             seat.drain.enter(Phase::Draining);
             self.leaving.push(seat.drain);
         }
+        if has_new_store {
+            match store {
+                Some(store) => self.telemetry.tell(&store),
+                None => self.telemetry.leave(Store::NAME),
+            }
+        }
+        self.log = config.log.clone();
         self.runtime.forget_others();
         self.checks = self.start_checks();
         self.readiness.applied(origin);
@@ -207,7 +225,7 @@ impl Server {
         let mut is_unsettled = false;
         let mut is_other = false;
         for (door, identity) in self.doors.iter().filter_map(|door| Some((door, door.identity.as_ref()?))) {
-            let listener = door.settings.name.as_str();
+            let listener = &door.settings.name;
             let look = identity.look(is_told);
             is_unsettled |= identity.is_unsettled();
             is_other |= look != Look::Same;
@@ -217,15 +235,15 @@ impl Server {
                     self.telemetry.metrics.certificate_reloaded(listener, true);
                     let validity = identity.standing().validity;
                     let expires = humantime::format_rfc3339_seconds(validity.not_after);
-                    tracing::info!(listener, %expires, "the certificate has been renewed");
+                    tracing::info!(%listener, %expires, "the certificate has been renewed");
                     if let Some(odd) = validity.oddity() {
-                        tracing::warn!(listener, "the new certificate {odd}: clients will refuse it");
+                        tracing::warn!(%listener, "the new certificate {odd}: clients will refuse it");
                     }
                 }
                 Look::Refused(problem) => {
                     self.telemetry.metrics.certificate_reloaded(listener, false);
                     tracing::error!(
-                        listener,
+                        %listener,
                         "the certificate is not renewed, and the old one stays in use: {problem}"
                     );
                 }
@@ -238,7 +256,7 @@ impl Server {
     }
 
     fn tell_of_certificates(&self) {
-        let of = |door: &Door| Some((door.settings.name.clone(), door.identity.as_ref()?.standing()));
+        let of = |door: &Door| Some((Arc::clone(&door.settings.name), door.identity.as_ref()?.standing()));
         let standings: Vec<_> = self.doors.iter().filter_map(of).collect();
         self.telemetry.metrics.certificates(&standings);
         self.readiness.certificates(standings);
@@ -328,6 +346,22 @@ impl Server {
             Seat { slot, drain }
         });
         Door { seats: seats.collect(), gate, settings, address, file, identity }
+    }
+}
+
+/// Opens the file of records. One that nobody has asked for must not keep the gateway from running.
+fn open_store(log: &Log, telemetry: &Telemetry) -> anyhow::Result<Option<Arc<dyn Sink>>> {
+    let Some(RecordsFile { path, is_chosen }) = &log.file else { return Ok(None) };
+    let retention = Retention { time: log.time, most_bytes: log.most_bytes };
+    match Store::open(path, retention, Arc::clone(&telemetry.metrics)) {
+        Ok(store) => Ok(Some(Arc::new(store))),
+        Err(error) if *is_chosen => {
+            Err(error).with_context(|| format!("cannot keep records in {} (`log.path`)", path.display()))
+        }
+        Err(error) => {
+            tracing::warn!(path = %path.display(), %error, "records are not kept: name another file by `log.path`, or write `records: false` under `log`");
+            Ok(None)
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Queue;
@@ -11,7 +12,7 @@ use super::Queue;
 #[derive(Debug, Clone)]
 pub struct Listener {
     /// For logs.
-    pub name: String,
+    pub name: Arc<str>,
     /// Where it is.
     pub address: Address,
     /// Who may connect, where that is a socket in the file system: its permissions.

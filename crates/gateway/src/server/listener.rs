@@ -167,7 +167,7 @@ async fn secured(
     };
     if let Some(reason) = failure.reason() {
         worker.telemetry.metrics.handshake_failed(&worker.listener.name, reason);
-        tracing::debug!(listener = worker.listener.name, %failure, "a TLS handshake failed");
+        tracing::debug!(listener = %worker.listener.name, %failure, "a TLS handshake failed");
     }
     None
 }

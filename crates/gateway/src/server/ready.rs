@@ -1,6 +1,6 @@
 //! `GET /readyz`, and what `?verbose` tells of the configuration in use and of the last attempt to change it.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use http::{Response, StatusCode};
@@ -22,7 +22,7 @@ struct Facts {
     loaded: SystemTime,
     last: Option<Last>,
     /// Of listeners that speak TLS, with their names.
-    certificates: Vec<(String, Standing)>,
+    certificates: Vec<(Arc<str>, Standing)>,
 }
 
 /// Where a configuration is from.
@@ -66,7 +66,7 @@ impl Readiness {
     }
 
     /// How the certificates of listeners are.
-    pub(crate) fn certificates(&self, standings: Vec<(String, Standing)>) {
+    pub(crate) fn certificates(&self, standings: Vec<(Arc<str>, Standing)>) {
         self.change(|facts| facts.certificates = standings);
     }
 
@@ -89,7 +89,7 @@ impl Readiness {
         });
         let certificates = facts.certificates.iter().map(|(listener, standing)| {
             let mut page = json!({
-                "listener": listener,
+                "listener": &**listener,
                 "expires": time(standing.validity.not_after),
                 "loaded": time(standing.loaded),
             });

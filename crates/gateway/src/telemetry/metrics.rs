@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -85,20 +84,20 @@ struct ReloadLabels {
 /// Labels of a listener that speaks TLS.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ListenerLabels {
-    listener: String,
+    listener: Arc<str>,
 }
 
 /// Labels of new files of a certificate.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct CertificateLabels {
-    listener: String,
+    listener: Arc<str>,
     outcome: &'static str,
 }
 
 /// Labels of a failed handshake.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct HandshakeLabels {
-    listener: String,
+    listener: Arc<str>,
     reason: &'static str,
 }
 
@@ -107,6 +106,12 @@ struct HandshakeLabels {
 struct FaultLabels {
     model: Arc<str>,
     fault: &'static str,
+}
+
+/// Labels of a lost record.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SinkLabels {
+    sink: &'static str,
 }
 
 type Histograms<Labels> = Family<Labels, Histogram, fn() -> Histogram>;
@@ -134,8 +139,8 @@ pub struct Metrics {
     handshake_failures: Family<HandshakeLabels, Counter>,
     /// Requests being worked on.
     pub in_flight: Gauge<i64, std::sync::atomic::AtomicI64>,
-    /// Lines that the request log had no room for.
-    pub log_dropped: Counter<u64, AtomicU64>,
+    dropped: Family<SinkLabels, Counter>,
+    stored: Counter,
 }
 
 /// Upper bounds in seconds: from a loopback answer to a long stream.
@@ -167,9 +172,13 @@ impl Default for Metrics {
             certificate_expiry: Family::default(),
             handshake_failures: Family::default(),
             in_flight: Gauge::default(),
-            log_dropped: Counter::default(),
+            dropped: Family::default(),
+            stored: Counter::default(),
         };
         metrics.register();
+        for sink in ["queue", "store"] {
+            metrics.dropped.get_or_create(&SinkLabels { sink }).inc_by(0);
+        }
         for outcome in ["applied", "refused"] {
             metrics.reloads.get_or_create(&ReloadLabels { outcome }).inc_by(0);
         }
@@ -251,10 +260,11 @@ impl Metrics {
             self.handshake_failures.clone(),
         );
         registry.register("requests_in_flight", "Requests being worked on", self.in_flight.clone());
+        registry.register("records_stored", "Records written to the file of records", self.stored.clone());
         registry.register(
-            "log_dropped",
-            "Request-log lines dropped because the queue was full",
-            self.log_dropped.clone(),
+            "records_dropped",
+            "Records that were lost because a queue was full, by queue",
+            self.dropped.clone(),
         );
     }
 
@@ -273,10 +283,10 @@ impl Metrics {
     }
 
     /// The certificates in use, with the names of their listeners.
-    pub(crate) fn certificates(&self, standings: &[(String, Certificate)]) {
+    pub(crate) fn certificates(&self, standings: &[(Arc<str>, Certificate)]) {
         self.certificate_expiry.clear();
         for (listener, standing) in standings {
-            let labels = ListenerLabels { listener: listener.clone() };
+            let labels = ListenerLabels { listener: Arc::clone(listener) };
             let expiry = standing.validity.not_after.duration_since(UNIX_EPOCH).unwrap_or_default();
             self.certificate_expiry
                 .get_or_create(&labels)
@@ -285,16 +295,26 @@ impl Metrics {
     }
 
     /// Counts an attempt to renew a listener's certificate.
-    pub(crate) fn certificate_reloaded(&self, listener: &str, is_applied: bool) {
+    pub(crate) fn certificate_reloaded(&self, listener: &Arc<str>, is_applied: bool) {
         let outcome = if is_applied { "applied" } else { "refused" };
-        let labels = CertificateLabels { listener: listener.to_owned(), outcome };
+        let labels = CertificateLabels { listener: Arc::clone(listener), outcome };
         self.certificate_reloads.get_or_create(&labels).inc();
     }
 
     /// Counts a connection that did not come to TLS.
-    pub(crate) fn handshake_failed(&self, listener: &str, reason: &'static str) {
-        let labels = HandshakeLabels { listener: listener.to_owned(), reason };
+    pub(crate) fn handshake_failed(&self, listener: &Arc<str>, reason: &'static str) {
+        let labels = HandshakeLabels { listener: Arc::clone(listener), reason };
         self.handshake_failures.get_or_create(&labels).inc();
+    }
+
+    /// Counts records that are in the file.
+    pub fn records_stored(&self, count: usize) {
+        self.stored.inc_by(u64::try_from(count).unwrap_or_default());
+    }
+
+    /// Counts a record that somebody had no room for.
+    pub fn record_dropped(&self, sink: &'static str) {
+        self.dropped.get_or_create(&SinkLabels { sink }).inc();
     }
 
     /// Counts a call to an entry of the configuration.

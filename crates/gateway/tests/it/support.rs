@@ -14,7 +14,7 @@ use waypost::server::bound;
 use waypost::server::ready::Origin;
 use waypost::telemetry::Telemetry;
 use waypost::telemetry::metrics::Metrics;
-use waypost::telemetry::request_log::{Format, RequestLog};
+use waypost::telemetry::request_log::Format;
 
 /// Keys that must never be seen outside the header that they belong in.
 pub(crate) const KEYS: [(&str, &str); 2] =
@@ -178,8 +178,8 @@ impl Gateway {
         let echo = start_echo();
         let config = read_config(config, echo);
         let log = Log::default();
-        let (requests, writer) = RequestLog::start(Format::Json, log.clone()).unwrap();
-        let telemetry = Telemetry::new(Arc::new(Metrics::default()), requests);
+        let lines = waypost::telemetry::Log { format: Format::Json, output: Box::new(log.clone()) };
+        let (telemetry, writer) = Telemetry::start(Arc::new(Metrics::default()), Some(lines)).unwrap();
         let server = Server::with(&config, &telemetry, options).unwrap();
         let nowhere = (Ipv4Addr::UNSPECIFIED, 0).into();
         let address = server.addresses().iter().find_map(Address::tcp).unwrap_or(nowhere);
@@ -264,7 +264,7 @@ fn read_config(text: &str, echo: SocketAddr) -> Config {
     let mut config = loaded.config;
     for listener in &mut config.listeners {
         if let Address::Tcp(address) = &mut listener.address
-            && listener.name != "taken"
+            && &*listener.name != "taken"
         {
             address.set_port(0);
         }

@@ -267,6 +267,9 @@ fn another_configuration_brings_other_certificates_or_none() {
     let trusting = client(authority.roots(), None, &[]);
     let mut gateway = Gateway::with(&pair("@ECHO@", ""));
     let mut plain = TcpStream::connect(gateway.address).unwrap();
+    let asked = b"GET /healthz HTTP/1.1\r\nhost: test\r\n\r\n";
+    plain.write_all(asked).unwrap();
+    assert_eq!(read_reply(&mut plain).status, 200);
     let address = gateway.address;
     let mut kept = None;
     for files in [&first, &second] {
@@ -276,7 +279,7 @@ fn another_configuration_brings_other_certificates_or_none() {
         assert_eq!(ask(stream, "/healthz").unwrap().status, 200);
         assert_eq!(get(&gateway, &trusting, "/healthz").status, 200);
     }
-    plain.write_all(b"GET /healthz HTTP/1.1\r\nhost: test\r\n\r\n").unwrap();
+    plain.write_all(asked).unwrap();
     assert_eq!(read_reply(plain).status, 200, "one that is open speaks on as it does");
     gateway.reload(&pair("@ECHO@", "")).unwrap();
     assert_eq!(gateway.get("/healthz").status, 200);

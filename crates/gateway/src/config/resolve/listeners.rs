@@ -16,7 +16,7 @@ const UNIX: &str = "unix:";
 
 pub(super) fn default_listener() -> Listener {
     Listener {
-        name: "default".to_owned(),
+        name: "default".into(),
         address: Address::Tcp((defaults::ADDRESS, defaults::PORT).into()),
         socket_mode: defaults::SOCKET_MODE,
         tls: None,
@@ -108,7 +108,7 @@ fn one(context: Context<'_>, written: &Placed<Written>, usual_name: &str) -> (Li
     let base = default_listener();
     let address = address(context, listener);
     let resolved = Listener {
-        name: listener.name.value().cloned().unwrap_or_else(|| usual_name.to_owned()),
+        name: listener.name.value().map_or(usual_name, String::as_str).into(),
         address: address.clone().unwrap_or(base.address),
         socket_mode: socket_mode(context, listener).unwrap_or(base.socket_mode),
         tls: tls::resolve(context, listener),
