@@ -147,15 +147,10 @@ fn bind_file(path: &Path, mode: u32, shared: bool) -> io::Result<Bound> {
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, problem));
         }
         Ok(_) if !shared => {
-            let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
             // One that nobody listens at is what is left of a process that could not remove it.
-            match socket.connect(&SockAddr::unix(path)?) {
-                Err(error) if is_nobody(&error) => {}
-                Err(error) => return Err(error),
-                Ok(()) => {
-                    let problem = "another process listens there (`--reuse-port` takes its place)";
-                    return Err(io::Error::new(io::ErrorKind::AddrInUse, problem));
-                }
+            if is_heard(path)? {
+                let problem = "another process listens there (`--reuse-port` takes its place)";
+                return Err(io::Error::new(io::ErrorKind::AddrInUse, problem));
             }
         }
         Ok(_) => {}
@@ -176,8 +171,16 @@ fn bind_file(path: &Path, mode: u32, shared: bool) -> io::Result<Bound> {
     Ok(Bound::Unix(socket.into(), Some(Arc::new(file))))
 }
 
-fn is_nobody(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound)
+/// Somebody listens at a socket in the file system.
+fn is_heard(path: &Path) -> io::Result<bool> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    match socket.connect(&SockAddr::unix(path)?).map_err(|error| (error.kind(), error)) {
+        // Somebody does who has no place left.
+        Ok(()) | Err((io::ErrorKind::WouldBlock, _)) => Ok(true),
+        Err((io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound, _)) => Ok(false),
+        Err((_, error)) => Err(error),
+    }
 }
 
 /// A name that is gone unless it was moved.
