@@ -1,5 +1,7 @@
 //! Starting, changing and stopping: bind first, so that every address is known; then one thread a worker.
 
+mod admin;
+
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -25,6 +27,7 @@ use crate::telemetry::finished::Sink;
 use crate::upstream::check;
 use crate::upstream::client::{Client, ClientSettings};
 use crate::worker::{Slot, Worker};
+use admin::AdminDoor;
 
 /// How a gateway runs, apart from its configuration.
 #[derive(Debug)]
@@ -67,6 +70,9 @@ pub struct Server {
     options: Options,
     threads: Vec<Thread>,
     doors: Vec<Door>,
+    /// Where operators connect.
+    admin: Option<AdminDoor>,
+    client: ClientSettings,
     /// Of listeners that the configuration has no more and that drain.
     leaving: Vec<Arc<Drain>>,
     /// Asks targets that rest whether they are back.
@@ -106,10 +112,12 @@ impl Server {
             ClientSettings::from_platform(config.reliability.connect_timeout).context("cannot set TLS up")?;
         let sockets = config.listeners.iter().map(|settings| bind(settings, &mut options));
         let sockets = sockets.collect::<anyhow::Result<Vec<_>>>()?;
+        let admin = admin::bind(config, &mut options)?;
         for address in options.inherited.left() {
             tracing::warn!(%address, "a socket was passed to this process that no listener of the configuration asks for");
         }
-        let threads = (0..options.workers.max(1)).map(|index| Thread::start(index, &settings));
+        let threads =
+            (0..options.workers.max(1)).map(|index| Thread::start(format!("worker-{index}"), &settings));
         let store = open_store(&config.log, telemetry)?;
         let mut server = Self {
             log: config.log.clone(),
@@ -119,6 +127,8 @@ impl Server {
             threads: threads.collect::<anyhow::Result<Vec<_>>>()?,
             options,
             doors: Vec::new(),
+            admin: None,
+            client: settings,
             leaving: Vec::new(),
             checks: Checks::default(),
         };
@@ -132,6 +142,10 @@ impl Server {
             let door = server.open(settings, prepared);
             server.doors.push(door);
         }
+        if let Some((admin, bound)) = admin {
+            let opened = server.open_admin(admin, &bound)?;
+            server.admin = Some(server.serve_admin(config, opened));
+        }
         if let Some(store) = store {
             telemetry.tell(&store);
         }
@@ -144,6 +158,12 @@ impl Server {
     #[must_use]
     pub fn addresses(&self) -> Vec<Address> {
         self.doors.iter().map(|door| door.address.clone()).collect()
+    }
+
+    /// Where operators connect, if anywhere.
+    #[must_use]
+    pub fn admin(&self) -> Option<Address> {
+        self.admin.as_ref().map(AdminDoor::address)
     }
 
     /// Changes to another configuration as a whole. Requests in flight finish on the old one; what is known of targets
@@ -166,6 +186,7 @@ impl Server {
                 }
             }
         }
+        let admin = self.prepare_admin(config)?;
         let has_new_store = !self.log.is_kept_alike(&config.log);
         let store = if has_new_store { open_store(&config.log, &self.telemetry)? } else { None };
         self.runtime = Arc::new(self.runtime.succeeded_by(config).map_err(anyhow::Error::msg)?);
@@ -175,7 +196,7 @@ impl Server {
         for door in &mut kept {
             let old = Arc::clone(&door.gate);
             if let Some(settings) = config.listeners.iter().find(|settings| door.is_at(settings)) {
-                door.allow(settings.socket_mode);
+                allow(&door.file, &door.settings, settings.socket_mode);
                 door.settings = settings.clone();
                 if !door.gate.has_limits_of(settings) {
                     door.gate = Arc::new(Gate::new(settings));
@@ -203,6 +224,7 @@ impl Server {
             seat.drain.enter(Phase::Draining);
             self.leaving.push(seat.drain);
         }
+        self.change_admin(config, admin);
         if has_new_store {
             match store {
                 Some(store) => self.telemetry.tell(&store),
@@ -224,8 +246,7 @@ impl Server {
     pub fn renew_certificates(&self, is_told: bool) -> bool {
         let mut is_unsettled = false;
         let mut is_other = false;
-        for (door, identity) in self.doors.iter().filter_map(|door| Some((door, door.identity.as_ref()?))) {
-            let listener = &door.settings.name;
+        for (listener, identity) in self.identities() {
             let look = identity.look(is_told);
             is_unsettled |= identity.is_unsettled();
             is_other |= look != Look::Same;
@@ -255,9 +276,16 @@ impl Server {
         is_unsettled
     }
 
+    /// The listeners that speak TLS, by name.
+    fn identities(&self) -> impl Iterator<Item = (&Arc<str>, &Arc<Identity>)> {
+        let clients =
+            self.doors.iter().filter_map(|door| Some((&door.settings.name, door.identity.as_ref()?)));
+        clients.chain(self.admin.as_ref().and_then(AdminDoor::identity))
+    }
+
     fn tell_of_certificates(&self) {
-        let of = |door: &Door| Some((Arc::clone(&door.settings.name), door.identity.as_ref()?.standing()));
-        let standings: Vec<_> = self.doors.iter().filter_map(of).collect();
+        let standings = self.identities().map(|(name, identity)| (Arc::clone(name), identity.standing()));
+        let standings: Vec<_> = standings.collect();
         self.telemetry.metrics.certificates(&standings);
         self.readiness.certificates(standings);
     }
@@ -272,14 +300,16 @@ impl Server {
     #[must_use]
     pub fn stopper(&self) -> Stopper {
         let seats = self.doors.iter().flat_map(|door| &door.seats).map(|seat| Arc::clone(&seat.drain));
-        Stopper(seats.chain(self.leaving.iter().cloned()).collect())
+        let admin = self.admin.iter().map(AdminDoor::drain);
+        Stopper(seats.chain(admin).chain(self.leaving.iter().cloned()).collect())
     }
 
     /// Stops accepting, lets requests in flight end within the grace period, cuts the rest, and waits for all threads.
     pub fn stop(self) {
         self.stopper().drain();
         drop(self.checks);
-        for Thread { alive, thread, .. } in self.threads {
+        let admin = self.admin.map(AdminDoor::into_thread);
+        for Thread { alive, thread, .. } in self.threads.into_iter().chain(admin) {
             drop(alive);
             if thread.join().is_err() {
                 tracing::error!("a worker thread had panicked");
@@ -312,6 +342,7 @@ impl Server {
             telemetry: self.telemetry.clone(),
             drain: Arc::clone(drain),
             readiness: Arc::clone(&self.readiness),
+            desk: None,
         }
     }
 
@@ -322,11 +353,8 @@ impl Server {
             socket.listening()
         });
         let sockets = sockets.collect::<std::io::Result<Vec<_>>>().context("cannot serve a listener")?;
-        let file = match socket {
-            Bound::Unix(_, Some(file)) => Arc::downgrade(file),
-            _ => Weak::new(),
-        };
-        Ok(Prepared { address: socket.address()?, file, identity: identity(settings, None)?, sockets })
+        let identity = identity(settings, None)?;
+        Ok(Prepared { address: socket.address()?, file: socket.file(), identity, sockets })
     }
 
     /// Serves it on every thread.
@@ -399,14 +427,6 @@ impl Door {
     fn is_at(&self, settings: &Listener) -> bool {
         self.settings.address == settings.address
     }
-
-    /// Changes who may connect to a socket in the file system.
-    fn allow(&self, mode: u32) {
-        let Some(file) = self.file.upgrade().filter(|_| self.settings.socket_mode != mode) else { return };
-        if let Err(error) = file.allow(mode) {
-            tracing::warn!(address = %self.address, %error, "cannot change the permissions of a socket");
-        }
-    }
 }
 
 /// A listener on one thread.
@@ -435,7 +455,7 @@ struct Thread {
 }
 
 impl Thread {
-    fn start(index: usize, settings: &ClientSettings) -> anyhow::Result<Self> {
+    fn start(name: String, settings: &ClientSettings) -> anyhow::Result<Self> {
         let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let handle = tokio.handle().clone();
         let client = {
@@ -443,7 +463,7 @@ impl Thread {
             Client::new(settings)
         };
         let (alive, mut ended) = mpsc::channel(1);
-        let thread = std::thread::Builder::new().name(format!("worker-{index}"));
+        let thread = std::thread::Builder::new().name(name);
         let thread = thread.spawn(move || {
             tokio.block_on(async { while ended.recv().await.is_some() {} });
         })?;
@@ -463,4 +483,12 @@ fn bind(settings: &Listener, options: &mut Options) -> anyhow::Result<Bound> {
 fn identity(settings: &Listener, old: Option<&Arc<Identity>>) -> anyhow::Result<Option<Arc<Identity>>> {
     let identity = Identity::of(settings, old).map_err(anyhow::Error::msg);
     identity.with_context(|| format!("cannot speak TLS on {}", settings.address))
+}
+
+/// Changes who may connect to a socket in the file system.
+fn allow(file: &Weak<File>, old: &Listener, mode: u32) {
+    let Some(file) = file.upgrade().filter(|_| old.socket_mode != mode) else { return };
+    if let Err(error) = file.allow(mode) {
+        tracing::warn!(address = %old.address, %error, "cannot change the permissions of a socket");
+    }
 }

@@ -14,7 +14,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use waypost_routing::preference::cascade::ScorerKind;
 
 use super::{LogFormat, Stop};
-use crate::config::{self, Address, Config, ModelEntry, ModelPattern};
+use crate::config::{self, Address, Config, Listener, ModelEntry, ModelPattern};
 use crate::reload::Watch;
 use crate::serve::{self, Server};
 use crate::server::inherited::Inherited;
@@ -171,12 +171,10 @@ fn announce(path: Option<&Path>, config: &Config, server: &Server) {
         path.map_or_else(|| "the keys in the environment".to_owned(), |path| path.display().to_string());
     anstream::eprintln!("waypost {} · configuration from {from}", env!("CARGO_PKG_VERSION"));
     for (listener, address) in config.listeners.iter().zip(server.addresses()) {
-        let scheme = match (&address, &listener.tls) {
-            (Address::Unix(_), _) => "",
-            (Address::Tcp(_), None) => "http://",
-            (Address::Tcp(_), Some(_)) => "https://",
-        };
-        anstream::eprintln!("listening  {scheme}{address} ({})", listener.name);
+        anstream::eprintln!("listening  {} ({})", bound(&address, listener), listener.name);
+    }
+    if let Some((admin, address)) = config.admin.as_ref().zip(server.admin()) {
+        anstream::eprintln!("admin      {} (page, metrics)", shown(&address, &admin.listener));
     }
     for (index, entry) in config.entries.iter().enumerate() {
         anstream::eprintln!("model      {}", describe(config, index, entry));
@@ -195,11 +193,8 @@ fn announce(path: Option<&Path>, config: &Config, server: &Server) {
     let listeners = config.listeners.iter().zip(server.addresses());
     match listeners.filter_map(|(listener, address)| Some((listener, address.tcp()?))).next() {
         Some((listener, address)) => {
-            let scheme = if listener.tls.is_some() { "https" } else { "http" };
-            anstream::eprintln!(
-                "ready      OPENAI_BASE_URL={url}/v1  ANTHROPIC_BASE_URL={url}",
-                url = url(scheme, address)
-            );
+            let url = url(scheme(listener), address);
+            anstream::eprintln!("ready      OPENAI_BASE_URL={url}/v1  ANTHROPIC_BASE_URL={url}");
         }
         None => {
             let sockets = server.addresses();
@@ -209,6 +204,26 @@ fn announce(path: Option<&Path>, config: &Config, server: &Server) {
                 path.display()
             );
         }
+    }
+}
+
+fn scheme(listener: &Listener) -> &'static str {
+    if listener.tls.is_some() { "https" } else { "http" }
+}
+
+/// Where a listener is bound.
+fn bound(address: &Address, listener: &Listener) -> String {
+    match address {
+        Address::Tcp(address) => format!("{}://{address}", scheme(listener)),
+        Address::Unix(_) => address.to_string(),
+    }
+}
+
+/// The same as a client on this machine can reach it.
+fn shown(address: &Address, listener: &Listener) -> String {
+    match address {
+        Address::Tcp(address) => url(scheme(listener), *address),
+        Address::Unix(_) => address.to_string(),
     }
 }
 

@@ -16,8 +16,8 @@ use waypost_routing::preference::Route;
 use waypost_routing::retry_budget::BudgetPolicy;
 
 use super::{
-    Affinity, Config, Listener, Log, ModelEntry, ModelPattern, Queue, Reliability, RouteEntry, RouterModel,
-    Routing, Times, Tls,
+    Address, Admin, Affinity, Clients, Config, Listener, Log, ModelEntry, ModelPattern, Queue, Reliability,
+    RouteEntry, RouterModel, Routing, Times, Tls,
 };
 use crate::responses::store::Keeping;
 use crate::upstream::google::Account;
@@ -97,8 +97,18 @@ pub fn changes(old: &Config, new: &Config) -> Vec<Change> {
 }
 
 /// Kinds of items in the order in which they are told.
-const KINDS: [&str; 8] =
-    ["default", "model", "alias", "route", "routing", "reliability", "state_storage", "listener"];
+const KINDS: [&str; 10] = [
+    "default",
+    "model",
+    "alias",
+    "route",
+    "routing",
+    "reliability",
+    "state_storage",
+    "log",
+    "listener",
+    "admin",
+];
 
 /// Of models that are in both, the order counts: the first of a pool is asked first.
 fn order(old: &Config, new: &Config) -> Option<Change> {
@@ -196,6 +206,7 @@ impl Item<'_> {
 fn items(config: &Config) -> Vec<Item<'_>> {
     let Config {
         listeners,
+        admin,
         entries,
         default_entry,
         aliases,
@@ -240,6 +251,7 @@ fn items(config: &Config) -> Vec<Item<'_>> {
     ];
     items.push(Item { kind: "log", name: String::new(), facts });
     items.extend(listeners.iter().map(listener));
+    items.extend(admin.as_ref().map(of_admin));
     items
 }
 
@@ -421,21 +433,8 @@ fn listener(listener: &Listener) -> Item<'_> {
         head_timeout,
         send_timeout,
     } = listener;
-    let is_socket = address.tcp().is_none();
-    let file = |path: &Path| path.display().to_string();
-    let of_tls = |fact: fn(&Tls) -> &Path| tls.as_ref().map(|tls| file(fact(tls)));
-    let clients = tls.as_ref().and_then(|tls| tls.clients.as_ref());
-    let facts = vec![
+    let mut facts = vec![
         shown("name", name.as_ref()),
-        shown("socket_mode", is_socket.then(|| format!("{socket_mode:04o}"))),
-        shown("tls.certificate", of_tls(|tls| &tls.certificate)),
-        shown("tls.key", of_tls(|tls| &tls.key)),
-        shown("tls.client_ca", clients.map(|clients| file(&clients.ca))),
-        shown(
-            "tls.client_certificate",
-            clients.map(|clients| if clients.required { "required" } else { "optional" }),
-        ),
-        shown("tls.min_version", tls.as_ref().map(|tls| tls.min_version.name())),
         shown("timeout", time(*first_byte_timeout)),
         shown("idle_timeout", time(*idle_timeout)),
         shown("total_timeout", total_timeout.map(time)),
@@ -451,7 +450,36 @@ fn listener(listener: &Listener) -> Item<'_> {
         shown("head_timeout", time(*head_timeout)),
         shown("send_timeout", time(*send_timeout)),
     ];
+    facts.extend(of_connecting(address, *socket_mode, tls.as_ref()));
     Item { kind: "listener", name: address.to_string(), facts }
+}
+
+/// Who can connect to a listener, and how.
+fn of_connecting(address: &Address, socket_mode: u32, tls: Option<&Tls>) -> Vec<(String, Fact<'static>)> {
+    let is_socket = address.tcp().is_none();
+    let file = |path: &Path| path.display().to_string();
+    let clients = tls.and_then(|tls| tls.clients.as_ref());
+    let word = |clients: &Clients| if clients.required { "required" } else { "optional" };
+    vec![
+        shown("socket_mode", is_socket.then(|| format!("{socket_mode:04o}"))),
+        shown("tls.certificate", tls.map(|tls| file(&tls.certificate))),
+        shown("tls.key", tls.map(|tls| file(&tls.key))),
+        shown("tls.client_ca", clients.map(|clients| file(&clients.ca))),
+        shown("tls.client_certificate", clients.map(word)),
+        shown("tls.min_version", tls.map(|tls| tls.min_version.name())),
+    ]
+}
+
+fn of_admin(admin: &Admin) -> Item<'_> {
+    let Admin { listener, is_written: _, token, token_source, names, metrics_without_token } = admin;
+    let mut facts = vec![
+        shown("address", listener.address.to_string()),
+        ("token".to_owned(), Fact::Key(token.as_ref().map(SecretString::expose_secret), token_source)),
+        shown("names", names.as_slice()),
+        shown("metrics_without_token", *metrics_without_token),
+    ];
+    facts.extend(of_connecting(&listener.address, listener.socket_mode, listener.tls.as_ref()));
+    Item { kind: "admin", name: String::new(), facts }
 }
 
 fn shown<'c>(name: &str, value: impl Into<Value>) -> (String, Fact<'c>) {

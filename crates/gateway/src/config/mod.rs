@@ -43,6 +43,7 @@ pub use self::detect::detect;
 pub(crate) use self::diagnostic::{Place, Problem, Severity};
 pub use self::diagnostic::{Rendered, Source};
 pub use self::listener::{Address, Clients, Listener, Tls, TlsVersion};
+pub(crate) use self::resolve::default_keeping;
 pub use self::secret::Environment;
 pub use self::thresholds::{Thresholds, with_thresholds};
 
@@ -59,6 +60,8 @@ const LARGEST_FILE: usize = 1 << 20;
 pub struct Config {
     /// Where clients connect. Never empty.
     pub listeners: Vec<Listener>,
+    /// Where operators connect; `None` if nowhere.
+    pub admin: Option<Admin>,
     /// The list of models, in declared order. Never empty.
     pub entries: Vec<ModelEntry>,
     /// The entry that takes what no route fits.
@@ -164,6 +167,23 @@ pub struct Queue {
     pub places: u32,
     /// How long.
     pub time: Duration,
+}
+
+/// Where operators connect.
+#[derive(Debug, Clone)]
+pub struct Admin {
+    /// The address and its limits; port 0 is a free one.
+    pub listener: Listener,
+    /// The operator wants it: an address that is taken is an error.
+    pub is_written: bool,
+    /// What operators have to show, if anything.
+    pub token: Option<SecretString>,
+    /// Where the token is from, for people; never the token.
+    pub token_source: String,
+    /// Names, in lower case, by which browsers may reach it besides addresses and `localhost`.
+    pub names: Vec<String>,
+    /// Metrics are told to whoever asks.
+    pub metrics_without_token: bool,
 }
 
 /// One item of the list of models.
@@ -468,6 +488,7 @@ fn secrets(root: &Node, text: &str) -> Vec<Place> {
                             "access_key"
                             // A path; but somebody may write the key itself there.
                             | "key"
+                            | "token"
                             | "headers"
                             | "aws_access_key_id"
                             | "aws_secret_access_key"

@@ -7,7 +7,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::{fs, net};
 
 use socket2::{Domain, SockAddr, Socket, Type};
@@ -54,6 +54,14 @@ impl Bound {
                 Address::Unix(address.as_pathname().map(Path::to_owned).unwrap_or_default())
             }
         })
+    }
+
+    /// The file of a socket that is ours.
+    pub(crate) fn file(&self) -> Weak<File> {
+        match self {
+            Self::Unix(_, Some(file)) => Arc::downgrade(file),
+            _ => Weak::new(),
+        }
     }
 
     /// The same for the runtime that is entered: several may accept from it.

@@ -1,6 +1,7 @@
 //! The one integration binary.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test's own functions fail the test")]
 
+mod admin;
 mod affinity;
 mod bad_input;
 mod bedrock;

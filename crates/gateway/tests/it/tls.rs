@@ -248,7 +248,7 @@ fn a_certificate_changes_under_running_connections_and_a_bad_one_does_not_count(
         gateway.renew_certificates(false);
         assert!(shows(pair), "{version}");
     }
-    let page = get(&gateway, &trusting, "/metrics");
+    let page = gateway.get("/metrics");
     for (metric, value) in [
         ("reloads_total{listener=\"egress_traffic\",outcome=\"applied\"}", "4"),
         ("reloads_total{listener=\"egress_traffic\",outcome=\"refused\"}", "2"),
@@ -312,7 +312,7 @@ fn clients_show_certificates_where_they_have_to() {
                 shown.is_some()
             );
         }
-        let page = get(&gateway, &client(authority.roots(), Some(&known), &[]), "/metrics");
+        let page = gateway.get("/metrics");
         assert_eq!(failures(page.text(), "client_certificate"), if without { "2" } else { "3" });
         gateway.stop();
     }
@@ -329,7 +329,7 @@ fn the_oldest_version_can_be_chosen() {
         let old = old.with_protocol_versions(&[&rustls::version::TLS12]).unwrap();
         let old = Arc::new(old.with_root_certificates(authority.roots()).with_no_client_auth());
         assert_eq!(ask(&mut connect(&gateway, &old), "/healthz").is_ok(), is_welcome, "{more}");
-        let page = get(&gateway, &client(authority.roots(), None, &[]), "/metrics");
+        let page = gateway.get("/metrics");
         assert_eq!(failures(page.text(), "incompatible"), if is_welcome { "0" } else { "1" });
         gateway.stop();
     }
@@ -350,8 +350,7 @@ fn plain_http_is_told_what_to_do() {
     odd.write_all(b"\x00\x01\x02\x03\x04\x05\x06\x07").unwrap();
     let _closed = odd.read_to_end(&mut Vec::new());
     drop(TcpStream::connect(gateway.address).unwrap());
-    let trusting = client(authority.roots(), None, &[]);
-    let page = get(&gateway, &trusting, "/metrics");
+    let page = gateway.get("/metrics");
     assert_eq!([failures(page.text(), "plain_http"), failures(page.text(), "other")], ["1", "1"]);
     gateway.stop();
 }
@@ -382,7 +381,7 @@ fn a_handshake_that_stalls_keeps_nobody_waiting_and_ends() {
             assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "{error}");
         }
     }
-    let page = get(&gateway, &trusting, "/metrics");
+    let page = gateway.get("/metrics");
     assert_eq!(failures(page.text(), "timeout"), "2");
     // A stop does not wait for one.
     let _silent = TcpStream::connect(gateway.address).unwrap();
@@ -464,6 +463,32 @@ fn what_is_wrong_with_the_files_is_told_and_nothing_of_them_shown() {
     }
 }
 
+/// Operators' listener is one like the others.
+#[test]
+fn operators_are_answered_over_tls_as_well() {
+    let authority = Authority::new();
+    let files = Files::new(&authority.issue(|_| ()));
+    let mut gateway = Gateway::with(&format!("admin: {{{}}}\n{}", files.limits(""), pair("@ECHO@", "")));
+    let trusting = client(authority.roots(), None, &[]);
+    let ask_admin = |gateway: &Gateway, path: &str| {
+        let stream = TcpStream::connect(gateway.admin()).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        let connection = ClientConnection::new(Arc::clone(&trusting), name).unwrap();
+        ask(&mut StreamOwned::new(connection, stream), path).unwrap()
+    };
+    assert_eq!(ask_admin(&gateway, "/healthz").status, 200);
+    files.put(&authority.issue(|_| ()));
+    gateway.renew_certificates(true);
+    let page = ask_admin(&gateway, "/metrics");
+    let line = "waypost_tls_certificate_reloads_total{listener=\"admin\",outcome=\"applied\"} 1\n";
+    assert!(page.text().contains(line), "{}", page.text());
+    // The same address without TLS.
+    gateway.reload(&pair("@ECHO@", "")).unwrap();
+    assert!(!gateway.get("/metrics").text().contains("expiry_timestamp_seconds{listener"));
+    gateway.stop();
+}
+
 /// The program looks by itself, and when it is told to.
 #[test]
 fn the_program_renews_certificates() {
@@ -471,7 +496,12 @@ fn the_program_renews_certificates() {
     let files = Files::new(&authority.issue(|_| ()));
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let file = files.path("waypost.yaml");
-    fs::write(&file, pair("127.0.0.1:1", &format!("port: {port}, {}", files.limits("")))).unwrap();
+    fs::write(
+        &file,
+        "admin: {port: 0}\n".to_owned()
+            + &pair("127.0.0.1:1", &format!("port: {port}, {}", files.limits(""))),
+    )
+    .unwrap();
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_waypost"));
     command.arg("up").arg(&file).envs(KEYS);
     let process = Process::ready(command);

@@ -110,6 +110,26 @@ fn a_new_configuration_moves_it_and_changes_who_may_connect() {
     assert_eq!(names(&folder), [""; 0]);
 }
 
+#[test]
+fn operators_can_be_there_as_well() {
+    let (folder, path) = place();
+    let other = folder.path().join("other.sock");
+    let config =
+        |path: &Path, more: &str| format!("admin: {{{}}}\n{}", limits(path, more), pair("@ECHO@", ""));
+    let mut gateway = Gateway::with(&config(&path, ""));
+    let metrics = |path: &Path| {
+        read_reply(open(path, "GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap()).status
+    };
+    assert_eq!((metrics(&path), mode(&path)), (200, 0o600));
+    gateway.reload(&config(&path, ", socket_mode: 0660")).unwrap();
+    assert_eq!((metrics(&path), mode(&path)), (200, 0o660));
+    gateway.reload(&config(&other, "")).unwrap();
+    assert_eq!(metrics(&other), 200);
+    wait_for("the end of the old one", || !path.exists());
+    gateway.stop();
+    assert_eq!(names(&folder), [""; 0]);
+}
+
 /// Who stops accepts those that wait, and streams end.
 #[test]
 fn a_stop_loses_nobody_and_a_successor_takes_the_place() {
@@ -148,7 +168,7 @@ fn a_socket_can_be_passed() {
     let (folder, path) = place();
     let socket = UnixListener::bind(&path).unwrap();
     let file = folder.path().join("waypost.yaml");
-    fs::write(&file, pair("127.0.0.1:1", &limits(&path, ""))).unwrap();
+    fs::write(&file, "admin: {port: 0}\n".to_owned() + &pair("127.0.0.1:1", &limits(&path, ""))).unwrap();
     for _ in 0..2 {
         // It waits in the kernel until there is a process.
         let early = open(&path, "GET /healthz HTTP/1.1\r\nhost: test\r\n\r\n").unwrap();

@@ -106,12 +106,13 @@ fn one(context: Context<'_>, written: &Placed<Written>, usual_name: &str) -> (Li
         context.ignored(key, setting, why);
     }
     let base = default_listener();
-    let address = address(context, listener);
+    let address = address(context, &listener.address, &listener.port, 1, base.address.clone());
     let resolved = Listener {
         name: listener.name.value().map_or(usual_name, String::as_str).into(),
         address: address.clone().unwrap_or(base.address),
-        socket_mode: socket_mode(context, listener).unwrap_or(base.socket_mode),
-        tls: tls::resolve(context, listener),
+        socket_mode: socket_mode(context, &listener.address, &listener.socket_mode)
+            .unwrap_or(base.socket_mode),
+        tls: tls::resolve(context, &listener.address, &listener.tls),
         first_byte_timeout: values::duration(context, "timeout", &listener.timeout, base.first_byte_timeout),
         idle_timeout: values::duration(context, "idle_timeout", &listener.idle_timeout, base.idle_timeout),
         total_timeout: values::optional_duration(context, "total_timeout", &listener.total_timeout),
@@ -140,19 +141,27 @@ fn one(context: Context<'_>, written: &Placed<Written>, usual_name: &str) -> (Li
     (resolved, address)
 }
 
-fn address(context: Context<'_>, listener: &Written) -> Option<Address> {
-    if let Some(written) = listener.address.given()
+/// Where a listener is: `default` where nothing is said. Its port is `least` or more.
+pub(super) fn address(
+    context: Context<'_>,
+    written: &Setting<String>,
+    port: &Setting<i64>,
+    least: u16,
+    default: Address,
+) -> Option<Address> {
+    if let Some(written) = written.given()
         && let Some(path) = unix_path(&written.value)
     {
-        if let Some(port) = listener.port.given() {
+        if let Some(port) = port.given() {
             let problem = Problem::warning("`port` has no effect: a socket in the file system has none");
             context.add(problem.at(&port.place).hint("remove it"));
         }
         return socket(context, written, path);
     }
-    let address = interface(context, &listener.address);
-    let port = port(context, &listener.port, defaults::PORT);
-    Some(Address::Tcp((address?, port?).into()))
+    let default = default.tcp()?;
+    let ip = interface(context, written, default.ip());
+    let port = port_of(context, port, least, default.port());
+    Some(Address::Tcp((ip?, port?).into()))
 }
 
 /// What stands after `unix:`; `unix://` is the same.
@@ -186,9 +195,14 @@ fn socket(context: Context<'_>, written: &Placed<String>, path: &str) -> Option<
     None
 }
 
-fn socket_mode(context: Context<'_>, listener: &Written) -> Option<u32> {
-    let written = listener.socket_mode.given()?;
-    if listener.address.value().is_none_or(|address| unix_path(address).is_none()) {
+/// Who may connect to a socket in the file system, if it is said.
+pub(super) fn socket_mode(
+    context: Context<'_>,
+    address: &Setting<String>,
+    mode: &Setting<String>,
+) -> Option<u32> {
+    let written = mode.given()?;
+    if address.value().is_none_or(|address| unix_path(address).is_none()) {
         let problem =
             Problem::warning("`socket_mode` has no effect: the listener has an interface and a port");
         context.add(problem.at(&written.place).hint("remove it, or write `address: unix:/…`"));
@@ -206,10 +220,10 @@ fn socket_mode(context: Context<'_>, listener: &Written) -> Option<u32> {
     mode
 }
 
-fn interface(context: Context<'_>, setting: &Setting<String>) -> Option<IpAddr> {
+fn interface(context: Context<'_>, setting: &Setting<String>, default: IpAddr) -> Option<IpAddr> {
     let written = match setting {
         Setting::Given(written) => written,
-        Setting::Absent => return Some(defaults::ADDRESS),
+        Setting::Absent => return Some(default),
         Setting::Broken => return None,
     };
     let text = written.value.trim();
@@ -229,16 +243,16 @@ fn interface(context: Context<'_>, setting: &Setting<String>) -> Option<IpAddr> 
     None
 }
 
-fn port(context: Context<'_>, setting: &Setting<i64>, default: u16) -> Option<u16> {
+fn port_of(context: Context<'_>, setting: &Setting<i64>, least: u16, default: u16) -> Option<u16> {
     let written = match setting {
         Setting::Given(written) => written,
         Setting::Absent => return Some(default),
         Setting::Broken => return None,
     };
-    let port = u16::try_from(written.value).ok().filter(|port| *port > 0);
+    let port = u16::try_from(written.value).ok().filter(|port| *port >= least);
     if port.is_none() {
         let problem = Problem::error("`port` is not a port");
-        context.add(problem.at(&written.place).hint("a number from 1 to 65535"));
+        context.add(problem.at(&written.place).hint(format!("a number from {least} to 65535")));
     }
     port
 }

@@ -3,16 +3,20 @@
 use std::path::{Path, PathBuf};
 
 use super::super::diagnostic::Problem;
-use super::super::schema::{self, ClientCertificate, Listener};
+use super::super::schema::{self, ClientCertificate};
 use super::super::setting::Setting;
 use super::super::{Clients, Tls, TlsVersion};
 use super::listeners::unix_path;
 use super::{Context, values};
 use crate::server::tls::{self, Part};
 
-pub(super) fn resolve(context: Context<'_>, listener: &Listener) -> Option<Tls> {
-    let written = listener.tls.given()?;
-    if listener.address.value().is_some_and(|address| unix_path(address).is_some()) {
+pub(super) fn resolve(
+    context: Context<'_>,
+    address: &Setting<String>,
+    tls: &Setting<schema::Tls>,
+) -> Option<Tls> {
+    let written = tls.given()?;
+    if address.value().is_some_and(|address| unix_path(address).is_some()) {
         let problem = Problem::error("a socket in the file system has no `tls`: nothing leaves the machine");
         context.add(problem.at(&written.place).hint("remove `tls`; `socket_mode` says who may connect"));
         return None;
