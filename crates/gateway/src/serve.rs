@@ -12,6 +12,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
+use crate::admin::Live;
 use crate::config::{Address, Config, Listener, Log, RecordsFile};
 use crate::runtime::Runtime;
 use crate::server::bound::{Bound, File, Listening};
@@ -72,6 +73,8 @@ pub struct Server {
     doors: Vec<Door>,
     /// Where operators connect.
     admin: Option<AdminDoor>,
+    /// What is told of requests to operators as they end.
+    live: Arc<Live>,
     client: ClientSettings,
     /// Of listeners that the configuration has no more and that drain.
     leaving: Vec<Arc<Drain>>,
@@ -118,7 +121,7 @@ impl Server {
         }
         let threads =
             (0..options.workers.max(1)).map(|index| Thread::start(format!("worker-{index}"), &settings));
-        let store = open_store(&config.log, telemetry)?;
+        let sinks = open_sinks(&config.log, telemetry)?;
         let mut server = Self {
             log: config.log.clone(),
             readiness: Arc::new(Readiness::new(options.origin.clone())),
@@ -128,6 +131,7 @@ impl Server {
             options,
             doors: Vec::new(),
             admin: None,
+            live: Arc::default(),
             client: settings,
             leaving: Vec::new(),
             checks: Checks::default(),
@@ -146,9 +150,7 @@ impl Server {
             let opened = server.open_admin(admin, &bound)?;
             server.admin = Some(server.serve_admin(config, opened));
         }
-        if let Some(store) = store {
-            telemetry.tell(&store);
-        }
+        sinks.iter().for_each(|sink| telemetry.tell(sink));
         telemetry.metrics.configuration_loaded();
         server.tell_of_certificates();
         Ok(server)
@@ -187,8 +189,8 @@ impl Server {
             }
         }
         let admin = self.prepare_admin(config)?;
-        let has_new_store = !self.log.is_kept_alike(&config.log);
-        let store = if has_new_store { open_store(&config.log, &self.telemetry)? } else { None };
+        let has_new_sinks = !self.log.is_kept_alike(&config.log);
+        let sinks = if has_new_sinks { open_sinks(&config.log, &self.telemetry)? } else { Vec::new() };
         self.runtime = Arc::new(self.runtime.succeeded_by(config).map_err(anyhow::Error::msg)?);
         let (mut kept, gone): (Vec<_>, Vec<_>) = std::mem::take(&mut self.doors)
             .into_iter()
@@ -225,11 +227,10 @@ impl Server {
             self.leaving.push(seat.drain);
         }
         self.change_admin(config, admin);
-        if has_new_store {
-            match store {
-                Some(store) => self.telemetry.tell(&store),
-                None => self.telemetry.leave(Store::NAME),
-            }
+        if has_new_sinks {
+            sinks.iter().for_each(|sink| self.telemetry.tell(sink));
+            let is_open = |name: &&str| sinks.iter().any(|sink| sink.name() == *name);
+            SINKS.iter().filter(|name| !is_open(name)).for_each(|name| self.telemetry.leave(name));
         }
         self.log = config.log.clone();
         self.runtime.forget_others();
@@ -377,20 +378,30 @@ impl Server {
     }
 }
 
-/// Opens the file of records. One that nobody has asked for must not keep the gateway from running.
-fn open_store(log: &Log, telemetry: &Telemetry) -> anyhow::Result<Option<Arc<dyn Sink>>> {
-    let Some(RecordsFile { path, is_chosen }) = &log.file else { return Ok(None) };
-    let retention = Retention { time: log.time, most_bytes: log.most_bytes };
-    match Store::open(path, retention, Arc::clone(&telemetry.metrics)) {
-        Ok(store) => Ok(Some(Arc::new(store))),
-        Err(error) if *is_chosen => {
-            Err(error).with_context(|| format!("cannot keep records in {} (`log.path`)", path.display()))
-        }
-        Err(error) => {
-            tracing::warn!(path = %path.display(), %error, "records are not kept: name another file by `log.path`, or write `records: false` under `log`");
-            Ok(None)
+/// Who may be told of requests by what the configuration says.
+const SINKS: [&str; 2] = [Store::NAME, "postgres"];
+
+/// Opens the places where records are kept. A file that nobody has asked for must not keep the gateway from running.
+fn open_sinks(log: &Log, telemetry: &Telemetry) -> anyhow::Result<Vec<Arc<dyn Sink>>> {
+    let mut sinks: Vec<Arc<dyn Sink>> = Vec::new();
+    if let Some(RecordsFile { path, is_chosen }) = &log.file {
+        let retention = Retention { time: log.time, most_bytes: log.most_bytes };
+        match Store::open(path, retention, Arc::clone(&telemetry.metrics)) {
+            Ok(store) => sinks.push(Arc::new(store)),
+            Err(error) if *is_chosen => {
+                return Err(error)
+                    .with_context(|| format!("cannot keep records in {} (`log.path`)", path.display()));
+            }
+            Err(error) => {
+                tracing::warn!(path = %path.display(), %error, "records are not kept: name another file by `log.path`, or write `records: false` under `log`");
+            }
         }
     }
+    #[cfg(feature = "postgres")]
+    if let Some(url) = &log.postgres {
+        sinks.push(Arc::new(crate::store::postgres::Postgres::start(url, Arc::clone(&telemetry.metrics))?));
+    }
+    Ok(sinks)
 }
 
 /// Stops a gateway that somebody else holds.

@@ -10,8 +10,8 @@ use std::time::{Duration, SystemTime};
 
 use aws_lc_rs::{constant_time, digest, hmac};
 use http::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, HOST, ORIGIN,
-    REFERRER_POLICY, SET_COOKIE, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    AUTHORIZATION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, HOST, ORIGIN, REFERRER_POLICY, SET_COOKIE,
+    WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use http::request::Parts;
 use http::uri::Authority;
@@ -220,8 +220,7 @@ fn cookie(desk: &Desk, value: &str, stay: Duration) -> String {
 }
 
 fn told(cookie: Option<String>) -> Response<ResponseBody> {
-    let mut response = super::json(&json!({"ok": true}));
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let mut response = super::json(json!({"ok": true}).to_string());
     let cookie = cookie.and_then(|cookie| HeaderValue::try_from(cookie).ok());
     response.headers_mut().extend(cookie.map(|cookie| (SET_COOKIE, cookie)));
     response

@@ -10,9 +10,14 @@ mod desk;
 mod edited;
 mod guard;
 mod lint;
+mod live;
 mod overview;
+mod query;
+mod records;
 mod refused;
+mod reroute;
 mod send;
+mod series;
 mod targets;
 mod yaml;
 
@@ -22,9 +27,9 @@ use http::header::{ALLOW, CACHE_CONTROL};
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
-use serde_json::Value;
 
 pub use self::desk::Desk;
+pub use self::live::{Feed, Live};
 use self::refused::Refused;
 use crate::proxy::ingress;
 use crate::proxy::stream::ResponseBody;
@@ -46,8 +51,18 @@ pub enum Operation {
     Targets,
     /// What is in force.
     Overview,
+    /// Requests that are over.
+    Records,
+    /// One of them.
+    Record,
+    /// Requests as they end.
+    Live,
+    /// What happened over time.
+    Series,
     /// Where a request would go, and why.
     Decide,
+    /// Where the last requests would go.
+    Reroute,
     /// Sends a request as a client would.
     Send,
     /// What is wrong with routes.
@@ -95,9 +110,14 @@ pub const ENDPOINTS: &[Endpoint] = &[
     endpoint("/api/login", Method::POST, Operation::Login, Access::Anyone),
     endpoint("/api/logout", Method::POST, Operation::Logout, Access::Anyone),
     endpoint("/api/overview", Method::GET, Operation::Overview, Access::Operator),
+    endpoint("/api/series", Method::GET, Operation::Series, Access::Operator),
+    endpoint("/api/records", Method::GET, Operation::Records, Access::Operator),
+    endpoint("/api/records/{id}", Method::GET, Operation::Record, Access::Operator),
+    endpoint("/api/live", Method::GET, Operation::Live, Access::Operator),
     endpoint("/api/decide", Method::POST, Operation::Decide, Access::Operator),
     endpoint("/api/send", Method::POST, Operation::Send, Access::Operator),
     endpoint("/api/lint", Method::POST, Operation::Lint, Access::Operator),
+    endpoint("/api/reroute", Method::POST, Operation::Reroute, Access::Operator),
     endpoint("/api/yaml", Method::POST, Operation::Yaml, Access::Operator),
 ];
 
@@ -166,24 +186,32 @@ async fn answer(
         Operation::Send => return send::answer(desk, head, body).await,
         Operation::Logout => return Ok(guard::logout(desk)),
         Operation::Targets => targets::page(&worker.runtime),
-        Operation::Overview => overview::page(worker, desk),
-        Operation::Login | Operation::Decide | Operation::Lint | Operation::Yaml => {
+        Operation::Live => return live::answer(desk, &worker.drain),
+        Operation::Overview => overview::page(worker, desk).await,
+        Operation::Series => series::page(desk, query).await?,
+        Operation::Records => return Ok(json(records::page(desk, query).await?)),
+        Operation::Record => {
+            let id = endpoint.rest(head.uri.path()).unwrap_or_default();
+            return Ok(json(records::one(desk, id).await?));
+        }
+        Operation::Login | Operation::Decide | Operation::Lint | Operation::Reroute | Operation::Yaml => {
             let _permit = worker.gate.request().await?;
             let body = ingress::read(&head.headers, body, &worker.listener).await?;
             match endpoint.operation {
                 Operation::Login => return guard::login(desk, &body),
                 Operation::Decide => decide::page(desk, &body).await?,
                 Operation::Lint => lint::page(desk, &body).await?,
+                Operation::Reroute => reroute::page(desk, &body).await?,
                 _ => yaml::page(desk, &body)?,
             }
         }
     };
-    Ok(json(&page))
+    Ok(json(page.to_string()))
 }
 
 /// An answer of the API: never kept by a browser.
-fn json(page: &Value) -> Response<ResponseBody> {
-    let mut response = respond::json(StatusCode::OK, page.to_string());
+fn json(page: String) -> Response<ResponseBody> {
+    let mut response = respond::json(StatusCode::OK, page);
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }

@@ -6,9 +6,11 @@ use serde_json::{Value, json};
 
 use super::{Desk, targets};
 use crate::config::{ModelEntry, ModelPattern};
+use crate::store::read::Reader;
+use crate::telemetry::kept::Keep;
 use crate::worker::Worker;
 
-pub(super) fn page(worker: &Worker, desk: &Desk) -> Value {
+pub(super) async fn page(worker: &Worker, desk: &Desk) -> Value {
     let config = &desk.config;
     let (started, configuration) = worker.readiness.configuration();
     let listeners: Vec<Value> = desk
@@ -53,8 +55,24 @@ pub(super) fn page(worker: &Worker, desk: &Desk) -> Value {
         "routes": routes,
         "none_threshold": share(config.routing.threshold),
     });
+    page["records"] = records(worker, desk).await;
     if let Some(rows) = targets::page(&worker.runtime).get_mut("targets") {
         page["targets"] = rows.take();
+    }
+    page
+}
+
+/// What is kept of requests. A file that cannot be read tells no number.
+async fn records(worker: &Worker, desk: &Desk) -> Value {
+    let content = match desk.config.log.content {
+        None => "none",
+        Some(Keep { redact: true, .. }) => "redacted",
+        Some(Keep { redact: false, .. }) => "full",
+    };
+    let mut page = json!({"content": content, "dropped": worker.telemetry.metrics.records_dropped()});
+    if let Ok(size) = desk.read(Reader::size).await {
+        page["stored"] = size.records.into();
+        page["bytes"] = size.bytes.into();
     }
     page
 }

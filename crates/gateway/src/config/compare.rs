@@ -241,13 +241,14 @@ fn items(config: &Config) -> Vec<Item<'_>> {
         shown("max_size", *most_bytes),
     ];
     items.push(Item { kind: "state_storage", name: String::new(), facts });
-    let Log { file, time: keep, most_bytes, content } = log;
+    let Log { file, time: keep, most_bytes, content, postgres } = log;
     let facts = vec![
         shown("path", file.as_ref().map(|file| file.path.display().to_string())),
         shown("keep", time(*keep)),
         shown("max_size", *most_bytes),
         shown("content", content.map(|content| if content.redact { "redacted" } else { "full" })),
         shown("max_content", content.map(|content| content.most)),
+        ("postgres".to_owned(), Fact::Key(postgres.as_ref().map(SecretString::expose_secret), "")),
     ];
     items.push(Item { kind: "log", name: String::new(), facts });
     items.extend(listeners.iter().map(listener));

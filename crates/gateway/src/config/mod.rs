@@ -20,7 +20,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use waypost_dialect::provider::Provider;
 use waypost_routing::affinity::SwitchPolicy;
 use waypost_routing::catalog::{self, Facts};
@@ -85,7 +85,7 @@ pub struct Config {
 }
 
 /// What is kept of requests.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Log {
     /// Where records are kept; `None` if they are not.
     pub file: Option<RecordsFile>,
@@ -95,14 +95,19 @@ pub struct Log {
     pub most_bytes: u64,
     /// What is kept of what is said; `None` for nothing.
     pub content: Option<Keep>,
+    /// The address of a Postgres server that gets them, too.
+    pub postgres: Option<SecretString>,
 }
 
 impl Log {
-    /// Whether records are kept in the same file and for as long.
+    /// Whether records are kept in the same places and for as long.
     #[must_use]
     pub fn is_kept_alike(&self, other: &Self) -> bool {
-        let Self { file, time, most_bytes, content: _ } = self;
+        let Self { file, time, most_bytes, content: _, postgres } = self;
+        let url =
+            |postgres: &Option<SecretString>| postgres.as_ref().map(|url| url.expose_secret().to_owned());
         (file, time, most_bytes) == (&other.file, &other.time, &other.most_bytes)
+            && url(postgres) == url(&other.postgres)
     }
 }
 
@@ -490,6 +495,7 @@ fn secrets(root: &Node, text: &str) -> Vec<Place> {
                             | "key"
                             | "token"
                             | "headers"
+                            | "postgres"
                             | "aws_access_key_id"
                             | "aws_secret_access_key"
                             | "aws_session_token",

@@ -7,13 +7,14 @@ use anyhow::Context as _;
 use arc_swap::ArcSwap;
 
 use super::{Door, Options, Seat, Server, Thread};
-use crate::admin::Desk;
+use crate::admin::{Desk, Live};
 use crate::config::{Address, Admin, Config, Listener};
 use crate::server::bound::{Bound, File, Listening};
 use crate::server::drain::{Drain, Phase};
 use crate::server::gate::Gate;
 use crate::server::listener;
 use crate::server::tls::identity::Identity;
+use crate::telemetry::finished::Sink;
 use crate::worker::Worker;
 
 /// The admin listener.
@@ -141,6 +142,7 @@ impl Server {
             }
             Prepared::Moves(opened) => {
                 if let Some(door) = self.admin.take() {
+                    self.telemetry.leave(Live::NAME);
                     // Its thread ends by itself once its last connection has.
                     door.seat.drain.enter(Phase::Draining);
                     self.leaving.push(door.seat.drain);
@@ -159,6 +161,8 @@ impl Server {
         let worker = self.admin_worker(config, &admin, &address, &thread, seat);
         let slot = Arc::new(ArcSwap::from_pointee(worker));
         let serving = listener::serve(socket, Arc::clone(&slot), Arc::clone(&drain));
+        let live: Arc<dyn Sink> = Arc::<Live>::clone(&self.live);
+        self.telemetry.tell(&live);
         let alive = thread.alive.clone();
         thread.handle.spawn(async move {
             serving.await;
@@ -196,6 +200,7 @@ impl Server {
             address.tcp().map_or(0, |address| address.port()),
             Arc::new(proxy),
             listeners.collect(),
+            Arc::clone(&self.live),
         )));
         worker
     }

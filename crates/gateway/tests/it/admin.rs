@@ -24,17 +24,17 @@ fn ask(address: SocketAddr, method: &str, path: &str, headers: &str, body: &str)
     send(address, &[head.as_bytes(), body.as_bytes()])
 }
 
-fn post(gateway: &Gateway, path: &str, body: &Value) -> Reply {
+pub(crate) fn post(gateway: &Gateway, path: &str, body: &Value) -> Reply {
     ask(gateway.admin(), "POST", path, OURS, &body.to_string())
 }
 
-fn done(gateway: &Gateway, path: &str, body: &Value) -> Value {
+pub(crate) fn done(gateway: &Gateway, path: &str, body: &Value) -> Value {
     let reply = post(gateway, path, body);
     assert_eq!(reply.status, 200, "{}", reply.text());
     reply.json()
 }
 
-fn refused(reply: &Reply, status: u16, part: &str) {
+pub(crate) fn refused(reply: &Reply, status: u16, part: &str) {
     assert_eq!(reply.status, status, "{}", reply.text());
     let message = reply.json()["error"]["message"].as_str().unwrap().to_owned();
     assert!(message.contains(part), "`{part}` is not in `{message}`");

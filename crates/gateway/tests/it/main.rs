@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test's own functions fail the test")]
 
 mod admin;
+mod admin_records;
 mod affinity;
 mod bad_input;
 mod bedrock;
