@@ -51,6 +51,12 @@ def test_yaml_blocks_load(text, tmp_path):
             '{"type": "authorized_user", "client_id": "i", "client_secret": "s", "refresh_token": "r"}'
         )
         variables["GOOGLE_APPLICATION_CREDENTIALS"] = "user.json"
+    if "/etc/waypost/tls/" in text:
+        (tmp_path / "waypost.yaml").write_text(text.replace("/etc/waypost/tls/", f"{tmp_path}/"))
+        files = ["-keyout", "tls.key", "-out", "tls.crt"]
+        made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost", *files]
+        subprocess.run(made, cwd=tmp_path, check=True, capture_output=True)
+        (tmp_path / "clients.pem").write_bytes((tmp_path / "tls.crt").read_bytes())
     checked = waypost("check", "waypost.yaml", cwd=tmp_path, env=variables)
     assert checked.returncode == 0, checked.stderr
 

@@ -42,4 +42,6 @@ mod routing;
 mod selection;
 mod support;
 mod thresholds;
+mod tls;
+mod unix_socket;
 mod use_cases;
