@@ -13,6 +13,7 @@ mod diff;
 mod echo;
 mod echo_gemini;
 mod echo_responses;
+mod errors_reference;
 mod fake;
 mod faults;
 mod faults_reference;
