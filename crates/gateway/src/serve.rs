@@ -12,14 +12,16 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
-use crate::config::{Config, Listener};
+use crate::config::{Config, Listener, Log, RecordsFile};
 use crate::runtime::Runtime;
 use crate::server::drain::{Drain, GRACE, Phase};
 use crate::server::gate::Gate;
 use crate::server::inherited::Inherited;
 use crate::server::listener;
 use crate::server::ready::{Origin, Readiness};
+use crate::store::{Retention, Store};
 use crate::telemetry::Telemetry;
+use crate::telemetry::finished::Sink;
 use crate::upstream::check;
 use crate::upstream::client::{Client, ClientSettings};
 use crate::worker::{Slot, Worker};
@@ -69,6 +71,8 @@ pub struct Server {
     leaving: Vec<Arc<Drain>>,
     /// Asks targets that rest whether they are back.
     checks: Checks,
+    /// What is kept of requests.
+    log: Log,
 }
 
 /// A task that ends with its owner.
@@ -106,7 +110,9 @@ impl Server {
             tracing::warn!(%address, "a socket was passed to this process that no listener of the configuration asks for");
         }
         let threads = (0..options.workers.max(1)).map(|index| Thread::start(index, &settings));
+        let store = open_store(&config.log, telemetry)?;
         let mut server = Self {
+            log: config.log.clone(),
             readiness: Arc::new(Readiness::new(options.origin.clone())),
             runtime,
             telemetry: telemetry.clone(),
@@ -125,6 +131,9 @@ impl Server {
         for (settings, prepared) in doors.collect::<anyhow::Result<Vec<_>>>()? {
             let door = server.open(settings, prepared);
             server.doors.push(door);
+        }
+        if let Some(store) = store {
+            telemetry.tell(&store);
         }
         telemetry.metrics.configuration_loaded();
         Ok(server)
@@ -150,6 +159,8 @@ impl Server {
                 opened.push((settings.clone(), self.prepare(&socket)?));
             }
         }
+        let has_new_store = !self.log.is_kept_alike(&config.log);
+        let store = if has_new_store { open_store(&config.log, &self.telemetry)? } else { None };
         self.runtime = Arc::new(self.runtime.succeeded_by(config).map_err(anyhow::Error::msg)?);
         let (mut kept, gone): (Vec<_>, Vec<_>) = std::mem::take(&mut self.doors)
             .into_iter()
@@ -181,6 +192,13 @@ impl Server {
             seat.drain.enter(Phase::Draining);
             self.leaving.push(seat.drain);
         }
+        if has_new_store {
+            match store {
+                Some(store) => self.telemetry.tell(&store),
+                None => self.telemetry.leave(Store::NAME),
+            }
+        }
+        self.log = config.log.clone();
         self.runtime.forget_others();
         self.checks = self.start_checks();
         self.readiness.applied(origin);
@@ -259,6 +277,22 @@ impl Server {
             Seat { slot, drain }
         });
         Door { seats: seats.collect(), gate, settings, address: prepared.address }
+    }
+}
+
+/// Opens the file of records. One that nobody has asked for must not keep the gateway from running.
+fn open_store(log: &Log, telemetry: &Telemetry) -> anyhow::Result<Option<Arc<dyn Sink>>> {
+    let Some(RecordsFile { path, is_chosen }) = &log.file else { return Ok(None) };
+    let retention = Retention { time: log.time, most_bytes: log.most_bytes };
+    match Store::open(path, retention, Arc::clone(&telemetry.metrics)) {
+        Ok(store) => Ok(Some(Arc::new(store))),
+        Err(error) if *is_chosen => {
+            Err(error).with_context(|| format!("cannot keep records in {} (`log.path`)", path.display()))
+        }
+        Err(error) => {
+            tracing::warn!(path = %path.display(), %error, "records are not kept: name another file by `log.path`, or write `records: false` under `log`");
+            Ok(None)
+        }
     }
 }
 

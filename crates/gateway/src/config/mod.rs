@@ -19,6 +19,7 @@ mod tree;
 use std::net::IpAddr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -35,6 +36,7 @@ use waypost_routing::retry_budget::BudgetPolicy;
 use waypost_routing::router::Mode;
 
 use crate::responses::store::Keeping;
+use crate::telemetry::kept::Keep;
 use crate::upstream::google::Account;
 use crate::upstream::sigv4::Signer;
 
@@ -78,6 +80,39 @@ pub struct Config {
     pub affinity: Affinity,
     /// What is kept for clients of the Responses API.
     pub keeping: Keeping,
+    /// What is kept of requests.
+    pub log: Log,
+}
+
+/// What is kept of requests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// Where records are kept; `None` if they are not.
+    pub file: Option<RecordsFile>,
+    /// How long.
+    pub time: Duration,
+    /// Most bytes of the file; the oldest records go first.
+    pub most_bytes: u64,
+    /// What is kept of what is said; `None` for nothing.
+    pub content: Option<Keep>,
+}
+
+impl Log {
+    /// Whether records are kept in the same file and for as long.
+    #[must_use]
+    pub fn is_kept_alike(&self, other: &Self) -> bool {
+        let Self { file, time, most_bytes, content: _ } = self;
+        (file, time, most_bytes) == (&other.file, &other.time, &other.most_bytes)
+    }
+}
+
+/// Where records are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordsFile {
+    /// The file.
+    pub path: PathBuf,
+    /// The configuration names it: without it, the gateway must not run.
+    pub is_chosen: bool,
 }
 
 /// What keeps a conversation with its model.
@@ -138,7 +173,7 @@ pub struct Queue {
 #[derive(Debug, Clone)]
 pub struct Listener {
     /// For logs.
-    pub name: String,
+    pub name: Arc<str>,
     /// The interface.
     pub address: IpAddr,
     /// The port.

@@ -47,6 +47,7 @@ pub(super) async fn race<'w>(
     tries.extend(apart.tries.split_off(before.tries.len()));
     let attempts = record.attempts + apart.attempts - before.attempts;
     if place == 1 {
+        apart.raw = std::mem::take(&mut record.raw);
         *record = apart;
     }
     (record.tries, record.attempts) = (tries, attempts);

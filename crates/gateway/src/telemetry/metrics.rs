@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -88,6 +87,12 @@ struct FaultLabels {
     fault: &'static str,
 }
 
+/// Labels of a lost record.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SinkLabels {
+    sink: &'static str,
+}
+
 type Histograms<Labels> = Family<Labels, Histogram, fn() -> Histogram>;
 
 /// All metrics of the process.
@@ -110,8 +115,8 @@ pub struct Metrics {
     loaded: Gauge,
     /// Requests being worked on.
     pub in_flight: Gauge<i64, std::sync::atomic::AtomicI64>,
-    /// Lines that the request log had no room for.
-    pub log_dropped: Counter<u64, AtomicU64>,
+    dropped: Family<SinkLabels, Counter>,
+    stored: Counter,
 }
 
 /// Upper bounds in seconds: from a loopback answer to a long stream.
@@ -140,9 +145,13 @@ impl Default for Metrics {
             last_reload: Gauge::default(),
             loaded: Gauge::default(),
             in_flight: Gauge::default(),
-            log_dropped: Counter::default(),
+            dropped: Family::default(),
+            stored: Counter::default(),
         };
         metrics.register();
+        for sink in ["queue", "store"] {
+            metrics.dropped.get_or_create(&SinkLabels { sink }).inc_by(0);
+        }
         for outcome in ["applied", "refused"] {
             metrics.reloads.get_or_create(&ReloadLabels { outcome }).inc_by(0);
         }
@@ -208,10 +217,11 @@ impl Metrics {
             self.loaded.clone(),
         );
         registry.register("requests_in_flight", "Requests being worked on", self.in_flight.clone());
+        registry.register("records_stored", "Records written to the file of records", self.stored.clone());
         registry.register(
-            "log_dropped",
-            "Request-log lines dropped because the queue was full",
-            self.log_dropped.clone(),
+            "records_dropped",
+            "Records that were lost because a queue was full, by queue",
+            self.dropped.clone(),
         );
     }
 
@@ -227,6 +237,16 @@ impl Metrics {
         let outcome = if is_applied { "applied" } else { "refused" };
         self.reloads.get_or_create(&ReloadLabels { outcome }).inc();
         self.last_reload.set(i64::from(is_applied));
+    }
+
+    /// Counts records that are in the file.
+    pub fn records_stored(&self, count: usize) {
+        self.stored.inc_by(u64::try_from(count).unwrap_or_default());
+    }
+
+    /// Counts a record that somebody had no room for.
+    pub fn record_dropped(&self, sink: &'static str) {
+        self.dropped.get_or_create(&SinkLabels { sink }).inc();
     }
 
     /// Counts a call to an entry of the configuration.

@@ -1,21 +1,26 @@
 //! The facts of one request, gathered while it runs and written once, at its end.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 use tokio::time::Instant;
 use uuid::Uuid;
+use waypost_dialect::ClientDialect;
+use waypost_dialect::DialectId;
 use waypost_dialect::dialect::Observed;
 use waypost_dialect::loss::Loss;
 use waypost_dialect::usage::Usage;
+use waypost_routing::catalog::Prices;
 use waypost_routing::fault::Fault;
 use waypost_routing::preference::cascade::ScorerKind;
+use waypost_routing::preference::embedded::Tier;
 use waypost_routing::router::{Decision, Method, Router};
 
+use super::kept::Held;
 use crate::proxy::fit::Skipped;
 
-/// The facts of one request. Holds no content and no secret.
+/// The facts of one request. Holds no secret, and content only where the operator wants it kept.
 #[derive(Debug, Clone)]
 pub struct Record {
     /// Sorts by time; goes to the client as `x-waypost-request-id`.
@@ -23,8 +28,14 @@ pub struct Record {
     /// When the request's head had been read.
     pub at: SystemTime,
     started: Instant,
+    /// The listener's name.
+    pub listener: Arc<str>,
     /// The endpoint's path.
     pub endpoint: &'static str,
+    /// The client's dialect.
+    pub client: ClientDialect,
+    /// Who asked: the first bytes of a digest of the client's key. `None` if it sent none.
+    pub caller: Option<[u8; 6]>,
     /// The model as the client wrote it, shortened to 200 bytes; empty if it named none.
     pub requested: String,
     /// The client asked for a stream.
@@ -39,6 +50,8 @@ pub struct Record {
     pub scorer: Option<&'static str>,
     /// Its probability, or that no route fits; a router model states one only with log-probabilities.
     pub confidence: Option<f32>,
+    /// What the scorers found, if they were asked.
+    pub found: Option<Box<Found>>,
     /// What came of the question to the router model, if it was asked.
     pub escalation: Option<&'static str>,
     /// How long the choice took, calls to a router model included.
@@ -59,6 +72,12 @@ pub struct Record {
     pub entry: Option<Arc<str>>,
     /// The model that answered, by its provider's name for it.
     pub model: Option<Arc<str>>,
+    /// The dialect that its provider was spoken to in.
+    pub dialect: Option<DialectId>,
+    /// What its model costs.
+    pub prices: Prices,
+    /// What the default model costs; `None` if there is none.
+    pub default_prices: Option<Prices>,
     /// Upstream calls made.
     pub attempts: u32,
     /// What came of each attempt, those included that were not sent.
@@ -79,6 +98,23 @@ pub struct Record {
     pub error: Option<String>,
     /// From the start to the end of the answer.
     pub total: Duration,
+    /// What was said, until it is read off the request's way; `None` where nothing is kept.
+    pub raw: Held,
+}
+
+/// What the scorers found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found {
+    /// Every route with its probability, best first.
+    pub scores: Vec<(Arc<str>, f32)>,
+    /// That none fits.
+    pub none: Option<f32>,
+    /// How far the embedded scorer had to look.
+    pub tier: Option<&'static str>,
+    /// Why.
+    pub reason: String,
+    /// What went wrong on the way.
+    pub notes: Vec<String>,
 }
 
 /// One attempt.
@@ -90,6 +126,8 @@ pub struct Try {
     pub outcome: &'static str,
     /// The provider's status, or the one that stands for its silence.
     pub status: u16,
+    /// When it began, from the request's start.
+    pub started_ms: f64,
     /// Until its answer had begun, or failed.
     pub ms: f64,
 }
@@ -97,17 +135,20 @@ pub struct Try {
 impl Record {
     /// A record of a request that starts now.
     #[must_use]
-    pub fn open(endpoint: &'static str) -> Self {
+    pub fn open(endpoint: &'static str, client: ClientDialect) -> Self {
         let at = SystemTime::now();
-        Self::of(request_id(at), at, Instant::now(), endpoint)
+        Self::of(request_id(at), at, Instant::now(), endpoint, client)
     }
 
-    fn of(id: Uuid, at: SystemTime, started: Instant, endpoint: &'static str) -> Self {
+    fn of(id: Uuid, at: SystemTime, started: Instant, endpoint: &'static str, client: ClientDialect) -> Self {
         Self {
             id,
             at,
             started,
+            listener: nameless(),
             endpoint,
+            client,
+            caller: None,
             requested: String::new(),
             stream: false,
             method: None,
@@ -115,6 +156,7 @@ impl Record {
             brings_routes: false,
             scorer: None,
             confidence: None,
+            found: None,
             escalation: None,
             decision: Duration::ZERO,
             affinity: None,
@@ -125,6 +167,9 @@ impl Record {
             provider: None,
             entry: None,
             model: None,
+            dialect: None,
+            prices: Prices::default(),
+            default_prices: None,
             attempts: 0,
             tries: Vec::new(),
             status: 0,
@@ -135,6 +180,7 @@ impl Record {
             loss: Loss::default(),
             error: None,
             total: Duration::ZERO,
+            raw: Held::default(),
         }
     }
 
@@ -153,6 +199,15 @@ impl Record {
             self.scorer = verdict.scorer.map(ScorerKind::name);
             self.confidence = verdict.confidence;
             self.route = decision.route.and_then(|route| router.route_name(route)).cloned();
+            let named =
+                |(route, score): &(usize, f32)| Some((Arc::clone(router.route_name(*route)?), *score));
+            self.found = Some(Box::new(Found {
+                scores: verdict.scores.iter().filter_map(named).collect(),
+                none: verdict.none_probability,
+                tier: verdict.tier.map(Tier::name),
+                reason: verdict.reason.clone(),
+                notes: verdict.notes.clone(),
+            }));
         }
     }
 
@@ -182,7 +237,9 @@ impl Record {
 
     /// Notes what came of an attempt.
     pub fn tried(&mut self, provider: &str, model: &str, outcome: &'static str, status: u16, took: Duration) {
-        self.tries.push(Try { model: format!("{provider}/{model}"), outcome, status, ms: millis(took) });
+        let started_ms = millis(self.elapsed().saturating_sub(took));
+        let model = format!("{provider}/{model}");
+        self.tries.push(Try { model, outcome, status, started_ms, ms: millis(took) });
     }
 
     /// Notes that a target was passed by. One that is tried later is told of twice.
@@ -195,7 +252,14 @@ impl Record {
             Fault::Permission => "passed_by:permission",
             _ => "passed_by:failures",
         };
-        self.tries.push(Try { model: format!("{provider}/{model}"), outcome, status: 0, ms: 0.0 });
+        let started_ms = millis(self.elapsed());
+        self.tries.push(Try {
+            model: format!("{provider}/{model}"),
+            outcome,
+            status: 0,
+            started_ms,
+            ms: 0.0,
+        });
     }
 
     /// Notes what was seen of the answer.
@@ -212,6 +276,27 @@ impl Record {
     /// Notes what went wrong; the first cause stays.
     pub fn failed(&mut self, error: impl Into<String>) {
         self.error.get_or_insert_with(|| error.into());
+    }
+
+    /// US dollars; `None` as long as the tokens or a price are not known.
+    #[must_use]
+    pub fn cost(&self) -> Option<f64> {
+        self.prices.dollars(self.usage.as_ref()?)
+    }
+
+    /// US dollars of the same tokens at the default model, which might have needed more or less of them.
+    #[must_use]
+    pub fn default_cost(&self) -> Option<f64> {
+        self.default_prices?.dollars(self.usage.as_ref()?)
+    }
+
+    /// Tokens of the answer a second, from its first content on.
+    #[must_use]
+    pub fn tokens_per_second(&self) -> Option<f64> {
+        let time = self.total.checked_sub(self.first_token?).filter(|time| !time.is_zero())?;
+        #[expect(clippy::cast_precision_loss, reason = "no answer has 2^53 tokens")]
+        let tokens = self.usage?.output as f64;
+        Some(tokens / time.as_secs_f64()).filter(|pace| *pace > 0.0)
     }
 
     /// The decision in one line, as the header `x-waypost-decision` says it.
@@ -244,13 +329,19 @@ impl Record {
     /// A record of nothing, in place of one that has been handed over.
     #[must_use]
     pub(super) fn blank(at: SystemTime, started: Instant) -> Self {
-        Self::of(Uuid::nil(), at, started, "")
+        Self::of(Uuid::nil(), at, started, "", ClientDialect::OpenAiChat)
     }
 
     /// When it was opened.
     pub(super) fn times(&self) -> (SystemTime, Instant) {
         (self.at, self.started)
     }
+}
+
+/// The name of a listener that is not known yet.
+fn nameless() -> Arc<str> {
+    static NAMELESS: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from(""));
+    Arc::clone(&NAMELESS)
 }
 
 /// A version-7 UUID (RFC 9562). Random bits from a fast generator: an id has to be unique, not secret.

@@ -40,7 +40,18 @@ impl Run {
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_waypost"));
         command.current_dir(self.folder.path()).env("NO_COLOR", "1").env("OPENAI_API_KEY", "sk-LEAK");
-        for name in ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "WAYPOST_URL", "WAYPOST_KEY"] {
+        // Records go where a person's programs keep what they remember.
+        command.env("HOME", self.folder.path());
+        for name in [
+            "XDG_STATE_HOME",
+            "STATE_DIRECTORY",
+            "http_proxy",
+            "HTTP_PROXY",
+            "all_proxy",
+            "ALL_PROXY",
+            "WAYPOST_URL",
+            "WAYPOST_KEY",
+        ] {
             command.env_remove(name);
         }
         command.arg("run").args(arguments);

@@ -20,9 +20,9 @@ use self::tool::{Launch, Tool};
 use super::{Stop, up};
 use crate::config::{self, Config, Environment};
 use crate::serve::{self, Server};
-use crate::telemetry::Telemetry;
 use crate::telemetry::metrics::Metrics;
-use crate::telemetry::request_log::{Format, RequestLog};
+use crate::telemetry::request_log::Format;
+use crate::telemetry::{Log, Telemetry};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -64,8 +64,8 @@ pub(super) struct Options {
 struct Own {
     server: Server,
     telemetry: Telemetry,
-    /// Writes request lines.
-    writer: Option<JoinHandle<()>>,
+    /// Deals with records.
+    writer: JoinHandle<()>,
 }
 
 /// A gateway, and what has to stay until the program has ended.
@@ -97,9 +97,7 @@ pub(super) fn run(options: &Options, log: &str) -> Result<(), Stop> {
     server.stopper().cut();
     server.stop();
     drop(telemetry);
-    if let Some(writer) = writer {
-        let _ = writer.join();
-    }
+    let _ = writer.join();
     match code? {
         0 => Ok(()),
         code => Err(Stop::Code(code)),
@@ -173,15 +171,12 @@ fn alone(mut config: Config) -> Config {
     config
 }
 
-/// The terminal is the program's: what the gateway says goes into a file, or nowhere.
-fn telemetry(file: Option<&Path>, log: &str) -> Result<(Telemetry, Option<JoinHandle<()>>), Stop> {
+/// The terminal is the program's: what the gateway says goes into a file, or nowhere. Records are kept as usual.
+fn telemetry(file: Option<&Path>, log: &str) -> Result<(Telemetry, JoinHandle<()>), Stop> {
     let metrics = Arc::new(Metrics::default());
-    let Some(path) = file else { return Ok((Telemetry::new(metrics, RequestLog::off()), None)) };
-    let open = || {
-        let opened = std::fs::OpenOptions::new().create(true).append(true).open(path);
-        opened.with_context(|| format!("cannot write `{}`", path.display()))
-    };
-    let lines = open()?;
+    let Some(path) = file else { return Ok(Telemetry::start(metrics, None)?) };
+    let opened = std::fs::OpenOptions::new().create(true).append(true).open(path);
+    let lines = opened.with_context(|| format!("cannot write `{}`", path.display()))?;
     let filter = tracing_subscriber::EnvFilter::try_new(log).context("--log")?;
     // Fails only if a log has been set up before, as a test may do.
     let _ = tracing_subscriber::fmt()
@@ -189,8 +184,7 @@ fn telemetry(file: Option<&Path>, log: &str) -> Result<(Telemetry, Option<JoinHa
         .with_env_filter(filter)
         .with_writer(std::sync::Mutex::new(lines.try_clone()?))
         .try_init();
-    let (requests, writer) = RequestLog::start(Format::Json, lines)?;
-    Ok((Telemetry::new(metrics, requests), Some(writer)))
+    Ok(Telemetry::start(metrics, Some(Log { format: Format::Json, output: Box::new(lines) }))?)
 }
 
 /// How long a gateway on this machine may take to say that it is there.
