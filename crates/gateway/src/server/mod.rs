@@ -5,6 +5,7 @@ pub mod gate;
 pub mod inherited;
 pub mod listener;
 pub mod models;
+pub mod notify;
 pub mod ready;
 pub mod respond;
 
