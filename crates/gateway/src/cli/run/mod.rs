@@ -142,11 +142,13 @@ fn gateway(options: &Options, log: &str) -> Result<Gateway, Stop> {
     if let Some(running) = ask::ask(&url)? {
         return Ok(Gateway { url, running, own: None });
     }
+    let can_choose = config.default_entry.is_some();
     let (telemetry, writer) = telemetry(options.log_file.as_deref(), log)?;
     let server = Server::with(&alone(config), &telemetry, serve::Options::new(2.min(up::cores())))?;
     let address = server.addresses().first().copied().context("the gateway has no address")?;
     let url = up::url(address);
-    let running = ask::ask(&url)?.context("the gateway that was started does not answer")?;
+    // Without a default, some of what is asked would be refused.
+    let running = Running { can_choose };
     Ok(Gateway { url, running, own: Some(Own { server, telemetry, writer }) })
 }
 
