@@ -82,7 +82,14 @@ fn plano(name: &str, text: &str, root: &Node, source: &Source) -> Result<(Conver
     let left: HashSet<Place> =
         warnings.iter().filter(dropped).filter_map(|warning| warning.place().cloned()).collect();
     let known = warnings.len() - warnings.iter().filter(dropped).count();
-    let mut plano = Plano { text, left, notes: Vec::new(), replaced: false, variables: Variables::default() };
+    let mut plano = Plano {
+        text,
+        left,
+        secrets: super::secrets(root, text).into_iter().collect(),
+        notes: Vec::new(),
+        replaced: false,
+        variables: Variables::default(),
+    };
     plano.notes.extend(warnings.iter().map(|warning| source.render(warning).to_string()));
     let yaml = plano.file(name, root, &config);
     if let Ok(after) = super::parse("the converted file", &yaml, &lenient) {
@@ -105,6 +112,8 @@ struct Plano<'t> {
     text: &'t str,
     /// Places of values that are not read.
     left: HashSet<Place>,
+    /// Places of what may be a key.
+    secrets: HashSet<Place>,
     notes: Vec<String>,
     /// A key that stood in the file is a variable now.
     replaced: bool,
@@ -157,7 +166,8 @@ impl Plano<'_> {
                 "routing_preferences" => {}
                 _ => {
                     lines.raw("");
-                    let kept = self.kept(node);
+                    let mut kept = self.kept(node);
+                    self.without_tokens(key, &mut kept);
                     lines.pair(0, key, &kept);
                 }
             }
@@ -267,9 +277,27 @@ impl Plano<'_> {
         self.replace(node, &usual, &format!("`{key}` of `{model}`"));
     }
 
+    /// What else may be a key becomes a variable, named after where it stands: `admin.token` is `$ADMIN_TOKEN`.
+    fn without_tokens(&mut self, path: &str, node: &mut Node) {
+        if self.secrets.contains(&node.place) {
+            self.replace(node, &variable(path), &format!("`{path}`"));
+            return;
+        }
+        match &mut node.kind {
+            Kind::List(items) => items.iter_mut().for_each(|item| self.without_tokens(path, item)),
+            Kind::Map(pairs) => {
+                for (key, value) in pairs {
+                    let path = format!("{path}.{}", key.text(self.text).unwrap_or_default());
+                    self.without_tokens(&path, value);
+                }
+            }
+            Kind::Null | Kind::Bool(_) | Kind::Integer(_) | Kind::Fraction | Kind::Text(_) => {}
+        }
+    }
+
     fn replace(&mut self, node: &mut Node, variable: &str, what: &str) {
         let Kind::Text(text) = &mut node.kind else { return };
-        if text.contains('$') {
+        if is_reference(text) {
             return;
         }
         let variable = self.variables.name(variable, text, self.text);
@@ -307,6 +335,22 @@ impl Plano<'_> {
             lines.texts(4, "tests", &entry.tests);
         }
     }
+}
+
+/// A variable, perhaps with the scheme of its header before it, and nothing that is a key itself.
+fn is_reference(text: &str) -> bool {
+    let text = text.trim();
+    let bare = ["Bearer ", "bearer ", "Basic "]
+        .iter()
+        .find_map(|scheme| text.strip_prefix(scheme))
+        .unwrap_or(text)
+        .trim();
+    let name =
+        bare.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')).or_else(|| bare.strip_prefix('$'));
+    name.is_some_and(|name| {
+        name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+            && name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_')
+    })
 }
 
 /// A name as that of a variable of the environment.

@@ -166,6 +166,7 @@ fn address(config: &Config) -> String {
 /// The configuration for one program on this machine: a port that nobody else has, so that two of them do not meet.
 fn alone(mut config: Config) -> Config {
     config.listeners.truncate(1);
+    config.admin = None;
     for listener in &mut config.listeners {
         listener.address = IpAddr::V4(Ipv4Addr::LOCALHOST);
         listener.port = 0;
