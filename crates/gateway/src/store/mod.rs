@@ -8,6 +8,7 @@ mod durations;
 pub mod read;
 mod schema;
 mod sums;
+pub mod walk;
 mod write;
 
 use std::path::Path;
@@ -35,6 +36,9 @@ pub enum StoreError {
     /// What the system says.
     #[error("{0}")]
     File(#[from] std::io::Error),
+    /// A file without tables, which no gateway has written to yet.
+    #[error("it holds no records")]
+    Empty,
     /// Another version's.
     #[error(
         "it was written by a newer version of Waypost (format {found}, this one knows {known}): use that one, or another file"
@@ -120,6 +124,8 @@ fn open_to_read(path: &Path) -> Result<Connection, StoreError> {
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY)?;
     connection.pragma_update(None, "query_only", true)?;
-    schema::check(&connection)?;
+    if schema::check(&connection)? == 0 {
+        return Err(StoreError::Empty);
+    }
     Ok(connection)
 }

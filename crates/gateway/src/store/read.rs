@@ -135,7 +135,7 @@ pub struct Size {
 
 /// The reading side. It sees everything that was committed when a question is asked.
 #[derive(Debug)]
-pub struct Reader(Connection);
+pub struct Reader(pub(super) Connection);
 
 impl Reader {
     /// Opens a file that exists.
@@ -365,7 +365,7 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
 }
 
 /// The condition of a filter, and the values of its places.
-fn conditions(filter: &Filter) -> (String, Vec<Value>) {
+pub(super) fn conditions(filter: &Filter) -> (String, Vec<Value>) {
     let mut all = vec!["1"];
     let mut values: Vec<Value> = Vec::new();
     let mut add = |condition: &'static str, places: &[Value]| {

@@ -95,8 +95,8 @@ pub(super) fn migrate(connection: &Connection) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Whether this version can read the file.
-pub(super) fn check(connection: &Connection) -> Result<(), StoreError> {
+/// The format of the file, if this version can read it; 0 if there is nothing in it.
+pub(super) fn check(connection: &Connection) -> Result<i64, StoreError> {
     let found = found(connection)?;
-    if found > known() { Err(StoreError::Newer { found, known: known() }) } else { Ok(()) }
+    if found > known() { Err(StoreError::Newer { found, known: known() }) } else { Ok(found) }
 }

@@ -22,7 +22,7 @@ const BATCH: usize = 4096;
 const SWEEP: Duration = Duration::from_secs(60);
 /// Records that are deleted at a time, so that new ones do not wait.
 const DELETE: u32 = 5000;
-/// Sums of hours are small, and bills are compared with last year's.
+/// Sums of hours are kept at least so long: they are small, and bills are compared with last year's.
 const HOURS_KEPT: i64 = 400 * 24;
 /// Names that are remembered; more are looked up again.
 const MOST_NAMES: usize = 10_000;
@@ -147,7 +147,8 @@ impl Writer {
             deleted += 1;
         }
         self.connection.execute("DELETE FROM minutes WHERE minute < ?1", [oldest / 60_000])?;
-        self.connection.execute("DELETE FROM hours WHERE hour < ?1", [now / 3_600_000 - HOURS_KEPT])?;
+        let oldest_hour = (oldest / 3_600_000).min(now / 3_600_000 - HOURS_KEPT);
+        self.connection.execute("DELETE FROM hours WHERE hour < ?1", [oldest_hour])?;
         if deleted > 0 {
             self.forget_names()?;
             self.connection.execute_batch("PRAGMA incremental_vacuum")?;
