@@ -360,3 +360,17 @@ log: {{path: {}, content: full}}
     let told = place.out("trace last --content --width 80");
     assert!(told.contains("said") && told.contains("user") && told.contains("last"), "{told}");
 }
+
+/// Every command of the guide that ends by itself does what it is there for.
+#[test]
+fn the_guide_is_true() {
+    let place = Place::new(fixed());
+    let guide = include_str!("../../../../docs/guides/logs-and-cost.md");
+    let commands = guide.lines().filter_map(|line| line.split('#').next()?.trim().strip_prefix("waypost "));
+    let commands: Vec<&str> =
+        commands.filter(|command| !command.contains(" -f") && !command.starts_with("obs")).collect();
+    assert!(commands.len() > 8, "{commands:?}");
+    for command in commands {
+        place.out(&command.split_whitespace().collect::<Vec<_>>().join(" "));
+    }
+}
