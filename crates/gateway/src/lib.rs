@@ -1,8 +1,10 @@
 //! The gateway: everything that touches the world. Modules stand in the order in which a process and then a request
 //! meets them.
 
+pub mod admin;
 pub mod cli;
 pub mod config;
+mod contents;
 pub mod reload;
 pub mod runtime;
 pub mod serve;

@@ -1,30 +1,34 @@
 //! Starting, changing and stopping: bind first, so that every address is known; then one thread a worker.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
+mod admin;
+
+use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context;
 use arc_swap::ArcSwap;
-use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
-use crate::config::{Config, Listener, Log, RecordsFile};
+use crate::admin::Live;
+use crate::config::{Address, Config, Listener, Log, RecordsFile};
 use crate::runtime::Runtime;
+use crate::server::bound::{Bound, File, Listening};
 use crate::server::drain::{Drain, GRACE, Phase};
 use crate::server::gate::Gate;
 use crate::server::inherited::Inherited;
 use crate::server::listener;
 use crate::server::ready::{Origin, Readiness};
+use crate::server::tls::identity::{Identity, Look};
 use crate::store::{Retention, Store};
 use crate::telemetry::Telemetry;
 use crate::telemetry::finished::Sink;
 use crate::upstream::check;
 use crate::upstream::client::{Client, ClientSettings};
 use crate::worker::{Slot, Worker};
+use admin::AdminDoor;
 
 /// How a gateway runs, apart from its configuration.
 #[derive(Debug)]
@@ -67,6 +71,11 @@ pub struct Server {
     options: Options,
     threads: Vec<Thread>,
     doors: Vec<Door>,
+    /// Where operators connect.
+    admin: Option<AdminDoor>,
+    /// What is told of requests to operators as they end.
+    live: Arc<Live>,
+    client: ClientSettings,
     /// Of listeners that the configuration has no more and that drain.
     leaving: Vec<Arc<Drain>>,
     /// Asks targets that rest whether they are back.
@@ -106,11 +115,13 @@ impl Server {
             ClientSettings::from_platform(config.reliability.connect_timeout).context("cannot set TLS up")?;
         let sockets = config.listeners.iter().map(|settings| bind(settings, &mut options));
         let sockets = sockets.collect::<anyhow::Result<Vec<_>>>()?;
+        let admin = admin::bind(config, &mut options)?;
         for address in options.inherited.left() {
             tracing::warn!(%address, "a socket was passed to this process that no listener of the configuration asks for");
         }
-        let threads = (0..options.workers.max(1)).map(|index| Thread::start(index, &settings));
-        let store = open_store(&config.log, telemetry)?;
+        let threads =
+            (0..options.workers.max(1)).map(|index| Thread::start(format!("worker-{index}"), &settings));
+        let sinks = open_sinks(&config.log, telemetry)?;
         let mut server = Self {
             log: config.log.clone(),
             readiness: Arc::new(Readiness::new(options.origin.clone())),
@@ -119,6 +130,9 @@ impl Server {
             threads: threads.collect::<anyhow::Result<Vec<_>>>()?,
             options,
             doors: Vec::new(),
+            admin: None,
+            live: Arc::default(),
+            client: settings,
             leaving: Vec::new(),
             checks: Checks::default(),
         };
@@ -127,22 +141,31 @@ impl Server {
             .listeners
             .iter()
             .zip(&sockets)
-            .map(|(settings, socket)| Ok((settings.clone(), server.prepare(socket)?)));
+            .map(|(settings, socket)| Ok((settings.clone(), server.prepare(socket, settings)?)));
         for (settings, prepared) in doors.collect::<anyhow::Result<Vec<_>>>()? {
             let door = server.open(settings, prepared);
             server.doors.push(door);
         }
-        if let Some(store) = store {
-            telemetry.tell(&store);
+        if let Some((admin, bound)) = admin {
+            let opened = server.open_admin(admin, &bound)?;
+            server.admin = Some(server.serve_admin(config, opened));
         }
+        sinks.iter().for_each(|sink| telemetry.tell(sink));
         telemetry.metrics.configuration_loaded();
+        server.tell_of_certificates();
         Ok(server)
     }
 
     /// The bound address of each listener of the configuration, in its order.
     #[must_use]
-    pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.doors.iter().map(|door| door.address).collect()
+    pub fn addresses(&self) -> Vec<Address> {
+        self.doors.iter().map(|door| door.address.clone()).collect()
+    }
+
+    /// Where operators connect, if anywhere.
+    #[must_use]
+    pub fn admin(&self) -> Option<Address> {
+        self.admin.as_ref().map(AdminDoor::address)
     }
 
     /// Changes to another configuration as a whole. Requests in flight finish on the old one; what is known of targets
@@ -153,14 +176,21 @@ impl Server {
     pub fn reload(&mut self, config: &Config, origin: Origin) -> anyhow::Result<()> {
         // Everything that can fail comes first; the runtime last, as it sets limits that targets share with the old one.
         let mut opened = Vec::new();
+        let mut identities = Vec::new();
         for settings in &config.listeners {
-            if !self.doors.iter().any(|door| door.is_at(settings)) {
-                let socket = bind(settings, &mut self.options)?;
-                opened.push((settings.clone(), self.prepare(&socket)?));
+            match self.doors.iter().find(|door| door.is_at(settings)) {
+                Some(door) => {
+                    identities.push((settings.address.clone(), identity(settings, door.identity.as_ref())?))
+                }
+                None => {
+                    let socket = bind(settings, &mut self.options)?;
+                    opened.push((settings.clone(), self.prepare(&socket, settings)?));
+                }
             }
         }
-        let has_new_store = !self.log.is_kept_alike(&config.log);
-        let store = if has_new_store { open_store(&config.log, &self.telemetry)? } else { None };
+        let admin = self.prepare_admin(config)?;
+        let has_new_sinks = !self.log.is_kept_alike(&config.log);
+        let sinks = if has_new_sinks { open_sinks(&config.log, &self.telemetry)? } else { Vec::new() };
         self.runtime = Arc::new(self.runtime.succeeded_by(config).map_err(anyhow::Error::msg)?);
         let (mut kept, gone): (Vec<_>, Vec<_>) = std::mem::take(&mut self.doors)
             .into_iter()
@@ -168,13 +198,17 @@ impl Server {
         for door in &mut kept {
             let old = Arc::clone(&door.gate);
             if let Some(settings) = config.listeners.iter().find(|settings| door.is_at(settings)) {
+                allow(&door.file, &door.settings, settings.socket_mode);
                 door.settings = settings.clone();
                 if !door.gate.has_limits_of(settings) {
                     door.gate = Arc::new(Gate::new(settings));
                 }
             }
+            let place = identities.iter().position(|(address, _)| *address == door.settings.address);
+            door.identity = place.and_then(|place| identities.swap_remove(place).1);
             for (thread, seat) in self.threads.iter().zip(&door.seats) {
-                let worker = self.worker(thread, &door.settings, &door.gate, &seat.drain);
+                let worker =
+                    self.worker(thread, &door.settings, &door.gate, door.identity.as_ref(), &seat.drain);
                 seat.slot.store(Arc::new(worker));
             }
             if !Arc::ptr_eq(&old, &door.gate) {
@@ -192,11 +226,11 @@ impl Server {
             seat.drain.enter(Phase::Draining);
             self.leaving.push(seat.drain);
         }
-        if has_new_store {
-            match store {
-                Some(store) => self.telemetry.tell(&store),
-                None => self.telemetry.leave(Store::NAME),
-            }
+        self.change_admin(config, admin);
+        if has_new_sinks {
+            sinks.iter().for_each(|sink| self.telemetry.tell(sink));
+            let is_open = |name: &&str| sinks.iter().any(|sink| sink.name() == *name);
+            SINKS.iter().filter(|name| !is_open(name)).for_each(|name| self.telemetry.leave(name));
         }
         self.log = config.log.clone();
         self.runtime.forget_others();
@@ -204,7 +238,57 @@ impl Server {
         self.readiness.applied(origin);
         self.telemetry.metrics.reloaded(true);
         self.telemetry.metrics.configuration_loaded();
+        self.tell_of_certificates();
         Ok(())
+    }
+
+    /// Looks at the files of certificates and puts new ones to use for handshakes that begin from now on. Whoever is
+    /// told to look does not wait until the writer is done. True if a look soon is worth it.
+    pub fn renew_certificates(&self, is_told: bool) -> bool {
+        let mut is_unsettled = false;
+        let mut is_other = false;
+        for (listener, identity) in self.identities() {
+            let look = identity.look(is_told);
+            is_unsettled |= identity.is_unsettled();
+            is_other |= look != Look::Same;
+            match look {
+                Look::Same => {}
+                Look::Renewed => {
+                    self.telemetry.metrics.certificate_reloaded(listener, true);
+                    let validity = identity.standing().validity;
+                    let expires = humantime::format_rfc3339_seconds(validity.not_after);
+                    tracing::info!(%listener, %expires, "the certificate has been renewed");
+                    if let Some(odd) = validity.oddity() {
+                        tracing::warn!(%listener, "the new certificate {odd}: clients will refuse it");
+                    }
+                }
+                Look::Refused(problem) => {
+                    self.telemetry.metrics.certificate_reloaded(listener, false);
+                    tracing::error!(
+                        %listener,
+                        "the certificate is not renewed, and the old one stays in use: {problem}"
+                    );
+                }
+            }
+        }
+        if is_other {
+            self.tell_of_certificates();
+        }
+        is_unsettled
+    }
+
+    /// The listeners that speak TLS, by name.
+    fn identities(&self) -> impl Iterator<Item = (&Arc<str>, &Arc<Identity>)> {
+        let clients =
+            self.doors.iter().filter_map(|door| Some((&door.settings.name, door.identity.as_ref()?)));
+        clients.chain(self.admin.as_ref().and_then(AdminDoor::identity))
+    }
+
+    fn tell_of_certificates(&self) {
+        let standings = self.identities().map(|(name, identity)| (Arc::clone(name), identity.standing()));
+        let standings: Vec<_> = standings.collect();
+        self.telemetry.metrics.certificates(&standings);
+        self.readiness.certificates(standings);
     }
 
     /// The old configuration stays, as a new one cannot be used.
@@ -217,14 +301,16 @@ impl Server {
     #[must_use]
     pub fn stopper(&self) -> Stopper {
         let seats = self.doors.iter().flat_map(|door| &door.seats).map(|seat| Arc::clone(&seat.drain));
-        Stopper(seats.chain(self.leaving.iter().cloned()).collect())
+        let admin = self.admin.iter().map(AdminDoor::drain);
+        Stopper(seats.chain(admin).chain(self.leaving.iter().cloned()).collect())
     }
 
     /// Stops accepting, lets requests in flight end within the grace period, cuts the rest, and waits for all threads.
     pub fn stop(self) {
         self.stopper().drain();
         drop(self.checks);
-        for Thread { alive, thread, .. } in self.threads {
+        let admin = self.admin.map(AdminDoor::into_thread);
+        for Thread { alive, thread, .. } in self.threads.into_iter().chain(admin) {
             drop(alive);
             if thread.join().is_err() {
                 tracing::error!("a worker thread had panicked");
@@ -240,34 +326,46 @@ impl Server {
         Checks(task)
     }
 
-    fn worker(&self, thread: &Thread, settings: &Listener, gate: &Arc<Gate>, drain: &Arc<Drain>) -> Worker {
+    fn worker(
+        &self,
+        thread: &Thread,
+        settings: &Listener,
+        gate: &Arc<Gate>,
+        identity: Option<&Arc<Identity>>,
+        drain: &Arc<Drain>,
+    ) -> Worker {
         Worker {
             runtime: Arc::clone(&self.runtime),
             listener: settings.clone(),
+            identity: identity.cloned(),
             gate: Arc::clone(gate),
             client: thread.client.clone(),
             telemetry: self.telemetry.clone(),
             drain: Arc::clone(drain),
             readiness: Arc::clone(&self.readiness),
+            desk: None,
         }
     }
 
     /// One bound socket, made ready for every thread.
-    fn prepare(&self, socket: &std::net::TcpListener) -> anyhow::Result<Prepared> {
+    fn prepare(&self, socket: &Bound, settings: &Listener) -> anyhow::Result<Prepared> {
         let sockets = self.threads.iter().map(|thread| {
             let _entered = thread.handle.enter();
-            TcpListener::from_std(socket.try_clone()?)
+            socket.listening()
         });
         let sockets = sockets.collect::<std::io::Result<Vec<_>>>().context("cannot serve a listener")?;
-        Ok(Prepared { address: socket.local_addr()?, sockets })
+        let identity = identity(settings, None)?;
+        Ok(Prepared { address: socket.address()?, file: socket.file(), identity, sockets })
     }
 
     /// Serves it on every thread.
     fn open(&self, settings: Listener, prepared: Prepared) -> Door {
+        let Prepared { address, file, identity, sockets } = prepared;
         let gate = Arc::new(Gate::new(&settings));
-        let seats = self.threads.iter().zip(prepared.sockets).map(|(thread, socket)| {
+        let seats = self.threads.iter().zip(sockets).map(|(thread, socket)| {
             let drain = Arc::new(Drain::new(self.options.grace));
-            let slot = Arc::new(ArcSwap::from_pointee(self.worker(thread, &settings, &gate, &drain)));
+            let worker = self.worker(thread, &settings, &gate, identity.as_ref(), &drain);
+            let slot = Arc::new(ArcSwap::from_pointee(worker));
             let serving = listener::serve(socket, Arc::clone(&slot), Arc::clone(&drain));
             let alive = thread.alive.clone();
             thread.handle.spawn(async move {
@@ -276,24 +374,34 @@ impl Server {
             });
             Seat { slot, drain }
         });
-        Door { seats: seats.collect(), gate, settings, address: prepared.address }
+        Door { seats: seats.collect(), gate, settings, address, file, identity }
     }
 }
 
-/// Opens the file of records. One that nobody has asked for must not keep the gateway from running.
-fn open_store(log: &Log, telemetry: &Telemetry) -> anyhow::Result<Option<Arc<dyn Sink>>> {
-    let Some(RecordsFile { path, is_chosen }) = &log.file else { return Ok(None) };
-    let retention = Retention { time: log.time, most_bytes: log.most_bytes };
-    match Store::open(path, retention, Arc::clone(&telemetry.metrics)) {
-        Ok(store) => Ok(Some(Arc::new(store))),
-        Err(error) if *is_chosen => {
-            Err(error).with_context(|| format!("cannot keep records in {} (`log.path`)", path.display()))
-        }
-        Err(error) => {
-            tracing::warn!(path = %path.display(), %error, "records are not kept: name another file by `log.path`, or write `records: false` under `log`");
-            Ok(None)
+/// Who may be told of requests by what the configuration says.
+const SINKS: [&str; 2] = [Store::NAME, "postgres"];
+
+/// Opens the places where records are kept. A file that nobody has asked for must not keep the gateway from running.
+fn open_sinks(log: &Log, telemetry: &Telemetry) -> anyhow::Result<Vec<Arc<dyn Sink>>> {
+    let mut sinks: Vec<Arc<dyn Sink>> = Vec::new();
+    if let Some(RecordsFile { path, is_chosen }) = &log.file {
+        let retention = Retention { time: log.time, most_bytes: log.most_bytes };
+        match Store::open(path, retention, Arc::clone(&telemetry.metrics)) {
+            Ok(store) => sinks.push(Arc::new(store)),
+            Err(error) if *is_chosen => {
+                return Err(error)
+                    .with_context(|| format!("cannot keep records in {} (`log.path`)", path.display()));
+            }
+            Err(error) => {
+                tracing::warn!(path = %path.display(), %error, "records are not kept: name another file by `log.path`, or write `records: false` under `log`");
+            }
         }
     }
+    #[cfg(feature = "postgres")]
+    if let Some(url) = &log.postgres {
+        sinks.push(Arc::new(crate::store::postgres::Postgres::start(url, Arc::clone(&telemetry.metrics))?));
+    }
+    Ok(sinks)
 }
 
 /// Stops a gateway that somebody else holds.
@@ -316,7 +424,11 @@ impl Stopper {
 #[derive(Debug)]
 struct Door {
     settings: Listener,
-    address: SocketAddr,
+    address: Address,
+    /// Of a socket in the file system. Who accepts from it holds it.
+    file: Weak<File>,
+    /// What it shows of itself where it speaks TLS.
+    identity: Option<Arc<Identity>>,
     gate: Arc<Gate>,
     /// One a thread, in their order.
     seats: Vec<Seat>,
@@ -324,7 +436,7 @@ struct Door {
 
 impl Door {
     fn is_at(&self, settings: &Listener) -> bool {
-        (self.settings.address, self.settings.port) == (settings.address, settings.port)
+        self.settings.address == settings.address
     }
 }
 
@@ -337,8 +449,10 @@ struct Seat {
 
 /// A socket on every thread, not served yet.
 struct Prepared {
-    address: SocketAddr,
-    sockets: Vec<TcpListener>,
+    address: Address,
+    file: Weak<File>,
+    identity: Option<Arc<Identity>>,
+    sockets: Vec<Listening>,
 }
 
 /// One worker thread.
@@ -352,7 +466,7 @@ struct Thread {
 }
 
 impl Thread {
-    fn start(index: usize, settings: &ClientSettings) -> anyhow::Result<Self> {
+    fn start(name: String, settings: &ClientSettings) -> anyhow::Result<Self> {
         let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let handle = tokio.handle().clone();
         let client = {
@@ -360,7 +474,7 @@ impl Thread {
             Client::new(settings)
         };
         let (alive, mut ended) = mpsc::channel(1);
-        let thread = std::thread::Builder::new().name(format!("worker-{index}"));
+        let thread = std::thread::Builder::new().name(name);
         let thread = thread.spawn(move || {
             tokio.block_on(async { while ended.recv().await.is_some() {} });
         })?;
@@ -368,10 +482,24 @@ impl Thread {
     }
 }
 
-fn bind(settings: &Listener, options: &mut Options) -> anyhow::Result<std::net::TcpListener> {
-    let address = SocketAddr::new(settings.address, settings.port);
+fn bind(settings: &Listener, options: &mut Options) -> anyhow::Result<Bound> {
+    let address = &settings.address;
     if let Some(socket) = options.inherited.take(address) {
         return Ok(socket);
     }
-    listener::bind_as(address, options.shared).with_context(|| format!("cannot listen on {address}"))
+    Bound::new(address, settings.socket_mode, options.shared)
+        .with_context(|| format!("cannot listen on {address}"))
+}
+
+fn identity(settings: &Listener, old: Option<&Arc<Identity>>) -> anyhow::Result<Option<Arc<Identity>>> {
+    let identity = Identity::of(settings, old).map_err(anyhow::Error::msg);
+    identity.with_context(|| format!("cannot speak TLS on {}", settings.address))
+}
+
+/// Changes who may connect to a socket in the file system.
+fn allow(file: &Weak<File>, old: &Listener, mode: u32) {
+    let Some(file) = file.upgrade().filter(|_| old.socket_mode != mode) else { return };
+    if let Err(error) = file.allow(mode) {
+        tracing::warn!(address = %old.address, %error, "cannot change the permissions of a socket");
+    }
 }

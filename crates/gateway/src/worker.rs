@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
+use crate::admin::Desk;
 use crate::config::Listener;
 use crate::runtime::Runtime;
 use crate::server::drain::Drain;
 use crate::server::gate::Gate;
 use crate::server::ready::Readiness;
+use crate::server::tls::identity::Identity;
 use crate::telemetry::Telemetry;
 use crate::upstream::client::Client;
 
@@ -20,6 +22,8 @@ pub struct Worker {
     pub runtime: Arc<Runtime>,
     /// Limits of the listener that the request came in by.
     pub listener: Listener,
+    /// What it shows of itself where it speaks TLS; shared by all threads.
+    pub(crate) identity: Option<Arc<Identity>>,
     /// How many it takes at a time; shared by all threads.
     pub gate: Arc<Gate>,
     /// This thread's client and pool.
@@ -30,6 +34,8 @@ pub struct Worker {
     pub drain: Arc<Drain>,
     /// Which configuration it is, and since when.
     pub readiness: Arc<Readiness>,
+    /// What operators are answered from; `None` where clients are.
+    pub desk: Option<Arc<Desk>>,
 }
 
 /// Where a listener on one worker thread finds its worker.

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::fmt::Debug;
-use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use http::HeaderValue;
@@ -16,8 +16,8 @@ use waypost_routing::preference::Route;
 use waypost_routing::retry_budget::BudgetPolicy;
 
 use super::{
-    Affinity, Config, Listener, Log, ModelEntry, ModelPattern, Queue, Reliability, RouteEntry, RouterModel,
-    Routing, Times,
+    Address, Admin, Affinity, Clients, Config, Listener, Log, ModelEntry, ModelPattern, Queue, Reliability,
+    RouteEntry, RouterModel, Routing, Times, Tls,
 };
 use crate::responses::store::Keeping;
 use crate::upstream::google::Account;
@@ -97,8 +97,18 @@ pub fn changes(old: &Config, new: &Config) -> Vec<Change> {
 }
 
 /// Kinds of items in the order in which they are told.
-const KINDS: [&str; 8] =
-    ["default", "model", "alias", "route", "routing", "reliability", "state_storage", "listener"];
+const KINDS: [&str; 10] = [
+    "default",
+    "model",
+    "alias",
+    "route",
+    "routing",
+    "reliability",
+    "state_storage",
+    "log",
+    "listener",
+    "admin",
+];
 
 /// Of models that are in both, the order counts: the first of a pool is asked first.
 fn order(old: &Config, new: &Config) -> Option<Change> {
@@ -196,6 +206,7 @@ impl Item<'_> {
 fn items(config: &Config) -> Vec<Item<'_>> {
     let Config {
         listeners,
+        admin,
         entries,
         default_entry,
         aliases,
@@ -230,16 +241,18 @@ fn items(config: &Config) -> Vec<Item<'_>> {
         shown("max_size", *most_bytes),
     ];
     items.push(Item { kind: "state_storage", name: String::new(), facts });
-    let Log { file, time: keep, most_bytes, content } = log;
+    let Log { file, time: keep, most_bytes, content, postgres } = log;
     let facts = vec![
         shown("path", file.as_ref().map(|file| file.path.display().to_string())),
         shown("keep", time(*keep)),
         shown("max_size", *most_bytes),
         shown("content", content.map(|content| if content.redact { "redacted" } else { "full" })),
         shown("max_content", content.map(|content| content.most)),
+        ("postgres".to_owned(), Fact::Key(postgres.as_ref().map(SecretString::expose_secret), "")),
     ];
     items.push(Item { kind: "log", name: String::new(), facts });
     items.extend(listeners.iter().map(listener));
+    items.extend(admin.as_ref().map(of_admin));
     items
 }
 
@@ -405,7 +418,8 @@ fn listener(listener: &Listener) -> Item<'_> {
     let Listener {
         name,
         address,
-        port,
+        socket_mode,
+        tls,
         first_byte_timeout,
         idle_timeout,
         total_timeout,
@@ -420,7 +434,7 @@ fn listener(listener: &Listener) -> Item<'_> {
         head_timeout,
         send_timeout,
     } = listener;
-    let facts = vec![
+    let mut facts = vec![
         shown("name", name.as_ref()),
         shown("timeout", time(*first_byte_timeout)),
         shown("idle_timeout", time(*idle_timeout)),
@@ -437,7 +451,36 @@ fn listener(listener: &Listener) -> Item<'_> {
         shown("head_timeout", time(*head_timeout)),
         shown("send_timeout", time(*send_timeout)),
     ];
-    Item { kind: "listener", name: SocketAddr::new(*address, *port).to_string(), facts }
+    facts.extend(of_connecting(address, *socket_mode, tls.as_ref()));
+    Item { kind: "listener", name: address.to_string(), facts }
+}
+
+/// Who can connect to a listener, and how.
+fn of_connecting(address: &Address, socket_mode: u32, tls: Option<&Tls>) -> Vec<(String, Fact<'static>)> {
+    let is_socket = address.tcp().is_none();
+    let file = |path: &Path| path.display().to_string();
+    let clients = tls.and_then(|tls| tls.clients.as_ref());
+    let word = |clients: &Clients| if clients.required { "required" } else { "optional" };
+    vec![
+        shown("socket_mode", is_socket.then(|| format!("{socket_mode:04o}"))),
+        shown("tls.certificate", tls.map(|tls| file(&tls.certificate))),
+        shown("tls.key", tls.map(|tls| file(&tls.key))),
+        shown("tls.client_ca", clients.map(|clients| file(&clients.ca))),
+        shown("tls.client_certificate", clients.map(word)),
+        shown("tls.min_version", tls.map(|tls| tls.min_version.name())),
+    ]
+}
+
+fn of_admin(admin: &Admin) -> Item<'_> {
+    let Admin { listener, is_written: _, token, token_source, names, metrics_without_token } = admin;
+    let mut facts = vec![
+        shown("address", listener.address.to_string()),
+        ("token".to_owned(), Fact::Key(token.as_ref().map(SecretString::expose_secret), token_source)),
+        shown("names", names.as_slice()),
+        shown("metrics_without_token", *metrics_without_token),
+    ];
+    facts.extend(of_connecting(&listener.address, listener.socket_mode, listener.tls.as_ref()));
+    Item { kind: "admin", name: String::new(), facts }
 }
 
 fn shown<'c>(name: &str, value: impl Into<Value>) -> (String, Fact<'c>) {

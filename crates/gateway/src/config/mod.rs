@@ -6,6 +6,7 @@
 mod compare;
 mod detect;
 mod diagnostic;
+mod listener;
 mod mask;
 mod read;
 mod resolve;
@@ -15,13 +16,11 @@ mod setting;
 mod thresholds;
 mod tree;
 
-use std::net::IpAddr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use waypost_dialect::provider::Provider;
 use waypost_routing::affinity::SwitchPolicy;
 use waypost_routing::catalog::{self, Facts};
@@ -43,6 +42,8 @@ pub use self::compare::{Change, Difference, How, changes};
 pub use self::detect::detect;
 pub(crate) use self::diagnostic::{Place, Problem, Severity};
 pub use self::diagnostic::{Rendered, Source};
+pub use self::listener::{Address, Clients, Listener, Tls, TlsVersion};
+pub(crate) use self::resolve::default_keeping;
 pub use self::secret::Environment;
 pub use self::thresholds::{Thresholds, with_thresholds};
 
@@ -59,6 +60,8 @@ const LARGEST_FILE: usize = 1 << 20;
 pub struct Config {
     /// Where clients connect. Never empty.
     pub listeners: Vec<Listener>,
+    /// Where operators connect; `None` if nowhere.
+    pub admin: Option<Admin>,
     /// The list of models, in declared order. Never empty.
     pub entries: Vec<ModelEntry>,
     /// The entry that takes what no route fits.
@@ -82,7 +85,7 @@ pub struct Config {
 }
 
 /// What is kept of requests.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Log {
     /// Where records are kept; `None` if they are not.
     pub file: Option<RecordsFile>,
@@ -92,14 +95,19 @@ pub struct Log {
     pub most_bytes: u64,
     /// What is kept of what is said; `None` for nothing.
     pub content: Option<Keep>,
+    /// The address of a Postgres server that gets them, too.
+    pub postgres: Option<SecretString>,
 }
 
 impl Log {
-    /// Whether records are kept in the same file and for as long.
+    /// Whether records are kept in the same places and for as long.
     #[must_use]
     pub fn is_kept_alike(&self, other: &Self) -> bool {
-        let Self { file, time, most_bytes, content: _ } = self;
+        let Self { file, time, most_bytes, content: _, postgres } = self;
+        let url =
+            |postgres: &Option<SecretString>| postgres.as_ref().map(|url| url.expose_secret().to_owned());
         (file, time, most_bytes) == (&other.file, &other.time, &other.most_bytes)
+            && url(postgres) == url(&other.postgres)
     }
 }
 
@@ -166,41 +174,21 @@ pub struct Queue {
     pub time: Duration,
 }
 
-/// An address where clients connect, and its limits.
+/// Where operators connect.
 #[derive(Debug, Clone)]
-pub struct Listener {
-    /// For logs.
-    pub name: Arc<str>,
-    /// The interface.
-    pub address: IpAddr,
-    /// The port.
-    pub port: u16,
-    /// Longest wait for the first byte of a provider's answer.
-    pub first_byte_timeout: Duration,
-    /// Longest wait between two pieces of it.
-    pub idle_timeout: Duration,
-    /// Longest time that a request may take as a whole; `None` if it may take any.
-    pub total_timeout: Option<Duration>,
-    /// How often a client that waits for a stream gets a sign of life; `None` if it gets none.
-    pub keep_alive: Option<Duration>,
-    /// Most attempts of one request, where that is less than [`PlanPolicy::attempts`].
-    pub attempts: Option<u32>,
-    /// Longest time that the body of a client's request may take.
-    pub body_timeout: Duration,
-    /// Largest body of a client's request.
-    pub max_body_bytes: usize,
-    /// Requests that a translation would take something from are refused.
-    pub strict: bool,
-    /// Most connections at a time.
-    pub max_connections: u32,
-    /// Most requests at a time; `None` if there may be any number.
-    pub max_requests: Option<u32>,
-    /// Who may wait beyond it.
-    pub queue: Queue,
-    /// Longest wait for the head of a request.
-    pub head_timeout: Duration,
-    /// Longest time in which a client may take nothing of an answer that waits for it.
-    pub send_timeout: Duration,
+pub struct Admin {
+    /// The address and its limits; port 0 is a free one.
+    pub listener: Listener,
+    /// The operator wants it: an address that is taken is an error.
+    pub is_written: bool,
+    /// What operators have to show, if anything.
+    pub token: Option<SecretString>,
+    /// Where the token is from, for people; never the token.
+    pub token_source: String,
+    /// Names, in lower case, by which browsers may reach it besides addresses and `localhost`.
+    pub names: Vec<String>,
+    /// Metrics are told to whoever asks.
+    pub metrics_without_token: bool,
 }
 
 /// One item of the list of models.
@@ -509,7 +497,11 @@ fn secrets(root: &Node, text: &str) -> Vec<Place> {
                     match key.text(text) {
                         Some(
                             "access_key"
+                            // A path; but somebody may write the key itself there.
+                            | "key"
+                            | "token"
                             | "headers"
+                            | "postgres"
                             | "aws_access_key_id"
                             | "aws_secret_access_key"
                             | "aws_session_token",

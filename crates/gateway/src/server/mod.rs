@@ -1,5 +1,6 @@
 //! Toward clients: which endpoints exist, and what each one does.
 
+pub mod bound;
 pub mod drain;
 pub mod gate;
 pub mod inherited;
@@ -9,7 +10,7 @@ pub mod ready;
 pub mod respond;
 
 mod socket;
-mod targets;
+pub(crate) mod tls;
 
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ use hyper::body::Incoming;
 use waypost_dialect::ClientDialect;
 use waypost_dialect::error::{ApiError, ErrorKind};
 
+use crate::admin;
 use crate::proxy;
 use crate::proxy::stream::ResponseBody;
 use crate::responses;
@@ -41,10 +43,6 @@ pub enum Operation {
     Health,
     /// Does it take requests?
     Ready,
-    /// Prometheus.
-    Metrics,
-    /// How each target is.
-    Targets,
 }
 
 /// What is asked of a provider.
@@ -119,8 +117,6 @@ pub const ENDPOINTS: &[Endpoint] = &[
     endpoint("/v1/models/{id}", Method::GET, Operation::Model, ClientDialect::OpenAiChat),
     endpoint("/healthz", Method::GET, Operation::Health, ClientDialect::OpenAiChat),
     endpoint("/readyz", Method::GET, Operation::Ready, ClientDialect::OpenAiChat),
-    endpoint("/metrics", Method::GET, Operation::Metrics, ClientDialect::OpenAiChat),
-    endpoint("/admin/targets", Method::GET, Operation::Targets, ClientDialect::OpenAiChat),
 ];
 
 const fn endpoint(
@@ -146,6 +142,9 @@ impl Endpoint {
 
 /// Answers one request; never fails.
 pub async fn dispatch(worker: Arc<Worker>, request: Request<Incoming>) -> Response<ResponseBody> {
+    if let Some(desk) = worker.desk.clone() {
+        return admin::dispatch(worker, desk, request).await;
+    }
     let endpoint = match find(request.method(), request.uri().path()) {
         Ok(endpoint) => endpoint,
         Err(refusal) => {
@@ -169,11 +168,6 @@ pub async fn dispatch(worker: Arc<Worker>, request: Request<Incoming>) -> Respon
         }
         Operation::Health => respond::text("text/plain; charset=utf-8", "ok\n"),
         Operation::Ready => ready::page(&worker.readiness, worker.drain.is_draining(), request.uri().query()),
-        Operation::Metrics => respond::text(
-            "application/openmetrics-text; version=1.0.0; charset=utf-8",
-            worker.telemetry.metrics.page(&worker.runtime.standings()),
-        ),
-        Operation::Targets => targets::page(&worker.runtime),
     }
 }
 
@@ -220,8 +214,12 @@ fn find(method: &Method, path: &str) -> Result<&'static Endpoint, Refusal> {
         path if path.contains("/v1beta/") => ClientDialect::Gemini,
         _ => ClientDialect::OpenAiChat,
     };
-    let known: Vec<&str> = ENDPOINTS.iter().map(|endpoint| endpoint.path).collect();
-    let message = format!("there is no `{method} {path}`; the endpoints are {}", known.join(", "));
+    let message = if admin::serves(path) {
+        format!("`{path}` is on the admin listener (`admin`, port 12010 by default), not here")
+    } else {
+        let known: Vec<&str> = ENDPOINTS.iter().map(|endpoint| endpoint.path).collect();
+        format!("there is no `{method} {path}`; the endpoints are {}", known.join(", "))
+    };
     let error = ApiError::new(ErrorKind::NotFound, message).with_code("unknown_url");
     Err(Refusal { dialect, error, allow: None })
 }

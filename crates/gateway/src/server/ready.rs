@@ -1,6 +1,6 @@
 //! `GET /readyz`, and what `?verbose` tells of the configuration in use and of the last attempt to change it.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use http::{Response, StatusCode};
@@ -9,6 +9,7 @@ use waypost_dialect::ClientDialect;
 use waypost_dialect::error::{ApiError, ErrorKind};
 
 use super::respond;
+use super::tls::identity::Standing;
 use crate::proxy::stream::ResponseBody;
 
 /// Which configuration is in use; shared by all workers.
@@ -17,9 +18,12 @@ pub struct Readiness(Mutex<Facts>);
 
 #[derive(Debug)]
 struct Facts {
+    started: SystemTime,
     origin: Origin,
     loaded: SystemTime,
     last: Option<Last>,
+    /// Of listeners that speak TLS, with their names.
+    certificates: Vec<(Arc<str>, Standing)>,
 }
 
 /// Where a configuration is from.
@@ -43,7 +47,8 @@ impl Readiness {
     /// A configuration that is in use from now on.
     #[must_use]
     pub fn new(origin: Origin) -> Self {
-        Self(Mutex::new(Facts { origin, loaded: SystemTime::now(), last: None }))
+        let now = SystemTime::now();
+        Self(Mutex::new(Facts { started: now, origin, loaded: now, last: None, certificates: Vec::new() }))
     }
 
     /// Another one is in use.
@@ -62,12 +67,28 @@ impl Readiness {
         self.change(|facts| facts.last = Some(Last { at: SystemTime::now(), problem: Some(first) }));
     }
 
+    /// How the certificates of listeners are.
+    pub(crate) fn certificates(&self, standings: Vec<(Arc<str>, Standing)>) {
+        self.change(|facts| facts.certificates = standings);
+    }
+
     fn change(&self, change: impl FnOnce(&mut Facts)) {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
+    /// When the process began to serve, and which configuration is in use; `refused` is what was wrong with a newer one.
+    pub(crate) fn configuration(&self) -> (String, Value) {
+        let facts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let configuration = json!({
+            "path": facts.origin.file,
+            "hash": facts.origin.sha256,
+            "loaded": time(facts.loaded),
+            "refused": facts.last.as_ref().and_then(|last| last.problem.as_deref()),
+        });
+        (time(facts.started), configuration)
+    }
+
     fn page(&self, is_draining: bool) -> Value {
-        let time = |time: SystemTime| humantime::format_rfc3339_seconds(time).to_string();
         let facts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let last = facts.last.as_ref().map(|last| {
             let mut page = json!({
@@ -75,6 +96,17 @@ impl Readiness {
                 "at": time(last.at),
             });
             if let Some(problem) = &last.problem {
+                page["problem"] = problem.as_str().into();
+            }
+            page
+        });
+        let certificates = facts.certificates.iter().map(|(listener, standing)| {
+            let mut page = json!({
+                "listener": &**listener,
+                "expires": time(standing.validity.not_after),
+                "loaded": time(standing.loaded),
+            });
+            if let Some(problem) = &standing.problem {
                 page["problem"] = problem.as_str().into();
             }
             page
@@ -88,12 +120,17 @@ impl Readiness {
                 "loaded": time(facts.loaded),
             },
             "last_reload": last,
+            "certificates": certificates.collect::<Vec<_>>(),
         })
     }
 }
 
+fn time(time: SystemTime) -> String {
+    humantime::format_rfc3339_seconds(time).to_string()
+}
+
 /// The page: 200 while requests are taken, 503 while the instance stops.
-pub(super) fn page(readiness: &Readiness, is_draining: bool, query: Option<&str>) -> Response<ResponseBody> {
+pub(crate) fn page(readiness: &Readiness, is_draining: bool, query: Option<&str>) -> Response<ResponseBody> {
     let is_verbose =
         query.is_some_and(|query| query.split('&').any(|part| part == "verbose" || part == "verbose=1"));
     match (is_verbose, is_draining) {

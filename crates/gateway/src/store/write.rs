@@ -9,7 +9,7 @@ use rusqlite::{Connection, params};
 use tokio::time::Instant;
 
 use super::Retention;
-use super::sums::Sums;
+use super::sums::{STEPS, Sums};
 use crate::telemetry::finished::Finished;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::record::Record;
@@ -146,7 +146,10 @@ impl Writer {
         while self.size()? > self.retention.most_bytes && self.delete("?1 = ?1", 0)? {
             deleted += 1;
         }
-        self.connection.execute("DELETE FROM minutes WHERE minute < ?1", [oldest / 60_000])?;
+        for step in STEPS {
+            let place = oldest / 60_000 / step;
+            self.connection.execute("DELETE FROM pulses WHERE step = ?1 AND place < ?2", [step, place])?;
+        }
         let oldest_hour = (oldest / 3_600_000).min(now / 3_600_000 - HOURS_KEPT);
         self.connection.execute("DELETE FROM hours WHERE hour < ?1", [oldest_hour])?;
         if deleted > 0 {
@@ -184,7 +187,7 @@ impl Writer {
                 "DELETE FROM names WHERE id NOT IN (
                     SELECT model FROM records UNION SELECT route FROM records UNION SELECT caller FROM records
                     UNION SELECT model FROM hours UNION SELECT route FROM hours UNION SELECT caller FROM hours
-                    UNION SELECT model FROM minutes UNION SELECT route FROM minutes
+                    UNION SELECT model FROM pulses UNION SELECT route FROM pulses
                 )",
             )?;
         }
@@ -226,7 +229,7 @@ fn gather(receiver: &Receiver<Arc<Finished>>, batch: &mut Vec<Arc<Finished>>) ->
 }
 
 /// `provider/model`; empty where none was asked.
-fn model_of(record: &Record) -> String {
+pub(super) fn model_of(record: &Record) -> String {
     match (&record.provider, &record.model) {
         (Some(provider), Some(model)) => format!("{provider}/{model}"),
         _ => String::new(),

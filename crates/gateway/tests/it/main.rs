@@ -1,6 +1,8 @@
 //! The one integration binary.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test's own functions fail the test")]
 
+mod admin;
+mod admin_records;
 mod affinity;
 mod bad_input;
 mod bedrock;
@@ -11,6 +13,7 @@ mod diff;
 mod echo;
 mod echo_gemini;
 mod echo_responses;
+mod errors_reference;
 mod fake;
 mod faults;
 mod faults_reference;
@@ -25,6 +28,7 @@ mod hostile_provider;
 mod logs;
 mod models;
 mod observe;
+mod openapi;
 mod other_apis;
 mod passthrough;
 mod process;
@@ -40,4 +44,6 @@ mod routing;
 mod selection;
 mod support;
 mod thresholds;
+mod tls;
+mod unix_socket;
 mod use_cases;
