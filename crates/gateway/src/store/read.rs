@@ -135,7 +135,7 @@ pub struct Size {
 
 /// The reading side. It sees everything that was committed when a question is asked.
 #[derive(Debug)]
-pub struct Reader(Connection);
+pub struct Reader(pub(super) Connection);
 
 impl Reader {
     /// Opens a file that exists.

@@ -6,6 +6,7 @@ mod bad_input;
 mod bedrock;
 mod clouds;
 mod config;
+mod corrections;
 mod decision;
 mod diff;
 mod echo;
