@@ -9,6 +9,7 @@ mod diff;
 mod echo;
 mod models;
 mod providers;
+mod replay;
 mod route;
 mod routes;
 mod schema;
@@ -48,6 +49,8 @@ enum Command {
     Route(route::Options),
     /// Measure routes on labelled prompts
     Routes(routes::Options),
+    /// Say what another configuration would have done with the last requests
+    Replay(replay::Options),
     /// List the models that a configuration serves, what they take and what they cost
     Models(models::Options),
     /// List the providers that are known, and the APIs that each speaks
@@ -100,6 +103,7 @@ pub fn main() -> ExitCode {
         Command::Diff(options) => diff::run(&options),
         Command::Route(options) => route::run(&options),
         Command::Routes(options) => routes::run(&options),
+        Command::Replay(options) => replay::run(&options),
         Command::Providers(options) => providers::run(&options),
         Command::Models(options) => models::run(&options),
         Command::Echo(options) => echo::run(&options),

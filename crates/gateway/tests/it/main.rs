@@ -33,6 +33,7 @@ mod providers;
 mod records;
 mod reliability;
 mod reload;
+mod replay;
 mod request_routes;
 mod responses;
 mod router_model;

@@ -13,6 +13,8 @@ use std::path::Path;
 
 use clap::{Args, Subcommand};
 
+pub(super) use self::progress::bar;
+pub(super) use self::test::share;
 use super::Stop;
 use crate::evaluation::subject::Subject;
 
