@@ -130,7 +130,7 @@ fn read(runtime: &Runtime, body: &[u8], who: Who) -> Result<(Uuid, Correction), 
         }
         _ => return Err(wrong("route", "expected a route's name, or null where none fits".to_owned())),
     };
-    let id = Uuid::parse_str(&said.request_id).map_err(|_| {
+    let id = Uuid::parse_str(&said.request_id).map_err(|_error| {
         wrong("request_id", "expected the id of a request, as `x-waypost-request-id` has it".to_owned())
     })?;
     if said.note.len() > LONGEST_NOTE {

@@ -135,8 +135,8 @@ fn print(options: &Options, found: &Replay) {
     }
     for moved in &found.telling {
         let prompt =
-            moved.prompt.as_deref().map_or("(not kept)".to_owned(), |prompt| shorten(prompt, PROMPT_WIDTH));
-        let sure = |confidence: Option<f64>| confidence.map_or(String::new(), |sure| format!(" ({sure:.2})"));
+            moved.prompt.as_deref().map_or_else(|| "(not kept)".to_owned(), |prompt| shorten(prompt, PROMPT_WIDTH));
+        let sure = |confidence: Option<f64>| confidence.map_or_else(String::new, |sure| format!(" ({sure:.2})"));
         anstream::println!("  {} {prompt}", moved.id);
         anstream::println!(
             "    `{}`{} → `{}`{}, {} → {}",
