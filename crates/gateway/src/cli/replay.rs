@@ -61,7 +61,8 @@ pub(super) fn run(options: &Options) -> Result<(), Stop> {
     let sides = (&Side::of(&before, old), &Side::of(&after, new));
     let filter = Filter { since: SystemTime::now().checked_sub(options.since), ..Filter::default() };
     let bar = super::routes::bar("deciding", options.last);
-    let found = replay::replay(&reader, &filter, options.last, sides, &|done| bar.inc(done as u64));
+    let found =
+        replay::replay(&reader, &filter, (options.last, replay::TOLD), sides, &|done| bar.inc(done as u64));
     bar.finish_and_clear();
     let found = found.map_err(|error| anyhow::anyhow!("the file of records cannot be read: {error}"))?;
     if options.json {
@@ -134,9 +135,12 @@ fn print(options: &Options, found: &Replay) {
         anstream::println!("\nthe most telling");
     }
     for moved in &found.telling {
-        let prompt =
-            moved.prompt.as_deref().map_or_else(|| "(not kept)".to_owned(), |prompt| shorten(prompt, PROMPT_WIDTH));
-        let sure = |confidence: Option<f64>| confidence.map_or_else(String::new, |sure| format!(" ({sure:.2})"));
+        let prompt = moved
+            .prompt
+            .as_deref()
+            .map_or_else(|| "(not kept)".to_owned(), |prompt| shorten(prompt, PROMPT_WIDTH));
+        let sure =
+            |confidence: Option<f64>| confidence.map_or_else(String::new, |sure| format!(" ({sure:.2})"));
         anstream::println!("  {} {prompt}", moved.id);
         anstream::println!(
             "    `{}`{} → `{}`{}, {} → {}",
@@ -152,15 +156,7 @@ fn print(options: &Options, found: &Replay) {
 
 /// Rows are where requests went, columns where they would go; columns have the numbers of the rows.
 fn print_matrix(found: &Replay) {
-    let mut routes: Vec<&str> = found
-        .routes
-        .keys()
-        .flat_map(|(from, to)| [from.as_str(), to.as_str()])
-        .filter(|name| *name != replay::NONE)
-        .collect();
-    routes.sort_unstable();
-    routes.dedup();
-    routes.push(replay::NONE);
+    let routes = found.route_names();
     if routes.len() > WIDEST {
         anstream::println!("The matrix of {} routes is in --json.\n", routes.len());
         return;

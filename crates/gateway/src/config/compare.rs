@@ -16,8 +16,8 @@ use waypost_routing::preference::Route;
 use waypost_routing::retry_budget::BudgetPolicy;
 
 use super::{
-    Affinity, Config, Listener, Log, ModelEntry, ModelPattern, Queue, Reliability, RouteEntry, RouterModel,
-    Routing, Times,
+    Admin, Affinity, Config, Listener, Log, ModelEntry, ModelPattern, Queue, Reliability, RouteEntry,
+    RouterModel, Routing, Times,
 };
 use crate::responses::store::Keeping;
 use crate::upstream::google::Account;
@@ -97,8 +97,18 @@ pub fn changes(old: &Config, new: &Config) -> Vec<Change> {
 }
 
 /// Kinds of items in the order in which they are told.
-const KINDS: [&str; 8] =
-    ["default", "model", "alias", "route", "routing", "reliability", "state_storage", "listener"];
+const KINDS: [&str; 10] = [
+    "default",
+    "model",
+    "alias",
+    "route",
+    "routing",
+    "reliability",
+    "state_storage",
+    "log",
+    "listener",
+    "admin",
+];
 
 /// Of models that are in both, the order counts: the first of a pool is asked first.
 fn order(old: &Config, new: &Config) -> Option<Change> {
@@ -196,6 +206,7 @@ impl Item<'_> {
 fn items(config: &Config) -> Vec<Item<'_>> {
     let Config {
         listeners,
+        admin,
         entries,
         default_entry,
         aliases,
@@ -230,16 +241,18 @@ fn items(config: &Config) -> Vec<Item<'_>> {
         shown("max_size", *most_bytes),
     ];
     items.push(Item { kind: "state_storage", name: String::new(), facts });
-    let Log { file, time: keep, most_bytes, content } = log;
+    let Log { file, time: keep, most_bytes, content, postgres } = log;
     let facts = vec![
         shown("path", file.as_ref().map(|file| file.path.display().to_string())),
         shown("keep", time(*keep)),
         shown("max_size", *most_bytes),
         shown("content", content.map(|content| if content.redact { "redacted" } else { "full" })),
         shown("max_content", content.map(|content| content.most)),
+        ("postgres".to_owned(), Fact::Key(postgres.as_ref().map(SecretString::expose_secret), "")),
     ];
     items.push(Item { kind: "log", name: String::new(), facts });
     items.extend(listeners.iter().map(listener));
+    items.extend(admin.as_ref().map(of_admin));
     items
 }
 
@@ -440,6 +453,17 @@ fn listener(listener: &Listener) -> Item<'_> {
         shown("send_timeout", time(*send_timeout)),
     ];
     Item { kind: "listener", name: SocketAddr::new(*address, *port).to_string(), facts }
+}
+
+fn of_admin(admin: &Admin) -> Item<'_> {
+    let Admin { listener, is_written: _, token, token_source, names, metrics_without_token } = admin;
+    let facts = vec![
+        shown("address", SocketAddr::new(listener.address, listener.port).to_string()),
+        ("token".to_owned(), Fact::Key(token.as_ref().map(SecretString::expose_secret), token_source)),
+        shown("names", names.as_slice()),
+        shown("metrics_without_token", *metrics_without_token),
+    ];
+    Item { kind: "admin", name: String::new(), facts }
 }
 
 fn shown<'c>(name: &str, value: impl Into<Value>) -> (String, Fact<'c>) {

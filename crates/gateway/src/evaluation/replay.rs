@@ -222,7 +222,7 @@ pub struct Replay {
     pub moved: usize,
     /// Their share of those that were decided, from 0 to 1.
     pub share: f64,
-    /// From each route to each route, how many.
+    /// From each route to each route, how many of those that named no model.
     #[serde(serialize_with = "as_list")]
     pub routes: BTreeMap<(String, String), usize>,
     /// The same of models, of those that moved.
@@ -256,14 +256,15 @@ fn as_list<S: serde::Serializer>(
     )
 }
 
-/// Decides the newest records once more, at most so many of them. `done` is told how many it has done.
+/// Decides the newest records once more, at most so many of them, and tells of so many that move. `done` is told how many
+/// it has done.
 ///
 /// # Errors
 /// The file cannot be read.
 pub fn replay(
     reader: &Reader,
     filter: &Filter,
-    most: usize,
+    (most, told): (usize, usize),
     (before, after): (&Side<'_>, &Side<'_>),
     done: &dyn Fn(usize),
 ) -> Result<Replay, StoreError> {
@@ -280,7 +281,7 @@ pub fn replay(
         filter.before = last.id.parse().ok();
         replay.records += page.len();
         for outcome in decide_all(&recorded, (before, after), same_words) {
-            replay.count(outcome);
+            replay.count(outcome, told);
         }
         done(page.len());
         if filter.before.is_none() {
@@ -405,7 +406,18 @@ impl Decided {
 }
 
 impl Replay {
-    fn count(&mut self, outcome: Outcome<'_>) {
+    /// The routes that there are, in alphabetical order, and [`NONE`] at the end.
+    #[must_use]
+    pub fn route_names(&self) -> Vec<&str> {
+        let names = self.routes.keys().flat_map(|(from, to)| [from.as_str(), to.as_str()]);
+        let mut names: Vec<&str> = names.filter(|name| *name != NONE).collect();
+        names.sort_unstable();
+        names.dedup();
+        names.push(NONE);
+        names
+    }
+
+    fn count(&mut self, outcome: Outcome<'_>, told: usize) {
         let (by, (recorded, content), before, after) = match outcome {
             Ok(decided) => decided,
             Err(left) => {
@@ -416,7 +428,9 @@ impl Replay {
         *self.decided.entry(by).or_default() += 1;
         let name = |route: &Option<String>| route.clone().unwrap_or_else(|| NONE.to_owned());
         let [from, to] = [&before, &after].map(|decided| name(&decided.route));
-        *self.routes.entry((from.clone(), to.clone())).or_default() += 1;
+        if by != Basis::Name {
+            *self.routes.entry((from.clone(), to.clone())).or_default() += 1;
+        }
         let is_moved = before.route != after.route || before.model != after.model;
         // Who answered may have stood in for another one: what does not move costs what it cost.
         let proposed = if is_moved { after.cost } else { recorded.cost };
@@ -448,7 +462,7 @@ impl Replay {
         });
         // Stable: of equals the newest stay.
         self.telling.sort_by(|a, b| b.change.total_cmp(&a.change));
-        self.telling.truncate(TOLD);
+        self.telling.truncate(told);
     }
 }
 
@@ -463,14 +477,18 @@ fn change(before: &Decided, after: &Decided) -> f32 {
 }
 
 /// What a person or a model said; results of tools are neither.
-pub(crate) fn turn(turn: &Turn) -> Option<RawTurn<'_>> {
-    let role = match turn.role.as_str() {
+pub(super) fn turn(turn: &Turn) -> Option<RawTurn<'_>> {
+    raw(&turn.role, &turn.text)
+}
+
+pub(super) fn raw<'t>(role: &str, text: &'t str) -> Option<RawTurn<'t>> {
+    let role = match role {
         "user" => Role::User,
         "assistant" => Role::Assistant,
         _ => return None,
     };
-    let is_tool = role == Role::User && turn.text.starts_with("[tool result]");
-    (!is_tool).then(|| RawTurn { role, parts: vec![turn.text.as_str().into()] })
+    let is_tool = role == Role::User && text.starts_with("[tool result]");
+    (!is_tool).then(|| RawTurn { role, parts: vec![text.into()] })
 }
 
 fn prompt(content: &Content) -> Option<String> {

@@ -6,6 +6,8 @@
 
 pub mod corrections;
 mod durations;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod read;
 mod schema;
 mod sums;

@@ -249,6 +249,13 @@ impl Metrics {
         self.dropped.get_or_create(&SinkLabels { sink }).inc();
     }
 
+    /// How many records were lost on their way to the file.
+    #[must_use]
+    pub fn records_dropped(&self) -> u64 {
+        let lost = |sink| self.dropped.get(&SinkLabels { sink }).map_or(0, |count| count.get());
+        lost("queue") + lost("store")
+    }
+
     /// Counts a call to an entry of the configuration.
     pub fn attempted(&self, entry: &Arc<str>) {
         self.attempts.get_or_create(&ModelLabels { model: Arc::clone(entry) }).inc();

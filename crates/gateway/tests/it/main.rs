@@ -1,6 +1,8 @@
 //! The one integration binary.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test's own functions fail the test")]
 
+mod admin;
+mod admin_records;
 mod affinity;
 mod bad_input;
 mod bedrock;
@@ -23,6 +25,7 @@ mod google;
 mod hostile;
 mod hostile_http2;
 mod hostile_provider;
+mod lessons;
 mod metadata;
 mod models;
 mod observe;
