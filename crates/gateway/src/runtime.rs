@@ -1,6 +1,7 @@
 //! The immutable snapshot of the configuration that a request holds from start to end.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::HeaderValue;
@@ -58,6 +59,8 @@ pub struct Runtime {
     pub responses: Store,
     /// What is kept of what is said.
     pub content: Option<Keep>,
+    /// The file of records.
+    pub records: Option<Arc<Path>>,
     /// What `GET /v1/models` tells.
     pub model_list: ModelList,
 }
@@ -157,6 +160,7 @@ impl Runtime {
             router_model,
             responses,
             content: config.log.content,
+            records: config.log.file.as_ref().map(|file| file.path.as_path().into()),
             model_list: ModelList::new(config),
         })
     }

@@ -31,6 +31,7 @@ use hyper::body::Incoming;
 pub use self::desk::Desk;
 pub use self::live::{Feed, Live};
 use self::refused::Refused;
+use crate::corrections::{self, Who};
 use crate::proxy::ingress;
 use crate::proxy::stream::ResponseBody;
 use crate::server::{ready, respond};
@@ -63,6 +64,8 @@ pub enum Operation {
     Decide,
     /// Where the last requests would go.
     Reroute,
+    /// Keep what a request's route should have been.
+    Correct,
     /// Sends a request as a client would.
     Send,
     /// What is wrong with routes.
@@ -118,6 +121,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
     endpoint("/api/send", Method::POST, Operation::Send, Access::Operator),
     endpoint("/api/lint", Method::POST, Operation::Lint, Access::Operator),
     endpoint("/api/reroute", Method::POST, Operation::Reroute, Access::Operator),
+    endpoint("/api/feedback", Method::POST, Operation::Correct, Access::Operator),
     endpoint("/api/yaml", Method::POST, Operation::Yaml, Access::Operator),
 ];
 
@@ -194,7 +198,12 @@ async fn answer(
             let id = endpoint.rest(head.uri.path()).unwrap_or_default();
             return Ok(json(records::one(desk, id).await?));
         }
-        Operation::Login | Operation::Decide | Operation::Lint | Operation::Reroute | Operation::Yaml => {
+        Operation::Login
+        | Operation::Decide
+        | Operation::Lint
+        | Operation::Reroute
+        | Operation::Correct
+        | Operation::Yaml => {
             let _permit = worker.gate.request().await?;
             let body = ingress::read(&head.headers, body, &worker.listener).await?;
             match endpoint.operation {
@@ -202,6 +211,7 @@ async fn answer(
                 Operation::Decide => decide::page(desk, &body).await?,
                 Operation::Lint => lint::page(desk, &body).await?,
                 Operation::Reroute => reroute::page(desk, &body).await?,
+                Operation::Correct => corrections::take(&desk.proxy.runtime, &body, Who::Operator).await?,
                 _ => yaml::page(desk, &body)?,
             }
         }

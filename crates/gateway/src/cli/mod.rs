@@ -17,6 +17,7 @@ mod obs;
 mod providers;
 mod records;
 mod reference;
+mod replay;
 mod route;
 mod routes;
 mod run;
@@ -65,6 +66,8 @@ enum Command {
     Route(route::Options),
     /// Measure routes on labelled prompts
     Routes(routes::Options),
+    /// Say what another configuration would have done with the last requests
+    Replay(replay::Options),
     /// List the models that a configuration serves, what they take and what they cost
     Models(models::Options),
     /// List the providers that are known, and the APIs that each speaks
@@ -134,6 +137,7 @@ pub fn main() -> ExitCode {
         Command::Diff(options) => diff::run(&options),
         Command::Route(options) => route::run(&options),
         Command::Routes(options) => routes::run(&options),
+        Command::Replay(options) => replay::run(&options),
         Command::Providers(options) => providers::run(&options),
         Command::Models(options) => models::run(&options),
         Command::Logs(options) => logs::run(&options),

@@ -1,12 +1,13 @@
 //! The configuration: as it is written (`schema`) → as the gateway uses it (`resolve`). Two stages, no third.
 //!
 //! `tree` gives every node of the YAML its place, `read` makes the schema's types of it without stopping at the first
-//! problem, `resolve` decides defaults and meaning, `diagnostic` shows what is wrong, all at once. `thresholds` writes some back.
+//! problem, `resolve` decides defaults and meaning, `diagnostic` shows what is wrong, all at once. `thresholds` and `lessons` write some back.
 
 mod compare;
 mod convert;
 mod detect;
 mod diagnostic;
+mod lessons;
 mod listener;
 mod mask;
 mod read;
@@ -45,6 +46,7 @@ pub use self::convert::{Converted, convert};
 pub use self::detect::detect;
 pub(crate) use self::diagnostic::{Place, Problem, Severity};
 pub use self::diagnostic::{Rendered, Source};
+pub use self::lessons::{Lesson, with_lessons};
 pub use self::listener::{Address, Clients, Listener, Tls, TlsVersion};
 pub(crate) use self::resolve::default_keeping;
 pub use self::secret::Environment;

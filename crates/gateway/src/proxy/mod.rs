@@ -5,6 +5,7 @@ pub mod decide;
 pub mod fit;
 pub mod forward;
 pub mod ingress;
+pub mod metadata;
 pub mod order;
 pub mod page;
 pub mod preferences;
@@ -68,8 +69,8 @@ async fn answer(
     let outcome = worker.drain.cut_short(serving).await;
     let explanation = explain(&record);
     let mut response = match outcome {
-        Ok(Outcome::Answer(answer)) => {
-            stream::respond(endpoint.dialect, answer, record, Arc::clone(&worker.drain))
+        Ok(Outcome::Answer(answer, tells)) => {
+            stream::respond(endpoint.dialect, answer, tells, record, Arc::clone(&worker.drain))
         }
         Ok(Outcome::Decision(page)) => {
             record.settle(200);
@@ -86,7 +87,8 @@ async fn answer(
 }
 
 enum Outcome {
-    Answer(forward::Answer),
+    /// And whether the client is told of its request.
+    Answer(forward::Answer, bool),
     Decision(String),
 }
 
@@ -112,6 +114,7 @@ async fn serve(
         _ => Api::Conversation,
     };
     let named = ingress::named(endpoint, &head.uri)?;
+    let tells = metadata::is_wanted(&head.headers, &worker.listener)?;
     let mut envelope = ingress::peek(endpoint.dialect, api, named.as_ref(), &sent)?;
     let previous = envelope.previous_response_id.clone();
     let whole = responses::continued(&worker.runtime.responses, &head.headers, &envelope, &sent).await?;
@@ -162,7 +165,7 @@ async fn serve(
     if let Some(session) = session.filter(|_| answer.status.is_success()) {
         session.bind(&worker.runtime, &router, &envelope, &decision, record);
     }
-    Ok(Outcome::Answer(answer))
+    Ok(Outcome::Answer(answer, tells))
     // The answer goes to the client in `stream::respond`: bytes as they come where the dialects agree, else translated.
 }
 

@@ -4,6 +4,7 @@
 //! answers every filter without reading rows. Sums by minute and by hour are kept as records come in, so that a
 //! month's bill reads hundreds of rows and not a million.
 
+pub mod corrections;
 mod durations;
 #[cfg(feature = "postgres")]
 pub mod postgres;

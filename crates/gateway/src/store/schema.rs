@@ -27,6 +27,14 @@ const STEPS: &[&str] = &["
     CREATE INDEX records_by_facts ON records (at, status, method, route, model, caller, session, cost, total);
     -- What was said, as JSON.
     CREATE TABLE contents (seq INTEGER PRIMARY KEY, content TEXT NOT NULL) STRICT;
+    -- What a record's route should have been, NULL for none, by whom: NULL is an operator.
+    CREATE TABLE corrections (
+        seq INTEGER PRIMARY KEY,
+        at INTEGER NOT NULL,
+        route TEXT,
+        note TEXT NOT NULL,
+        caller TEXT
+    ) STRICT;
     -- Sums; `durations` and `first_tokens` are counts by size (durations.rs). `step`: minutes that a row is of, 1 or 60;
     -- `place`: how many such steps after 1970.
     CREATE TABLE pulses (

@@ -163,7 +163,9 @@ impl Writer {
     fn delete(&self, which: &str, value: i64) -> rusqlite::Result<bool> {
         let transaction = self.connection.unchecked_transaction()?;
         let rows = format!("SELECT seq FROM records WHERE {which} ORDER BY at LIMIT {DELETE}");
-        self.connection.execute(&format!("DELETE FROM contents WHERE seq IN ({rows})"), [value])?;
+        for table in ["contents", "corrections"] {
+            self.connection.execute(&format!("DELETE FROM {table} WHERE seq IN ({rows})"), [value])?;
+        }
         let deleted =
             self.connection.execute(&format!("DELETE FROM records WHERE seq IN ({rows})"), [value])?;
         transaction.commit()?;

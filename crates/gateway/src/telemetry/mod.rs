@@ -9,7 +9,7 @@ pub mod request_log;
 
 mod pipeline;
 mod redact;
-mod row;
+pub(crate) mod row;
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;

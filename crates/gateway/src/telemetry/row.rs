@@ -166,11 +166,12 @@ pub(super) fn json(record: &Record) -> String {
     serde_json::to_string(&row).unwrap_or_default()
 }
 
-fn rounded(probability: f32) -> f64 {
+/// Four digits.
+pub(crate) fn rounded(probability: f32) -> f64 {
     (f64::from(probability) * 1e4).round() / 1e4
 }
 
 /// Billionths of a dollar are more than any price list has.
-fn dollars(cost: f64) -> f64 {
+pub(crate) fn dollars(cost: f64) -> f64 {
     (cost * 1e9).round() / 1e9
 }

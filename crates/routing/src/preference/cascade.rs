@@ -230,6 +230,16 @@ impl Cascade {
         (verdict, judgement.sure)
     }
 
+    /// What probabilities mean that the embedded scorer found for these routes before: the route that fits, by its
+    /// index, and how sure that is, between 0 and 1. `scores` has every route, in any order.
+    #[must_use]
+    pub fn rejudge(&self, scores: &[(usize, f32)], none: f32) -> (Option<usize>, f32) {
+        let mut scores = scores.to_vec();
+        scores.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+        let judgement = judge::judge(&self.routes, &self.domains, &self.policy, &scores, none);
+        (judgement.route, judgement.confidence)
+    }
+
     /// What drove the embedded scorer's verdict on the conversation.
     #[must_use]
     pub fn explain(&self, turns: &[Turn<'_>]) -> Explanation {
