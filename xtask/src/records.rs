@@ -76,9 +76,14 @@ fn fill(options: &Options) -> anyhow::Result<()> {
 
 fn record(at: SystemTime, random: &mut fastrand::Rng) -> Record {
     let mut record = Record::open("/v1/chat/completions", ClientDialect::OpenAiChat);
-    let millis = u64::try_from(at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis()).unwrap_or(0);
+    let millis =
+        u64::try_from(at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis()).unwrap_or(0);
     record.at = at;
-    record.id = uuid::Builder::from_unix_timestamp_millis(millis, &random.u128(..).to_le_bytes()[..10].try_into().unwrap_or([0; 10])).into_uuid();
+    record.id = uuid::Builder::from_unix_timestamp_millis(
+        millis,
+        &random.u128(..).to_le_bytes()[..10].try_into().unwrap_or([0; 10]),
+    )
+    .into_uuid();
     record.listener = "egress_traffic".into();
     record.caller = Some([0, 0, 0, 0, 0, random.u8(..50)]);
     record.requested = "auto".to_owned();
@@ -100,9 +105,16 @@ fn record(at: SystemTime, random: &mut fastrand::Rng) -> Record {
         record.confidence = Some(0.8);
         record.found = Some(Box::new(Found {
             scores: ROUTES.iter().map(|name| (Arc::from(*name), random.f32())).collect(),
+            thresholds: Vec::new(),
             none: Some(random.f32()),
+            none_threshold: 0.0,
+            stripped: Vec::new(),
             tier: Some("static"),
-            reason: format!("`{}` fits best; next `{}` at 0.12; none fits 0.04", ROUTES[route], ROUTES[(route + 1) % 4]),
+            reason: format!(
+                "`{}` fits best; next `{}` at 0.12; none fits 0.04",
+                ROUTES[route],
+                ROUTES[(route + 1) % 4]
+            ),
             notes: Vec::new(),
         }));
     }
@@ -115,13 +127,20 @@ fn record(at: SystemTime, random: &mut fastrand::Rng) -> Record {
     record.status = if is_bad { 502 } else { 200 };
     let ms = record.total.as_secs_f64() * 300.0;
     let outcome = if is_bad { "server_error" } else { "ok" };
-    record.tries.push(Try { model: format!("{provider}/{model}"), outcome, status: record.status, started_ms: 1.0, ms });
+    record.tries.push(Try {
+        model: format!("{provider}/{model}"),
+        outcome,
+        status: record.status,
+        started_ms: 1.0,
+        ms,
+    });
     if is_bad {
         record.failed(format!("{provider}/{model}: the connection was reset before the answer"));
     } else {
         record.first_byte = Some(record.total / 4);
         record.first_token = record.stream.then(|| record.total / 3);
-        record.usage = Some(Usage { input: random.u64(50..20_000), output: random.u64(5..2000), ..Usage::default() });
+        record.usage =
+            Some(Usage { input: random.u64(50..20_000), output: random.u64(5..2000), ..Usage::default() });
         record.finish_reason = Some("stop".to_owned());
     }
     record
@@ -132,7 +151,8 @@ fn measure(reader: &Reader) -> anyhow::Result<()> {
     let text = |text: &str| Some(text.to_owned());
     let any = Filter::default;
     let newest = reader.newest(&any(), 1)?.pop().map(|stored| stored.record).unwrap_or_default();
-    let id: String = serde_json::from_str::<serde_json::Value>(&newest)?["id"].as_str().unwrap_or_default().into();
+    let id: String =
+        serde_json::from_str::<serde_json::Value>(&newest)?["id"].as_str().unwrap_or_default().into();
     println!("{:?}", reader.size()?);
     for (name, filter) in [
         ("the newest", any()),
@@ -145,17 +165,39 @@ fn measure(reader: &Reader) -> anyhow::Result<()> {
         ("the dearest", Filter { cost: Some(0.27), ..any() }),
         ("the slowest", Filter { total: Some(Duration::from_millis(5450)), ..any() }),
         ("20 days ago", Filter { since: ago(21.0), until: ago(20.0), ..any() }),
-        ("all at once", Filter { since: ago(20.0), model: text("openai/gpt-5.2"), caller: text("000000000007"), status: Some(200..300), total: Some(Duration::from_secs(5)), ..any() }),
+        (
+            "all at once",
+            Filter {
+                since: ago(20.0),
+                model: text("openai/gpt-5.2"),
+                caller: text("000000000007"),
+                status: Some(200..300),
+                total: Some(Duration::from_secs(5)),
+                ..any()
+            },
+        ),
     ] {
         time(&format!("logs: {name}"), || Ok(reader.newest(&filter, 50)?.len()))?;
-        time(&format!("  as pages: {name}"), || Ok(reader.walk(&filter, Order::Newest(50))?.next(reader, 50, false)?.len()))?;
+        time(&format!("  as pages: {name}"), || {
+            Ok(reader.walk(&filter, Order::Newest(50))?.next(reader, 50, false)?.len())
+        })?;
     }
     time("trace: by id", || Ok(reader.find(&id)?.len()))?;
     time("trace: by a prefix", || Ok(reader.find(&id[..9])?.len()))?;
-    for (name, by) in [("model", vec![By::Model]), ("caller", vec![By::Caller]), ("day, model", vec![By::Day, By::Model]), ("all", vec![By::Day, By::Model, By::Route, By::Caller])] {
+    for (name, by) in [
+        ("model", vec![By::Model]),
+        ("caller", vec![By::Caller]),
+        ("day, model", vec![By::Day, By::Model]),
+        ("all", vec![By::Day, By::Model, By::Route, By::Caller]),
+    ] {
         time(&format!("cost: by {name}, 30 days"), || Ok(reader.totals(&by, ago(30.0), None)?.len()))?;
     }
-    for (name, days, minutes) in [("an hour by minutes", 1.0 / 24.0, 1), ("a day by 15 minutes", 1.0, 15), ("a week by hours", 7.0, 60), ("30 days by days", 30.0, 1440)] {
+    for (name, days, minutes) in [
+        ("an hour by minutes", 1.0 / 24.0, 1),
+        ("a day by 15 minutes", 1.0, 15),
+        ("a week by hours", 7.0, 60),
+        ("30 days by days", 30.0, 1440),
+    ] {
         let since = SystemTime::now() - DAY.mul_f64(days);
         time(&format!("series: {name}"), || Ok(reader.series(since, minutes)?.len()))?;
         time("  by model", || Ok(reader.pulses_by(By::Model, since)?.len()))?;
