@@ -107,7 +107,10 @@ fn record(at: SystemTime, random: &mut fastrand::Rng) -> Record {
         record.confidence = Some(0.8);
         record.found = Some(Box::new(Found {
             scores: ROUTES.iter().map(|name| (Arc::from(*name), random.f32())).collect(),
+            thresholds: Vec::new(),
             none: Some(random.f32()),
+            none_threshold: 0.0,
+            stripped: Vec::new(),
             tier: Some("static"),
             reason: format!(
                 "`{}` fits best; next `{}` at 0.12; none fits 0.04",

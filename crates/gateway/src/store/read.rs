@@ -260,7 +260,8 @@ impl Reader {
         let minutes = i64::from(minutes.max(1));
         let key = format!("place * step / {minutes}");
         // Whole hours are kept as such; only what is finer is made of minutes.
-        let found = if minutes % 60 == 0 { self.pulses(&key, since) } else { self.fine_pulses(&key, since) }?;
+        let fine = (1, millis(since) / 60_000, i64::MAX);
+        let found = if minutes % 60 == 0 { self.pulses(&key, since) } else { self.pulses_of(&key, &[fine]) }?;
         Ok(found
             .into_iter()
             .filter_map(|(key, pulse)| Some((key.parse::<i64>().ok()? * minutes * 60_000, pulse)))
@@ -285,30 +286,28 @@ impl Reader {
     fn pulses(&self, key: &str, since: SystemTime) -> Result<Vec<(String, Pulse)>, StoreError> {
         let minute = millis(since) / 60_000;
         let hour = minute.saturating_add(59) / 60;
-        let rows = "(step = 1 AND place >= ?1 AND place < ?2 * 60) OR (step = 60 AND place >= ?2)";
-        self.pulses_of(key, rows, &[minute, hour])
+        self.pulses_of(key, &[(1, minute, hour * 60), (60, hour, i64::MAX)])
     }
 
-    fn fine_pulses(&self, key: &str, since: SystemTime) -> Result<Vec<(String, Pulse)>, StoreError> {
-        self.pulses_of(key, "step = 1 AND place >= ?1", &[millis(since) / 60_000])
-    }
-
-    fn pulses_of(&self, key: &str, rows: &str, values: &[i64]) -> Result<Vec<(String, Pulse)>, StoreError> {
+    /// Sums of rows of these steps, from one place to before another.
+    fn pulses_of(&self, key: &str, ranges: &[(i64, i64, i64)]) -> Result<Vec<(String, Pulse)>, StoreError> {
         let query = format!(
             "SELECT CAST({key} AS TEXT), requests, errors, input, cached, output, cost, default_cost, saved, unpriced,
                 durations, first_tokens
-             FROM pulses WHERE {rows} ORDER BY step, place"
+             FROM pulses WHERE step = ?1 AND place >= ?2 AND place < ?3"
         );
         let mut query = self.0.prepare_cached(&query)?;
-        let mut rows = query.query(params_from_iter(values))?;
         let mut found: BTreeMap<(usize, String), (Total, Durations, Durations)> = BTreeMap::new();
-        while let Some(row) = rows.next()? {
-            let key: String = row.get::<_, Option<String>>(0)?.unwrap_or_default();
-            // Numbers in their order.
-            let (sum, durations, first_tokens) = found.entry((key.len(), key)).or_default();
-            add(sum, &total(row, 1)?);
-            durations.merge(&Durations::from_bytes(&row.get::<_, Vec<u8>>(10)?));
-            first_tokens.merge(&Durations::from_bytes(&row.get::<_, Vec<u8>>(11)?));
+        for range in ranges {
+            let mut rows = query.query(*range)?;
+            while let Some(row) = rows.next()? {
+                let key: String = row.get::<_, Option<String>>(0)?.unwrap_or_default();
+                // Numbers in their order.
+                let (sum, durations, first_tokens) = found.entry((key.len(), key)).or_default();
+                add(sum, &total(row, 1)?);
+                durations.merge(&Durations::from_bytes(&row.get::<_, Vec<u8>>(10)?));
+                first_tokens.merge(&Durations::from_bytes(&row.get::<_, Vec<u8>>(11)?));
+            }
         }
         let pulse = |(total, durations, first_tokens): (Total, Durations, Durations)| Pulse {
             total,

@@ -15,6 +15,7 @@ use waypost_routing::catalog::Prices;
 use waypost_routing::fault::Fault;
 use waypost_routing::preference::cascade::ScorerKind;
 use waypost_routing::preference::embedded::Tier;
+use waypost_routing::preference::reading::Stripped;
 use waypost_routing::router::{Decision, Method, Router};
 
 use super::kept::Held;
@@ -107,8 +108,14 @@ pub struct Record {
 pub struct Found {
     /// Every route with its probability, best first.
     pub scores: Vec<(Arc<str>, f32)>,
+    /// What each of them has to reach, in the same order; empty where that is nothing.
+    pub thresholds: Vec<f32>,
     /// That none fits.
     pub none: Option<f32>,
+    /// What that has to reach.
+    pub none_threshold: f32,
+    /// What was not read of the conversation.
+    pub stripped: Vec<Stripped>,
     /// How far the embedded scorer had to look.
     pub tier: Option<&'static str>,
     /// Why.
@@ -201,9 +208,14 @@ impl Record {
             self.route = decision.route.and_then(|route| router.route_name(route)).cloned();
             let named =
                 |(route, score): &(usize, f32)| Some((Arc::clone(router.route_name(*route)?), *score));
+            let thresholds = verdict.scores.iter().map(|(route, _)| router.threshold(Some(*route)));
+            let has_any = thresholds.clone().any(|threshold| threshold > 0.0);
             self.found = Some(Box::new(Found {
                 scores: verdict.scores.iter().filter_map(named).collect(),
+                thresholds: if has_any { thresholds.collect() } else { Vec::new() },
                 none: verdict.none_probability,
+                none_threshold: router.threshold(None),
+                stripped: decision.stripped.clone(),
                 tier: verdict.tier.map(Tier::name),
                 reason: verdict.reason.clone(),
                 notes: verdict.notes.clone(),

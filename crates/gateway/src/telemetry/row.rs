@@ -41,6 +41,10 @@ struct Row<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     none_probability: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    none_threshold: Option<f64>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    stripped: Vec<Unread>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     notes: Vec<&'a str>,
@@ -88,6 +92,15 @@ struct Row<'a> {
 struct Score<'a> {
     route: &'a str,
     probability: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    threshold: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct Unread {
+    rule: &'static str,
+    turn: usize,
+    bytes: usize,
 }
 
 #[derive(Serialize)]
@@ -128,10 +141,22 @@ pub(super) fn json(record: &Record) -> String {
         confidence: record.confidence.map(rounded),
         scores: found
             .iter()
-            .flat_map(|found| &found.scores)
-            .map(|(route, probability)| Score { route, probability: rounded(*probability) })
+            .flat_map(|found| {
+                found.scores.iter().zip(found.thresholds.iter().map(Some).chain(std::iter::repeat(None)))
+            })
+            .map(|((route, probability), threshold)| Score {
+                route,
+                probability: rounded(*probability),
+                threshold: threshold.and_then(|threshold| needed(*threshold)),
+            })
             .collect(),
         none_probability: found.and_then(|found| found.none).map(rounded),
+        none_threshold: found.and_then(|found| needed(found.none_threshold)),
+        stripped: found
+            .iter()
+            .flat_map(|found| &found.stripped)
+            .map(|stripped| Unread { rule: stripped.rule, turn: stripped.turn, bytes: stripped.bytes })
+            .collect(),
         reason: found.map(|found| found.reason.as_str()),
         notes: found_notes.chain(&record.notes).map(String::as_str).collect(),
         escalation: record.escalation,
@@ -164,6 +189,11 @@ pub(super) fn json(record: &Record) -> String {
     };
     // Strings and numbers only.
     serde_json::to_string(&row).unwrap_or_default()
+}
+
+/// A threshold of nothing is none.
+fn needed(threshold: f32) -> Option<f64> {
+    Some(rounded(threshold)).filter(|threshold| *threshold > 0.0)
 }
 
 /// Four digits.

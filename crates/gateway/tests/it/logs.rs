@@ -17,6 +17,7 @@ use waypost_dialect::loss::{Loss, Reason};
 use waypost_dialect::usage::Usage;
 use waypost_dialect::{ClientDialect, DialectId};
 use waypost_routing::catalog::Prices;
+use waypost_routing::preference::reading::Stripped;
 use waypost_routing::router::Method;
 
 use crate::support::{CHAT, Gateway, MESSAGES};
@@ -72,7 +73,10 @@ fn found(record: &mut Record, route: Option<&str>, scores: &[(&str, f32)], none:
     record.confidence = if route.is_some() { scores.first().map(|(_, score)| *score) } else { Some(none) };
     record.found = Some(Box::new(Found {
         scores: scores.iter().map(|(route, score)| (Arc::from(*route), *score)).collect(),
+        thresholds: if route.is_some() { vec![0.5; scores.len()] } else { Vec::new() },
         none: Some(none),
+        none_threshold: 0.0,
+        stripped: vec![Stripped { turn: 2, rule: "claude-code/system-reminder", bytes: 1843 }],
         tier: Some("encoder"),
         reason: "`code` fits best; next `travel` at 0.08; none fits 0.05".to_owned(),
         notes: Vec::new(),
@@ -310,6 +314,10 @@ fn what_is_in_the_way_is_said() {
     };
     config("off.yaml", "{records: false}");
     fails("cost -c off.yaml", 1, "off.yaml keeps none (`log.records: false`)");
+    config("usual.yaml", "{keep: 1h}");
+    let mut usual = place.command("logs -c usual.yaml");
+    let told = said(&usual.env("HOME", place.folder.path()).output().unwrap());
+    assert!(told.contains("/.local/state/waypost/records.db"), "{told}");
     config("bad.yaml", "{keep: never}");
     fails("trace last -c bad.yaml", 2, "hint: `--records FILE` needs no configuration");
     fails("logs -c missing.yaml", 2, "there is no such file");

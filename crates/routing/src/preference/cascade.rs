@@ -112,6 +112,13 @@ impl Cascade {
         &self.routes
     }
 
+    /// The probability that a route has to reach, or that no route fits.
+    #[must_use]
+    pub fn threshold(&self, route: Option<usize>) -> f32 {
+        let own = route.and_then(|route| self.routes.get(route)?.threshold);
+        own.unwrap_or(self.policy.threshold)
+    }
+
     /// The scorers in the order in which they are asked.
     #[must_use]
     pub fn scorers(&self) -> Vec<ScorerKind> {

@@ -72,10 +72,10 @@ fn postgres(context: Context<'_>, written: &Placed<String>) -> Option<SecretStri
 
 /// Where services of a system, and else programs of a person, have what they remember.
 fn usual_path(environment: &Environment) -> Option<PathBuf> {
-    let folder = |name: &str| environment.find(name).map(|(value, _)| PathBuf::from(value.trim()));
+    let folder = |name: &str| environment.find_set(name).map(|(value, _)| PathBuf::from(value.trim()));
     // systemd may name several, and means this service alone (systemd.exec(5)).
     let own = environment
-        .find("STATE_DIRECTORY")
+        .find_set("STATE_DIRECTORY")
         .map(|(value, _)| PathBuf::from(value.split(':').next().unwrap_or_default().trim()));
     own.or_else(|| folder("XDG_STATE_HOME").map(|folder| folder.join("waypost")))
         .or_else(|| folder("HOME").map(|home| home.join(".local/state/waypost")))
