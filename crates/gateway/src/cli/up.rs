@@ -14,10 +14,11 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use waypost_routing::preference::cascade::ScorerKind;
 
 use super::{LogFormat, Stop};
-use crate::config::{self, Address, Config, Listener, ModelEntry, ModelPattern};
+use crate::config::{self, Address, Config, Environment, Listener, ModelEntry, ModelPattern};
 use crate::reload::Watch;
 use crate::serve::{self, Server};
 use crate::server::inherited::Inherited;
+use crate::server::notify::Notify;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::request_log::Format;
 use crate::telemetry::{Log, Telemetry};
@@ -51,6 +52,8 @@ pub(super) struct Options {
 pub(super) fn run(options: &Options) -> Result<(), Stop> {
     // First, while there is one thread.
     let inherited = Inherited::from_environment().context("a socket that was passed to this process")?;
+    let notify =
+        Notify::from_environment(&Environment::of_process(Path::new("."))).context("`NOTIFY_SOCKET`")?;
     let named = options.config.clone().or_else(|| config::find(Path::new(".")));
     // A pipe can be read once.
     let mut watch = named.as_deref().filter(|path| path.is_file()).map(Watch::new);
@@ -71,7 +74,9 @@ pub(super) fn run(options: &Options) -> Result<(), Stop> {
     };
     let mut server = Server::with(&loaded.config, &telemetry, running)?;
     announce(path.as_deref(), &loaded.config, &server);
+    notify.ready();
     tokio.block_on(run_until_stopped(&mut server, watch.as_mut(), &mut orders, hang_up));
+    notify.stopping();
     let seconds = options.grace.as_secs_f64();
     anstream::eprintln!("stopping: requests in flight have {seconds} s to end; once more to stop at once");
     let stopper = server.stopper();
@@ -207,7 +212,7 @@ fn announce(path: Option<&Path>, config: &Config, server: &Server) {
     }
 }
 
-fn scheme(listener: &Listener) -> &'static str {
+pub(super) fn scheme(listener: &Listener) -> &'static str {
     if listener.tls.is_some() { "https" } else { "http" }
 }
 

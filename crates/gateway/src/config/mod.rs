@@ -4,6 +4,7 @@
 //! problem, `resolve` decides defaults and meaning, `diagnostic` shows what is wrong, all at once. `thresholds` writes some back.
 
 mod compare;
+mod convert;
 mod detect;
 mod diagnostic;
 mod listener;
@@ -39,6 +40,8 @@ use crate::upstream::google::Account;
 use crate::upstream::sigv4::Signer;
 
 pub use self::compare::{Change, Difference, How, changes};
+pub(crate) use self::convert::scalar;
+pub use self::convert::{Converted, convert};
 pub use self::detect::detect;
 pub(crate) use self::diagnostic::{Place, Problem, Severity};
 pub use self::diagnostic::{Rendered, Source};

@@ -6,6 +6,7 @@ pub mod gate;
 pub mod inherited;
 pub mod listener;
 pub mod models;
+pub mod notify;
 pub mod ready;
 pub mod respond;
 

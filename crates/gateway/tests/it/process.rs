@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -326,6 +327,29 @@ fn a_successor_takes_over_the_socket_and_no_connection_is_lost() {
         fourth
     });
     assert!(answered >= 120, "{answered}");
+}
+
+/// `Type=notify` of systemd: the service has started once requests are taken, and not before its configuration is good.
+#[test]
+fn whoever_started_it_is_told_when_it_is_ready_and_when_it_stops() {
+    let place = Place::new();
+    place.write(&place.text("one", start_echo()));
+    let path = place.folder.path().join("notify");
+    let told = UnixDatagram::bind(&path).unwrap();
+    told.set_read_timeout(Some(PATIENCE)).unwrap();
+    let next = || {
+        let mut word = [0; 64];
+        let length = told.recv(&mut word).unwrap();
+        String::from_utf8(word[..length].to_vec()).unwrap()
+    };
+    let mut command = Command::new("sh");
+    command.args(["-c", START, env!("CARGO_BIN_EXE_waypost")]).arg(place.file()).env("NOTIFY_SOCKET", &path);
+    command.stdin(Stdio::from(OwnedFd::from(place.socket.try_clone().unwrap())));
+    let process = Process::ready(command);
+    assert_eq!(next(), "READY=1");
+    assert!(place.knows("one"));
+    process.stop();
+    assert_eq!(next(), "STOPPING=1");
 }
 
 /// With `--reuse-port` both listen for themselves; without it the second one is told that the address is in use.
