@@ -4,17 +4,28 @@
 //! the configuration are wrong.
 
 mod check;
+mod completions;
+mod cost;
 mod demo;
 mod diff;
 mod echo;
+mod init;
+mod logs;
+mod man;
 mod models;
+mod obs;
 mod providers;
+mod records;
+mod reference;
 mod replay;
 mod route;
 mod routes;
+mod run;
 mod schema;
 mod table;
+mod trace;
 mod up;
+mod version;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -24,9 +35,11 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::{self, Environment, Loaded};
 
+pub use self::reference::reference;
+
 /// An LLM router in one binary: requests find their model by name, by alias or by preference.
 #[derive(Debug, Parser)]
-#[command(name = "waypost", version, propagate_version = true)]
+#[command(name = "waypost", version = version::SHORT, long_version = version::LONG)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -39,6 +52,10 @@ struct Arguments {
 enum Command {
     /// Run the gateway
     Up(up::Options),
+    /// Write a configuration to begin with
+    Init(init::Options),
+    /// Start a coding agent, or any program, against the gateway
+    Run(run::Options),
     /// See requests routed, with no key and no network
     Demo(demo::Options),
     /// Validate a configuration without starting
@@ -55,10 +72,22 @@ enum Command {
     Models(models::Options),
     /// List the providers that are known, and the APIs that each speaks
     Providers(providers::Options),
+    /// List requests: what became of them, how long they took, what they cost
+    Logs(logs::Options),
+    /// Tell one request's whole story: the decision, every attempt, the stream, the cost
+    Trace(trace::Options),
+    /// Add up what requests cost, and what they saved
+    Cost(cost::Options),
+    /// Watch requests as they come, in a terminal
+    Obs(obs::Options),
     /// Run the built-in fake provider alone, as a mock for tests
     Echo(echo::Options),
     /// Print the JSON Schema of the configuration
     Schema,
+    /// Print what a shell needs to complete the arguments
+    Completions(completions::Options),
+    /// Print the manual page, or write all of them into a folder
+    Man(man::Options),
 }
 
 /// How request lines look.
@@ -81,6 +110,8 @@ enum Stop {
     Usage,
     /// What was looked for has been found, and printed.
     Found,
+    /// A program that was started has ended with this exit code.
+    Code(u8),
     /// Something failed on the way.
     Failed(anyhow::Error),
 }
@@ -95,7 +126,10 @@ impl<E: Into<anyhow::Error>> From<E> for Stop {
 #[must_use]
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    start_log(&arguments.log);
+    // The terminal is the program's that is run.
+    if !matches!(arguments.command, Command::Run(_)) {
+        start_log(&arguments.log);
+    }
     let outcome = match arguments.command {
         Command::Up(options) => up::run(&options),
         Command::Demo(options) => demo::run(&options),
@@ -106,18 +140,34 @@ pub fn main() -> ExitCode {
         Command::Replay(options) => replay::run(&options),
         Command::Providers(options) => providers::run(&options),
         Command::Models(options) => models::run(&options),
+        Command::Logs(options) => logs::run(&options),
+        Command::Trace(options) => trace::run(&options),
+        Command::Cost(options) => cost::run(&options),
+        Command::Obs(options) => obs::run(&options),
         Command::Echo(options) => echo::run(&options),
         Command::Schema => schema::run(),
+        Command::Init(options) => init::run(&options),
+        Command::Run(options) => run::run(&options, &arguments.log),
+        Command::Completions(options) => completions::run(&options),
+        Command::Man(options) => man::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(Stop::Usage) => ExitCode::from(2),
         Err(Stop::Found) => ExitCode::FAILURE,
+        Err(Stop::Code(code)) => ExitCode::from(code),
+        Err(Stop::Failed(error)) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(Stop::Failed(error)) => {
             anstream::eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// Whoever read the output, such as `head`, has enough of it.
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    let is_closed = |error: &std::io::Error| error.kind() == std::io::ErrorKind::BrokenPipe;
+    error.downcast_ref().is_some_and(is_closed)
 }
 
 fn start_log(filter: &str) {

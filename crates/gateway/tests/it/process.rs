@@ -4,10 +4,12 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
 
 use serde_json::Value;
 use tokio::time::Instant;
@@ -17,9 +19,9 @@ use crate::support::{CHAT, question, request, send, start_echo};
 
 /// Names its socket, which the test holds open for it, as its third file: what systemd does. The process replaces the
 /// shell, so that its number is the shell's.
-const START: &str = r#"LISTEN_FDS=1 LISTEN_PID=$$ exec "$0" up "$@" 3<&0 </dev/null"#;
+pub(crate) const START: &str = r#"LISTEN_FDS=1 LISTEN_PID=$$ exec "$0" up "$@" 3<&0 </dev/null"#;
 
-struct Process {
+pub(crate) struct Process {
     child: Child,
     /// What it says on standard error.
     lines: Receiver<String>,
@@ -35,7 +37,7 @@ impl Process {
     }
 
     /// Waits until it is ready.
-    fn ready(mut command: Command) -> Self {
+    pub(crate) fn ready(mut command: Command) -> Self {
         command.env("NO_COLOR", "1").stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
@@ -53,7 +55,7 @@ impl Process {
     }
 
     /// Waits for a line with this in it, and returns all up to it.
-    fn says(&self, part: &str) -> String {
+    pub(crate) fn says(&self, part: &str) -> String {
         let mut all = String::new();
         loop {
             let Ok(line) = self.lines.recv_timeout(PATIENCE) else { panic!("`{part}` is not said: {all}") };
@@ -72,7 +74,7 @@ impl Process {
         line.unwrap_or_default().to_owned()
     }
 
-    fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
     }
@@ -88,7 +90,7 @@ impl Process {
         }
     }
 
-    fn stop(mut self) {
+    pub(crate) fn stop(mut self) {
         self.signal("TERM");
         assert!(self.wait().success());
     }
@@ -147,7 +149,7 @@ impl Place {
     }
 }
 
-fn wait_for(what: &str, is_so: impl Fn() -> bool) {
+pub(crate) fn wait_for(what: &str, is_so: impl Fn() -> bool) {
     let started = Instant::now();
     while !is_so() {
         assert!(started.elapsed() < PATIENCE, "{what} does not happen");
@@ -328,6 +330,29 @@ fn a_successor_takes_over_the_socket_and_no_connection_is_lost() {
     assert!(answered >= 120, "{answered}");
 }
 
+/// `Type=notify` of systemd: the service has started once requests are taken, and not before its configuration is good.
+#[test]
+fn whoever_started_it_is_told_when_it_is_ready_and_when_it_stops() {
+    let place = Place::new();
+    place.write(&place.text("one", start_echo()));
+    let path = place.folder.path().join("notify");
+    let told = UnixDatagram::bind(&path).unwrap();
+    told.set_read_timeout(Some(PATIENCE)).unwrap();
+    let next = || {
+        let mut word = [0; 64];
+        let length = told.recv(&mut word).unwrap();
+        String::from_utf8(word[..length].to_vec()).unwrap()
+    };
+    let mut command = Command::new("sh");
+    command.args(["-c", START, env!("CARGO_BIN_EXE_waypost")]).arg(place.file()).env("NOTIFY_SOCKET", &path);
+    command.stdin(Stdio::from(OwnedFd::from(place.socket.try_clone().unwrap())));
+    let process = Process::ready(command);
+    assert_eq!(next(), "READY=1");
+    assert!(place.knows("one"));
+    process.stop();
+    assert_eq!(next(), "STOPPING=1");
+}
+
 /// With `--reuse-port` both listen for themselves; without it the second one is told that the address is in use.
 #[test]
 fn two_processes_can_share_a_port() {
@@ -355,4 +380,77 @@ fn two_processes_can_share_a_port() {
         assert!(place.knows("one"));
     }
     second.stop();
+}
+
+/// Killed under load, without a word: the file opens, and what ended a second before is in it.
+#[test]
+fn a_crash_costs_no_more_than_the_last_records() {
+    use waypost::store::read::{Filter, Reader};
+
+    /// A second, and as much again for a machine that is busy with other tests.
+    const LOST: Duration = Duration::from_secs(2);
+    let (place, provider) = (Place::new(), start_echo());
+    let file = place.folder.path().join("records.db");
+    place.write(&format!("{}log: {{path: {}}}\n", place.text("one", provider), file.display()));
+    let mut process = Process::start(&place.socket, &place.file(), &[]);
+    let body = question(CHAT, "m", "Hi").to_string();
+    // The id of a request that was answered in full.
+    let ask = || {
+        let mut stream = TcpStream::connect(place.address).ok()?;
+        stream.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+        stream.write_all(request(CHAT, "", &body).as_bytes()).ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        let id = answer.lines().find_map(|line| line.strip_prefix("x-waypost-request-id: "))?;
+        answer.starts_with("HTTP/1.1 200").then(|| id.to_owned())
+    };
+    let (over, started) = (AtomicBool::new(false), Instant::now());
+    let (answered, killed) = std::thread::scope(|scope| {
+        let client = || {
+            let mut answered = Vec::new();
+            while !over.load(Ordering::SeqCst) {
+                answered.extend(ask().map(|id| (id, Instant::now())));
+            }
+            answered
+        };
+        let clients: Vec<_> = (0..2).map(|_| scope.spawn(client)).collect();
+        wait_for("enough load", || started.elapsed() > LOST + Duration::from_millis(500));
+        let killed = Instant::now();
+        process.child.kill().unwrap();
+        over.store(true, Ordering::SeqCst);
+        (clients.into_iter().flat_map(|client| client.join().unwrap()).collect::<Vec<_>>(), killed)
+    });
+    process.wait();
+
+    let stored = || {
+        let reader = Reader::open(&file).unwrap();
+        let records = reader.newest(&Filter::default(), 1_000_000).unwrap();
+        let ids =
+            records.iter().map(|stored| serde_json::from_str::<Value>(&stored.record).unwrap()["id"].clone());
+        ids.map(|id| id.as_str().unwrap().to_owned()).collect::<std::collections::HashSet<_>>()
+    };
+    let found = stored();
+    let due = answered.iter().filter(|(_, at)| *at + LOST < killed).count();
+    assert!(due > 10, "{due} of {} before the last seconds", answered.len());
+    let lost: Vec<_> = answered.iter().filter(|(id, _)| !found.contains(id)).collect();
+    let oldest = lost.iter().map(|(_, at)| killed.saturating_duration_since(*at)).max().unwrap_or_default();
+    assert!(oldest < LOST, "a record of {oldest:?} before the crash is lost, with {} others", lost.len());
+    let connection = rusqlite::Connection::open(&file).unwrap();
+    let whole: String = connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    assert_eq!(whole, "ok");
+    let sums: i64 = connection.query_row("SELECT SUM(requests) FROM hours", [], |row| row.get(0)).unwrap();
+    assert_eq!(usize::try_from(sums).unwrap(), found.len(), "sums and records are of the same transactions");
+    drop(connection);
+
+    // It goes on where it was.
+    let next = Process::start(&place.socket, &place.file(), &[]);
+    let id = loop {
+        // Connections that nobody took wait in the socket's queue, and are answered, too.
+        if let Some(id) = ask() {
+            break id;
+        }
+        assert!(started.elapsed() < PATIENCE, "nobody answers");
+    };
+    next.stop();
+    assert!(stored().is_superset(&found) && stored().contains(&id));
 }
