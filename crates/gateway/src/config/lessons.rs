@@ -84,15 +84,15 @@ fn edits(root: &Node, text: &str, lessons: &[Lesson]) -> Result<Vec<Edit>, Probl
         let Some(first) = nodes.first().copied() else {
             return Err(Problem::error(format!("the route `{}` is not in this file", lesson.route)));
         };
-        if !lesson.examples.is_empty() {
-            edits.push(more_examples(has(EXAMPLES).next().unwrap_or(first), text, &lesson.examples)?);
-        }
         if let Some(threshold) = lesson.threshold {
             // Wherever it is written, or at its first place.
             let places: Vec<&Node> = has(THRESHOLD).collect();
             for node in if places.is_empty() { vec![first] } else { places } {
                 edits.push(of_route(node, text, threshold)?);
             }
+        }
+        if !lesson.examples.is_empty() {
+            edits.push(more_examples(has(EXAMPLES).next().unwrap_or(first), text, &lesson.examples)?);
         }
     }
     edits.sort_by_key(|edit| edit.place.start);
