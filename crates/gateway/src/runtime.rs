@@ -1,6 +1,6 @@
 //! The immutable snapshot of the configuration that a request holds from start to end.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::HeaderValue;
@@ -194,6 +194,26 @@ impl Runtime {
         self.fleet.standings(&self.reliability.health)
     }
 
+    /// What metrics call each target: `provider/model`, or `provider/*` where only clients name the model. Bounded by
+    /// the configuration.
+    #[must_use]
+    pub fn labelled_standings(&self) -> Vec<(Arc<str>, Standing)> {
+        let named: HashSet<String> = self
+            .lanes
+            .iter()
+            .filter_map(|lane| Some(format!("{}/{}", lane.provider, lane.model.as_ref()?)))
+            .collect();
+        let label = |standing: Standing| {
+            let provider = standing.name.split_once('/').map_or("", |(provider, _)| provider);
+            let label = match named.contains(&*standing.name) {
+                true => Arc::clone(&standing.name),
+                false => format!("{provider}/*").into(),
+            };
+            (label, standing)
+        };
+        self.standings().into_iter().map(label).collect()
+    }
+
     /// `provider/model` of each target.
     #[must_use]
     pub fn target_names(&self, targets: &[Target]) -> Vec<String> {
@@ -362,6 +382,10 @@ fn upstream(entry: &ModelEntry, accounts: &mut Vec<Arc<Tokens>>) -> Result<Upstr
     Upstream::new(Settings {
         provider: &entry.provider,
         name: entry.name.clone(),
+        serves: match &entry.model {
+            ModelPattern::Exact(model) => model.as_str().into(),
+            ModelPattern::Any => "*".into(),
+        },
         key: entry.key.as_ref(),
         signer: entry.signer.clone(),
         tokens,

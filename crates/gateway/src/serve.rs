@@ -126,7 +126,7 @@ impl Server {
             let door = server.open(settings, prepared);
             server.doors.push(door);
         }
-        telemetry.metrics.configuration_loaded();
+        telemetry.metrics.configuration_loaded(server.options.origin.sha256.as_deref());
         Ok(server)
     }
 
@@ -183,9 +183,9 @@ impl Server {
         }
         self.runtime.forget_others();
         self.checks = self.start_checks();
-        self.readiness.applied(origin);
         self.telemetry.metrics.reloaded(true);
-        self.telemetry.metrics.configuration_loaded();
+        self.telemetry.metrics.configuration_loaded(origin.sha256.as_deref());
+        self.readiness.applied(origin);
         Ok(())
     }
 

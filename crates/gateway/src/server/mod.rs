@@ -22,6 +22,7 @@ use waypost_dialect::error::{ApiError, ErrorKind};
 use crate::proxy;
 use crate::proxy::stream::ResponseBody;
 use crate::responses;
+use crate::telemetry::metrics::Exposition;
 use crate::worker::Worker;
 
 /// What an endpoint does.
@@ -169,10 +170,11 @@ pub async fn dispatch(worker: Arc<Worker>, request: Request<Incoming>) -> Respon
         }
         Operation::Health => respond::text("text/plain; charset=utf-8", "ok\n"),
         Operation::Ready => ready::page(&worker.readiness, worker.drain.is_draining(), request.uri().query()),
-        Operation::Metrics => respond::text(
-            "application/openmetrics-text; version=1.0.0; charset=utf-8",
-            worker.telemetry.metrics.page(&worker.runtime.standings()),
-        ),
+        Operation::Metrics => {
+            let form = Exposition::wanted(request.headers());
+            let page = worker.telemetry.metrics.page(&worker.runtime.labelled_standings(), form);
+            respond::text(form.content_type(), page)
+        }
         Operation::Targets => targets::page(&worker.runtime),
     }
 }

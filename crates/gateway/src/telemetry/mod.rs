@@ -1,8 +1,10 @@
 //! What happened: one record a request, metrics and the request log.
 
+pub mod gen_ai;
 pub mod metrics;
 pub mod record;
 pub mod request_log;
+pub mod trace_context;
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;

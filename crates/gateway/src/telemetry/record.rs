@@ -57,6 +57,8 @@ pub struct Record {
     pub provider: Option<Arc<str>>,
     /// The configured entry that answered (a bounded set, unlike `model`).
     pub entry: Option<Arc<str>>,
+    /// What that entry serves: a model, or `*` for any (a bounded set, too).
+    pub served: Option<Arc<str>>,
     /// The model that answered, by its provider's name for it.
     pub model: Option<Arc<str>>,
     /// Upstream calls made.
@@ -124,6 +126,7 @@ impl Record {
             skipped: Vec::new(),
             provider: None,
             entry: None,
+            served: None,
             model: None,
             attempts: 0,
             tries: Vec::new(),
@@ -160,6 +163,14 @@ impl Record {
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         self.started.elapsed()
+    }
+
+    /// Time for each token of the answer behind the first one, in a stream that has ended well.
+    #[must_use]
+    pub fn time_per_output_token(&self) -> Option<Duration> {
+        let tokens = u32::try_from(self.usage?.output).ok()?.checked_sub(1).filter(|tokens| *tokens > 0)?;
+        let first = self.first_token.filter(|_| self.stream && self.error.is_none())?;
+        self.total.checked_sub(first)?.checked_div(tokens)
     }
 
     /// When the request came, in seconds since 1970: the `created` of an answer whose provider states none.

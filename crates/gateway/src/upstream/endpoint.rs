@@ -36,6 +36,8 @@ pub struct Upstream {
     pub provider: Arc<str>,
     /// The entry's name as metrics and pages show it: `openai/gpt-5.2`, or `openai/*`. Bounded by the configuration.
     pub name: Arc<str>,
+    /// The model that it serves, or `*`. Bounded as well.
+    pub serves: Arc<str>,
     /// The provider's APIs, those of the best dialect first.
     addresses: Vec<Address>,
     /// The client's own key is passed on.
@@ -131,6 +133,8 @@ pub struct Settings<'a> {
     pub provider: &'a Provider,
     /// The entry's name.
     pub name: String,
+    /// Its model, or `*`.
+    pub serves: Arc<str>,
     /// The provider's key.
     pub key: Option<&'a SecretString>,
     /// Tokens in place of it.
@@ -158,6 +162,7 @@ impl Upstream {
         let Settings {
             provider,
             name,
+            serves,
             key,
             tokens,
             signer,
@@ -196,6 +201,7 @@ impl Upstream {
         Ok(Self {
             provider: provider.id.as_ref().into(),
             name: name.into(),
+            serves,
             addresses,
             passthrough_auth,
             tokens,
@@ -450,6 +456,7 @@ mod tests {
         Upstream::new(Settings {
             provider: &PROVIDER,
             name: "openai/m".into(),
+            serves: "m".into(),
             key: Some(&"sk-secret".into()),
             tokens: None,
             signer: None,
@@ -557,6 +564,7 @@ mod tests {
         let upstream = Upstream::new(Settings {
             provider: &provider,
             name: "openai/*".into(),
+            serves: "m".into(),
             key: None,
             tokens: None,
             signer: None,

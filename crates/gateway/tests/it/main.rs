@@ -22,6 +22,7 @@ mod google;
 mod hostile;
 mod hostile_http2;
 mod hostile_provider;
+mod metrics_reference;
 mod models;
 mod observe;
 mod other_apis;
