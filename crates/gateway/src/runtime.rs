@@ -13,7 +13,7 @@ use waypost_routing::preference::cascade::Cascade;
 use waypost_routing::retry_budget::{BudgetPolicy, RetryBudget};
 use waypost_routing::router::Router;
 
-use crate::config::{Affinity, Config, ModelEntry, ModelPattern, Reliability, Times};
+use crate::config::{Affinity, Config, ModelEntry, ModelPattern, Reliability, Times, Tracing};
 use crate::proxy::preferences::Preferences;
 use crate::responses::store::Store;
 use crate::server::models::ModelList;
@@ -53,6 +53,8 @@ pub struct Runtime {
     pub router_model: Option<RouterModel>,
     /// Answers kept for clients of the Responses API.
     pub responses: Store,
+    /// Which requests are traced; `None` if none is.
+    pub tracing: Option<Tracing>,
     /// What `GET /v1/models` tells.
     pub model_list: ModelList,
 }
@@ -146,6 +148,7 @@ impl Runtime {
             facts: config.entries.iter().map(EntryFacts::new).collect(),
             router_model,
             responses,
+            tracing: config.tracing.clone(),
             model_list: ModelList::new(config),
         })
     }

@@ -18,10 +18,9 @@ mod up;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand, ValueEnum};
-use tracing_subscriber::EnvFilter;
-
 use crate::config::{self, Environment, Loaded};
+use crate::telemetry::diagnostics;
+use clap::{Parser, Subcommand, ValueEnum};
 
 /// An LLM router in one binary: requests find their model by name, by alias or by preference.
 #[derive(Debug, Parser)]
@@ -30,8 +29,9 @@ struct Arguments {
     #[command(subcommand)]
     command: Command,
     /// What to log besides requests, such as `debug` or `waypost=debug,hyper=info`
-    #[arg(long, global = true, env = "WAYPOST_LOG", default_value = "info", value_name = "FILTER")]
-    log: String,
+    /// [default: `log.level` of the configuration, or `info`]
+    #[arg(long, global = true, env = "WAYPOST_LOG", value_name = "FILTER")]
+    log: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -92,7 +92,10 @@ impl<E: Into<anyhow::Error>> From<E> for Stop {
 #[must_use]
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    start_log(&arguments.log);
+    if let Err(problem) = diagnostics::start(arguments.log.as_deref()) {
+        let asked = arguments.log.as_deref().unwrap_or_default();
+        anstream::eprintln!("warning: --log {asked}: {problem}; using `info`");
+    }
     let outcome = match arguments.command {
         Command::Up(options) => up::run(&options),
         Command::Demo(options) => demo::run(&options),
@@ -114,15 +117,6 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-fn start_log(filter: &str) {
-    let filter = EnvFilter::try_new(filter).unwrap_or_else(|error| {
-        anstream::eprintln!("warning: --log {filter}: {error}; using `info`");
-        EnvFilter::new("info")
-    });
-    // Fails only if a log has been set up before, as a test may do.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
 }
 
 /// Loads a configuration for a command that calls no model: its keys need not be there. Prints warnings, and problems.

@@ -16,8 +16,8 @@ use waypost_routing::preference::Route;
 use waypost_routing::retry_budget::BudgetPolicy;
 
 use super::{
-    Affinity, Config, Listener, ModelEntry, ModelPattern, Queue, Reliability, RouteEntry, RouterModel,
-    Routing, Times,
+    Affinity, Collector, Config, Listener, ModelEntry, ModelPattern, Queue, Reliability, RouteEntry,
+    RouterModel, Routing, Times, Tracing,
 };
 use crate::responses::store::Keeping;
 use crate::upstream::google::Account;
@@ -97,8 +97,8 @@ pub fn changes(old: &Config, new: &Config) -> Vec<Change> {
 }
 
 /// Kinds of items in the order in which they are told.
-const KINDS: [&str; 8] =
-    ["default", "model", "alias", "route", "routing", "reliability", "state_storage", "listener"];
+const KINDS: [&str; 9] =
+    ["default", "model", "alias", "route", "routing", "reliability", "state_storage", "tracing", "listener"];
 
 /// Of models that are in both, the order counts: the first of a pool is asked first.
 fn order(old: &Config, new: &Config) -> Option<Change> {
@@ -205,6 +205,7 @@ fn items(config: &Config) -> Vec<Item<'_>> {
         reliability,
         affinity,
         keeping,
+        tracing,
     } = config;
     let name = |index: usize| entries.get(index).map(name_of);
     let default = vec![shown("model", default_entry.and_then(name))];
@@ -229,8 +230,28 @@ fn items(config: &Config) -> Vec<Item<'_>> {
         shown("max_size", *most_bytes),
     ];
     items.push(Item { kind: "state_storage", name: String::new(), facts });
+    items.extend(tracing.as_ref().map(of_tracing));
     items.extend(listeners.iter().map(listener));
     items
+}
+
+fn of_tracing(tracing: &Tracing) -> Item<'_> {
+    let Tracing { ratio, collector, header_prefixes, attributes, resource, content } = tracing;
+    let Collector { uri, protocol, headers } = collector;
+    let mut facts = vec![
+        shown("random_sampling", ratio * 100.0),
+        shown("endpoint", super::mask::message(&uri.to_string())),
+        shown("protocol", protocol.name()),
+        shown("content", *content),
+        shown("span_attributes.header_prefixes", header_prefixes.as_slice()),
+    ];
+    let named = |kind: &'static str| {
+        move |(name, value): &(String, String)| shown(&format!("{kind}.{name}"), value.as_str())
+    };
+    facts.extend(attributes.iter().map(named("span_attributes.static")));
+    facts.extend(resource.iter().map(named("resource")));
+    facts.extend(headers.iter().map(|(name, value)| (format!("headers.{name}"), Fact::Header(value))));
+    Item { kind: "tracing", name: String::new(), facts }
 }
 
 /// What clients call an entry.

@@ -29,7 +29,7 @@ use waypost_routing::order::{Balance, Prefer};
 use waypost_routing::plan::PlanPolicy;
 use waypost_routing::preference::cascade::{Asking, LowConfidence, Order, Scoring};
 use waypost_routing::preference::judge::Policy;
-use waypost_routing::preference::router_model::{Constraint, Protocol, Settings, Trim};
+use waypost_routing::preference::router_model::{Constraint, Protocol as RouterProtocol, Settings, Trim};
 use waypost_routing::retry_budget::BudgetPolicy;
 use waypost_routing::router::Mode;
 
@@ -41,6 +41,7 @@ pub use self::compare::{Change, Difference, How, changes};
 pub use self::detect::detect;
 pub(crate) use self::diagnostic::{Place, Problem, Severity};
 pub use self::diagnostic::{Rendered, Source};
+pub(crate) use self::resolve::is_secret;
 pub use self::secret::Environment;
 pub use self::thresholds::{Thresholds, with_thresholds};
 
@@ -75,6 +76,56 @@ pub struct Config {
     pub affinity: Affinity,
     /// What is kept for clients of the Responses API.
     pub keeping: Keeping,
+    /// Where traces go; `None` if there are none.
+    pub tracing: Option<Tracing>,
+}
+
+/// Traces of requests.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tracing {
+    /// Which part of the requests is traced that bring no context of their own, from 0 to 1.
+    pub ratio: f64,
+    /// Where they go.
+    pub collector: Collector,
+    /// Client headers that begin like this become attributes.
+    pub header_prefixes: Vec<String>,
+    /// Attributes with a fixed value.
+    pub attributes: Vec<(String, String)>,
+    /// What is said of this process.
+    pub resource: Vec<(String, String)>,
+    /// What is said goes along, as far as it is kept.
+    pub content: bool,
+}
+
+/// Where traces go.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Collector {
+    /// The whole address.
+    pub uri: http::Uri,
+    /// How it is spoken to.
+    pub protocol: Protocol,
+    /// Headers to add; some are keys.
+    pub headers: Vec<(http::HeaderName, http::HeaderValue)>,
+}
+
+/// How a collector is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// Over HTTP/2 with frames of gRPC.
+    Grpc,
+    /// A POST of protobuf.
+    Http,
+}
+
+impl Protocol {
+    /// The word in the configuration.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Grpc => "grpc",
+            Self::Http => "http",
+        }
+    }
 }
 
 /// What keeps a conversation with its model.
@@ -318,7 +369,7 @@ impl Routing {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RouterModel {
     /// Which prompt it was trained on.
-    pub protocol: Protocol,
+    pub protocol: RouterProtocol,
     /// What becomes of a message that is too long.
     pub trim: Trim,
     /// How much of a conversation it is shown, in "tokens" of four bytes.

@@ -14,6 +14,7 @@ mod reliability;
 mod routes;
 mod routing;
 mod signing;
+mod tracing;
 mod values;
 
 use super::diagnostic::{Problem, Problems};
@@ -135,11 +136,14 @@ pub(super) fn resolve(file: &File, environment: &Environment, problems: &Problem
         reliability: reliability::resolve(context, &file.reliability, &file.overrides),
         affinity: affinity::resolve(context, &file.routing),
         keeping: keeping::resolve(context, &file.state_storage),
+        tracing: tracing::resolve(context, &file.tracing),
     }
 }
 
 /// What is kept where a configuration says nothing about it.
 pub(super) use keeping::default_keeping;
+pub(super) use tracing::from_environment as tracing_of;
+pub(crate) use tracing::is_secret;
 
 /// The listeners of a configuration that says nothing about them.
 pub(super) fn default_listeners() -> Vec<Listener> {
@@ -155,7 +159,6 @@ fn ignored_sections(context: Context<'_>, file: &File) {
     context.ignored("system_prompt", &file.system_prompt, gateway);
     context.ignored("mode", &file.mode, gateway);
     context.ignored("endpoints", &file.endpoints, "providers are described under `model_providers`");
-    context.ignored("tracing", &file.tracing, "`/metrics` and the request log say what happened");
     context.ignored("ratelimits", &file.ratelimits, "Waypost does not limit rates yet");
     context.ignored("prompt_caching", &file.prompt_caching, "Waypost leaves prompts as they are");
     context.ignored(

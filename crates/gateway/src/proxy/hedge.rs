@@ -46,12 +46,14 @@ pub(super) async fn race<'w>(
     let mut tries = record.tries.clone();
     tries.extend(apart.tries.split_off(before.tries.len()));
     let attempts = record.attempts + apart.attempts - before.attempts;
+    let given_up = if place == 1 { record.calling.take() } else { apart.calling.take() };
     if place == 1 {
         *record = apart;
     }
     (record.tries, record.attempts) = (tries, attempts);
     if failed.is_none() {
         let (provider, model) = if place == 1 { first_name } else { second_name };
+        record.calling = given_up;
         record.tried(&provider, &model, "given_up", 0, record.elapsed());
     }
     let stops = [stop, other];

@@ -36,8 +36,8 @@ use crate::proxy::patience::{Early, Expected};
 use crate::proxy::stream::ResponseBody;
 use crate::responses;
 use crate::server::{Api, Endpoint, Operation, respond};
-use crate::telemetry::Open;
 use crate::telemetry::record::Record;
+use crate::telemetry::{Open, current};
 use crate::worker::Worker;
 
 /// Answers one request of a model endpoint: an answer, a decision, or an error in the caller's own dialect. A client that
@@ -59,8 +59,10 @@ async fn answer(
     early: Early,
 ) -> Response<ResponseBody> {
     let mut record = Open::new(&worker.telemetry, endpoint.path);
+    record.traced(request.headers(), worker.runtime.tracing.as_ref());
+    let id = record.id;
     let serving = serve(&worker, endpoint, request, &mut record, &early);
-    let outcome = worker.drain.cut_short(serving).await;
+    let outcome = current::within(id, worker.drain.cut_short(serving)).await;
     let explanation = explain(&record);
     let mut response = match outcome {
         Ok(Outcome::Answer(answer)) => {

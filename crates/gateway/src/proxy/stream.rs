@@ -25,7 +25,7 @@ use super::opening::Opened;
 use super::patience::Waiting;
 use super::relay::Relay;
 use crate::server::drain::{self, Drain};
-use crate::telemetry::Open;
+use crate::telemetry::{Open, current};
 use crate::upstream::fleet::Ticket;
 
 /// The body of every response of the gateway.
@@ -157,6 +157,7 @@ impl fmt::Debug for Events {
 impl Events {
     /// The next bytes for the client; `None` at the end.
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let _entered = self.record.as_ref().map(|record| current::enter(record.id));
         loop {
             if !self.held.is_empty() {
                 return Poll::Ready(Some(std::mem::take(&mut self.held)));

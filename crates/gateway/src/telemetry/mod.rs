@@ -1,5 +1,7 @@
 //! What happened: one record a request, metrics and the request log.
 
+pub mod current;
+pub mod diagnostics;
 pub mod gen_ai;
 pub mod metrics;
 pub mod record;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use http::HeaderMap;
 use serde::Serialize;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -13,7 +14,10 @@ use waypost_routing::fault::Fault;
 use waypost_routing::preference::cascade::ScorerKind;
 use waypost_routing::router::{Decision, Method, Router};
 
+use super::trace_context::{self, SpanId, TraceContext};
+use crate::config::Tracing;
 use crate::proxy::fit::Skipped;
+use crate::upstream::endpoint::Place;
 
 /// The facts of one request. Holds no content and no secret.
 #[derive(Debug, Clone)]
@@ -23,6 +27,12 @@ pub struct Record {
     /// When the request's head had been read.
     pub at: SystemTime,
     started: Instant,
+    /// Where it stands in its trace; `None` if it is in none.
+    pub trace: Option<Box<TraceContext>>,
+    /// What its headers say for traces.
+    pub span_attributes: Vec<(String, String)>,
+    /// The call of a provider that is under way.
+    pub calling: Option<(SpanId, Option<Arc<Place>>)>,
     /// The endpoint's path.
     pub endpoint: &'static str,
     /// The model as the client wrote it, shortened to 200 bytes; empty if it named none.
@@ -39,6 +49,8 @@ pub struct Record {
     pub scorer: Option<&'static str>,
     /// Its probability, or that no route fits; a router model states one only with log-probabilities.
     pub confidence: Option<f32>,
+    /// From the start to the decision.
+    pub decided: Option<Duration>,
     /// What came of the question to the router model, if it was asked.
     pub escalation: Option<&'static str>,
     /// How long the choice took, calls to a router model included.
@@ -73,6 +85,8 @@ pub struct Record {
     pub first_token: Option<Duration>,
     /// Tokens as the provider reported them.
     pub usage: Option<Usage>,
+    /// The model that the provider says has answered; kept for traces only.
+    pub reported_model: Option<String>,
     /// The provider's word for why the answer ended.
     pub finish_reason: Option<String>,
     /// Fields that the translation could not carry.
@@ -94,6 +108,12 @@ pub struct Try {
     pub status: u16,
     /// Until its answer had begun, or failed.
     pub ms: f64,
+    /// Its span; `None` if it was passed by, or nobody records it.
+    #[serde(skip)]
+    pub span: Option<SpanId>,
+    /// Who was asked.
+    #[serde(skip)]
+    pub server: Option<Arc<Place>>,
 }
 
 impl Record {
@@ -109,6 +129,11 @@ impl Record {
             id,
             at,
             started,
+            trace: None,
+            span_attributes: Vec::new(),
+            calling: None,
+            decided: None,
+            reported_model: None,
             endpoint,
             requested: String::new(),
             stream: false,
@@ -143,9 +168,7 @@ impl Record {
 
     /// Notes what the client asked for.
     pub fn asked(&mut self, model: Option<&str>, stream: bool) {
-        let model = model.unwrap_or_default();
-        let end = model.floor_char_boundary(200);
-        self.requested = model.get(..end).unwrap_or_default().to_owned();
+        self.requested = shortened(model.unwrap_or_default());
         self.stream = stream;
     }
 
@@ -191,9 +214,39 @@ impl Record {
         self.at + self.elapsed()
     }
 
+    /// Notes in which trace it is, and what its headers say for it.
+    pub fn traced(&mut self, headers: &HeaderMap, tracing: Option<&Tracing>) {
+        self.trace = TraceContext::of(headers, tracing.map(|tracing| tracing.ratio)).map(Box::new);
+        if let Some(tracing) = tracing.filter(|_| self.is_traced()) {
+            self.span_attributes = trace_context::attributes(headers, &tracing.header_prefixes);
+        }
+    }
+
+    /// Somebody will see its spans.
+    #[must_use]
+    pub fn is_traced(&self) -> bool {
+        self.trace.as_deref().is_some_and(|context| context.sampled && context.recorded)
+    }
+
+    /// A call of a provider begins: its headers say in which trace.
+    pub fn calls(&mut self, server: Option<&Arc<Place>>, headers: &mut HeaderMap) {
+        let Some(context) = &self.trace else { return };
+        let span = SpanId::random();
+        context.tell(headers, span);
+        self.calling = self.is_traced().then(|| (span, server.cloned()));
+    }
+
     /// Notes what came of an attempt.
     pub fn tried(&mut self, provider: &str, model: &str, outcome: &'static str, status: u16, took: Duration) {
-        self.tries.push(Try { model: format!("{provider}/{model}"), outcome, status, ms: millis(took) });
+        let (span, server) = self.calling.take().map_or((None, None), |(span, server)| (Some(span), server));
+        self.tries.push(Try {
+            model: format!("{provider}/{model}"),
+            outcome,
+            status,
+            ms: millis(took),
+            span,
+            server,
+        });
     }
 
     /// Notes that a target was passed by. One that is tried later is told of twice.
@@ -206,13 +259,24 @@ impl Record {
             Fault::Permission => "passed_by:permission",
             _ => "passed_by:failures",
         };
-        self.tries.push(Try { model: format!("{provider}/{model}"), outcome, status: 0, ms: 0.0 });
+        let (span, server) = (None, None);
+        self.tries.push(Try {
+            model: format!("{provider}/{model}"),
+            outcome,
+            status: 0,
+            ms: 0.0,
+            span,
+            server,
+        });
     }
 
     /// Notes what was seen of the answer.
     pub fn saw(&mut self, observed: &Observed) {
         self.usage = observed.usage;
         self.finish_reason.clone_from(&observed.finish_reason);
+        if self.is_traced() {
+            self.reported_model = observed.model.as_deref().map(shortened);
+        }
     }
 
     /// Notes the fields that a translation could not carry.
@@ -262,6 +326,11 @@ impl Record {
     pub(super) fn times(&self) -> (SystemTime, Instant) {
         (self.at, self.started)
     }
+}
+
+/// The beginning of a name that others have made up.
+fn shortened(name: &str) -> String {
+    name.get(..name.floor_char_boundary(200)).unwrap_or_default().to_owned()
 }
 
 /// A version-7 UUID (RFC 9562). Random bits from a fast generator: an id has to be unique, not secret.

@@ -5,12 +5,17 @@ use std::fmt::Write;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::config::is_secret;
+
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 /// Most members of a `tracestate` (section 3.3.1.1).
 const MOST_MEMBERS: usize = 32;
 /// More is left behind: vendors have to carry 512 (section 3.3.1.5).
 const LONGEST_STATE: usize = 4096;
+/// Most headers of a request that become attributes, and most bytes of each.
+const MOST_ATTRIBUTES: usize = 32;
+const LONGEST_ATTRIBUTE: usize = 256;
 /// The only flag that version 00 has and that is ours to set; `random` (level 2) is passed on.
 const SAMPLED: u8 = 1;
 const RANDOM: u8 = 2;
@@ -95,8 +100,7 @@ impl TraceContext {
         if !self.recorded {
             return;
         }
-        let flags = u8::from(self.sampled) * SAMPLED + u8::from(self.random) * RANDOM;
-        let value = format!("00-{}-{}-{flags:02x}", self.trace.hex(), hex(&span.0));
+        let value = format!("00-{}-{}-{:02x}", self.trace.hex(), hex(&span.0), self.flags());
         if let Ok(value) = HeaderValue::try_from(value) {
             headers.insert(TRACEPARENT, value);
         }
@@ -105,6 +109,33 @@ impl TraceContext {
             None => headers.remove(TRACESTATE),
         };
     }
+
+    /// The flags as they are told.
+    #[must_use]
+    pub fn flags(&self) -> u8 {
+        u8::from(self.sampled) * SAMPLED + u8::from(self.random) * RANDOM
+    }
+
+    /// What vendors have to say to each other; empty if nothing.
+    #[must_use]
+    pub fn state(&self) -> &str {
+        self.state.as_ref().and_then(|state| state.to_str().ok()).unwrap_or_default()
+    }
+}
+
+/// What headers say for traces: those that begin with a prefix, without it and with a dot for each `-`. Never a key.
+#[must_use]
+pub fn attributes(headers: &HeaderMap, prefixes: &[String]) -> Vec<(String, String)> {
+    if prefixes.is_empty() {
+        return Vec::new();
+    }
+    let attribute = |(name, value): (&HeaderName, &HeaderValue)| {
+        let rest = prefixes.iter().find_map(|prefix| name.as_str().strip_prefix(prefix.as_str()))?;
+        let text = value.to_str().ok().filter(|_| !rest.is_empty() && !is_secret(name.as_str()))?;
+        let text = text.get(..text.floor_char_boundary(LONGEST_ATTRIBUTE))?;
+        Some((rest.replace('-', "."), text.to_owned()))
+    };
+    headers.iter().filter_map(attribute).take(MOST_ATTRIBUTES).collect()
 }
 
 /// The trace, the span and the flags of the header, if there is one and it holds (section 3.2). Two of them hold not.
@@ -239,12 +270,32 @@ mod tests {
     }
 
     #[test]
+    fn headers_become_attributes_but_keys_do_not() {
+        let headers: HeaderMap = [
+            ("x-acme-team-name", "blue"),
+            ("x-acme-", "nothing"),
+            ("x-acme-auth-token", "secret"),
+            ("x-other", "x"),
+            ("authorization", "Bearer secret"),
+        ]
+        .into_iter()
+        .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+        .collect();
+        let found = attributes(&headers, &["x-acme-".to_owned(), "auth".to_owned()]);
+        assert_eq!(found, [("team.name".to_owned(), "blue".to_owned())]);
+        assert!(attributes(&headers, &[]).is_empty());
+    }
+
+    #[test]
     fn a_state_is_carried_or_left_behind_as_a_whole() {
         let parent = format!("00-{TRACE}-{SPAN}-01");
         let many = vec!["a=1"; 33].join(",");
         let long = format!("a={}", "x".repeat(LONGEST_STATE));
         for (values, expected) in [
-            (vec!["rojo=00f067aa0ba902b7,congo=t61rcWkgMzE"], Some("rojo=00f067aa0ba902b7,congo=t61rcWkgMzE")),
+            (
+                vec!["rojo=00f067aa0ba902b7,congo=t61rcWkgMzE"],
+                Some("rojo=00f067aa0ba902b7,congo=t61rcWkgMzE"),
+            ),
             (vec!["a=1", "b=2"], Some("a=1,b=2")),
             (vec!["a=1,,b=2"], Some("a=1,,b=2")),
             (vec!["no members"], None),

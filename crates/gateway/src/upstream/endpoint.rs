@@ -38,6 +38,8 @@ pub struct Upstream {
     pub name: Arc<str>,
     /// The model that it serves, or `*`. Bounded as well.
     pub serves: Arc<str>,
+    /// Where its server is.
+    pub server: Option<Arc<Place>>,
     /// The provider's APIs, those of the best dialect first.
     addresses: Vec<Address>,
     /// The client's own key is passed on.
@@ -62,11 +64,29 @@ pub struct Address {
     /// The dialect to speak there.
     pub dialect: DialectId,
     api: Api,
-    place: Place,
+    place: Where,
     /// What is served there, and how it wants a key.
     served: Served,
     /// The key in its header; `None` for keyless providers and where the client's own key is passed on.
     key: Option<(HeaderName, HeaderValue)>,
+}
+
+/// Where a provider's server is.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Its name or address.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+}
+
+impl Place {
+    /// Of an address.
+    fn of(uri: &Uri) -> Option<Arc<Self>> {
+        let usual = if uri.scheme_str() == Some("http") { 80 } else { 443 };
+        let port = uri.port_u16().unwrap_or(usual);
+        Some(Arc::new(Self { host: uri.host()?.trim_matches(['[', ']']).to_owned(), port }))
+    }
 }
 
 /// Access tokens of an account.
@@ -74,7 +94,7 @@ pub type Tokens = Rotating<Account>;
 
 /// Where an API is.
 #[derive(Debug)]
-enum Place {
+enum Where {
     /// Always there.
     Fixed(Uri),
     /// Below this, by the model and by whether a stream is wanted, with this query.
@@ -88,8 +108,8 @@ impl Address {
     /// The model's name cannot stand in an address.
     pub fn uri(&self, model: &str, stream: bool) -> Result<Uri, String> {
         let (base, query) = match &self.place {
-            Place::Fixed(uri) => return Ok(uri.clone()),
-            Place::ByModel { base, query } => (base, query),
+            Where::Fixed(uri) => return Ok(uri.clone()),
+            Where::ByModel { base, query } => (base, query),
         };
         // A path's own words for "here" and "above".
         if matches!(model, "" | "." | "..") {
@@ -188,10 +208,10 @@ impl Upstream {
                     continue;
                 }
                 let place = if served.names_model() {
-                    Place::ByModel { base: uri(provider, "/")?, query: provider.query.to_string() }
+                    Where::ByModel { base: uri(provider, "/")?, query: provider.query.to_string() }
                 } else {
                     let path = other.map_or_else(|| served.path("", false), |path| served.behind(path, ""));
-                    Place::Fixed(uri(provider, &with_query(path, &provider.query))?)
+                    Where::Fixed(uri(provider, &with_query(path, &provider.query))?)
                 };
                 let (dialect, served, key) = (served.dialect, served.clone(), key.clone());
                 addresses.push(Address { dialect, api, place, served, key });
@@ -202,6 +222,7 @@ impl Upstream {
             provider: provider.id.as_ref().into(),
             name: name.into(),
             serves,
+            server: provider.base_url.parse().ok().as_ref().and_then(Place::of),
             addresses,
             passthrough_auth,
             tokens,

@@ -22,7 +22,7 @@ const VARIABLES: [(&str, &str); 5] = [
     ("MULTILINE", "LEAK\nLEAK"),
 ];
 
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 

@@ -73,3 +73,41 @@ fn the_reference_is_current() {
     }
     current("docs/reference/metrics.md", &page);
 }
+
+/// Names of metrics in a text, such as a query.
+fn names_in(text: &str) -> BTreeSet<&str> {
+    let is_name = |char: char| char.is_ascii_alphanumeric() || matches!(char, '_' | ':');
+    let words = text.split(|char| !is_name(char));
+    words
+        .filter(|word| {
+            let ours = ["waypost_", "gen_ai_", "process_"].iter().any(|prefix| word.starts_with(prefix));
+            // `job:waypost_requests:rate5m` is a rule's, and labels of the conventions begin like metrics.
+            ours && !word.contains(':') && !word.ends_with("_name") && !word.ends_with("_model")
+        })
+        .collect()
+}
+
+/// The dashboard, the alerts and the guides ask for nothing that is not there.
+#[test]
+fn every_metric_that_is_used_exists() {
+    let series: BTreeSet<String> = metrics().into_iter().flat_map(|metric| metric.series).collect();
+    for file in [
+        "deploy/grafana/waypost.json",
+        "deploy/prometheus/alerts.yaml",
+        "deploy/prometheus/rules.yaml",
+        "deploy/prometheus/tests.yaml",
+    ] {
+        let text = std::fs::read_to_string(crate::config::root().join(file)).unwrap();
+        let names = names_in(&text);
+        assert!(names.len() > 5, "{file} uses hardly any metric");
+        let not_labels = names.into_iter().filter(|name| *name != "gen_ai_token_type");
+        let unknown: Vec<&str> = not_labels.filter(|name| !series.contains(*name)).collect();
+        assert_eq!(unknown, [""; 0], "{file}");
+    }
+}
+
+#[test]
+fn names_are_found_in_queries() {
+    let query = r#"sum by (le, gen_ai_request_model) (rate(waypost_x_bucket{job=~"$job"}[5m])) / job:waypost_y:rate5m"#;
+    assert_eq!(names_in(query).into_iter().collect::<Vec<_>>(), ["waypost_x_bucket"]);
+}
