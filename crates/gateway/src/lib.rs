@@ -15,6 +15,7 @@ pub mod responses;
 pub mod sessions;
 pub mod upstream;
 
+pub mod store;
 pub mod telemetry;
 
 pub mod evaluation;

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::HeaderValue;
-use waypost_routing::catalog::{self, Facts};
+use waypost_routing::catalog::{self, Facts, Prices};
 use waypost_routing::health::Moment;
 use waypost_routing::models::{Alias, Entry, Models, Served, Target};
 use waypost_routing::order::Prefer;
@@ -18,6 +18,7 @@ use crate::proxy::preferences::Preferences;
 use crate::responses::store::Store;
 use crate::server::models::ModelList;
 use crate::sessions::Sessions;
+use crate::telemetry::kept::Keep;
 use crate::upstream::endpoint::{Settings, Tokens, Upstream};
 use crate::upstream::fleet::{Fleet, Member, Standing};
 use crate::upstream::router_model::{Fare, RouterModel};
@@ -49,12 +50,16 @@ pub struct Runtime {
     lanes: Vec<Lane>,
     /// What is known of each entry's models, by its index.
     facts: Vec<EntryFacts>,
+    /// What the default model costs.
+    pub default_prices: Option<Prices>,
     /// The router model, if one is configured.
     pub router_model: Option<RouterModel>,
     /// Answers kept for clients of the Responses API.
     pub responses: Store,
     /// Which requests are traced; `None` if none is.
     pub tracing: Option<Tracing>,
+    /// What is kept of what is said.
+    pub content: Option<Keep>,
     /// What `GET /v1/models` tells.
     pub model_list: ModelList,
 }
@@ -109,6 +114,10 @@ impl Runtime {
             let ModelPattern::Exact(model) = &config.entries.get(index)?.model else { return None };
             Some(Target { entry: index, model: model.as_str().into() })
         });
+        let default_prices = default.as_ref().and_then(|target| {
+            let entry = config.entries.get(target.entry)?;
+            Some(entry.facts(&target.model).prices)
+        });
         let routes: Vec<Route> = config.routes.iter().map(|entry| entry.route.clone()).collect();
         let route_models: Vec<Vec<String>> = config.routes.iter().map(|entry| entry.models.clone()).collect();
         let cascade = Cascade::new(routes, config.routing.scoring());
@@ -146,9 +155,11 @@ impl Runtime {
             sessions: fleet.sessions(&config.affinity),
             fleet,
             facts: config.entries.iter().map(EntryFacts::new).collect(),
+            default_prices,
             router_model,
             responses,
             tracing: config.tracing.clone(),
+            content: config.log.content,
             model_list: ModelList::new(config),
         })
     }

@@ -12,14 +12,17 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
-use crate::config::{Config, Listener};
+use crate::config::{Config, Listener, Log, RecordsFile};
 use crate::runtime::Runtime;
 use crate::server::drain::{Drain, GRACE, Phase};
 use crate::server::gate::Gate;
 use crate::server::inherited::Inherited;
 use crate::server::listener;
 use crate::server::ready::{Origin, Readiness};
+use crate::store::{Retention, Store};
 use crate::telemetry::Telemetry;
+use crate::telemetry::finished::Sink;
+use crate::telemetry::otlp::Exporter;
 use crate::upstream::check;
 use crate::upstream::client::{Client, ClientSettings};
 use crate::worker::{Slot, Worker};
@@ -69,6 +72,10 @@ pub struct Server {
     leaving: Vec<Arc<Drain>>,
     /// Asks targets that rest whether they are back.
     checks: Checks,
+    /// How the outside is spoken to.
+    client: ClientSettings,
+    /// What is kept of requests.
+    log: Log,
 }
 
 /// A task that ends with its owner.
@@ -106,7 +113,11 @@ impl Server {
             tracing::warn!(%address, "a socket was passed to this process that no listener of the configuration asks for");
         }
         let threads = (0..options.workers.max(1)).map(|index| Thread::start(index, &settings));
+        let store = open_store(&config.log, telemetry)?;
+        let traces = open_traces(config, &settings, telemetry)?;
         let mut server = Self {
+            log: config.log.clone(),
+            client: settings.clone(),
             readiness: Arc::new(Readiness::new(options.origin.clone())),
             runtime,
             telemetry: telemetry.clone(),
@@ -126,6 +137,7 @@ impl Server {
             let door = server.open(settings, prepared);
             server.doors.push(door);
         }
+        store.iter().chain(&traces).for_each(|sink| telemetry.tell(sink));
         telemetry.metrics.configuration_loaded(server.options.origin.sha256.as_deref());
         Ok(server)
     }
@@ -150,6 +162,10 @@ impl Server {
                 opened.push((settings.clone(), self.prepare(&socket)?));
             }
         }
+        let has_new_store = !self.log.is_kept_alike(&config.log);
+        let store = if has_new_store { open_store(&config.log, &self.telemetry)? } else { None };
+        let has_new_traces = self.runtime.tracing != config.tracing;
+        let traces = if has_new_traces { open_traces(config, &self.client, &self.telemetry)? } else { None };
         self.runtime = Arc::new(self.runtime.succeeded_by(config).map_err(anyhow::Error::msg)?);
         let (mut kept, gone): (Vec<_>, Vec<_>) = std::mem::take(&mut self.doors)
             .into_iter()
@@ -181,6 +197,19 @@ impl Server {
             seat.drain.enter(Phase::Draining);
             self.leaving.push(seat.drain);
         }
+        if has_new_store {
+            match store {
+                Some(store) => self.telemetry.tell(&store),
+                None => self.telemetry.leave(Store::NAME),
+            }
+        }
+        if has_new_traces {
+            match traces {
+                Some(traces) => self.telemetry.tell(&traces),
+                None => self.telemetry.leave(Exporter::NAME),
+            }
+        }
+        self.log = config.log.clone();
         self.runtime.forget_others();
         self.checks = self.start_checks();
         self.telemetry.metrics.reloaded(true);
@@ -259,6 +288,33 @@ impl Server {
             Seat { slot, drain }
         });
         Door { seats: seats.collect(), gate, settings, address: prepared.address }
+    }
+}
+
+/// Whoever exports traces, if there are some.
+fn open_traces(
+    config: &Config,
+    client: &ClientSettings,
+    telemetry: &Telemetry,
+) -> anyhow::Result<Option<Arc<dyn Sink>>> {
+    let Some(tracing) = &config.tracing else { return Ok(None) };
+    let exporter = Exporter::start(tracing, client, Arc::clone(&telemetry.metrics));
+    Ok(Some(Arc::new(exporter.context("cannot export traces")?)))
+}
+
+/// Opens the file of records. One that nobody has asked for must not keep the gateway from running.
+fn open_store(log: &Log, telemetry: &Telemetry) -> anyhow::Result<Option<Arc<dyn Sink>>> {
+    let Some(RecordsFile { path, is_chosen }) = &log.file else { return Ok(None) };
+    let retention = Retention { time: log.time, most_bytes: log.most_bytes };
+    match Store::open(path, retention, Arc::clone(&telemetry.metrics)) {
+        Ok(store) => Ok(Some(Arc::new(store))),
+        Err(error) if *is_chosen => {
+            Err(error).with_context(|| format!("cannot keep records in {} (`log.path`)", path.display()))
+        }
+        Err(error) => {
+            tracing::warn!(path = %path.display(), %error, "records are not kept: name another file by `log.path`, or write `records: false` under `log`");
+            Ok(None)
+        }
     }
 }
 

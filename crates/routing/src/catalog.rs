@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use serde::Deserialize;
+use waypost_dialect::usage::Usage;
 
 /// What is known of a model.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -38,6 +39,25 @@ pub struct Prices {
     pub cache_read: Option<f64>,
     /// Of what is written to it.
     pub cache_write: Option<f64>,
+}
+
+impl Prices {
+    /// US dollars of so many tokens; `None` where a price that they need is not known. Without prices of their own,
+    /// reads and writes of the cache cost what other input does.
+    #[must_use]
+    pub fn dollars(&self, usage: &Usage) -> Option<f64> {
+        let written = usage.cache_write.min(usage.input);
+        let read = usage.cache_read.min(usage.input - written);
+        let part = |tokens: u64, price: Option<f64>| {
+            #[expect(clippy::cast_precision_loss, reason = "no request has 2^53 tokens")]
+            let tokens = tokens as f64;
+            if tokens > 0.0 { price.map(|price| tokens * price / 1e6) } else { Some(0.0) }
+        };
+        let input = part(usage.input - written - read, self.input)?;
+        let read = part(read, self.cache_read.or(self.input))?;
+        let written = part(written, self.cache_write.or(self.input))?;
+        Some(input + read + written + part(usage.output, self.output)?)
+    }
 }
 
 /// Kinds of input.

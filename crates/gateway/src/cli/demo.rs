@@ -20,7 +20,6 @@ use crate::echo::{self, EchoOptions};
 use crate::serve::Server;
 use crate::telemetry::Telemetry;
 use crate::telemetry::metrics::Metrics;
-use crate::telemetry::request_log::RequestLog;
 use crate::upstream::client::{Client, ClientSettings, Segments};
 
 /// The configuration of the routing guide.
@@ -66,7 +65,7 @@ const ASKS: &[Ask] = &[
 pub(super) fn run(options: &Options) -> Result<(), Stop> {
     let echo = start_echo()?;
     let config = example(echo, options.port)?;
-    let telemetry = Telemetry::new(Arc::new(Metrics::default()), RequestLog::off());
+    let telemetry = Telemetry::metrics_only(Arc::new(Metrics::default()));
     let server = Server::start(&config, &telemetry, up::cores()).map_err(|error| {
         error.context(format!("cannot start the demo; `--port` chooses another port than {}", options.port))
     })?;

@@ -7,6 +7,7 @@ use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use serde_json::{Value, json};
 use tokio::time::Instant;
+use waypost_dialect::ClientDialect;
 use waypost_dialect::envelope::{self, Envelope};
 use waypost_routing::catalog;
 use waypost_routing::preference::cascade::Failure;
@@ -78,7 +79,7 @@ pub(super) fn run(options: &Options) -> Result<(), Stop> {
 }
 
 fn tell(runtime: &Runtime, asked: Option<&str>, envelope: &Envelope<'_>) -> anyhow::Result<Told> {
-    let mut record = Record::open("waypost route");
+    let mut record = Record::open("waypost route", ClientDialect::OpenAiChat);
     record.asked(asked, envelope.stream);
     let started = Instant::now();
     let router = preferences::router_at_once(runtime, envelope).map_err(|error| anyhow!(error.message))?;

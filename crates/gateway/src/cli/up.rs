@@ -18,9 +18,9 @@ use crate::config::{self, Config, ModelEntry, ModelPattern};
 use crate::reload::Watch;
 use crate::serve::{self, Server};
 use crate::server::inherited::Inherited;
-use crate::telemetry::Telemetry;
 use crate::telemetry::metrics::Metrics;
-use crate::telemetry::request_log::{Format, RequestLog};
+use crate::telemetry::request_log::Format;
+use crate::telemetry::{Log, Telemetry};
 
 /// How often the configuration's file is looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -82,9 +82,7 @@ pub(super) fn run(options: &Options) -> Result<(), Stop> {
     server.stop();
     // The last lines are written once the last sender is gone.
     drop(telemetry);
-    if let Some(writer) = writer {
-        let _ = writer.join();
-    }
+    let _ = writer.join();
     Ok(())
 }
 
@@ -114,17 +112,17 @@ pub(super) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Telemetry with request lines on standard output, and the thread that writes them.
-fn telemetry(format: LogFormat) -> Result<(Telemetry, Option<JoinHandle<()>>), Stop> {
+/// Telemetry with request lines on standard output, and the thread that deals with records.
+fn telemetry(format: LogFormat) -> Result<(Telemetry, JoinHandle<()>), Stop> {
     let metrics = Arc::new(Metrics::default());
     let format = match format {
-        LogFormat::Off => return Ok((Telemetry::new(metrics, RequestLog::off()), None)),
-        LogFormat::Auto if std::io::stdout().is_terminal() => Format::Text,
-        LogFormat::Text => Format::Text,
-        LogFormat::Auto | LogFormat::Json => Format::Json,
+        LogFormat::Off => None,
+        LogFormat::Auto if std::io::stdout().is_terminal() => Some(Format::Text),
+        LogFormat::Text => Some(Format::Text),
+        LogFormat::Auto | LogFormat::Json => Some(Format::Json),
     };
-    let (log, writer) = RequestLog::start(format, std::io::stdout())?;
-    Ok((Telemetry::new(metrics, log), Some(writer)))
+    let log = format.map(|format| Log { format, output: Box::new(std::io::stdout()) });
+    Ok(Telemetry::start(metrics, log)?)
 }
 
 /// Orders to stop.

@@ -16,7 +16,7 @@ use waypost_routing::preference::Route;
 use waypost_routing::retry_budget::BudgetPolicy;
 
 use super::{
-    Affinity, Collector, Config, Listener, ModelEntry, ModelPattern, Queue, Reliability, RouteEntry,
+    Affinity, Collector, Config, Listener, Log, ModelEntry, ModelPattern, Queue, Reliability, RouteEntry,
     RouterModel, Routing, Times, Tracing,
 };
 use crate::responses::store::Keeping;
@@ -206,6 +206,7 @@ fn items(config: &Config) -> Vec<Item<'_>> {
         affinity,
         keeping,
         tracing,
+        log,
     } = config;
     let name = |index: usize| entries.get(index).map(name_of);
     let default = vec![shown("model", default_entry.and_then(name))];
@@ -231,6 +232,15 @@ fn items(config: &Config) -> Vec<Item<'_>> {
     ];
     items.push(Item { kind: "state_storage", name: String::new(), facts });
     items.extend(tracing.as_ref().map(of_tracing));
+    let Log { file, time: keep, most_bytes, content } = log;
+    let facts = vec![
+        shown("path", file.as_ref().map(|file| file.path.display().to_string())),
+        shown("keep", time(*keep)),
+        shown("max_size", *most_bytes),
+        shown("content", content.map(|content| if content.redact { "redacted" } else { "full" })),
+        shown("max_content", content.map(|content| content.most)),
+    ];
+    items.push(Item { kind: "log", name: String::new(), facts });
     items.extend(listeners.iter().map(listener));
     items
 }
@@ -432,7 +442,7 @@ fn listener(listener: &Listener) -> Item<'_> {
         send_timeout,
     } = listener;
     let facts = vec![
-        shown("name", name.as_str()),
+        shown("name", name.as_ref()),
         shown("timeout", time(*first_byte_timeout)),
         shown("idle_timeout", time(*idle_timeout)),
         shown("total_timeout", total_timeout.map(time)),

@@ -18,6 +18,7 @@ mod tree;
 use std::net::IpAddr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -34,6 +35,7 @@ use waypost_routing::retry_budget::BudgetPolicy;
 use waypost_routing::router::Mode;
 
 use crate::responses::store::Keeping;
+use crate::telemetry::kept::Keep;
 use crate::upstream::google::Account;
 use crate::upstream::sigv4::Signer;
 
@@ -78,6 +80,8 @@ pub struct Config {
     pub keeping: Keeping,
     /// Where traces go; `None` if there are none.
     pub tracing: Option<Tracing>,
+    /// What is kept of requests.
+    pub log: Log,
 }
 
 /// Traces of requests.
@@ -126,6 +130,37 @@ impl Protocol {
             Self::Http => "http",
         }
     }
+}
+
+/// What is kept of requests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// Where records are kept; `None` if they are not.
+    pub file: Option<RecordsFile>,
+    /// How long.
+    pub time: Duration,
+    /// Most bytes of the file; the oldest records go first.
+    pub most_bytes: u64,
+    /// What is kept of what is said; `None` for nothing.
+    pub content: Option<Keep>,
+}
+
+impl Log {
+    /// Whether records are kept in the same file and for as long.
+    #[must_use]
+    pub fn is_kept_alike(&self, other: &Self) -> bool {
+        let Self { file, time, most_bytes, content: _ } = self;
+        (file, time, most_bytes) == (&other.file, &other.time, &other.most_bytes)
+    }
+}
+
+/// Where records are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordsFile {
+    /// The file.
+    pub path: PathBuf,
+    /// The configuration names it: without it, the gateway must not run.
+    pub is_chosen: bool,
 }
 
 /// What keeps a conversation with its model.
@@ -186,7 +221,7 @@ pub struct Queue {
 #[derive(Debug, Clone)]
 pub struct Listener {
     /// For logs.
-    pub name: String,
+    pub name: Arc<str>,
     /// The interface.
     pub address: IpAddr,
     /// The port.

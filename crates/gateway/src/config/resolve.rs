@@ -8,6 +8,7 @@ mod entries;
 mod facts;
 mod keeping;
 mod listeners;
+mod log;
 mod names;
 mod provider;
 mod reliability;
@@ -84,6 +85,14 @@ pub(super) mod defaults {
     pub(in crate::config) const KEEPING_SIZE: &str = "128MiB";
     pub(in crate::config) const KEEPING_BYTES: usize = 128 << 20;
 
+    /// From one month's bill to the next.
+    pub(in crate::config) const RECORDS_TIME: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+    /// About a million requests.
+    pub(in crate::config) const RECORDS_SIZE: &str = "1GiB";
+    pub(in crate::config) const RECORDS_BYTES: u64 = 1 << 30;
+    pub(in crate::config) const CONTENT_SIZE: &str = "32KiB";
+    pub(in crate::config) const CONTENT_BYTES: u64 = 32 << 10;
+
     /// A time as it is written.
     pub(in crate::config) fn shown(time: Duration) -> String {
         match (time.as_secs(), time.subsec_millis()) {
@@ -137,11 +146,13 @@ pub(super) fn resolve(file: &File, environment: &Environment, problems: &Problem
         affinity: affinity::resolve(context, &file.routing),
         keeping: keeping::resolve(context, &file.state_storage),
         tracing: tracing::resolve(context, &file.tracing),
+        log: log::resolve(context, &file.log),
     }
 }
 
 /// What is kept where a configuration says nothing about it.
 pub(super) use keeping::default_keeping;
+pub(super) use log::default_log;
 pub(super) use tracing::from_environment as tracing_of;
 pub(crate) use tracing::is_secret;
 

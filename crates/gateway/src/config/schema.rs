@@ -6,6 +6,7 @@ use schemars::generate::SchemaSettings;
 use serde::Deserialize;
 
 mod affinity;
+mod log;
 mod reliability;
 mod storage;
 mod tracing;
@@ -13,6 +14,7 @@ mod tracing;
 use super::resolve::defaults;
 use super::setting::{Ignored, Named, Setting};
 pub(super) use affinity::{CacheKind, RoutingBudget, SessionCache};
+pub(super) use log::{ContentKept, Log};
 pub(super) use reliability::{Balance, Reliability};
 pub(super) use storage::{StateKind, StateStorage};
 pub(super) use tracing::{Tracing, TracingProtocol};
@@ -66,6 +68,8 @@ pub(super) struct File {
     pub(super) ratelimits: Setting<Ignored>,
     /// Answers kept for `previous_response_id` of Responses clients, where the provider speaks another API.
     pub(super) state_storage: Setting<StateStorage>,
+    /// What is kept of requests.
+    pub(super) log: Setting<Log>,
     /// Plano's, ignored: prompt caching.
     pub(super) prompt_caching: Setting<Ignored>,
     /// Plano's, ignored: prices and latencies for `selection_policy`.

@@ -89,6 +89,7 @@ async fn call(
     let Some(address) = upstream.route(asked.client, asked.api, model) else {
         return Err(not_served(upstream, asked.api));
     };
+    record.dialect = Some(address.dialect);
     let (body, mut wish) = outgoing(worker, asked, address, upstream, model, record)?;
     wish.as_array = asked.as_array;
     if asked.client == ClientDialect::OpenAiResponses && address.dialect == asked.client.id() {

@@ -48,6 +48,7 @@ pub(super) async fn race<'w>(
     let attempts = record.attempts + apart.attempts - before.attempts;
     let given_up = if place == 1 { record.calling.take() } else { apart.calling.take() };
     if place == 1 {
+        apart.raw = std::mem::take(&mut record.raw);
         *record = apart;
     }
     (record.tries, record.attempts) = (tries, attempts);

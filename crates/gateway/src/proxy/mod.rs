@@ -36,8 +36,9 @@ use crate::proxy::patience::{Early, Expected};
 use crate::proxy::stream::ResponseBody;
 use crate::responses;
 use crate::server::{Api, Endpoint, Operation, respond};
+use crate::telemetry::kept::{Held, Raw};
 use crate::telemetry::record::Record;
-use crate::telemetry::{Open, current};
+use crate::telemetry::{Open, caller, current};
 use crate::worker::Worker;
 
 /// Answers one request of a model endpoint: an answer, a decision, or an error in the caller's own dialect. A client that
@@ -58,9 +59,12 @@ async fn answer(
     request: Request<Incoming>,
     early: Early,
 ) -> Response<ResponseBody> {
-    let mut record = Open::new(&worker.telemetry, endpoint.path);
+    let mut record = Open::new(&worker.telemetry, endpoint.path, endpoint.dialect);
     record.traced(request.headers(), worker.runtime.tracing.as_ref());
     let id = record.id;
+    record.listener = Arc::clone(&worker.listener.name);
+    record.caller = caller::mark(request.headers());
+    record.default_prices = worker.runtime.default_prices;
     let serving = serve(&worker, endpoint, request, &mut record, &early);
     let outcome = current::within(id, worker.drain.cut_short(serving)).await;
     let explanation = explain(&record);
@@ -118,6 +122,7 @@ async fn serve(
     let previous = previous.filter(|_| whole.is_some());
     let body = whole.as_ref().unwrap_or(&sent);
     record.asked(envelope.model.as_deref(), envelope.stream);
+    record.raw = Held(worker.runtime.content.and_then(|keep| Raw::hold(keep, body)));
     // Decide: by name, by alias or by preference (the operator's or the request's); the reason goes into the record.
     let router = preferences::router(&worker.runtime, &head.headers, &envelope, record).await?;
     let (decision, session) = choose(worker, api, &head.headers, &envelope, &router, record).await?;

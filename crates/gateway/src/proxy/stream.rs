@@ -51,12 +51,15 @@ impl ResponseBody {
 pub fn respond(
     client: ClientDialect,
     answer: Answer,
-    record: Open,
+    mut record: Open,
     drain: Arc<Drain>,
 ) -> Response<ResponseBody> {
     let Answer { status, headers, body } = answer;
     let mut response = match body {
         AnswerBody::Whole(bytes) => {
+            if let Some(raw) = &mut record.raw.0 {
+                raw.answered(&bytes);
+            }
             record.settle(status.as_u16());
             Response::new(ResponseBody::Whole(bytes))
         }
@@ -158,6 +161,16 @@ impl Events {
     /// The next bytes for the client; `None` at the end.
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let _entered = self.record.as_ref().map(|record| current::enter(record.id));
+        let polled = self.poll_bytes(context);
+        if let Poll::Ready(Some(bytes)) = &polled
+            && let Some(raw) = self.record.as_mut().and_then(|record| record.raw.0.as_mut())
+        {
+            raw.streamed(bytes);
+        }
+        polled
+    }
+
+    fn poll_bytes(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
         loop {
             if !self.held.is_empty() {
                 return Poll::Ready(Some(std::mem::take(&mut self.held)));

@@ -113,6 +113,7 @@ impl Leg<'_> {
         record.entry = Some(Arc::clone(&upstream.name));
         record.served = Some(Arc::clone(&upstream.serves));
         record.model = Some(Arc::clone(&target.model));
+        record.prices = worker.runtime.facts(target).prices;
         // What an earlier attempt's translation lost is not lost to this one.
         record.loss = Loss::default();
         let result = attempt::attempt(worker, asked, upstream, &target.model, ticket, record).await;

@@ -7,13 +7,14 @@ use std::time::Duration;
 use aws_lc_rs::digest;
 use bytes::Bytes;
 use http::HeaderMap;
-use http::header::AUTHORIZATION;
 use moka::sync::Cache;
 
 use super::disk::Disk;
 
 /// So many answers that are kept by their providers can be told of.
 const MOST_ELSEWHERE: u64 = 100_000;
+/// Where clients have their keys.
+pub(crate) const KEY_HEADERS: [&str; 4] = ["authorization", "x-api-key", "api-key", "x-goog-api-key"];
 
 /// An answer and what it answered, as the client of the Responses API would have them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +34,7 @@ impl Caller {
     #[must_use]
     pub fn of(headers: &HeaderMap) -> Self {
         let mut context = digest::Context::new(&digest::SHA256);
-        for name in [AUTHORIZATION.as_str(), "x-api-key", "api-key", "x-goog-api-key"] {
+        for name in KEY_HEADERS {
             for value in headers.get_all(name) {
                 context.update(name.as_bytes());
                 context.update(b"\0");
@@ -167,6 +168,7 @@ impl Store {
 mod tests {
     use super::*;
     use http::HeaderValue;
+    use http::header::AUTHORIZATION;
 
     fn kept(text: &str) -> Kept {
         Kept {

@@ -1,19 +1,31 @@
 //! What happened: one record a request, metrics and the request log.
 
+pub mod caller;
 pub mod current;
 pub mod diagnostics;
+pub mod finished;
 pub mod gen_ai;
+pub mod kept;
 pub mod metrics;
+pub mod otlp;
 pub mod record;
 pub mod request_log;
 pub mod trace_context;
 
+mod pipeline;
+mod redact;
+mod row;
+
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+use std::thread::JoinHandle;
 
+use finished::Sink;
 use metrics::Metrics;
+pub use pipeline::Log;
 use record::Record;
-use request_log::RequestLog;
+use waypost_dialect::ClientDialect;
 
 use crate::server::gate::Permit;
 
@@ -22,21 +34,55 @@ use crate::server::gate::Permit;
 pub struct Telemetry {
     /// Counters and histograms.
     pub metrics: Arc<Metrics>,
-    log: RequestLog,
+    /// To the thread that deals with them.
+    records: Option<SyncSender<Box<Record>>>,
+    sinks: pipeline::Sinks,
 }
 
 impl Telemetry {
-    /// Metrics, and a log that goes to `log`.
-    #[must_use]
-    pub fn new(metrics: Arc<Metrics>, log: RequestLog) -> Self {
-        Self { metrics, log }
+    /// Metrics, a log where one is given, and whoever is [`Self::tell`]ed. The thread that deals with records ends when
+    /// the last copy of this is gone.
+    ///
+    /// # Errors
+    /// The thread cannot be started.
+    pub fn start(metrics: Arc<Metrics>, log: Option<Log>) -> std::io::Result<(Self, JoinHandle<()>)> {
+        let sinks = pipeline::Sinks::default();
+        let (records, thread) = pipeline::start(Arc::clone(&metrics), Arc::clone(&sinks), log)?;
+        Ok((Self { metrics, records: Some(records), sinks }, thread))
     }
 
-    /// Takes a record at the end of its request. Never blocks: a full log queue drops the line and counts it.
+    /// Metrics alone.
+    #[must_use]
+    pub fn metrics_only(metrics: Arc<Metrics>) -> Self {
+        Self { metrics, records: None, sinks: pipeline::Sinks::default() }
+    }
+
+    /// Tells this one of every request that ends from now on, in place of one of the same name, which is closed.
+    pub fn tell(&self, sink: &Arc<dyn Sink>) {
+        let name = sink.name();
+        self.replace(name, Some(sink));
+    }
+
+    /// Tells the one of this name no more, and closes it.
+    pub fn leave(&self, name: &str) {
+        self.replace(name, None);
+    }
+
+    fn replace(&self, name: &str, sink: Option<&Arc<dyn Sink>>) {
+        let before = self.sinks.rcu(|sinks| {
+            let others = sinks.iter().filter(|other| other.name() != name);
+            others.chain(sink).cloned().collect::<Vec<_>>()
+        });
+        before.iter().filter(|old| old.name() == name).for_each(|old| old.close());
+    }
+
+    /// Takes a record at the end of its request. Never blocks: where the queue is full, it is lost and counted.
     fn settle(&self, record: Box<Record>) {
         self.metrics.observe(&record);
-        if !self.log.write(record) {
-            self.metrics.log_dropped.inc();
+        if let Some(records) = &self.records
+            && records.try_send(record).is_err()
+        {
+            self.metrics.record_dropped("queue");
         }
     }
 }
@@ -59,11 +105,11 @@ pub struct Open {
 impl Open {
     /// Opens a record for a request that starts now.
     #[must_use]
-    pub fn new(telemetry: &Telemetry, endpoint: &'static str) -> Self {
+    pub fn new(telemetry: &Telemetry, endpoint: &'static str, client: ClientDialect) -> Self {
         telemetry.metrics.in_flight.inc();
         Self {
             telemetry: telemetry.clone(),
-            record: Box::new(Record::open(endpoint)),
+            record: Box::new(Record::open(endpoint, client)),
             settled: false,
             permit: None,
         }

@@ -1,25 +1,30 @@
 //! The facts of one request, gathered while it runs and written once, at its end.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime};
 
 use http::HeaderMap;
 use serde::Serialize;
 use tokio::time::Instant;
 use uuid::Uuid;
+use waypost_dialect::ClientDialect;
+use waypost_dialect::DialectId;
 use waypost_dialect::dialect::Observed;
 use waypost_dialect::loss::Loss;
 use waypost_dialect::usage::Usage;
+use waypost_routing::catalog::Prices;
 use waypost_routing::fault::Fault;
 use waypost_routing::preference::cascade::ScorerKind;
+use waypost_routing::preference::embedded::Tier;
 use waypost_routing::router::{Decision, Method, Router};
 
+use super::kept::Held;
 use super::trace_context::{self, SpanId, TraceContext};
 use crate::config::Tracing;
 use crate::proxy::fit::Skipped;
 use crate::upstream::endpoint::Place;
 
-/// The facts of one request. Holds no content and no secret.
+/// The facts of one request. Holds no secret, and content only where the operator wants it kept.
 #[derive(Debug, Clone)]
 pub struct Record {
     /// Sorts by time; goes to the client as `x-waypost-request-id`.
@@ -33,8 +38,14 @@ pub struct Record {
     pub span_attributes: Vec<(String, String)>,
     /// The call of a provider that is under way.
     pub calling: Option<(SpanId, Option<Arc<Place>>)>,
+    /// The listener's name.
+    pub listener: Arc<str>,
     /// The endpoint's path.
     pub endpoint: &'static str,
+    /// The client's dialect.
+    pub client: ClientDialect,
+    /// Who asked: the first bytes of a digest of the client's key. `None` if it sent none.
+    pub caller: Option<[u8; 6]>,
     /// The model as the client wrote it, shortened to 200 bytes; empty if it named none.
     pub requested: String,
     /// The client asked for a stream.
@@ -51,6 +62,8 @@ pub struct Record {
     pub confidence: Option<f32>,
     /// From the start to the decision.
     pub decided: Option<Duration>,
+    /// What the scorers found, if they were asked.
+    pub found: Option<Box<Found>>,
     /// What came of the question to the router model, if it was asked.
     pub escalation: Option<&'static str>,
     /// How long the choice took, calls to a router model included.
@@ -73,6 +86,12 @@ pub struct Record {
     pub served: Option<Arc<str>>,
     /// The model that answered, by its provider's name for it.
     pub model: Option<Arc<str>>,
+    /// The dialect that its provider was spoken to in.
+    pub dialect: Option<DialectId>,
+    /// What its model costs.
+    pub prices: Prices,
+    /// What the default model costs; `None` if there is none.
+    pub default_prices: Option<Prices>,
     /// Upstream calls made.
     pub attempts: u32,
     /// What came of each attempt, those included that were not sent.
@@ -95,6 +114,23 @@ pub struct Record {
     pub error: Option<String>,
     /// From the start to the end of the answer.
     pub total: Duration,
+    /// What was said, until it is read off the request's way; `None` where nothing is kept.
+    pub raw: Held,
+}
+
+/// What the scorers found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found {
+    /// Every route with its probability, best first.
+    pub scores: Vec<(Arc<str>, f32)>,
+    /// That none fits.
+    pub none: Option<f32>,
+    /// How far the embedded scorer had to look.
+    pub tier: Option<&'static str>,
+    /// Why.
+    pub reason: String,
+    /// What went wrong on the way.
+    pub notes: Vec<String>,
 }
 
 /// One attempt.
@@ -106,6 +142,8 @@ pub struct Try {
     pub outcome: &'static str,
     /// The provider's status, or the one that stands for its silence.
     pub status: u16,
+    /// When it began, from the request's start.
+    pub started_ms: f64,
     /// Until its answer had begun, or failed.
     pub ms: f64,
     /// Its span; `None` if it was passed by, or nobody records it.
@@ -116,15 +154,29 @@ pub struct Try {
     pub server: Option<Arc<Place>>,
 }
 
+impl Try {
+    /// When it began, from the request's start.
+    #[must_use]
+    pub fn started(&self) -> Duration {
+        from_millis(self.started_ms)
+    }
+
+    /// Until its answer had begun, or failed.
+    #[must_use]
+    pub fn took(&self) -> Duration {
+        from_millis(self.ms)
+    }
+}
+
 impl Record {
     /// A record of a request that starts now.
     #[must_use]
-    pub fn open(endpoint: &'static str) -> Self {
+    pub fn open(endpoint: &'static str, client: ClientDialect) -> Self {
         let at = SystemTime::now();
-        Self::of(request_id(at), at, Instant::now(), endpoint)
+        Self::of(request_id(at), at, Instant::now(), endpoint, client)
     }
 
-    fn of(id: Uuid, at: SystemTime, started: Instant, endpoint: &'static str) -> Self {
+    fn of(id: Uuid, at: SystemTime, started: Instant, endpoint: &'static str, client: ClientDialect) -> Self {
         Self {
             id,
             at,
@@ -134,7 +186,10 @@ impl Record {
             calling: None,
             decided: None,
             reported_model: None,
+            listener: nameless(),
             endpoint,
+            client,
+            caller: None,
             requested: String::new(),
             stream: false,
             method: None,
@@ -142,6 +197,7 @@ impl Record {
             brings_routes: false,
             scorer: None,
             confidence: None,
+            found: None,
             escalation: None,
             decision: Duration::ZERO,
             affinity: None,
@@ -153,6 +209,9 @@ impl Record {
             entry: None,
             served: None,
             model: None,
+            dialect: None,
+            prices: Prices::default(),
+            default_prices: None,
             attempts: 0,
             tries: Vec::new(),
             status: 0,
@@ -163,6 +222,7 @@ impl Record {
             loss: Loss::default(),
             error: None,
             total: Duration::ZERO,
+            raw: Held::default(),
         }
     }
 
@@ -179,6 +239,15 @@ impl Record {
             self.scorer = verdict.scorer.map(ScorerKind::name);
             self.confidence = verdict.confidence;
             self.route = decision.route.and_then(|route| router.route_name(route)).cloned();
+            let named =
+                |(route, score): &(usize, f32)| Some((Arc::clone(router.route_name(*route)?), *score));
+            self.found = Some(Box::new(Found {
+                scores: verdict.scores.iter().filter_map(named).collect(),
+                none: verdict.none_probability,
+                tier: verdict.tier.map(Tier::name),
+                reason: verdict.reason.clone(),
+                notes: verdict.notes.clone(),
+            }));
         }
     }
 
@@ -239,14 +308,9 @@ impl Record {
     /// Notes what came of an attempt.
     pub fn tried(&mut self, provider: &str, model: &str, outcome: &'static str, status: u16, took: Duration) {
         let (span, server) = self.calling.take().map_or((None, None), |(span, server)| (Some(span), server));
-        self.tries.push(Try {
-            model: format!("{provider}/{model}"),
-            outcome,
-            status,
-            ms: millis(took),
-            span,
-            server,
-        });
+        let started_ms = millis(self.elapsed().saturating_sub(took));
+        let model = format!("{provider}/{model}");
+        self.tries.push(Try { model, outcome, status, started_ms, ms: millis(took), span, server });
     }
 
     /// Notes that a target was passed by. One that is tried later is told of twice.
@@ -260,10 +324,12 @@ impl Record {
             _ => "passed_by:failures",
         };
         let (span, server) = (None, None);
+        let started_ms = millis(self.elapsed());
         self.tries.push(Try {
             model: format!("{provider}/{model}"),
             outcome,
             status: 0,
+            started_ms,
             ms: 0.0,
             span,
             server,
@@ -287,6 +353,27 @@ impl Record {
     /// Notes what went wrong; the first cause stays.
     pub fn failed(&mut self, error: impl Into<String>) {
         self.error.get_or_insert_with(|| error.into());
+    }
+
+    /// US dollars; `None` as long as the tokens or a price are not known.
+    #[must_use]
+    pub fn cost(&self) -> Option<f64> {
+        self.prices.dollars(self.usage.as_ref()?)
+    }
+
+    /// US dollars of the same tokens at the default model, which might have needed more or less of them.
+    #[must_use]
+    pub fn default_cost(&self) -> Option<f64> {
+        self.default_prices?.dollars(self.usage.as_ref()?)
+    }
+
+    /// Tokens of the answer a second, from its first content on.
+    #[must_use]
+    pub fn tokens_per_second(&self) -> Option<f64> {
+        let time = self.total.checked_sub(self.first_token?).filter(|time| !time.is_zero())?;
+        #[expect(clippy::cast_precision_loss, reason = "no answer has 2^53 tokens")]
+        let tokens = self.usage?.output as f64;
+        Some(tokens / time.as_secs_f64()).filter(|pace| *pace > 0.0)
     }
 
     /// The decision in one line, as the header `x-waypost-decision` says it.
@@ -319,7 +406,7 @@ impl Record {
     /// A record of nothing, in place of one that has been handed over.
     #[must_use]
     pub(super) fn blank(at: SystemTime, started: Instant) -> Self {
-        Self::of(Uuid::nil(), at, started, "")
+        Self::of(Uuid::nil(), at, started, "", ClientDialect::OpenAiChat)
     }
 
     /// When it was opened.
@@ -333,12 +420,22 @@ fn shortened(name: &str) -> String {
     name.get(..name.floor_char_boundary(200)).unwrap_or_default().to_owned()
 }
 
+/// The name of a listener that is not known yet.
+fn nameless() -> Arc<str> {
+    static NAMELESS: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from(""));
+    Arc::clone(&NAMELESS)
+}
+
 /// A version-7 UUID (RFC 9562). Random bits from a fast generator: an id has to be unique, not secret.
 fn request_id(at: SystemTime) -> Uuid {
     let millis = at.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_millis());
     let mut random = [0; 10];
     fastrand::fill(&mut random);
     uuid::Builder::from_unix_timestamp_millis(u64::try_from(millis).unwrap_or(u64::MAX), &random).into_uuid()
+}
+
+fn from_millis(millis: f64) -> Duration {
+    Duration::try_from_secs_f64(millis / 1e3).unwrap_or_default()
 }
 
 /// Milliseconds with three decimals.

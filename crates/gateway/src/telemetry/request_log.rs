@@ -1,22 +1,11 @@
-//! One structured line a request, written by a thread of its own from a bounded queue.
+//! One structured line a request.
 
 use std::io::Write;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread::JoinHandle;
-use std::time::Duration;
 
 use serde::Serialize;
 
 use super::record::{Record, Try, millis};
 use crate::proxy::fit::Skipped;
-
-/// How many lines may wait.
-const QUEUE: usize = 8192;
-/// How many bytes are gathered before they are written.
-const BATCH_BYTES: usize = 64 * 1024;
-
-/// How long the writer rests after it has written, so that lines come together and no request has to wake it.
-const REST: Duration = Duration::from_millis(20);
 
 /// How a line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,59 +14,6 @@ pub enum Format {
     Text,
     /// One JSON object.
     Json,
-}
-
-/// The sending side of the log. Cheap to clone; the writer ends when the last one is dropped.
-#[derive(Debug, Clone)]
-pub struct RequestLog(Option<SyncSender<Box<Record>>>);
-
-impl RequestLog {
-    /// Starts the writer.
-    ///
-    /// # Errors
-    /// The thread cannot be started.
-    pub fn start(
-        format: Format,
-        output: impl Write + Send + 'static,
-    ) -> std::io::Result<(Self, JoinHandle<()>)> {
-        let (sender, receiver) = sync_channel(QUEUE);
-        let writer = std::thread::Builder::new()
-            .name("request-log".to_owned())
-            .spawn(move || write_all(&receiver, format, output))?;
-        Ok((Self(Some(sender)), writer))
-    }
-
-    /// A log that keeps nothing.
-    #[must_use]
-    pub fn off() -> Self {
-        Self(None)
-    }
-
-    /// Queues a line. False if the queue was full and the line is lost.
-    #[must_use]
-    pub fn write(&self, record: Box<Record>) -> bool {
-        self.0.as_ref().is_none_or(|sender| sender.try_send(record).is_ok())
-    }
-}
-
-#[expect(clippy::disallowed_methods, reason = "the writer's thread has no requests to stop")]
-fn write_all(receiver: &Receiver<Box<Record>>, format: Format, mut output: impl Write) {
-    let mut batch = Vec::with_capacity(BATCH_BYTES);
-    while let Ok(record) = receiver.recv() {
-        append(&mut batch, &record, format);
-        while batch.len() < BATCH_BYTES
-            && let Ok(record) = receiver.try_recv()
-        {
-            append(&mut batch, &record, format);
-        }
-        // A closed pipe must not end the gateway: the lines are lost, the requests are not.
-        let _ = output.write_all(&batch).and_then(|()| output.flush());
-        let is_behind = batch.len() >= BATCH_BYTES;
-        batch.clear();
-        if !is_behind {
-            std::thread::sleep(REST);
-        }
-    }
 }
 
 /// A line as JSON; a field that does not apply is left out.
@@ -139,7 +75,8 @@ fn is_zero(count: &u32) -> bool {
     *count == 0
 }
 
-fn append(batch: &mut Vec<u8>, record: &Record, format: Format) {
+/// Adds a record's line, its end included.
+pub(super) fn append(batch: &mut Vec<u8>, record: &Record, format: Format) {
     let line = Line {
         time: humantime::format_rfc3339_millis(record.at).to_string(),
         request_id: record.id.to_string(),

@@ -372,12 +372,13 @@ fn reference(schema: &Value) -> String {
         ("`session_cache` of `routing`", "SessionCache"),
         ("`routing_budget` of `routing`", "RoutingBudget"),
         ("`state_storage`", "StateStorage"),
+        ("`log`", "Log"),
         ("`overrides`", "Overrides"),
     ] {
         section(&mut page, heading, &schema["definitions"][name]);
     }
     let definitions = schema["definitions"].as_object().unwrap();
-    assert_eq!(definitions.len(), 16, "a definition without a section: {:?}", definitions.keys());
+    assert_eq!(definitions.len(), 17, "a definition without a section: {:?}", definitions.keys());
     page
 }
 

@@ -29,6 +29,7 @@ mod other_apis;
 mod passthrough;
 mod process;
 mod providers;
+mod records;
 mod reliability;
 mod reload;
 mod request_routes;

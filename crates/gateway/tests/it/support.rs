@@ -14,7 +14,7 @@ use waypost::server::listener;
 use waypost::server::ready::Origin;
 use waypost::telemetry::Telemetry;
 use waypost::telemetry::metrics::Metrics;
-use waypost::telemetry::request_log::{Format, RequestLog};
+use waypost::telemetry::request_log::Format;
 
 /// Keys that must never be seen outside the header that they belong in.
 pub(crate) const KEYS: [(&str, &str); 2] =
@@ -178,8 +178,8 @@ impl Gateway {
         let echo = start_echo();
         let config = read_config(config, echo);
         let log = Log::default();
-        let (requests, writer) = RequestLog::start(Format::Json, log.clone()).unwrap();
-        let telemetry = Telemetry::new(Arc::new(Metrics::default()), requests);
+        let lines = waypost::telemetry::Log { format: Format::Json, output: Box::new(log.clone()) };
+        let (telemetry, writer) = Telemetry::start(Arc::new(Metrics::default()), Some(lines)).unwrap();
         let server = Server::with(&config, &telemetry, options).unwrap();
         Self { address: server.addresses()[0], echo, log, writer, server }
     }
@@ -256,7 +256,7 @@ fn read_config(text: &str, echo: SocketAddr) -> Config {
     let loaded = config::parse("test.yaml", &text, &Environment::of(KEYS)).unwrap_or_else(|e| panic!("{e}"));
     let mut config = loaded.config;
     for listener in &mut config.listeners {
-        if listener.name != "taken" {
+        if &*listener.name != "taken" {
             listener.port = 0;
         }
     }

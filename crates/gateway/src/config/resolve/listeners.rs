@@ -11,7 +11,7 @@ use super::{Context, defaults, values};
 
 pub(super) fn default_listener() -> Listener {
     Listener {
-        name: "default".to_owned(),
+        name: "default".into(),
         address: defaults::ADDRESS,
         port: defaults::PORT,
         first_byte_timeout: defaults::FIRST_BYTE_TIMEOUT,
@@ -103,7 +103,7 @@ fn one(
     let address = address(context, &listener.address, base.address);
     let port = port(context, &listener.port, base.port);
     let resolved = Listener {
-        name: listener.name.value().cloned().unwrap_or_else(|| usual_name.to_owned()),
+        name: listener.name.value().map_or(usual_name, String::as_str).into(),
         address: address.unwrap_or(base.address),
         port: port.unwrap_or(base.port),
         first_byte_timeout: values::duration(context, "timeout", &listener.timeout, base.first_byte_timeout),

@@ -82,16 +82,37 @@ pub(super) fn duration_up_to(
 }
 
 pub(super) fn size(context: Context<'_>, key: &str, setting: &Setting<String>, default: usize) -> usize {
+    size_up_to(LARGEST, context, key, setting, default)
+}
+
+/// A number of bytes, above zero and up to a power of 1024.
+pub(super) fn size_up_to(
+    largest: u64,
+    context: Context<'_>,
+    key: &str,
+    setting: &Setting<String>,
+    default: usize,
+) -> usize {
     let Some(written) = setting.given() else { return default };
     let problem = match bytes(written.value.trim()) {
-        Some(0) => Problem::error(format!("`{key}` is zero: no request could be read")),
-        Some(bytes) if bytes > LARGEST => Problem::error(format!("`{key}` is more than 1GiB")),
+        Some(0) => Problem::error(format!("`{key}` is zero: there would be room for nothing")),
+        Some(bytes) if bytes > largest => {
+            Problem::error(format!("`{key}` is more than {}", whole_unit(largest)))
+        }
         Some(bytes) => return usize::try_from(bytes).unwrap_or(default),
         None => Problem::error(format!("`{key}` is not a size: `{}`", shorten(&written.value)))
             .hint("write bytes, or a number and a unit, such as `32MiB` or `10MB`"),
     };
     context.add(problem.at(&written.place));
     default
+}
+
+fn whole_unit(bytes: u64) -> String {
+    match bytes {
+        bytes if bytes >= 1 << 40 => format!("{}TiB", bytes >> 40),
+        bytes if bytes >= 1 << 30 => format!("{}GiB", bytes >> 30),
+        bytes => format!("{}MiB", bytes >> 20),
+    }
 }
 
 /// A whole number within bounds, if one is given.

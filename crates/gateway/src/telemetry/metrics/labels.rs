@@ -112,6 +112,12 @@ pub(super) struct OperationLabels {
     pub(super) error_type: Option<String>,
 }
 
+/// Of a queue of records.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct SinkLabels {
+    pub(super) sink: &'static str,
+}
+
 /// Of the program.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct BuildLabels {

@@ -26,8 +26,8 @@ use waypost_routing::health::State;
 pub use self::exposition::Exposition;
 use self::labels::{
     BuildLabels, ConfidenceLabels, ConfigLabels, DecisionLabels, FaultLabels, GenAiLabels, LossLabels,
-    ModelLabels, OperationLabels, OutcomeLabels, PreferenceLabels, RequestLabels, SpentLabels, StateLabels,
-    TargetLabels, TokenLabels, UsageLabels,
+    ModelLabels, OperationLabels, OutcomeLabels, PreferenceLabels, RequestLabels, SinkLabels, SpentLabels,
+    StateLabels, TargetLabels, TokenLabels, UsageLabels,
 };
 use self::series::ModelSeries;
 use super::record::Record;
@@ -47,8 +47,7 @@ pub struct Metrics {
     loaded: Gauge,
     /// Requests being worked on.
     pub in_flight: Gauge<i64, std::sync::atomic::AtomicI64>,
-    /// Lines that the request log had no room for.
-    pub log_dropped: Plain,
+    stored: Plain,
 }
 
 /// Those that have labels.
@@ -70,6 +69,8 @@ struct Families {
     busy: Family<TargetLabels, Gauge>,
     lossy: Family<LossLabels, Plain>,
     reloads: Family<OutcomeLabels, Plain>,
+    dropped: Family<SinkLabels, Plain>,
+    spans: Family<OutcomeLabels, Plain>,
     config: Family<ConfigLabels, Gauge>,
     build: Family<BuildLabels, Gauge>,
     usage: Histograms<UsageLabels>,
@@ -132,6 +133,8 @@ impl Default for Families {
             busy: Family::default(),
             lossy: Family::default(),
             reloads: Family::default(),
+            dropped: Family::default(),
+            spans: Family::default(),
             config: Family::default(),
             build: Family::default(),
             usage: Family::new_with_constructor(|| Histogram::new(TOKENS)),
@@ -151,9 +154,12 @@ impl Default for Metrics {
             last_reload: Gauge::default(),
             loaded: Gauge::default(),
             in_flight: Gauge::default(),
-            log_dropped: Counter::default(),
+            stored: Counter::default(),
         };
         metrics.register();
+        for sink in ["queue", "store"] {
+            metrics.families.dropped.get_or_create(&SinkLabels { sink }).inc_by(0);
+        }
         for outcome in ["applied", "refused"] {
             metrics.families.reloads.get_or_create(&OutcomeLabels { outcome }).inc_by(0);
         }
@@ -180,6 +186,21 @@ impl Metrics {
         let outcome = if is_applied { "applied" } else { "refused" };
         self.families.reloads.get_or_create(&OutcomeLabels { outcome }).inc();
         self.last_reload.set(i64::from(is_applied));
+    }
+
+    /// Counts records that are in the file.
+    pub fn records_stored(&self, count: usize) {
+        self.stored.inc_by(u64::try_from(count).unwrap_or_default());
+    }
+
+    /// Counts a record that somebody had no room for.
+    pub fn record_dropped(&self, sink: &'static str) {
+        self.families.dropped.get_or_create(&SinkLabels { sink }).inc();
+    }
+
+    /// Counts spans, by what has become of them.
+    pub fn spans(&self, outcome: &'static str, count: u64) {
+        self.families.spans.get_or_create(&OutcomeLabels { outcome }).inc_by(count);
     }
 
     /// Counts a call to an entry of the configuration.
@@ -242,6 +263,10 @@ impl Metrics {
         for (histogram, count) in series.usage.iter().zip([usage.input, usage.output]) {
             #[expect(clippy::cast_precision_loss, reason = "nobody counts so many tokens")]
             histogram.observe(count as f64);
+        }
+        if let Some(cost) = record.cost() {
+            series.cost.inc_by(cost);
+            series.default_cost.inc_by(record.default_cost().unwrap_or(cost));
         }
         if let Some(each) = record.time_per_output_token() {
             series.per_token.observe(each.as_secs_f64());

@@ -7,8 +7,8 @@ use waypost_routing::fault::Fault;
 
 use super::labels::{
     ConfidenceLabels, ConfigLabels, DecisionLabels, GenAiLabels, LossLabels, ModelLabels, OperationLabels,
-    OutcomeLabels, PreferenceLabels, RequestLabels, SpentLabels, StateLabels, TargetLabels, TokenLabels,
-    UsageLabels,
+    OutcomeLabels, PreferenceLabels, RequestLabels, SinkLabels, SpentLabels, StateLabels, TargetLabels,
+    TokenLabels, UsageLabels,
 };
 use super::{Exposition, Families, Metrics, process};
 
@@ -40,7 +40,7 @@ impl Metrics {
             &self.loaded,
             "When the configuration in use was loaded, in seconds since 1970",
         );
-        names.plain("log_dropped", &self.log_dropped, "Request-log lines dropped because the queue was full");
+        names.plain("records_stored", &self.stored, "Records written to the file of records");
         let mut names = Names(self.registry.sub_registry_with_prefix("gen_ai"));
         self.families.register_gen_ai(&mut names);
         self.registry.register_collector(Box::new(process::Process));
@@ -119,6 +119,12 @@ impl Families {
             &self.config,
             "1, with the beginning of the SHA-256 of the configuration's file",
         );
+        names.plain(
+            "records_dropped",
+            &self.dropped,
+            "Records that were lost because a queue was full, by queue",
+        );
+        names.plain("spans", &self.spans, "Spans of traces, by what has become of them");
         names.plain("build_info", &self.build, "1, with the version of the program");
     }
 
@@ -171,6 +177,8 @@ impl Families {
         self.busy.get_or_create_owned(&TargetLabels { target: any() });
         self.lossy.get_or_create_owned(&LossLabels { model: any(), reason: "…" });
         self.reloads.get_or_create_owned(&outcome);
+        self.dropped.get_or_create_owned(&SinkLabels { sink: "…" });
+        self.spans.get_or_create_owned(&outcome);
         self.config.get_or_create_owned(&ConfigLabels { sha256: "…".to_owned() });
         self.usage.get_or_create_owned(&UsageLabels { gen_ai: gen_ai.clone(), gen_ai_token_type: "…" });
         self.operation.get_or_create_owned(&OperationLabels {

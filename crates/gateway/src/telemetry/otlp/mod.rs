@@ -8,7 +8,7 @@ mod transport;
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -25,9 +25,6 @@ use super::finished::{Finished, Sink};
 use super::metrics::Metrics;
 use crate::config::Tracing;
 use crate::upstream::client::ClientSettings;
-
-/// The sink's name.
-pub const NAME: &str = "traces";
 
 /// How many records may wait.
 const QUEUE: usize = 4096;
@@ -55,42 +52,57 @@ mod field {
     pub(super) const SPANS: u32 = 2;
 }
 
-/// Takes finished requests and sends their spans on. The last ones are sent when it is dropped.
+/// Takes finished requests and sends their spans on.
 #[derive(Debug)]
-pub struct Exporter {
+pub struct Exporter(Mutex<Option<Running>>);
+
+#[derive(Debug)]
+struct Running {
     records: mpsc::Sender<Arc<Finished>>,
     /// Its end is the order to hurry.
-    _alive: watch::Sender<()>,
+    alive: watch::Sender<()>,
+    thread: JoinHandle<()>,
 }
 
 impl Exporter {
-    /// Starts the thread. It ends a little after the exporter is dropped.
+    /// The sink's name.
+    pub const NAME: &str = "traces";
+
+    /// Starts the thread.
     ///
     /// # Errors
     /// It cannot be started.
-    pub fn start(
-        tracing: &Tracing,
-        client: &ClientSettings,
-        metrics: Arc<Metrics>,
-    ) -> std::io::Result<(Self, JoinHandle<()>)> {
+    pub fn start(tracing: &Tracing, client: &ClientSettings, metrics: Arc<Metrics>) -> std::io::Result<Self> {
         let (records, receiver) = mpsc::channel(QUEUE);
         let (alive, closing) = watch::channel(());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (tracing, client) = (tracing.clone(), client.clone());
-        let thread = std::thread::Builder::new().name(NAME.to_owned());
-        let thread = thread.spawn(move || runtime.block_on(run(&tracing, &client, receiver, closing, &metrics)))?;
-        Ok((Self { records, _alive: alive }, thread))
+        let work = move || runtime.block_on(run(&tracing, &client, receiver, closing, &metrics));
+        let thread = std::thread::Builder::new().name(Self::NAME.to_owned()).spawn(work)?;
+        Ok(Self(Mutex::new(Some(Running { records, alive, thread }))))
     }
 }
 
 impl Sink for Exporter {
     fn name(&self) -> &'static str {
-        NAME
+        Self::NAME
     }
 
     fn take(&self, finished: &Arc<Finished>) -> bool {
-        let is_traced = finished.record.trace.as_deref().is_some_and(|context| context.sampled && context.recorded);
-        !is_traced || self.records.try_send(Arc::clone(finished)).is_ok()
+        if !finished.record.is_traced() {
+            return true;
+        }
+        let running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        running.as_ref().is_some_and(|running| running.records.try_send(Arc::clone(finished)).is_ok())
+    }
+
+    fn close(&self) {
+        let running = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(Running { records, alive, thread }) = running else { return };
+        drop((records, alive));
+        if thread.join().is_err() {
+            tracing::error!("the thread that exports traces had panicked");
+        }
     }
 }
 

@@ -4,7 +4,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use waypost_dialect::providers;
+use serde_json::{Value as Json, json};
+use waypost_dialect::{DialectId, providers};
 use waypost_routing::router::Method;
 
 use super::protobuf::Message;
@@ -202,6 +203,11 @@ impl<'a> Request<'a> {
         attributes.text("waypost.method", record.method.map(Method::name));
         attributes.text("waypost.route", record.route.as_deref());
         attributes.number("waypost.attempts", u64::from(record.attempts));
+        attributes.text("waypost.listener", &*record.listener);
+        attributes.text("waypost.client_dialect", record.client.id().name());
+        attributes.text("waypost.provider_dialect", record.dialect.map(DialectId::name));
+        attributes.fraction("waypost.cost_usd", record.cost());
+        attributes.fraction("waypost.default_cost_usd", record.default_cost());
         let lost: Vec<String> =
             record.loss.entries().map(|(field, reason)| format!("{field}={}", reason.word())).collect();
         if !lost.is_empty() {
@@ -212,7 +218,7 @@ impl<'a> Request<'a> {
         for one in record.tries.iter().filter(|one| one.span.is_none()) {
             message.message(span::EVENTS, |event| {
                 event.fixed64(1, nanos(record.at + one.started()));
-                event.bytes(2, b"waypost.passed_by");
+                event.bytes(2, b"waypost.not_asked");
                 let mut attributes = Attributes { message: event, field: 3 };
                 attributes.text("waypost.target", &*one.model);
                 attributes.text("waypost.outcome", one.outcome);
@@ -237,6 +243,16 @@ impl<'a> Request<'a> {
         attributes.text("waypost.escalation", record.escalation);
         attributes.text("waypost.affinity", record.affinity);
         attributes.text("waypost.prefer", record.prefer);
+        let Some(found) = &record.found else { return };
+        attributes.text("waypost.tier", found.tier);
+        attributes.text("waypost.reason", &*found.reason);
+        if !found.scores.is_empty() {
+            let (routes, scores) =
+                found.scores.iter().map(|(route, score)| (&**route, f64::from(*score))).unzip();
+            attributes.put("waypost.routes", &Value::Texts(routes));
+            attributes.put("waypost.probabilities", &Value::Fractions(scores));
+        }
+        attributes.fraction("waypost.none_probability", found.none.map(f64::from));
     }
 
     /// A call to a provider. One whose answer went to the client lasts as long as that.
@@ -288,6 +304,7 @@ impl<'a> Request<'a> {
         }
         let first = record.first_token.and_then(|first| first.checked_sub(one.started()));
         attributes.fraction("gen_ai.response.time_to_first_chunk", first.map(|first| first.as_secs_f64()));
+        self.said(attributes);
         let Some(usage) = record.usage else { return };
         attributes.number("gen_ai.usage.input_tokens", usage.input);
         attributes.number("gen_ai.usage.output_tokens", usage.output);
@@ -297,6 +314,29 @@ impl<'a> Request<'a> {
             ("gen_ai.usage.reasoning.output_tokens", usage.reasoning),
         ] {
             attributes.number(name, Some(count).filter(|count| *count > 0));
+        }
+    }
+
+    /// The conversation and its answer, in the conventions' own form as JSON.
+    fn said(&self, attributes: &mut Attributes<'_>) {
+        let Some(content) = self.content else { return };
+        let text = |text: &str| json!([{"type": "text", "content": text}]);
+        let system = content.turns.iter().filter(|turn| turn.role == "system");
+        let system: Vec<Json> = system.map(|turn| json!({"type": "text", "content": turn.text})).collect();
+        let others = content.turns.iter().filter(|turn| turn.role != "system");
+        let input: Vec<Json> =
+            others.map(|turn| json!({"role": turn.role, "parts": text(&turn.text)})).collect();
+        for (name, value) in
+            [("gen_ai.system_instructions", Json::from(system)), ("gen_ai.input.messages", input.into())]
+        {
+            if value.as_array().is_some_and(|list| !list.is_empty()) {
+                attributes.text(name, &*value.to_string());
+            }
+        }
+        if let Some(answer) = &content.answer {
+            let reason = self.record.finish_reason.as_deref().unwrap_or("unknown");
+            let output = json!([{"role": "assistant", "parts": text(answer), "finish_reason": reason}]);
+            attributes.text("gen_ai.output.messages", &*output.to_string());
         }
     }
 

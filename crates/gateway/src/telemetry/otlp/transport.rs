@@ -150,11 +150,15 @@ async fn grpc(response: Response<Incoming>) -> Result<Accepted, Refusal> {
             Ok(bytes.get(5..).map(accepted).unwrap_or_default())
         }
         Some(code) => {
-            let words = words(&percent_encoding::percent_decode_str(field("grpc-message").unwrap_or("")).decode_utf8_lossy());
+            let words = words(
+                &percent_encoding::percent_decode_str(field("grpc-message").unwrap_or(""))
+                    .decode_utf8_lossy(),
+            );
             let why = format!("gRPC status {code}: {words}");
             // Cancelled, deadline exceeded, aborted, out of range, unavailable, data loss; and resource exhausted, if it
             // says when it will have recovered (<https://opentelemetry.io/docs/specs/otlp/#failures>).
-            let after = field("grpc-retry-pushback-ms").and_then(|ms| ms.parse().ok()).map(Duration::from_millis);
+            let after =
+                field("grpc-retry-pushback-ms").and_then(|ms| ms.parse().ok()).map(Duration::from_millis);
             Err(match code {
                 "1" | "4" | "10" | "11" | "14" | "15" => Refusal::Again { why, after },
                 "8" if after.is_some() => Refusal::Again { why, after },

@@ -1,0 +1,68 @@
+//! What is kept of requests.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::super::diagnostic::Problem;
+use super::super::schema::{ContentKept, Log as Written};
+use super::super::secret::Environment;
+use super::super::setting::Setting;
+use super::super::{Log, RecordsFile};
+use super::{Context, defaults, values};
+use crate::telemetry::kept::Keep;
+
+/// Ten years: longer is a mistake.
+const LONGEST: Duration = Duration::from_secs(3660 * 24 * 60 * 60);
+const MOST_CONTENT: u64 = 16 << 20;
+const MOST_BYTES: u64 = 1 << 40;
+
+/// What is kept where a configuration says nothing about it.
+pub(in crate::config) fn default_log(environment: &Environment) -> Log {
+    Log {
+        file: usual_path(environment).map(|path| RecordsFile { path, is_chosen: false }),
+        time: defaults::RECORDS_TIME,
+        most_bytes: defaults::RECORDS_BYTES,
+        content: None,
+    }
+}
+
+pub(super) fn resolve(context: Context<'_>, written: &Setting<Written>) -> Log {
+    let base = default_log(context.environment);
+    let Some(written) = written.value() else { return base };
+    let chosen = written.path.given().map(|path| path.value.trim()).filter(|path| !path.is_empty());
+    let chosen = chosen.map(|path| RecordsFile { path: path.into(), is_chosen: true });
+    let is_off = written.records.value() == Some(&false);
+    if is_off && let Some(path) = written.path.given() {
+        let problem = Problem::warning("`log.path` has no effect where `log.records` is false");
+        context.add(problem.at(&path.place));
+    }
+    let most = |key, setting, default: u64, most| {
+        let default = usize::try_from(default).unwrap_or(usize::MAX);
+        values::size_up_to(most, context, key, setting, default)
+    };
+    let redact = match written.content.value() {
+        Some(ContentKept::Redacted) => Some(true),
+        Some(ContentKept::Full) => Some(false),
+        Some(ContentKept::None) | None => None,
+    };
+    let length = most("max_content", &written.max_content, defaults::CONTENT_BYTES, MOST_CONTENT);
+    let bytes = most("max_size", &written.max_size, base.most_bytes, MOST_BYTES);
+    Log {
+        file: chosen.or(base.file).filter(|_| !is_off),
+        time: values::duration_up_to(LONGEST, context, "keep", &written.keep, base.time),
+        most_bytes: u64::try_from(bytes).unwrap_or(u64::MAX),
+        content: redact.map(|redact| Keep { redact, most: length }),
+    }
+}
+
+/// Where services of a system, and else programs of a person, have what they remember.
+fn usual_path(environment: &Environment) -> Option<PathBuf> {
+    let folder = |name: &str| environment.find(name).map(|(value, _)| PathBuf::from(value.trim()));
+    // systemd may name several, and means this service alone (systemd.exec(5)).
+    let own = environment
+        .find("STATE_DIRECTORY")
+        .map(|(value, _)| PathBuf::from(value.split(':').next().unwrap_or_default().trim()));
+    own.or_else(|| folder("XDG_STATE_HOME").map(|folder| folder.join("waypost")))
+        .or_else(|| folder("HOME").map(|home| home.join(".local/state/waypost")))
+        .map(|folder| folder.join("records.db"))
+}

@@ -1,0 +1,125 @@
+//! Records that outlast the process: one SQLite file, written by one thread, read by anybody.
+//!
+//! A record is a row with the whole of it as JSON; beside it stand the few facts that are asked for, in one index that
+//! answers every filter without reading rows. Sums by minute and by hour are kept as records come in, so that a
+//! month's bill reads hundreds of rows and not a million.
+
+mod durations;
+pub mod read;
+mod schema;
+mod sums;
+mod write;
+
+use std::path::Path;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use crate::telemetry::finished::{Finished, Sink};
+use crate::telemetry::metrics::Metrics;
+
+/// How many records may wait for the writer.
+const QUEUE: usize = 16_384;
+/// How long a reader or a second writer of the same file is waited for.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// What is wrong with the file of records.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// What SQLite says.
+    #[error("{0}")]
+    Database(#[from] rusqlite::Error),
+    /// What the system says.
+    #[error("{0}")]
+    File(#[from] std::io::Error),
+    /// Another version's.
+    #[error(
+        "it was written by a newer version of Waypost (format {found}, this one knows {known}): use that one, or another file"
+    )]
+    Newer {
+        /// The format of the file.
+        found: i64,
+        /// The newest that is known here.
+        known: i64,
+    },
+}
+
+/// How long records are kept, and how many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// How long.
+    pub time: Duration,
+    /// Most bytes of the file; the oldest records go first.
+    pub most_bytes: u64,
+}
+
+/// The writing side.
+#[derive(Debug)]
+pub struct Store {
+    sender: Mutex<Option<SyncSender<Arc<Finished>>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Store {
+    /// Its name among those that are told of requests.
+    pub const NAME: &str = "store";
+
+    /// Opens the file, or makes it, and starts the thread that writes.
+    ///
+    /// # Errors
+    /// The file cannot be made, read or written, or is another version's.
+    pub fn open(path: &Path, retention: Retention, metrics: Arc<Metrics>) -> Result<Self, StoreError> {
+        prepare(path)?;
+        let connection = Connection::open(path)?;
+        connection.busy_timeout(BUSY)?;
+        schema::migrate(&connection)?;
+        let (sender, receiver) = sync_channel(QUEUE);
+        let writer = write::Writer::new(connection, retention, metrics);
+        let thread =
+            std::thread::Builder::new().name("store".to_owned()).spawn(move || writer.run(&receiver))?;
+        Ok(Self { sender: Mutex::new(Some(sender)), thread: Mutex::new(Some(thread)) })
+    }
+}
+
+impl Sink for Store {
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
+
+    fn take(&self, finished: &Arc<Finished>) -> bool {
+        let sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner);
+        sender.as_ref().is_some_and(|sender| sender.try_send(Arc::clone(finished)).is_ok())
+    }
+
+    fn close(&self) {
+        self.sender.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the thread that writes records had panicked");
+        }
+    }
+}
+
+/// Makes the file and its folder, for their owner alone: there may be conversations in it.
+fn prepare(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    }
+    std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
+    Ok(())
+}
+
+/// Opens an existing file to read.
+fn open_to_read(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY)?;
+    connection.pragma_update(None, "query_only", true)?;
+    schema::check(&connection)?;
+    Ok(connection)
+}

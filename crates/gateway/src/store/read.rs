@@ -1,0 +1,433 @@
+//! Asking the file of records.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::durations::Durations;
+use super::write::{millis, nanos};
+use super::{StoreError, open_to_read};
+
+/// What is asked for; what is not said does not matter.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Came at this time or later.
+    pub since: Option<SystemTime>,
+    /// Came before.
+    pub until: Option<SystemTime>,
+    /// `provider/model`, or the model's name alone.
+    pub model: Option<String>,
+    /// A route's name.
+    pub route: Option<String>,
+    /// `name`, `alias`, `preference` or `default`.
+    pub method: Option<String>,
+    /// Who asked, as records show it.
+    pub caller: Option<String>,
+    /// The name of a conversation.
+    pub session: Option<String>,
+    /// The status, such as `500..600`.
+    pub status: Option<Range<u16>>,
+    /// US dollars, at least.
+    pub cost: Option<f64>,
+    /// Took at least this long.
+    pub total: Option<Duration>,
+    /// Came before this one.
+    pub before: Option<Uuid>,
+}
+
+/// A record of the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// Its place in the order of writing.
+    pub seq: i64,
+    /// All of it, as one JSON object.
+    pub record: String,
+    /// What was said, as JSON, where it is asked for and kept.
+    pub content: Option<String>,
+}
+
+impl Stored {
+    /// The record and what was said as one JSON object.
+    #[must_use]
+    pub fn whole(&self) -> String {
+        match &self.content {
+            Some(content) => {
+                let head = self.record.strip_suffix('}').unwrap_or(&self.record);
+                format!("{head},\"content\":{content}}}")
+            }
+            None => self.record.clone(),
+        }
+    }
+}
+
+/// By what sums are told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum By {
+    /// `provider/model`.
+    Model,
+    /// The route.
+    Route,
+    /// Who asked.
+    Caller,
+    /// The day, in UTC.
+    Day,
+}
+
+/// Sums of requests of one kind.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Total {
+    /// Their model, route, caller or day, in the order that was asked for.
+    pub names: Vec<String>,
+    /// How many.
+    pub requests: i64,
+    /// Of these, how many ended with a status of 400 or more.
+    pub errors: i64,
+    /// Tokens read.
+    pub input_tokens: i64,
+    /// Of these, from the provider's cache.
+    pub cached_tokens: i64,
+    /// Tokens written.
+    pub output_tokens: i64,
+    /// US dollars, as far as they are known.
+    pub cost: f64,
+    /// What the default model would have cost.
+    pub default_cost: f64,
+    /// The difference of the two, over requests of which both are known.
+    pub saved: f64,
+    /// Answers whose cost is not known.
+    pub unpriced: i64,
+}
+
+/// Sums and percentiles over some time.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Pulse {
+    /// Sums.
+    #[serde(flatten)]
+    pub total: Total,
+    /// Milliseconds from a request's head to the end of its answer.
+    pub p50_ms: Option<f64>,
+    /// The same, for 95 %.
+    pub p95_ms: Option<f64>,
+    /// The same, for 99 %.
+    pub p99_ms: Option<f64>,
+    /// Milliseconds to the first content of a stream.
+    pub first_token_p50_ms: Option<f64>,
+    /// The same, for 95 %.
+    pub first_token_p95_ms: Option<f64>,
+}
+
+/// How much there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Size {
+    /// Records.
+    pub records: i64,
+    /// Bytes of the file that are in use.
+    pub bytes: i64,
+    /// Milliseconds since 1970 of the oldest one.
+    pub oldest: Option<i64>,
+}
+
+/// The reading side. It sees everything that was committed when a question is asked.
+#[derive(Debug)]
+pub struct Reader(Connection);
+
+impl Reader {
+    /// Opens a file that exists.
+    ///
+    /// # Errors
+    /// It does not, cannot be read, or is another version's.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        open_to_read(path).map(Self)
+    }
+
+    /// The newest records that are asked for, newest first.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn newest(&self, filter: &Filter, most: usize) -> Result<Vec<Stored>, StoreError> {
+        let (condition, mut values) = conditions(filter);
+        values.push(Value::from(i64::try_from(most).unwrap_or(i64::MAX)));
+        // The index answers what is asked; rows are read for what is told.
+        let query = format!(
+            "SELECT seq, record FROM records WHERE seq IN (
+                SELECT seq FROM records INDEXED BY records_by_facts WHERE {condition} ORDER BY at DESC, seq DESC LIMIT ?
+             ) ORDER BY at DESC, seq DESC"
+        );
+        let mut query = self.0.prepare_cached(&query)?;
+        let rows = query.query_map(params_from_iter(values), stored)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// What was written after this place, in the order of writing.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn after(&self, seq: i64, most: usize) -> Result<Vec<Stored>, StoreError> {
+        let mut query =
+            self.0.prepare_cached("SELECT seq, record FROM records WHERE seq > ?1 ORDER BY seq LIMIT ?2")?;
+        let rows = query.query_map([seq, i64::try_from(most).unwrap_or(i64::MAX)], stored)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// The place of the last one; 0 if there is none.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn last_seq(&self) -> Result<i64, StoreError> {
+        Ok(self.0.query_row("SELECT COALESCE(MAX(seq), 0) FROM records", [], |row| row.get(0))?)
+    }
+
+    /// Records whose id begins like this, at most ten of them, with what was said. An id of a response header and one
+    /// without dashes are the same.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn find(&self, id: &str) -> Result<Vec<Stored>, StoreError> {
+        let Some((low, high)) = bounds(id) else { return Ok(Vec::new()) };
+        // The time is the first part of an id, and what the index begins with.
+        let mut query = self.0.prepare_cached(
+            "SELECT seq, record, (SELECT content FROM contents WHERE contents.seq = records.seq) FROM records
+             WHERE at BETWEEN ?1 AND ?2 AND id BETWEEN ?3 AND ?4 ORDER BY at LIMIT 10",
+        )?;
+        let at = |id: u128| i64::try_from(id >> 80).unwrap_or(i64::MAX);
+        let bytes = |id: u128| Value::Blob(id.to_be_bytes().to_vec());
+        let values = [at(low).into(), at(high).into(), bytes(low), bytes(high)];
+        let rows = query
+            .query_map(params_from_iter(values), |row| Ok(Stored { content: row.get(2)?, ..stored(row)? }))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// What was said, as JSON.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn content(&self, seq: i64) -> Result<Option<String>, StoreError> {
+        let mut query = self.0.prepare_cached("SELECT content FROM contents WHERE seq = ?1")?;
+        Ok(query.query_row([seq], |row| row.get(0)).optional()?)
+    }
+
+    /// Sums of whole hours, told apart by these, the dearest first; days in their order.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn totals(
+        &self,
+        by: &[By],
+        since: Option<SystemTime>,
+        until: Option<SystemTime>,
+    ) -> Result<Vec<Total>, StoreError> {
+        let columns = by.iter().map(|by| match by {
+            By::Model => "(SELECT name FROM names WHERE id = hours.model)",
+            By::Route => "(SELECT name FROM names WHERE id = hours.route)",
+            By::Caller => "(SELECT name FROM names WHERE id = hours.caller)",
+            By::Day => "date(hour * 3600, 'unixepoch')",
+        });
+        let columns: Vec<&str> = columns.collect();
+        let places: Vec<String> = (1..=by.len()).map(|place| place.to_string()).collect();
+        let group = if places.is_empty() { String::new() } else { format!("GROUP BY {}", places.join(", ")) };
+        let order = if by.contains(&By::Day) {
+            places.join(", ")
+        } else {
+            "SUM(cost) DESC, SUM(requests) DESC".to_owned()
+        };
+        let columns = columns.iter().map(|column| format!("{column}, ")).collect::<String>();
+        let query = format!(
+            "SELECT {columns}{SUMS} FROM hours WHERE hour >= ?1 AND hour < ?2 {group} HAVING SUM(requests) > 0 ORDER BY {order}"
+        );
+        let hour = |time: Option<SystemTime>, default| time.map_or(default, |time| millis(time) / 3_600_000);
+        let mut query = self.0.prepare_cached(&query)?;
+        let bounds = [hour(since, 0), hour(until, i64::MAX - 1).saturating_add(1)];
+        let rows = query.query_map(bounds, |row| {
+            let names =
+                (0..by.len()).map(|place| Ok(row.get::<_, Option<String>>(place)?.unwrap_or_default()));
+            Ok(Total { names: names.collect::<rusqlite::Result<_>>()?, ..total(row, by.len())? })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// What happened since then, in steps of so many minutes, each with the time of its begin in milliseconds since
+    /// 1970; steps in which nothing happened are left out.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn series(&self, since: SystemTime, minutes: u32) -> Result<Vec<(i64, Pulse)>, StoreError> {
+        let step = i64::from(minutes.max(1));
+        let key = format!("minute / {step}");
+        let found = self.pulses(&key, since)?;
+        Ok(found
+            .into_iter()
+            .filter_map(|(key, pulse)| Some((key.parse::<i64>().ok()? * step * 60_000, pulse)))
+            .collect())
+    }
+
+    /// What happened since then, by model or by route, the busiest first.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn pulses_by(&self, by: By, since: SystemTime) -> Result<Vec<(String, Pulse)>, StoreError> {
+        let key = match by {
+            By::Route => "(SELECT name FROM names WHERE id = route)",
+            By::Model | By::Caller | By::Day => "(SELECT name FROM names WHERE id = model)",
+        };
+        let mut found = self.pulses(key, since)?;
+        found.sort_by_key(|(_, pulse)| -pulse.total.requests);
+        Ok(found)
+    }
+
+    fn pulses(&self, key: &str, since: SystemTime) -> Result<Vec<(String, Pulse)>, StoreError> {
+        let query = format!(
+            "SELECT CAST({key} AS TEXT), requests, errors, input, cached, output, cost, default_cost, saved, unpriced,
+                durations, first_tokens
+             FROM minutes WHERE minute >= ?1 ORDER BY minute"
+        );
+        let mut query = self.0.prepare_cached(&query)?;
+        let mut rows = query.query([millis(since) / 60_000])?;
+        let mut found: BTreeMap<(usize, String), (Total, Durations, Durations)> = BTreeMap::new();
+        while let Some(row) = rows.next()? {
+            let key: String = row.get::<_, Option<String>>(0)?.unwrap_or_default();
+            // Numbers in their order.
+            let (sum, durations, first_tokens) = found.entry((key.len(), key)).or_default();
+            add(sum, &total(row, 1)?);
+            durations.merge(&Durations::from_bytes(&row.get::<_, Vec<u8>>(10)?));
+            first_tokens.merge(&Durations::from_bytes(&row.get::<_, Vec<u8>>(11)?));
+        }
+        let pulse = |(total, durations, first_tokens): (Total, Durations, Durations)| Pulse {
+            total,
+            p50_ms: durations.quantile(0.5),
+            p95_ms: durations.quantile(0.95),
+            p99_ms: durations.quantile(0.99),
+            first_token_p50_ms: first_tokens.quantile(0.5),
+            first_token_p95_ms: first_tokens.quantile(0.95),
+        };
+        Ok(found.into_iter().map(|((_, key), sums)| (key, pulse(sums))).collect())
+    }
+
+    /// How much there is.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn size(&self) -> Result<Size, StoreError> {
+        let pragma = |name: &str| self.0.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0));
+        let bytes = (pragma("page_count")? - pragma("freelist_count")?) * pragma("page_size")?;
+        let query = "SELECT COUNT(*), MIN(at) FROM records";
+        let (records, oldest) = self.0.query_row(query, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(Size { records, bytes, oldest })
+    }
+}
+
+const SUMS: &str = "SUM(requests), SUM(errors), SUM(input), SUM(cached), SUM(output), SUM(cost), SUM(default_cost), \
+                    SUM(saved), SUM(unpriced)";
+
+/// The sums of a row, from this column on.
+fn total(row: &Row<'_>, first: usize) -> rusqlite::Result<Total> {
+    let sum = |place: usize| {
+        Ok::<i64, rusqlite::Error>(row.get::<_, Option<i64>>(first + place)?.unwrap_or_default())
+    };
+    Ok(Total {
+        names: Vec::new(),
+        requests: sum(0)?,
+        errors: sum(1)?,
+        input_tokens: sum(2)?,
+        cached_tokens: sum(3)?,
+        output_tokens: sum(4)?,
+        cost: dollars(sum(5)?),
+        default_cost: dollars(sum(6)?),
+        saved: dollars(sum(7)?),
+        unpriced: sum(8)?,
+    })
+}
+
+fn add(sum: &mut Total, more: &Total) {
+    sum.requests += more.requests;
+    sum.errors += more.errors;
+    sum.input_tokens += more.input_tokens;
+    sum.cached_tokens += more.cached_tokens;
+    sum.output_tokens += more.output_tokens;
+    sum.cost += more.cost;
+    sum.default_cost += more.default_cost;
+    sum.saved += more.saved;
+    sum.unpriced += more.unpriced;
+}
+
+#[expect(clippy::cast_precision_loss, reason = "exact up to nine million dollars")]
+fn dollars(nanos: i64) -> f64 {
+    nanos as f64 / 1e9
+}
+
+fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
+    Ok(Stored { seq: row.get(0)?, record: row.get(1)?, content: None })
+}
+
+/// The condition of a filter, and the values of its places.
+fn conditions(filter: &Filter) -> (String, Vec<Value>) {
+    let mut all = vec!["1"];
+    let mut values: Vec<Value> = Vec::new();
+    let mut add = |condition: &'static str, places: &[Value]| {
+        all.push(condition);
+        values.extend_from_slice(places);
+    };
+    let number = |number: u128| Value::from(i64::try_from(number).unwrap_or(i64::MAX));
+    if let Some(since) = filter.since {
+        add("at >= ?", &[millis(since).into()]);
+    }
+    if let Some(until) = filter.until {
+        add("at < ?", &[millis(until).into()]);
+    }
+    if let Some(before) = filter.before {
+        let (at, id) = (number(before.as_u128() >> 80), Value::Blob(before.as_bytes().to_vec()));
+        add("at <= ?", std::slice::from_ref(&at));
+        let place = "NOT (at = ? AND seq >= COALESCE((SELECT seq FROM records WHERE at = ? AND id = ?), 0))";
+        add(place, &[at.clone(), at, id]);
+    }
+    if let Some(model) = &filter.model {
+        let name = Value::from(model.clone());
+        let names =
+            "model IN (SELECT id FROM names WHERE name = ? OR substr(name, -length(?) - 1) = '/' || ?)";
+        add(names, &[name.clone(), name.clone(), name]);
+    }
+    if let Some(route) = &filter.route {
+        add("route IN (SELECT id FROM names WHERE name = ?)", &[route.clone().into()]);
+    }
+    if let Some(caller) = &filter.caller {
+        add("caller IN (SELECT id FROM names WHERE name = ?)", &[caller.clone().into()]);
+    }
+    if let Some(method) = &filter.method {
+        add("method = ?", &[method.clone().into()]);
+    }
+    if let Some(session) = &filter.session {
+        add("session = ?", &[digest(session).into()]);
+    }
+    if let Some(status) = &filter.status {
+        add("status >= ? AND status < ?", &[i64::from(status.start).into(), i64::from(status.end).into()]);
+    }
+    if let Some(cost) = filter.cost {
+        add("cost >= ?", &[nanos(cost).into()]);
+    }
+    if let Some(total) = filter.total {
+        add("total >= ?", &[number(total.as_micros())]);
+    }
+    (all.join(" AND "), values)
+}
+
+/// The lowest and the highest id that begin like this.
+fn bounds(id: &str) -> Option<(u128, u128)> {
+    let digits: String = id.chars().filter(|digit| *digit != '-').collect();
+    if digits.is_empty() || digits.len() > 32 {
+        return None;
+    }
+    let low = u128::from_str_radix(&format!("{digits:0<32}"), 16).ok()?;
+    let high = u128::from_str_radix(&format!("{digits:f<32}"), 16).ok()?;
+    Some((low, high))
+}
+
+/// A number that stands for a conversation's name.
+pub(super) fn digest(name: &str) -> i64 {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, name.as_bytes());
+    digest.as_ref().first_chunk().map_or(0, |bytes| i64::from_le_bytes(*bytes))
+}

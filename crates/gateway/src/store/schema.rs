@@ -1,0 +1,102 @@
+//! The tables, and the way from each format of the file to the next.
+
+use rusqlite::Connection;
+
+use super::StoreError;
+
+/// What makes each format out of the one before. A format that has been released is never changed.
+const STEPS: &[&str] = &["
+    -- Names of models, routes and callers.
+    CREATE TABLE names (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
+    -- `at`: milliseconds since 1970, as in `id`, a version-7 UUID. `cost`: billionths of a dollar. `total`: microseconds.
+    -- `session`: a digest. `record`: all of it as JSON.
+    CREATE TABLE records (
+        seq INTEGER PRIMARY KEY,
+        id BLOB NOT NULL,
+        at INTEGER NOT NULL,
+        status INTEGER NOT NULL,
+        method TEXT NOT NULL,
+        route INTEGER NOT NULL,
+        model INTEGER NOT NULL,
+        caller INTEGER NOT NULL,
+        session INTEGER,
+        cost INTEGER,
+        total INTEGER NOT NULL,
+        record TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX records_by_facts ON records (at, status, method, route, model, caller, session, cost, total);
+    -- What was said, as JSON.
+    CREATE TABLE contents (seq INTEGER PRIMARY KEY, content TEXT NOT NULL) STRICT;
+    -- Sums; `durations` and `first_tokens` are counts by size (durations.rs).
+    CREATE TABLE minutes (
+        minute INTEGER NOT NULL,
+        model INTEGER NOT NULL,
+        route INTEGER NOT NULL,
+        requests INTEGER NOT NULL,
+        errors INTEGER NOT NULL,
+        input INTEGER NOT NULL,
+        cached INTEGER NOT NULL,
+        output INTEGER NOT NULL,
+        cost INTEGER NOT NULL,
+        default_cost INTEGER NOT NULL,
+        saved INTEGER NOT NULL,
+        unpriced INTEGER NOT NULL,
+        durations BLOB NOT NULL,
+        first_tokens BLOB NOT NULL,
+        PRIMARY KEY (minute, model, route)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE hours (
+        hour INTEGER NOT NULL,
+        model INTEGER NOT NULL,
+        route INTEGER NOT NULL,
+        caller INTEGER NOT NULL,
+        requests INTEGER NOT NULL,
+        errors INTEGER NOT NULL,
+        input INTEGER NOT NULL,
+        cached INTEGER NOT NULL,
+        output INTEGER NOT NULL,
+        cost INTEGER NOT NULL,
+        default_cost INTEGER NOT NULL,
+        saved INTEGER NOT NULL,
+        unpriced INTEGER NOT NULL,
+        PRIMARY KEY (hour, model, route, caller)
+    ) STRICT, WITHOUT ROWID;
+"];
+
+fn known() -> i64 {
+    i64::try_from(STEPS.len()).unwrap_or(i64::MAX)
+}
+
+fn found(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("PRAGMA user_version", [], |row| row.get(0))
+}
+
+/// Brings the file to the newest format, each step as a whole or not at all. Two processes may try at once.
+pub(super) fn migrate(connection: &Connection) -> Result<(), StoreError> {
+    // Only an empty file takes it.
+    connection.execute_batch("PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL;")?;
+    // A commit is on the disk when it returns; there are two a second.
+    connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA cache_size = -8192;")?;
+    check(connection)?;
+    for (step, version) in STEPS.iter().zip(1_i64..) {
+        connection.execute_batch("BEGIN IMMEDIATE")?;
+        let stepped = found(connection).and_then(|found| {
+            if found < version {
+                connection.execute_batch(step)?;
+                connection.pragma_update(None, "user_version", version)?;
+            }
+            connection.execute_batch("COMMIT")
+        });
+        if let Err(error) = stepped {
+            let _ = connection.execute_batch("ROLLBACK");
+            return Err(error.into());
+        }
+    }
+    Ok(())
+}
+
+/// Whether this version can read the file.
+pub(super) fn check(connection: &Connection) -> Result<(), StoreError> {
+    let found = found(connection)?;
+    if found > known() { Err(StoreError::Newer { found, known: known() }) } else { Ok(()) }
+}

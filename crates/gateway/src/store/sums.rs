@@ -1,0 +1,146 @@
+//! Sums by minute and by hour, kept as records come in.
+
+use std::collections::HashMap;
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::durations::Durations;
+use super::write::{millis, nanos};
+use crate::telemetry::record::Record;
+
+/// The numbers of a model's, a route's and a caller's name.
+type Names = (i64, i64, i64);
+
+/// What is added up. Money in billionths of a dollar.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Sum {
+    pub(super) requests: i64,
+    pub(super) errors: i64,
+    pub(super) input: i64,
+    pub(super) cached: i64,
+    pub(super) output: i64,
+    pub(super) cost: i64,
+    pub(super) default_cost: i64,
+    /// Where both costs are known: the default's, less what it was.
+    pub(super) saved: i64,
+    /// Answers whose cost is not known.
+    pub(super) unpriced: i64,
+}
+
+impl Sum {
+    fn add(&mut self, record: &Record) {
+        self.requests += 1;
+        self.errors += i64::from(record.status >= 400);
+        let count = |tokens: u64| i64::try_from(tokens).unwrap_or_default();
+        if let Some(usage) = record.usage {
+            self.input += count(usage.input);
+            self.cached += count(usage.cache_read);
+            self.output += count(usage.output);
+        }
+        let (cost, default) = (record.cost().map(nanos), record.default_cost().map(nanos));
+        self.cost += cost.unwrap_or_default();
+        self.default_cost += default.unwrap_or_default();
+        self.saved += cost.zip(default).map_or(0, |(cost, default)| default - cost);
+        self.unpriced += i64::from(record.entry.is_some() && record.status < 400 && cost.is_none());
+    }
+}
+
+#[derive(Debug, Default)]
+struct Minute {
+    sum: Sum,
+    durations: Durations,
+    first_tokens: Durations,
+}
+
+/// The sums of a batch.
+#[derive(Debug, Default)]
+pub(super) struct Sums {
+    minutes: HashMap<(i64, i64, i64), Minute>,
+    hours: HashMap<(i64, Names), Sum>,
+}
+
+impl Sums {
+    pub(super) fn add(&mut self, record: &Record, names: Names) {
+        let at = millis(record.at);
+        let (model, route, _) = names;
+        let minute = self.minutes.entry((at / 60_000, model, route)).or_default();
+        minute.sum.add(record);
+        minute.durations.add(record.total);
+        if let Some(first_token) = record.first_token {
+            minute.first_tokens.add(first_token);
+        }
+        self.hours.entry((at / 3_600_000, names)).or_default().add(record);
+    }
+
+    /// Adds them to those that are there.
+    pub(super) fn write(&self, connection: &Connection) -> rusqlite::Result<()> {
+        for ((hour, (model, route, caller)), sum) in &self.hours {
+            connection
+                .prepare_cached(
+                    "INSERT INTO hours VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+                     ON CONFLICT DO UPDATE SET requests = requests + excluded.requests,
+                        errors = errors + excluded.errors, input = input + excluded.input,
+                        cached = cached + excluded.cached, output = output + excluded.output,
+                        cost = cost + excluded.cost, default_cost = default_cost + excluded.default_cost,
+                        saved = saved + excluded.saved, unpriced = unpriced + excluded.unpriced",
+                )?
+                .execute(params![
+                    hour,
+                    model,
+                    route,
+                    caller,
+                    sum.requests,
+                    sum.errors,
+                    sum.input,
+                    sum.cached,
+                    sum.output,
+                    sum.cost,
+                    sum.default_cost,
+                    sum.saved,
+                    sum.unpriced
+                ])?;
+        }
+        for ((minute, model, route), added) in &self.minutes {
+            let known = connection
+                .prepare_cached(
+                    "SELECT durations, first_tokens FROM minutes WHERE minute = ?1 AND model = ?2 AND route = ?3",
+                )?
+                .query_row([minute, model, route], |row| {
+                    let (durations, first_tokens): (Vec<u8>, Vec<u8>) = (row.get(0)?, row.get(1)?);
+                    Ok((Durations::from_bytes(&durations), Durations::from_bytes(&first_tokens)))
+                })
+                .optional()?;
+            let (mut durations, mut first_tokens) = known.unwrap_or_default();
+            durations.merge(&added.durations);
+            first_tokens.merge(&added.first_tokens);
+            let sum = &added.sum;
+            connection
+                .prepare_cached(
+                    "INSERT INTO minutes VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
+                     ON CONFLICT DO UPDATE SET requests = requests + excluded.requests,
+                        errors = errors + excluded.errors, input = input + excluded.input,
+                        cached = cached + excluded.cached, output = output + excluded.output,
+                        cost = cost + excluded.cost, default_cost = default_cost + excluded.default_cost,
+                        saved = saved + excluded.saved, unpriced = unpriced + excluded.unpriced,
+                        durations = excluded.durations, first_tokens = excluded.first_tokens",
+                )?
+                .execute(params![
+                    minute,
+                    model,
+                    route,
+                    sum.requests,
+                    sum.errors,
+                    sum.input,
+                    sum.cached,
+                    sum.output,
+                    sum.cost,
+                    sum.default_cost,
+                    sum.saved,
+                    sum.unpriced,
+                    durations.to_bytes(),
+                    first_tokens.to_bytes()
+                ])?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,91 @@
+//! What happens to records, off the way of any request: a line in the log, and whoever else is told.
+
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+
+use super::finished::{Finished, Sink};
+use super::metrics::Metrics;
+use super::record::Record;
+use super::request_log::{self, Format};
+
+/// How many records may wait.
+const QUEUE: usize = 8192;
+/// How many bytes of the log are gathered before they are written.
+const BATCH_BYTES: usize = 64 * 1024;
+/// How long the thread rests after it has written, so that records come together and no request has to wake it.
+const REST: Duration = Duration::from_millis(20);
+
+/// Who is told.
+pub(super) type Sinks = Arc<ArcSwap<Vec<Arc<dyn Sink>>>>;
+
+/// Starts the thread. It ends when the last sender is gone.
+///
+/// # Errors
+/// It cannot be started.
+pub(super) fn start(
+    metrics: Arc<Metrics>,
+    sinks: Sinks,
+    log: Option<Log>,
+) -> std::io::Result<(SyncSender<Box<Record>>, JoinHandle<()>)> {
+    let (sender, receiver) = sync_channel(QUEUE);
+    let work = move || run(&receiver, &metrics, &sinks, log);
+    Ok((sender, std::thread::Builder::new().name("records".to_owned()).spawn(work)?))
+}
+
+/// Where lines of the log go.
+#[expect(missing_debug_implementations, reason = "a writer of any kind")]
+pub struct Log {
+    /// How they look.
+    pub format: Format,
+    /// Where they go.
+    pub output: Box<dyn Write + Send>,
+}
+
+#[expect(clippy::disallowed_methods, reason = "this thread has no requests to stop")]
+fn run(receiver: &Receiver<Box<Record>>, metrics: &Metrics, sinks: &Sinks, mut log: Option<Log>) {
+    let mut batch = Vec::with_capacity(BATCH_BYTES);
+    while let Ok(first) = receiver.recv() {
+        let sinks = sinks.load();
+        let mut handle = |record: Box<Record>| {
+            if let Some(log) = &log {
+                request_log::append(&mut batch, &record, log.format);
+            }
+            if !sinks.is_empty() {
+                tell(&sinks, metrics, *record);
+            }
+            batch.len()
+        };
+        let mut length = handle(first);
+        let mut count = 1;
+        while length < BATCH_BYTES
+            && count < QUEUE
+            && let Ok(record) = receiver.try_recv()
+        {
+            length = handle(record);
+            count += 1;
+        }
+        if let Some(log) = &mut log {
+            // A closed pipe must not end the gateway: the lines are lost, the requests are not.
+            let _ = log.output.write_all(&batch).and_then(|()| log.output.flush());
+        }
+        batch.clear();
+        if length < BATCH_BYTES && count < QUEUE {
+            std::thread::sleep(REST);
+        }
+    }
+    sinks.load().iter().for_each(|sink| sink.close());
+}
+
+fn tell(sinks: &[Arc<dyn Sink>], metrics: &Metrics, record: Record) {
+    let finished = Arc::new(Finished::new(record));
+    for sink in sinks {
+        if !sink.take(&finished) {
+            metrics.record_dropped(sink.name());
+        }
+    }
+}
