@@ -20,9 +20,9 @@ use crate::server::inherited::Inherited;
 use crate::server::listener;
 use crate::server::ready::{Origin, Readiness};
 use crate::store::{Retention, Store};
-use crate::telemetry::Telemetry;
 use crate::telemetry::finished::Sink;
 use crate::telemetry::otlp::Exporter;
+use crate::telemetry::{Telemetry, diagnostics};
 use crate::upstream::check;
 use crate::upstream::client::{Client, ClientSettings};
 use crate::worker::{Slot, Worker};
@@ -138,6 +138,7 @@ impl Server {
             server.doors.push(door);
         }
         store.iter().chain(&traces).for_each(|sink| telemetry.tell(sink));
+        diagnostics::apply(&config.log.diagnostics);
         telemetry.metrics.configuration_loaded(server.options.origin.sha256.as_deref());
         Ok(server)
     }
@@ -209,6 +210,7 @@ impl Server {
                 None => self.telemetry.leave(Exporter::NAME),
             }
         }
+        diagnostics::apply(&config.log.diagnostics);
         self.log = config.log.clone();
         self.runtime.forget_others();
         self.checks = self.start_checks();

@@ -20,6 +20,7 @@ use super::{
     RouterModel, Routing, Times, Tracing,
 };
 use crate::responses::store::Keeping;
+use crate::telemetry::request_log::Format;
 use crate::upstream::google::Account;
 use crate::upstream::sigv4::Signer;
 
@@ -232,13 +233,15 @@ fn items(config: &Config) -> Vec<Item<'_>> {
     ];
     items.push(Item { kind: "state_storage", name: String::new(), facts });
     items.extend(tracing.as_ref().map(of_tracing));
-    let Log { file, time: keep, most_bytes, content } = log;
+    let Log { file, time: keep, most_bytes, content, diagnostics } = log;
     let facts = vec![
         shown("path", file.as_ref().map(|file| file.path.display().to_string())),
         shown("keep", time(*keep)),
         shown("max_size", *most_bytes),
         shown("content", content.map(|content| if content.redact { "redacted" } else { "full" })),
         shown("max_content", content.map(|content| content.most)),
+        shown("level", diagnostics.level.as_deref()),
+        shown("format", diagnostics.format.map(Format::name)),
     ];
     items.push(Item { kind: "log", name: String::new(), facts });
     items.extend(listeners.iter().map(listener));

@@ -35,6 +35,7 @@ use waypost_routing::retry_budget::BudgetPolicy;
 use waypost_routing::router::Mode;
 
 use crate::responses::store::Keeping;
+use crate::telemetry::diagnostics;
 use crate::telemetry::kept::Keep;
 use crate::upstream::google::Account;
 use crate::upstream::sigv4::Signer;
@@ -143,13 +144,15 @@ pub struct Log {
     pub most_bytes: u64,
     /// What is kept of what is said; `None` for nothing.
     pub content: Option<Keep>,
+    /// What else is logged, and how.
+    pub diagnostics: diagnostics::Settings,
 }
 
 impl Log {
     /// Whether records are kept in the same file and for as long.
     #[must_use]
     pub fn is_kept_alike(&self, other: &Self) -> bool {
-        let Self { file, time, most_bytes, content: _ } = self;
+        let Self { file, time, most_bytes, content: _, diagnostics: _ } = self;
         (file, time, most_bytes) == (&other.file, &other.time, &other.most_bytes)
     }
 }

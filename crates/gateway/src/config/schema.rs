@@ -14,7 +14,7 @@ mod tracing;
 use super::resolve::defaults;
 use super::setting::{Ignored, Named, Setting};
 pub(super) use affinity::{CacheKind, RoutingBudget, SessionCache};
-pub(super) use log::{ContentKept, Log};
+pub(super) use log::{ContentKept, Log, LogFormat};
 pub(super) use reliability::{Balance, Reliability};
 pub(super) use storage::{StateKind, StateStorage};
 pub(super) use tracing::{Tracing, TracingProtocol};

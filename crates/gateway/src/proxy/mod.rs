@@ -18,6 +18,7 @@ mod patience;
 mod relay;
 mod way;
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -65,8 +66,10 @@ async fn answer(
     record.listener = Arc::clone(&worker.listener.name);
     record.caller = caller::mark(request.headers());
     record.default_prices = worker.runtime.default_prices;
-    let serving = serve(&worker, endpoint, request, &mut record, &early);
-    let outcome = current::within(id, worker.drain.cut_short(serving)).await;
+    let outcome = {
+        let serving = pin!(serve(&worker, endpoint, request, &mut record, &early));
+        current::within(id, worker.drain.cut_short(serving)).await
+    };
     let explanation = explain(&record);
     let mut response = match outcome {
         Ok(Outcome::Answer(answer)) => {

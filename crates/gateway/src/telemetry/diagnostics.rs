@@ -51,7 +51,9 @@ pub struct Settings {
 pub fn filter(text: &str) -> Result<EnvFilter, String> {
     // A word that is no level would be taken for a module's name.
     let is_word = !text.contains(['=', ',', '[']);
-    if is_word && text.trim().parse::<tracing_subscriber::filter::LevelFilter>().is_err() {
+    if text.trim().is_empty()
+        || is_word && text.trim().parse::<tracing_subscriber::filter::LevelFilter>().is_err()
+    {
         return Err("it is not `error`, `warn`, `info`, `debug`, `trace` or `off`".to_owned());
     }
     EnvFilter::try_new(text).map_err(|error| error.to_string())

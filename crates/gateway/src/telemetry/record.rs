@@ -22,7 +22,7 @@ use super::kept::Held;
 use super::trace_context::{self, SpanId, TraceContext};
 use crate::config::Tracing;
 use crate::proxy::fit::Skipped;
-use crate::upstream::endpoint::Place;
+use crate::upstream::place::Place;
 
 /// The facts of one request. Holds no secret, and content only where the operator wants it kept.
 #[derive(Debug, Clone)]

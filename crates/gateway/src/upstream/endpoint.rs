@@ -15,6 +15,7 @@ use waypost_dialect::{ClientDialect, DialectId};
 
 use super::client::{Client, Segments};
 use super::google::Account;
+use super::place::Place;
 use super::rotating::Rotating;
 use super::sigv4::{Signed, Signer};
 use crate::server::Api;
@@ -69,24 +70,6 @@ pub struct Address {
     served: Served,
     /// The key in its header; `None` for keyless providers and where the client's own key is passed on.
     key: Option<(HeaderName, HeaderValue)>,
-}
-
-/// Where a provider's server is.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Place {
-    /// Its name or address.
-    pub host: String,
-    /// Its port.
-    pub port: u16,
-}
-
-impl Place {
-    /// Of an address.
-    fn of(uri: &Uri) -> Option<Arc<Self>> {
-        let usual = if uri.scheme_str() == Some("http") { 80 } else { 443 };
-        let port = uri.port_u16().unwrap_or(usual);
-        Some(Arc::new(Self { host: uri.host()?.trim_matches(['[', ']']).to_owned(), port }))
-    }
 }
 
 /// Access tokens of an account.

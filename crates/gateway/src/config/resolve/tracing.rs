@@ -35,6 +35,8 @@ pub(super) fn resolve(context: Context<'_>, written: &Setting<schema::Tracing>) 
     context.ignored("tracing.exporters", &tracing.exporters, "traces go to a collector by OTLP");
     let attributes = tracing.span_attributes.value();
     let header_prefixes = attributes.into_iter().flat_map(|attributes| attributes.header_prefixes.items());
+    let header_prefixes: Vec<String> =
+        header_prefixes.filter_map(|written| prefix(context, written)).take(MOST).collect();
     let fixed = attributes.into_iter().flat_map(|attributes| attributes.fixed.pairs());
     let mut resource = resource(environment);
     if let Some(name) = tracing.service_name.value().map(|name| name.trim()).filter(|name| !name.is_empty()) {
@@ -43,10 +45,7 @@ pub(super) fn resolve(context: Context<'_>, written: &Setting<schema::Tracing>) 
     Some(Tracing {
         ratio: ratio(context, &tracing.random_sampling),
         collector: collector(context, tracing)?,
-        header_prefixes: header_prefixes
-            .filter_map(|prefix| self::prefix(context, prefix))
-            .take(MOST)
-            .collect(),
+        header_prefixes,
         attributes: fixed.map(|(name, value)| (name.value.clone(), value.value.clone())).take(MOST).collect(),
         resource,
         content: tracing.content.value().copied().unwrap_or_default(),
@@ -91,6 +90,10 @@ fn ratio(context: Context<'_>, written: &Setting<String>) -> f64 {
 }
 
 fn collector(context: Context<'_>, tracing: &schema::Tracing) -> Option<Collector> {
+    let headers = match tracing.headers.given() {
+        Some(_) => values::headers(context, &tracing.headers),
+        None => headers_of(context.environment),
+    };
     let plano = tracing.opentracing_grpc_endpoint.given();
     if let (Some(_), Some(plano)) = (tracing.endpoint.given(), plano) {
         context.add(
@@ -105,7 +108,7 @@ fn collector(context: Context<'_>, tracing: &schema::Tracing) -> Option<Collecto
     });
     let (written, said) = match tracing.endpoint.given() {
         Some(endpoint) => (Some(endpoint), said),
-        None => (plano, said.or(plano.map(|_| Protocol::Grpc))),
+        None => (plano, said.or_else(|| plano.map(|_| Protocol::Grpc))),
     };
     let (uri, protocol) = match written {
         Some(written) => {
@@ -125,10 +128,6 @@ fn collector(context: Context<'_>, tracing: &schema::Tracing) -> Option<Collecto
             None if said == Some(Protocol::Http) => endpoint("http://localhost:4318", said)?,
             None => endpoint(USUAL, said)?,
         },
-    };
-    let headers = match tracing.headers.given() {
-        Some(_) => values::headers(context, &tracing.headers),
-        None => headers_of(context.environment),
     };
     Some(Collector { uri, protocol, headers })
 }

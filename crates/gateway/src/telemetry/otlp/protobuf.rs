@@ -145,7 +145,7 @@ mod tests {
         message.bytes(2, b"");
         message.fixed32(3, 0);
         message.fixed64(4, 0);
-        assert_eq!(message.0, []);
+        assert!(message.0.is_empty());
         message.fixed32(16, 0x101);
         assert_eq!(message.0, [0x85, 0x01, 0x01, 0x01, 0, 0]);
         let mut message = Message::default();
