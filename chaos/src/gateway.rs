@@ -48,6 +48,8 @@ pub(crate) struct Process {
     /// Resident memory over time, in KiB.
     pub(crate) memory: Vec<(Duration, u64)>,
     told: Option<Duration>,
+    /// Where operators connect; unknown until it has said so.
+    admin: Option<SocketAddr>,
 }
 
 impl Program {
@@ -78,37 +80,51 @@ impl Program {
                 });
             }),
         ];
-        let mut process =
-            Process { child, said, readers, since: clock::now(), memory: Vec::new(), told: None };
+        let mut process = Process {
+            child,
+            said,
+            readers,
+            since: clock::now(),
+            memory: Vec::new(),
+            told: None,
+            admin: None,
+        };
         while !process.said().contains("ready  ") {
             if process.child.try_wait()?.is_some() || clock::now() > process.since + PATIENCE {
                 bail!("the gateway does not start:\n{}", process.said());
             }
             clock::pause(Duration::from_millis(10));
         }
+        let said = process.said();
+        let admin = said.lines().find_map(|line| line.strip_prefix("admin      http://")?.split(' ').next());
+        process.admin = admin.and_then(|address| address.parse().ok());
         Ok(process)
     }
 
     /// The body of a page of the gateway, from whichever process answers.
     pub(crate) fn page(&self, path: &str) -> Result<String, String> {
-        let request = format!("GET {path} HTTP/1.1\r\nhost: chaos\r\nconnection: close\r\n\r\n");
-        let asked = Connection::open(self.address).and_then(|mut connection| {
-            connection.send(request.as_bytes())?;
-            connection.rest().map_err(Broken::Other)
-        });
-        let body = asked.map_err(|broken| format!("{path}: {broken:?}"))?;
-        String::from_utf8(body).map_err(|_not_utf8| format!("{path} is no text"))
-    }
-
-    /// A number of `/metrics`; 0 if it is not there.
-    pub(crate) fn metric(&self, name: &str) -> f64 {
-        let page = self.page("/metrics").unwrap_or_default();
-        let line = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        line.and_then(|number| number.trim().parse().ok()).unwrap_or(0.0)
+        page(self.address, path)
     }
 }
 
+fn page(address: SocketAddr, path: &str) -> Result<String, String> {
+    let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+    let asked = Connection::open(address).and_then(|mut connection| {
+        connection.send(request.as_bytes())?;
+        connection.rest().map_err(Broken::Other)
+    });
+    let body = asked.map_err(|broken| format!("{path}: {broken:?}"))?;
+    String::from_utf8(body).map_err(|_not_utf8| format!("{path} is no text"))
+}
+
 impl Process {
+    /// A number of `/metrics`; 0 if it is not there.
+    pub(crate) fn metric(&self, name: &str) -> f64 {
+        let page = self.admin.and_then(|admin| page(admin, "/metrics").ok()).unwrap_or_default();
+        let line = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.and_then(|number| number.trim().parse().ok()).unwrap_or(0.0)
+    }
+
     /// Its last words on standard error.
     pub(crate) fn said(&self) -> String {
         let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);

@@ -86,7 +86,7 @@ impl Operator {
         let ledger = self.program.ledger.clone();
         let asked = clock::now();
         let under_way = loop {
-            let under_way = self.program.metric("waypost_requests_in_flight");
+            let under_way = self.current.metric("waypost_requests_in_flight");
             if under_way == 0.0 || clock::now() > asked + Duration::from_secs(30) {
                 break under_way;
             }
@@ -156,7 +156,7 @@ impl Operator {
 
     fn write(&mut self, text: &str, outcome: &str) -> anyhow::Result<()> {
         let metric = format!("waypost_config_reloads_total{{outcome=\"{outcome}\"}}");
-        let before = self.program.metric(&metric);
+        let before = self.current.metric(&metric);
         let file = &self.program.config;
         if self.rng.bool() {
             std::fs::write(file, text).context("cannot write the configuration")?;
@@ -166,7 +166,7 @@ impl Operator {
             std::fs::rename(&new, file)?;
         }
         let written = clock::now();
-        while self.program.metric(&metric) <= before {
+        while self.current.metric(&metric) <= before {
             if clock::now() > written + TAKEN_UP {
                 let said = self.current.said();
                 self.program.ledger.problem(format!("a changed file is not {outcome}:\n{said}\n{text}"));
@@ -239,7 +239,7 @@ fn configuration(
         order.iter().map(|provider| format!("{}/m", name(*provider))).collect::<Vec<_>>().join(", ")
     };
     format!(
-        "listeners:\n  egress_traffic: {{port: {port}, timeout: {timeout}ms, idle_timeout: {idle}ms, keep_alive: \
+        "admin: {{port: 0}}\nlisteners:\n  egress_traffic: {{port: {port}, timeout: {timeout}ms, idle_timeout: {idle}ms, keep_alive: \
          {alive}ms}}\nmodel_providers:\n{entries}model_aliases:\n  steady: {{targets: [{steady}]}}\n  extra-{number}: \
          {{target: m}}\nrouting_preferences:\n  - {{name: code, description: writing and fixing programs, models: \
          [{code}]}}\n  - {{name: poems, description: writing poems and stories, models: [m], selection_policy: \

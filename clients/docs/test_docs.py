@@ -45,7 +45,7 @@ def test_yaml_blocks_load(text, tmp_path):
         text += "  - model: openai/gpt-5\n    access_key: $OPENAI_API_KEY\n"
         text += "  - model: anthropic/claude-sonnet-4-5\n    access_key: $ANTHROPIC_API_KEY\n"
     (tmp_path / "waypost.yaml").write_text(text)
-    variables = {name: "k" for name in re.findall(r"\$\{?([A-Z_]+)", text)}
+    variables = {name: "k" * 16 for name in re.findall(r"\$\{?([A-Z_]+)", text)}
     if "GOOGLE_APPLICATION_CREDENTIALS" in variables:
         (tmp_path / "user.json").write_text(
             '{"type": "authorized_user", "client_id": "i", "client_secret": "s", "refresh_token": "r"}'

@@ -18,6 +18,7 @@ KEYS = {"OPENAI_API_KEY": "sk-test-openai-0123456789", "ANTHROPIC_API_KEY": "sk-
 CONFIG = """
 listeners:
   egress_traffic: {{address: 127.0.0.1, port: {port}, timeout: 5s}}
+admin: {{port: {admin}}}
 reliability: {{attempts: 2}}
 model_providers:
   - model: openai/gpt-5.2
@@ -62,7 +63,7 @@ def wait_for(address):
 
 class Gateway:
     def __init__(self, folder, echo, extra="", environment=None):
-        self.port = free_port()
+        self.port, self.admin = free_port(), free_port()
         self.file = folder / "waypost.yaml"
         self.folder, self.echo = folder, echo
         self.write(extra)
@@ -74,10 +75,11 @@ class Gateway:
             text=True,
             env={"PATH": os.environ["PATH"], "HOME": str(folder), **KEYS, **(environment or {})},
         )
-        wait_for(("127.0.0.1", self.port))
+        for port in (self.port, self.admin):
+            wait_for(("127.0.0.1", port))
 
     def write(self, extra):
-        text = CONFIG.format(port=self.port, echo=self.echo, folder=self.folder)
+        text = CONFIG.format(port=self.port, admin=self.admin, echo=self.echo, folder=self.folder)
         self.file.write_text(text + extra)
 
     def post(self, path, body, headers=None):
@@ -97,13 +99,8 @@ class Gateway:
         return self.post("/v1/chat/completions", body, headers)
 
     def metrics(self):
-        for port in (self.port, 12010):
-            try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as response:
-                    return response.read().decode()
-            except urllib.error.URLError:
-                continue
-        raise AssertionError("there are no metrics")
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.admin}/metrics", timeout=5) as response:
+            return response.read().decode()
 
     def stop(self):
         self.process.terminate()

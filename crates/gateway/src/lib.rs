@@ -1,6 +1,7 @@
 //! The gateway: everything that touches the world. Modules stand in the order in which a process and then a request
 //! meets them.
 
+pub mod admin;
 pub mod cli;
 pub mod config;
 pub mod reload;

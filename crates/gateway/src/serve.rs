@@ -1,5 +1,7 @@
 //! Starting, changing and stopping: bind first, so that every address is known; then one thread a worker.
 
+mod admin;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -12,6 +14,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
+use crate::admin::Live;
 use crate::config::{Config, Listener, Log, RecordsFile};
 use crate::runtime::Runtime;
 use crate::server::drain::{Drain, GRACE, Phase};
@@ -26,6 +29,7 @@ use crate::telemetry::{Telemetry, diagnostics};
 use crate::upstream::check;
 use crate::upstream::client::{Client, ClientSettings};
 use crate::worker::{Slot, Worker};
+use admin::AdminDoor;
 
 /// How a gateway runs, apart from its configuration.
 #[derive(Debug)]
@@ -68,12 +72,15 @@ pub struct Server {
     options: Options,
     threads: Vec<Thread>,
     doors: Vec<Door>,
+    /// Where operators connect.
+    admin: Option<AdminDoor>,
+    /// What is told of requests to operators as they end.
+    live: Arc<Live>,
+    client: ClientSettings,
     /// Of listeners that the configuration has no more and that drain.
     leaving: Vec<Arc<Drain>>,
     /// Asks targets that rest whether they are back.
     checks: Checks,
-    /// How the outside is spoken to.
-    client: ClientSettings,
     /// What is kept of requests.
     log: Log,
 }
@@ -109,21 +116,25 @@ impl Server {
             ClientSettings::from_platform(config.reliability.connect_timeout).context("cannot set TLS up")?;
         let sockets = config.listeners.iter().map(|settings| bind(settings, &mut options));
         let sockets = sockets.collect::<anyhow::Result<Vec<_>>>()?;
+        let admin = admin::bind(config, &mut options)?;
         for address in options.inherited.left() {
             tracing::warn!(%address, "a socket was passed to this process that no listener of the configuration asks for");
         }
-        let threads = (0..options.workers.max(1)).map(|index| Thread::start(index, &settings));
-        let store = open_store(&config.log, telemetry)?;
+        let threads =
+            (0..options.workers.max(1)).map(|index| Thread::start(format!("worker-{index}"), &settings));
+        let sinks = open_sinks(&config.log, telemetry)?;
         let traces = open_traces(config, &settings, telemetry)?;
         let mut server = Self {
             log: config.log.clone(),
-            client: settings.clone(),
             readiness: Arc::new(Readiness::new(options.origin.clone())),
             runtime,
             telemetry: telemetry.clone(),
             threads: threads.collect::<anyhow::Result<Vec<_>>>()?,
             options,
             doors: Vec::new(),
+            admin: None,
+            live: Arc::default(),
+            client: settings,
             leaving: Vec::new(),
             checks: Checks::default(),
         };
@@ -137,7 +148,8 @@ impl Server {
             let door = server.open(settings, prepared);
             server.doors.push(door);
         }
-        store.iter().chain(&traces).for_each(|sink| telemetry.tell(sink));
+        server.admin = server.open_admin(config, admin)?;
+        sinks.iter().chain(&traces).for_each(|sink| telemetry.tell(sink));
         diagnostics::apply(&config.log.diagnostics);
         telemetry.metrics.configuration_loaded(server.options.origin.sha256.as_deref());
         Ok(server)
@@ -147,6 +159,12 @@ impl Server {
     #[must_use]
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.doors.iter().map(|door| door.address).collect()
+    }
+
+    /// Where operators connect, if anywhere.
+    #[must_use]
+    pub fn admin(&self) -> Option<SocketAddr> {
+        self.admin.as_ref().map(AdminDoor::address)
     }
 
     /// Changes to another configuration as a whole. Requests in flight finish on the old one; what is known of targets
@@ -163,8 +181,9 @@ impl Server {
                 opened.push((settings.clone(), self.prepare(&socket)?));
             }
         }
-        let has_new_store = !self.log.is_kept_alike(&config.log);
-        let store = if has_new_store { open_store(&config.log, &self.telemetry)? } else { None };
+        let admin = self.prepare_admin(config)?;
+        let has_new_sinks = !self.log.is_kept_alike(&config.log);
+        let sinks = if has_new_sinks { open_sinks(&config.log, &self.telemetry)? } else { Vec::new() };
         let has_new_traces = self.runtime.tracing != config.tracing;
         let traces = if has_new_traces { open_traces(config, &self.client, &self.telemetry)? } else { None };
         self.runtime = Arc::new(self.runtime.succeeded_by(config).map_err(anyhow::Error::msg)?);
@@ -198,11 +217,11 @@ impl Server {
             seat.drain.enter(Phase::Draining);
             self.leaving.push(seat.drain);
         }
-        if has_new_store {
-            match store {
-                Some(store) => self.telemetry.tell(&store),
-                None => self.telemetry.leave(Store::NAME),
-            }
+        self.change_admin(config, admin);
+        if has_new_sinks {
+            sinks.iter().for_each(|sink| self.telemetry.tell(sink));
+            let is_open = |name: &&str| sinks.iter().any(|sink| sink.name() == *name);
+            SINKS.iter().filter(|name| !is_open(name)).for_each(|name| self.telemetry.leave(name));
         }
         if has_new_traces {
             match traces {
@@ -230,14 +249,16 @@ impl Server {
     #[must_use]
     pub fn stopper(&self) -> Stopper {
         let seats = self.doors.iter().flat_map(|door| &door.seats).map(|seat| Arc::clone(&seat.drain));
-        Stopper(seats.chain(self.leaving.iter().cloned()).collect())
+        let admin = self.admin.iter().map(AdminDoor::drain);
+        Stopper(seats.chain(admin).chain(self.leaving.iter().cloned()).collect())
     }
 
     /// Stops accepting, lets requests in flight end within the grace period, cuts the rest, and waits for all threads.
     pub fn stop(self) {
         self.stopper().drain();
         drop(self.checks);
-        for Thread { alive, thread, .. } in self.threads {
+        let admin = self.admin.map(AdminDoor::into_thread);
+        for Thread { alive, thread, .. } in self.threads.into_iter().chain(admin) {
             drop(alive);
             if thread.join().is_err() {
                 tracing::error!("a worker thread had panicked");
@@ -262,6 +283,7 @@ impl Server {
             telemetry: self.telemetry.clone(),
             drain: Arc::clone(drain),
             readiness: Arc::clone(&self.readiness),
+            desk: None,
         }
     }
 
@@ -304,20 +326,30 @@ fn open_traces(
     Ok(Some(Arc::new(exporter.context("cannot export traces")?)))
 }
 
-/// Opens the file of records. One that nobody has asked for must not keep the gateway from running.
-fn open_store(log: &Log, telemetry: &Telemetry) -> anyhow::Result<Option<Arc<dyn Sink>>> {
-    let Some(RecordsFile { path, is_chosen }) = &log.file else { return Ok(None) };
-    let retention = Retention { time: log.time, most_bytes: log.most_bytes };
-    match Store::open(path, retention, Arc::clone(&telemetry.metrics)) {
-        Ok(store) => Ok(Some(Arc::new(store))),
-        Err(error) if *is_chosen => {
-            Err(error).with_context(|| format!("cannot keep records in {} (`log.path`)", path.display()))
-        }
-        Err(error) => {
-            tracing::warn!(path = %path.display(), %error, "records are not kept: name another file by `log.path`, or write `records: false` under `log`");
-            Ok(None)
+/// Who may be told of requests by what the configuration says.
+const SINKS: [&str; 2] = [Store::NAME, "postgres"];
+
+/// Opens the places where records are kept. A file that nobody has asked for must not keep the gateway from running.
+fn open_sinks(log: &Log, telemetry: &Telemetry) -> anyhow::Result<Vec<Arc<dyn Sink>>> {
+    let mut sinks: Vec<Arc<dyn Sink>> = Vec::new();
+    if let Some(RecordsFile { path, is_chosen }) = &log.file {
+        let retention = Retention { time: log.time, most_bytes: log.most_bytes };
+        match Store::open(path, retention, Arc::clone(&telemetry.metrics)) {
+            Ok(store) => sinks.push(Arc::new(store)),
+            Err(error) if *is_chosen => {
+                return Err(error)
+                    .with_context(|| format!("cannot keep records in {} (`log.path`)", path.display()));
+            }
+            Err(error) => {
+                tracing::warn!(path = %path.display(), %error, "records are not kept: name another file by `log.path`, or write `records: false` under `log`");
+            }
         }
     }
+    #[cfg(feature = "postgres")]
+    if let Some(url) = &log.postgres {
+        sinks.push(Arc::new(crate::store::postgres::Postgres::start(url, Arc::clone(&telemetry.metrics))?));
+    }
+    Ok(sinks)
 }
 
 /// Stops a gateway that somebody else holds.
@@ -376,7 +408,7 @@ struct Thread {
 }
 
 impl Thread {
-    fn start(index: usize, settings: &ClientSettings) -> anyhow::Result<Self> {
+    fn start(name: String, settings: &ClientSettings) -> anyhow::Result<Self> {
         let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let handle = tokio.handle().clone();
         let client = {
@@ -384,7 +416,7 @@ impl Thread {
             Client::new(settings)
         };
         let (alive, mut ended) = mpsc::channel(1);
-        let thread = std::thread::Builder::new().name(format!("worker-{index}"));
+        let thread = std::thread::Builder::new().name(name);
         let thread = thread.spawn(move || {
             tokio.block_on(async { while ended.recv().await.is_some() {} });
         })?;

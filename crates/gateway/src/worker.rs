@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
+use crate::admin::Desk;
 use crate::config::Listener;
 use crate::runtime::Runtime;
 use crate::server::drain::Drain;
@@ -30,6 +31,8 @@ pub struct Worker {
     pub drain: Arc<Drain>,
     /// Which configuration it is, and since when.
     pub readiness: Arc<Readiness>,
+    /// What operators are answered from; `None` where clients are.
+    pub desk: Option<Arc<Desk>>,
 }
 
 /// Where a listener on one worker thread finds its worker.

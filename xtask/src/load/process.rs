@@ -47,7 +47,8 @@ pub(super) async fn gateway(binary: &Path, provider: SocketAddr) -> Result<Proce
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("waypost.yaml");
     let text = format!(
-        "listeners: {{egress_traffic: {{address: 127.0.0.1, port: {port}}}}}
+        "admin: {{port: 0}}
+listeners: {{egress_traffic: {{address: 127.0.0.1, port: {port}}}}}
 model_providers:
   - {{model: openai/m, access_key: $LOAD_KEY, base_url: 'http://{provider}', provider_interface: openai_chat}}
   - {{model: anthropic/c, access_key: $LOAD_KEY, base_url: 'http://{provider}'}}

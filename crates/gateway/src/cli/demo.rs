@@ -76,7 +76,7 @@ pub(super) fn run(options: &Options) -> Result<(), Stop> {
         server.stop();
         return Ok(());
     }
-    print_next_steps(&up::url(address));
+    print_next_steps(&up::url(address), server.admin().map(up::url).as_deref());
     up::wait_for_signal()?;
     server.stop();
     Ok(())
@@ -182,7 +182,10 @@ async fn send(client: &Client, gateway: SocketAddr, ask: &Ask) -> anyhow::Result
     Ok(row)
 }
 
-fn print_next_steps(url: &str) {
+fn print_next_steps(url: &str, admin: Option<&str>) {
+    if let Some(admin) = admin {
+        anstream::println!("\nSee it: {admin}/");
+    }
     anstream::println!(
         r#"
 The gateway stays up on {url} (answers come from the built-in echo provider). Try:

@@ -6,20 +6,16 @@ use std::sync::Arc;
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use serde_json::{Value, json};
-use tokio::time::Instant;
-use waypost_dialect::ClientDialect;
 use waypost_dialect::envelope::{self, Envelope};
 use waypost_routing::catalog;
-use waypost_routing::preference::cascade::Failure;
 use waypost_routing::preference::embedded;
-use waypost_routing::preference::explain::{Effect, Explanation};
-use waypost_routing::router::{Decision, NoDecision, Router, Step};
+use waypost_routing::preference::explain::Effect;
 
 use super::Stop;
 use super::table::table;
-use crate::proxy::{order, page, preferences};
+use crate::proxy::tell::Told;
+use crate::proxy::{page, preferences};
 use crate::runtime::Runtime;
-use crate::telemetry::record::Record;
 
 /// Words that are shown.
 const SHOWN: usize = 6;
@@ -43,16 +39,6 @@ pub(super) struct Options {
     replay: Option<PathBuf>,
 }
 
-/// A decision with all that is known about it.
-struct Told {
-    router: Arc<Router>,
-    decision: Decision,
-    record: Record,
-    explanation: Explanation,
-    /// What the router would have chosen, where the request names a model.
-    instead: Option<Decision>,
-}
-
 pub(super) fn run(options: &Options) -> Result<(), Stop> {
     let (_, loaded) = super::load(Some(&options.config))?;
     let runtime = Runtime::new(&loaded.config).map_err(anyhow::Error::msg)?;
@@ -68,7 +54,7 @@ pub(super) fn run(options: &Options) -> Result<(), Stop> {
     let asked = options.model.as_deref().or(envelope.model.as_deref());
     let told = tell(&runtime, asked, &envelope)?;
     if options.json {
-        let mut page = page(&runtime, &told);
+        let mut page = told.page(&runtime);
         page["config_hash"] = hash.into();
         page["request"] = json!({"model": asked, "body": serde_json::from_str::<Value>(&body)?});
         anstream::println!("{page}");
@@ -79,41 +65,8 @@ pub(super) fn run(options: &Options) -> Result<(), Stop> {
 }
 
 fn tell(runtime: &Runtime, asked: Option<&str>, envelope: &Envelope<'_>) -> anyhow::Result<Told> {
-    let mut record = Record::open("waypost route", ClientDialect::OpenAiChat);
-    record.asked(asked, envelope.stream);
-    let started = Instant::now();
     let router = preferences::router_at_once(runtime, envelope).map_err(|error| anyhow!(error.message))?;
-    let decided = offline(&router, asked, envelope);
-    record.decision = started.elapsed();
-    let mut decision = decided.map_err(|none| anyhow!("{none}"))?;
-    record.decided(&decision, &router);
-    order::arrange(runtime, &router, envelope, None, &mut decision, &mut record);
-    let instead = match decision.verdict {
-        Some(_) => None,
-        None => offline(&router, None, envelope).ok().filter(|instead| instead.verdict.is_some()),
-    };
-    let explanation = match decision.verdict {
-        Some(_) => router.explain(envelope.turns()),
-        None => Explanation::default(),
-    };
-    Ok(Told { router, decision, record, explanation, instead })
-}
-
-/// Decides without a call: a router model counts as one that cannot be reached.
-fn offline(router: &Router, asked: Option<&str>, envelope: &Envelope<'_>) -> Result<Decision, NoDecision> {
-    match router.start(asked, || envelope.turns())? {
-        Step::Decided(decision) => Ok(decision),
-        Step::Ask(_, pending) => router.resume(pending, Err(Failure::Offline)),
-    }
-}
-
-fn page(runtime: &Runtime, told: &Told) -> Value {
-    let mut page = page::page(runtime, &told.router, &told.decision, &told.record);
-    page["explanation"] = page::explanation(&told.router, &told.explanation);
-    if let Some(instead) = &told.instead {
-        page["by_preference"] = page::page(runtime, &told.router, instead, &told.record);
-    }
-    page
+    Told::offline(runtime, router, asked, envelope, true).map_err(|none| anyhow!("{none}"))
 }
 
 /// Identifies all that a decision depends on: the configuration's text, this program's version, its weights and its catalogue.
@@ -191,6 +144,7 @@ fn print(runtime: &Runtime, told: &Told) {
     }
     probabilities.add_row(["(none fits)".to_owned(), format!("{:5.1} %", none * 100.0)]);
     anstream::println!("{probabilities}");
+    let Some(explanation) = explanation else { return };
     let effects = explanation.turns.iter().chain(explanation.words.iter().take(SHOWN));
     let mut driven = table(&["left out", "effect", "would go to"]);
     for effect in effects.filter(|effect| effect.flips_to.is_some() || effect.effect.abs() >= 0.0005) {

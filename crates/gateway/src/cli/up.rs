@@ -169,6 +169,9 @@ fn announce(path: Option<&Path>, config: &Config, server: &Server) {
     for (listener, address) in config.listeners.iter().zip(server.addresses()) {
         anstream::eprintln!("listening  http://{address} ({})", listener.name);
     }
+    if let Some(address) = server.admin() {
+        anstream::eprintln!("admin      {} (page, metrics)", url(address));
+    }
     for (index, entry) in config.entries.iter().enumerate() {
         anstream::eprintln!("model      {}", describe(config, index, entry));
     }

@@ -16,8 +16,8 @@ use waypost_routing::preference::Route;
 use waypost_routing::retry_budget::BudgetPolicy;
 
 use super::{
-    Affinity, Collector, Config, Listener, Log, ModelEntry, ModelPattern, Queue, Reliability, RouteEntry,
-    RouterModel, Routing, Times, Tracing,
+    Admin, Affinity, Collector, Config, Listener, Log, ModelEntry, ModelPattern, Queue, Reliability,
+    RouteEntry, RouterModel, Routing, Times, Tracing,
 };
 use crate::responses::store::Keeping;
 use crate::telemetry::request_log::Format;
@@ -98,8 +98,19 @@ pub fn changes(old: &Config, new: &Config) -> Vec<Change> {
 }
 
 /// Kinds of items in the order in which they are told.
-const KINDS: [&str; 9] =
-    ["default", "model", "alias", "route", "routing", "reliability", "state_storage", "tracing", "listener"];
+const KINDS: [&str; 11] = [
+    "default",
+    "model",
+    "alias",
+    "route",
+    "routing",
+    "reliability",
+    "state_storage",
+    "tracing",
+    "log",
+    "listener",
+    "admin",
+];
 
 /// Of models that are in both, the order counts: the first of a pool is asked first.
 fn order(old: &Config, new: &Config) -> Option<Change> {
@@ -197,6 +208,7 @@ impl Item<'_> {
 fn items(config: &Config) -> Vec<Item<'_>> {
     let Config {
         listeners,
+        admin,
         entries,
         default_entry,
         aliases,
@@ -233,7 +245,7 @@ fn items(config: &Config) -> Vec<Item<'_>> {
     ];
     items.push(Item { kind: "state_storage", name: String::new(), facts });
     items.extend(tracing.as_ref().map(of_tracing));
-    let Log { file, time: keep, most_bytes, content, diagnostics } = log;
+    let Log { file, time: keep, most_bytes, content, diagnostics, postgres } = log;
     let facts = vec![
         shown("path", file.as_ref().map(|file| file.path.display().to_string())),
         shown("keep", time(*keep)),
@@ -242,9 +254,11 @@ fn items(config: &Config) -> Vec<Item<'_>> {
         shown("max_content", content.map(|content| content.most)),
         shown("level", diagnostics.level.as_deref()),
         shown("format", diagnostics.format.map(Format::name)),
+        ("postgres".to_owned(), Fact::Key(postgres.as_ref().map(SecretString::expose_secret), "")),
     ];
     items.push(Item { kind: "log", name: String::new(), facts });
     items.extend(listeners.iter().map(listener));
+    items.extend(admin.as_ref().map(of_admin));
     items
 }
 
@@ -462,6 +476,17 @@ fn listener(listener: &Listener) -> Item<'_> {
         shown("send_timeout", time(*send_timeout)),
     ];
     Item { kind: "listener", name: SocketAddr::new(*address, *port).to_string(), facts }
+}
+
+fn of_admin(admin: &Admin) -> Item<'_> {
+    let Admin { listener, is_written: _, token, token_source, names, metrics_without_token } = admin;
+    let facts = vec![
+        shown("address", SocketAddr::new(listener.address, listener.port).to_string()),
+        ("token".to_owned(), Fact::Key(token.as_ref().map(SecretString::expose_secret), token_source)),
+        shown("names", names.as_slice()),
+        shown("metrics_without_token", *metrics_without_token),
+    ];
+    Item { kind: "admin", name: String::new(), facts }
 }
 
 fn shown<'c>(name: &str, value: impl Into<Value>) -> (String, Fact<'c>) {

@@ -21,6 +21,7 @@ pub fn detect(environment: &Environment) -> Option<Loaded> {
     }
     let config = Config {
         listeners: resolve::default_listeners(),
+        admin: Some(resolve::default_admin()),
         entries,
         default_entry: None,
         aliases: Vec::new(),

@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use waypost_dialect::provider::Provider;
 use waypost_routing::affinity::SwitchPolicy;
 use waypost_routing::catalog::{self, Facts};
@@ -44,6 +44,7 @@ pub use self::compare::{Change, Difference, How, changes};
 pub use self::detect::detect;
 pub(crate) use self::diagnostic::{Place, Problem, Severity};
 pub use self::diagnostic::{Rendered, Source};
+pub(crate) use self::resolve::default_keeping;
 pub(crate) use self::resolve::is_secret;
 pub use self::secret::Environment;
 pub use self::thresholds::{Thresholds, with_thresholds};
@@ -61,6 +62,8 @@ const LARGEST_FILE: usize = 1 << 20;
 pub struct Config {
     /// Where clients connect. Never empty.
     pub listeners: Vec<Listener>,
+    /// Where operators connect; `None` if nowhere.
+    pub admin: Option<Admin>,
     /// The list of models, in declared order. Never empty.
     pub entries: Vec<ModelEntry>,
     /// The entry that takes what no route fits.
@@ -134,7 +137,7 @@ impl Protocol {
 }
 
 /// What is kept of requests.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Log {
     /// Where records are kept; `None` if they are not.
     pub file: Option<RecordsFile>,
@@ -146,14 +149,19 @@ pub struct Log {
     pub content: Option<Keep>,
     /// What else is logged, and how.
     pub diagnostics: diagnostics::Settings,
+    /// The address of a Postgres server that gets them, too.
+    pub postgres: Option<SecretString>,
 }
 
 impl Log {
-    /// Whether records are kept in the same file and for as long.
+    /// Whether records are kept in the same places and for as long.
     #[must_use]
     pub fn is_kept_alike(&self, other: &Self) -> bool {
-        let Self { file, time, most_bytes, content: _, diagnostics: _ } = self;
+        let Self { file, time, most_bytes, content: _, diagnostics: _, postgres } = self;
+        let url =
+            |postgres: &Option<SecretString>| postgres.as_ref().map(|url| url.expose_secret().to_owned());
         (file, time, most_bytes) == (&other.file, &other.time, &other.most_bytes)
+            && url(postgres) == url(&other.postgres)
     }
 }
 
@@ -218,6 +226,23 @@ pub struct Queue {
     pub places: u32,
     /// How long.
     pub time: Duration,
+}
+
+/// Where operators connect.
+#[derive(Debug, Clone)]
+pub struct Admin {
+    /// The address and its limits; port 0 is a free one.
+    pub listener: Listener,
+    /// The operator wants it: an address that is taken is an error.
+    pub is_written: bool,
+    /// What operators have to show, if anything.
+    pub token: Option<SecretString>,
+    /// Where the token is from, for people; never the token.
+    pub token_source: String,
+    /// Names, in lower case, by which browsers may reach it besides addresses and `localhost`.
+    pub names: Vec<String>,
+    /// Metrics are told to whoever asks.
+    pub metrics_without_token: bool,
 }
 
 /// An address where clients connect, and its limits.
@@ -557,7 +582,9 @@ fn secrets(root: &Node, text: &str) -> Vec<Place> {
                     match key.text(text) {
                         Some(
                             "access_key"
+                            | "token"
                             | "headers"
+                            | "postgres"
                             | "aws_access_key_id"
                             | "aws_secret_access_key"
                             | "aws_session_token",

@@ -2,6 +2,7 @@
 //! is kept: one that is found does not hide the next.
 
 mod address;
+mod admin;
 mod affinity;
 mod credentials;
 mod entries;
@@ -38,6 +39,7 @@ pub(super) mod defaults {
     /// Loopback: a gateway that attaches keys is not open to the network unless somebody says so.
     pub(in crate::config) const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
     pub(in crate::config) const PORT: u16 = 12000;
+    pub(in crate::config) const ADMIN_PORT: u16 = 12010;
     pub(in crate::config) const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(300);
     pub(in crate::config) const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
     pub(in crate::config) const BODY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -134,8 +136,10 @@ pub(super) fn resolve(file: &File, environment: &Environment, problems: &Problem
     let aliases = names.aliases(context, &file.model_aliases);
     let routes = names.routes(context, file, &entries, &aliases);
     let fallbacks = names.fallbacks(context, file, &aliases);
+    let listeners = listeners::resolve(context, &file.listeners);
     Config {
-        listeners: listeners::resolve(context, &file.listeners),
+        admin: admin::resolve(context, &file.admin, &listeners),
+        listeners,
         default_entry: entries.default(context, hidden),
         entries: entries.list,
         aliases,
@@ -150,8 +154,10 @@ pub(super) fn resolve(file: &File, environment: &Environment, problems: &Problem
     }
 }
 
+/// The admin listener of a configuration that says nothing about it.
+pub(super) use admin::default_admin;
 /// What is kept where a configuration says nothing about it.
-pub(super) use keeping::default_keeping;
+pub(crate) use keeping::default_keeping;
 pub(super) use log::default_log;
 pub(super) use tracing::from_environment as tracing_of;
 pub(crate) use tracing::is_secret;

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde::Deserialize;
 
+mod admin;
 mod affinity;
 mod log;
 mod reliability;
@@ -13,6 +14,7 @@ mod tracing;
 
 use super::resolve::defaults;
 use super::setting::{Ignored, Named, Setting};
+pub(super) use admin::Admin;
 pub(super) use affinity::{CacheKind, RoutingBudget, SessionCache};
 pub(super) use log::{ContentKept, Log, LogFormat};
 pub(super) use reliability::{Balance, Reliability};
@@ -34,6 +36,8 @@ pub(super) struct File {
     pub(super) version: Setting<String>,
     /// Where clients connect: a mapping as in Plano's routing guide, or a list. Without it, one with defaults.
     pub(super) listeners: Setting<Listeners>,
+    /// Where operators connect: the page, its API, metrics. Without it, one on this machine at its usual port.
+    pub(super) admin: Setting<Admin>,
     /// The models and who serves them. The same model at several providers is a pool: tried in order.
     pub(super) model_providers: Setting<Vec<Setting<Entry>>>,
     /// The older name of `model_providers`. Give one of the two.

@@ -37,7 +37,11 @@ impl Subject {
         Self::of(self.source.clone(), config)
     }
 
-    fn of(source: Source, mut config: Config) -> Result<Self, String> {
+    /// The same of a configuration that stands in no file.
+    ///
+    /// # Errors
+    /// As [`Runtime::new`].
+    pub fn of(source: Source, mut config: Config) -> Result<Self, String> {
         config.routing.arch_router = None;
         let runtime = Runtime::new(&config)?;
         Ok(Self { source, config, runtime })

@@ -9,6 +9,7 @@ pub mod order;
 pub mod page;
 pub mod preferences;
 pub mod stream;
+pub mod tell;
 
 pub(crate) mod attempt;
 mod boundary;

@@ -49,7 +49,7 @@ pub struct Preferences {
 }
 
 /// A route and the names of its models.
-type Entry = (Route, Vec<String>);
+pub(crate) type Entry = (Route, Vec<String>);
 
 /// A route as a client writes it. Keys that are not here are Plano's, and have no meaning for one request.
 #[derive(Deserialize)]
@@ -64,6 +64,9 @@ struct Written {
     #[serde(default)]
     domain: bool,
 }
+
+/// Where routes are written, and how many examples one may have.
+pub(crate) type Bounds = (&'static str, usize);
 
 impl Preferences {
     /// What the configuration says about them.
@@ -156,12 +159,26 @@ fn read(text: &str, router: &Router) -> Result<Vec<Entry>, ApiError> {
         };
         refusal(FIELD, &path, &plain(error.inner()))
     })?;
+    let routes: Vec<Entry> = written.into_iter().map(entry).collect();
+    check((FIELD, MOST_EXAMPLES), &routes, router)?;
+    Ok(routes)
+}
+
+/// Whether routes from outside can be used.
+///
+/// # Errors
+/// 400: they cannot, and where and why.
+pub(crate) fn check(
+    (field, most_examples): Bounds,
+    written: &[Entry],
+    router: &Router,
+) -> Result<(), ApiError> {
     if written.len() > MOST_ROUTES {
-        return Err(refusal(FIELD, "", &format!("{} routes, at most {MOST_ROUTES}", written.len())));
+        return Err(refusal(field, "", &format!("{} routes, at most {MOST_ROUTES}", written.len())));
     }
     let mut names: Vec<&str> = Vec::with_capacity(written.len());
-    for (index, route) in written.iter().enumerate() {
-        let wrong = |key: &str, message: &str| Err(refusal(FIELD, &format!("[{index}].{key}"), message));
+    for (index, (route, models)) in written.iter().enumerate() {
+        let wrong = |key: &str, message: &str| Err(refusal(field, &format!("[{index}].{key}"), message));
         for (key, text) in [("name", &route.name), ("description", &route.description)] {
             if text.trim().is_empty() {
                 return wrong(key, "empty");
@@ -177,10 +194,10 @@ fn read(text: &str, router: &Router) -> Result<Vec<Entry>, ApiError> {
             return wrong("name", &format!("`{}` is there twice", route.name));
         }
         names.push(&route.name);
-        if !(1..=MOST_MODELS).contains(&route.models.len()) {
+        if !(1..=MOST_MODELS).contains(&models.len()) {
             return wrong("models", &format!("expected 1 to {MOST_MODELS} names of models"));
         }
-        for (model, name) in route.models.iter().enumerate() {
+        for (model, name) in models.iter().enumerate() {
             if router.models().find(name).is_none() {
                 let near = router.models().nearest(name);
                 let hint = near.first().map_or(String::new(), |near| format!("; did you mean `{near}`?"));
@@ -191,16 +208,16 @@ fn read(text: &str, router: &Router) -> Result<Vec<Entry>, ApiError> {
                 );
             }
         }
-        if route.examples.len() > MOST_EXAMPLES || route.examples.iter().any(|text| text.len() > LONGEST_TEXT)
+        if route.examples.len() > most_examples || route.examples.iter().any(|text| text.len() > LONGEST_TEXT)
         {
-            let most = format!("at most {MOST_EXAMPLES} of at most {LONGEST_TEXT} bytes");
+            let most = format!("at most {most_examples} of at most {LONGEST_TEXT} bytes");
             return wrong("examples", &most);
         }
         if route.threshold.is_some_and(|threshold| !(0.0..=1.0).contains(&threshold)) {
             return wrong("threshold", "not between 0 and 1");
         }
     }
-    Ok(written.into_iter().map(entry).collect())
+    Ok(())
 }
 
 fn entry(written: Written) -> Entry {

@@ -24,6 +24,7 @@ use super::forward::{Answer, AnswerBody};
 use super::opening::Opened;
 use super::patience::Waiting;
 use super::relay::Relay;
+use crate::admin::Feed;
 use crate::server::drain::{self, Drain};
 use crate::telemetry::{Open, current};
 use crate::upstream::fleet::Ticket;
@@ -37,6 +38,8 @@ pub enum ResponseBody {
     Events(Box<Events>),
     /// Nothing yet but signs of life.
     Waiting(Box<Waiting>),
+    /// Requests as they end, for operators.
+    Live(Box<Feed>),
 }
 
 impl ResponseBody {
@@ -87,7 +90,7 @@ pub fn respond(
     *response.headers_mut() = headers;
     let content_type = match response.body() {
         ResponseBody::Events(events) => events.relay.content_type(),
-        ResponseBody::Whole(_) | ResponseBody::Waiting(_) => None,
+        ResponseBody::Whole(_) | ResponseBody::Waiting(_) | ResponseBody::Live(_) => None,
     };
     if let Some(content_type) = content_type {
         let headers = response.headers_mut();
@@ -272,6 +275,9 @@ impl Body for ResponseBody {
             Self::Events(events) => {
                 events.poll_next(context).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
             }
+            Self::Live(feed) => {
+                feed.poll_next(context).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
+            }
             // What was waited for does not wait itself.
             Self::Waiting(_) => Poll::Ready(None),
         }
@@ -280,14 +286,14 @@ impl Body for ResponseBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Whole(bytes) => bytes.is_empty(),
-            Self::Events(_) | Self::Waiting(_) => false,
+            Self::Events(_) | Self::Waiting(_) | Self::Live(_) => false,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Self::Events(_) | Self::Waiting(_) => SizeHint::default(),
+            Self::Events(_) | Self::Waiting(_) | Self::Live(_) => SizeHint::default(),
         }
     }
 }

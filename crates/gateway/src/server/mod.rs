@@ -9,7 +9,6 @@ pub mod ready;
 pub mod respond;
 
 mod socket;
-mod targets;
 
 use std::sync::Arc;
 
@@ -19,10 +18,10 @@ use hyper::body::Incoming;
 use waypost_dialect::ClientDialect;
 use waypost_dialect::error::{ApiError, ErrorKind};
 
+use crate::admin;
 use crate::proxy;
 use crate::proxy::stream::ResponseBody;
 use crate::responses;
-use crate::telemetry::metrics::Exposition;
 use crate::worker::Worker;
 
 /// What an endpoint does.
@@ -42,10 +41,6 @@ pub enum Operation {
     Health,
     /// Does it take requests?
     Ready,
-    /// Prometheus.
-    Metrics,
-    /// How each target is.
-    Targets,
 }
 
 /// What is asked of a provider.
@@ -120,8 +115,6 @@ pub const ENDPOINTS: &[Endpoint] = &[
     endpoint("/v1/models/{id}", Method::GET, Operation::Model, ClientDialect::OpenAiChat),
     endpoint("/healthz", Method::GET, Operation::Health, ClientDialect::OpenAiChat),
     endpoint("/readyz", Method::GET, Operation::Ready, ClientDialect::OpenAiChat),
-    endpoint("/metrics", Method::GET, Operation::Metrics, ClientDialect::OpenAiChat),
-    endpoint("/admin/targets", Method::GET, Operation::Targets, ClientDialect::OpenAiChat),
 ];
 
 const fn endpoint(
@@ -147,6 +140,9 @@ impl Endpoint {
 
 /// Answers one request; never fails.
 pub async fn dispatch(worker: Arc<Worker>, request: Request<Incoming>) -> Response<ResponseBody> {
+    if let Some(desk) = worker.desk.clone() {
+        return admin::dispatch(worker, desk, request).await;
+    }
     let endpoint = match find(request.method(), request.uri().path()) {
         Ok(endpoint) => endpoint,
         Err(refusal) => {
@@ -170,12 +166,6 @@ pub async fn dispatch(worker: Arc<Worker>, request: Request<Incoming>) -> Respon
         }
         Operation::Health => respond::text("text/plain; charset=utf-8", "ok\n"),
         Operation::Ready => ready::page(&worker.readiness, worker.drain.is_draining(), request.uri().query()),
-        Operation::Metrics => {
-            let form = Exposition::wanted(request.headers());
-            let page = worker.telemetry.metrics.page(&worker.runtime.labelled_standings(), form);
-            respond::text(form.content_type(), page)
-        }
-        Operation::Targets => targets::page(&worker.runtime),
     }
 }
 
@@ -222,8 +212,12 @@ fn find(method: &Method, path: &str) -> Result<&'static Endpoint, Refusal> {
         path if path.contains("/v1beta/") => ClientDialect::Gemini,
         _ => ClientDialect::OpenAiChat,
     };
-    let known: Vec<&str> = ENDPOINTS.iter().map(|endpoint| endpoint.path).collect();
-    let message = format!("there is no `{method} {path}`; the endpoints are {}", known.join(", "));
+    let message = if admin::serves(path) {
+        format!("`{path}` is on the admin listener (`admin`, port 12010 by default), not here")
+    } else {
+        let known: Vec<&str> = ENDPOINTS.iter().map(|endpoint| endpoint.path).collect();
+        format!("there is no `{method} {path}`; the endpoints are {}", known.join(", "))
+    };
     let error = ApiError::new(ErrorKind::NotFound, message).with_code("unknown_url");
     Err(Refusal { dialect, error, allow: None })
 }

@@ -17,6 +17,7 @@ pub struct Readiness(Mutex<Facts>);
 
 #[derive(Debug)]
 struct Facts {
+    started: SystemTime,
     origin: Origin,
     loaded: SystemTime,
     last: Option<Last>,
@@ -43,7 +44,8 @@ impl Readiness {
     /// A configuration that is in use from now on.
     #[must_use]
     pub fn new(origin: Origin) -> Self {
-        Self(Mutex::new(Facts { origin, loaded: SystemTime::now(), last: None }))
+        let now = SystemTime::now();
+        Self(Mutex::new(Facts { started: now, origin, loaded: now, last: None }))
     }
 
     /// Another one is in use.
@@ -66,8 +68,19 @@ impl Readiness {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
+    /// When the process began to serve, and which configuration is in use; `refused` is what was wrong with a newer one.
+    pub(crate) fn configuration(&self) -> (String, Value) {
+        let facts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let configuration = json!({
+            "path": facts.origin.file,
+            "hash": facts.origin.sha256,
+            "loaded": time(facts.loaded),
+            "refused": facts.last.as_ref().and_then(|last| last.problem.as_deref()),
+        });
+        (time(facts.started), configuration)
+    }
+
     fn page(&self, is_draining: bool) -> Value {
-        let time = |time: SystemTime| humantime::format_rfc3339_seconds(time).to_string();
         let facts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let last = facts.last.as_ref().map(|last| {
             let mut page = json!({
@@ -92,8 +105,12 @@ impl Readiness {
     }
 }
 
+fn time(time: SystemTime) -> String {
+    humantime::format_rfc3339_seconds(time).to_string()
+}
+
 /// The page: 200 while requests are taken, 503 while the instance stops.
-pub(super) fn page(readiness: &Readiness, is_draining: bool, query: Option<&str>) -> Response<ResponseBody> {
+pub(crate) fn page(readiness: &Readiness, is_draining: bool, query: Option<&str>) -> Response<ResponseBody> {
     let is_verbose =
         query.is_some_and(|query| query.split('&').any(|part| part == "verbose" || part == "verbose=1"));
     match (is_verbose, is_draining) {

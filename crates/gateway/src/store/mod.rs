@@ -5,6 +5,8 @@
 //! month's bill reads hundreds of rows and not a million.
 
 mod durations;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod read;
 mod schema;
 mod sums;

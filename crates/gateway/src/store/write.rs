@@ -225,7 +225,7 @@ fn gather(receiver: &Receiver<Arc<Finished>>, batch: &mut Vec<Arc<Finished>>) ->
 }
 
 /// `provider/model`; empty where none was asked.
-fn model_of(record: &Record) -> String {
+pub(super) fn model_of(record: &Record) -> String {
     match (&record.provider, &record.model) {
         (Some(provider), Some(model)) => format!("{provider}/{model}"),
         _ => String::new(),

@@ -49,12 +49,7 @@ impl ClientSettings {
     /// # Errors
     /// The platform's certificate verifier cannot be set up.
     pub fn from_platform(connect_timeout: Duration) -> Result<Self, rustls::Error> {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let tls = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .try_with_platform_verifier()?
-            .with_no_client_auth();
-        Ok(Self { tls: Arc::new(tls), proxy: Arc::new(Matcher::from_env()), connect_timeout })
+        Ok(Self { tls: Arc::new(platform_tls()?), proxy: Arc::new(Matcher::from_env()), connect_timeout })
     }
 
     fn connector(&self) -> HttpsConnectorBuilder<WantsProtocols1> {
@@ -69,6 +64,18 @@ impl ClientSettings {
         http.set_keepalive(Some(Duration::from_secs(60)));
         Dial { http, proxy: Arc::clone(&self.proxy) }
     }
+}
+
+/// TLS toward servers that the platform's root certificates vouch for.
+///
+/// # Errors
+/// The platform's certificate verifier cannot be set up.
+pub(crate) fn platform_tls() -> Result<rustls::ClientConfig, rustls::Error> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    Ok(rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .try_with_platform_verifier()?
+        .with_no_client_auth())
 }
 
 /// One worker's client with its pool of connections.

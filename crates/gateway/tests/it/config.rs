@@ -357,13 +357,14 @@ pub(crate) fn current(file: &str, expected: &str) {
 fn reference(schema: &Value) -> String {
     let mut page = "# Configuration\n\nGenerated from the JSON Schema (`waypost schema`), which editors read from [waypost.schema.json](waypost.schema.json). \
         Examples are in [examples](../../examples); what differs from Plano is in [From Plano](../guides/from-plano.md).\n\n\
-        Variables: `$NAME` and `${NAME}` are replaced in `access_key`, in the values of `headers` and in the parts of an address (`region` and the like), nowhere else; `$$` is a dollar \
+        Variables: `$NAME` and `${NAME}` are replaced in `access_key`, in `token` of `admin`, in the values of `headers` and in the parts of an address (`region` and the like), nowhere else; `$$` is a dollar \
         sign. They come from the environment, then from `.env` beside the configuration.\n"
         .to_owned();
     section(&mut page, "The file", schema);
     for (heading, name) in [
         ("`listeners`, as a mapping", "ListenerMap"),
         ("A listener", "Listener"),
+        ("`admin`", "Admin"),
         ("An item of `model_providers`", "Entry"),
         ("`reliability`", "Reliability"),
         ("`cost` of an item of `model_providers`", "Cost"),
@@ -384,7 +385,7 @@ fn reference(schema: &Value) -> String {
         section(&mut page, heading, &schema["definitions"][name]);
     }
     let definitions = schema["definitions"].as_object().unwrap();
-    assert_eq!(definitions.len(), 19, "a definition without a section: {:?}", definitions.keys());
+    assert_eq!(definitions.len(), 20, "a definition without a section: {:?}", definitions.keys());
     page
 }
 

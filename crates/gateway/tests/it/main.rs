@@ -1,6 +1,8 @@
 //! The one integration binary.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test's own functions fail the test")]
 
+mod admin;
+mod admin_records;
 mod affinity;
 mod bad_input;
 mod bedrock;

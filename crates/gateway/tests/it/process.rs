@@ -23,6 +23,7 @@ struct Process {
     child: Child,
     /// What it says on standard error.
     lines: Receiver<String>,
+    admin: SocketAddr,
 }
 
 impl Process {
@@ -44,8 +45,10 @@ impl Process {
                 let _ = sender.send(line);
             }
         });
-        let process = Self { child, lines };
-        process.says("ready  ");
+        let mut process = Self { child, lines, admin: ([127, 0, 0, 1], 0).into() };
+        let said = process.says("ready  ");
+        let admin = said.lines().find_map(|line| line.strip_prefix("admin      http://")).unwrap();
+        process.admin = admin.split(' ').next().unwrap().parse().unwrap();
         process
     }
 
@@ -60,6 +63,13 @@ impl Process {
                 return all;
             }
         }
+    }
+
+    fn metric(&self, name: &str) -> String {
+        let request = "GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+        let page = send(self.admin, &[request.as_bytes()]);
+        let line = page.text().lines().find_map(|line| line.strip_prefix(&format!("{name} ")));
+        line.unwrap_or_default().to_owned()
     }
 
     fn signal(&self, name: &str) {
@@ -111,7 +121,7 @@ impl Place {
     /// A configuration at the socket's port whose only alias has this name.
     fn text(&self, alias: &str, provider: SocketAddr) -> String {
         format!(
-            "listeners: {{egress_traffic: {{port: {}}}}}\nmodel_providers:\n  - {{model: openai/m, access_key: \
+            "admin: {{port: 0}}\nlisteners: {{egress_traffic: {{port: {}}}}}\nmodel_providers:\n  - {{model: openai/m, access_key: \
              sk-LEAK-literal, base_url: 'http://{provider}'}}\nmodel_aliases: {{{alias}: {{target: m}}}}\n",
             self.address.port()
         )
@@ -135,12 +145,6 @@ impl Place {
     fn last_reload(&self) -> Value {
         self.get("/readyz?verbose").json()["last_reload"].clone()
     }
-
-    fn metric(&self, name: &str) -> String {
-        let page = self.get("/metrics");
-        let line = page.text().lines().find_map(|line| line.strip_prefix(&format!("{name} ")));
-        line.unwrap_or_default().to_owned()
-    }
 }
 
 fn wait_for(what: &str, is_so: impl Fn() -> bool) {
@@ -161,7 +165,9 @@ fn a_file_that_changes_is_put_to_use_and_a_bad_one_is_not() {
     let hash = page["configuration"]["sha256"].clone();
     assert_eq!(hash.as_str().unwrap().len(), 12);
     assert_eq!(page["last_reload"], Value::Null);
-    assert!(place.metric("waypost_config_loaded_timestamp_seconds").parse::<u64>().unwrap() > 1_700_000_000);
+    assert!(
+        process.metric("waypost_config_loaded_timestamp_seconds").parse::<u64>().unwrap() > 1_700_000_000
+    );
 
     // It is noticed without being told.
     place.write(&place.text("two", provider));
@@ -180,8 +186,8 @@ fn a_file_that_changes_is_put_to_use_and_a_bad_one_is_not() {
     let problem = place.last_reload()["problem"].as_str().unwrap().to_owned();
     assert!(problem.starts_with("error: ") && problem.contains("nowhere"), "{problem}");
     assert!(place.knows("two") && place.get("/readyz").status == 200);
-    assert_eq!(place.metric("waypost_config_last_reload_successful"), "0");
-    assert_eq!(place.metric("waypost_config_reloads_total{outcome=\"refused\"}"), "1", "it is tried once");
+    assert_eq!(process.metric("waypost_config_last_reload_successful"), "0");
+    assert_eq!(process.metric("waypost_config_reloads_total{outcome=\"refused\"}"), "1", "it is tried once");
 
     // A configuration that is a link to a link, as Kubernetes has them.
     let of = |name: &str| place.folder.path().join(name);
@@ -196,19 +202,19 @@ fn a_file_that_changes_is_put_to_use_and_a_bad_one_is_not() {
     std::os::unix::fs::symlink(of("v3"), of("new")).unwrap();
     fs::rename(of("new"), of("..data")).unwrap();
     wait_for("the reload", || place.knows("five"));
-    assert_eq!(place.metric("waypost_config_last_reload_successful"), "1");
-    assert_eq!(place.metric("waypost_config_reloads_total{outcome=\"applied\"}"), "3");
+    assert_eq!(process.metric("waypost_config_last_reload_successful"), "1");
+    assert_eq!(process.metric("waypost_config_reloads_total{outcome=\"applied\"}"), "3");
 
     // `.env` beside it counts.
     let keyed = place.text("six", provider).replace("sk-LEAK-literal", "$WAYPOST_IT_KEY");
     fs::write(of(".env"), "WAYPOST_IT_KEY=one\n").unwrap();
-    wait_for("the reload", || place.metric("waypost_config_reloads_total{outcome=\"applied\"}") == "4");
+    wait_for("the reload", || process.metric("waypost_config_reloads_total{outcome=\"applied\"}") == "4");
     fs::write(of("v3/waypost.yaml"), &keyed).unwrap();
     wait_for("the reload", || place.knows("six"));
 
     // Told to, it loads the same file again.
     process.signal("HUP");
-    wait_for("the reload", || place.metric("waypost_config_reloads_total{outcome=\"applied\"}") == "6");
+    wait_for("the reload", || process.metric("waypost_config_reloads_total{outcome=\"applied\"}") == "6");
     process.stop();
 }
 

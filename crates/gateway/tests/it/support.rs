@@ -224,8 +224,21 @@ impl Gateway {
         self.post(path, &body.to_string())
     }
 
+    /// What operators ask for goes to their listener.
     pub(crate) fn get(&self, path: &str) -> Reply {
-        send(self.address, &[format!("GET {path} HTTP/1.1\r\nhost: test\r\n\r\n").as_bytes()])
+        let is_for_operators = ["/metrics", "/admin/", "/api/"].iter().any(|start| path.starts_with(start));
+        let address = if is_for_operators { self.admin() } else { self.address };
+        send(address, &[format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n").as_bytes()])
+    }
+
+    /// Whether operators can connect anywhere.
+    pub(crate) fn has_admin(&self) -> bool {
+        self.server.admin().is_some()
+    }
+
+    /// Where operators connect.
+    pub(crate) fn admin(&self) -> SocketAddr {
+        self.server.admin().unwrap()
     }
 
     /// The last request that reached the provider, as `/_echo/requests` tells it.
@@ -255,6 +268,9 @@ fn read_config(text: &str, echo: SocketAddr) -> Config {
     let text = text.replace("@ECHO@", &echo.to_string());
     let loaded = config::parse("test.yaml", &text, &Environment::of(KEYS)).unwrap_or_else(|e| panic!("{e}"));
     let mut config = loaded.config;
+    if let Some(admin) = &mut config.admin {
+        admin.listener.port = 0;
+    }
     for listener in &mut config.listeners {
         if &*listener.name != "taken" {
             listener.port = 0;

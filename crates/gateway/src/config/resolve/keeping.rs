@@ -12,7 +12,7 @@ use crate::responses::store::Keeping;
 const LONGEST: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 
 /// What is kept where a configuration says nothing about it.
-pub(in crate::config) fn default_keeping() -> Keeping {
+pub(crate) fn default_keeping() -> Keeping {
     Keeping { path: None, time: defaults::KEEPING_TIME, most_bytes: defaults::KEEPING_BYTES as u64 }
 }
 

@@ -134,7 +134,7 @@ fn one(
     (resolved, address.zip(port))
 }
 
-fn address(context: Context<'_>, setting: &Setting<String>, default: IpAddr) -> Option<IpAddr> {
+pub(super) fn address(context: Context<'_>, setting: &Setting<String>, default: IpAddr) -> Option<IpAddr> {
     let written = match setting {
         Setting::Given(written) => written,
         Setting::Absent => return Some(default),

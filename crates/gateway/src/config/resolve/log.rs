@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use secrecy::SecretString;
+
 use super::super::diagnostic::Problem;
 use super::super::schema::{ContentKept, Log as Written, LogFormat};
 use super::super::secret::Environment;
-use super::super::setting::Setting;
+use super::super::setting::{Placed, Setting};
 use super::super::{Log, RecordsFile};
 use super::{Context, defaults, values};
 use crate::telemetry::diagnostics;
@@ -26,6 +28,7 @@ pub(in crate::config) fn default_log(environment: &Environment) -> Log {
         most_bytes: defaults::RECORDS_BYTES,
         content: None,
         diagnostics: diagnostics::Settings::default(),
+        postgres: None,
     }
 }
 
@@ -54,6 +57,7 @@ pub(super) fn resolve(context: Context<'_>, written: &Setting<Written>) -> Log {
         file: chosen.or(base.file).filter(|_| !is_off),
         time: values::duration_up_to(LONGEST, context, "keep", &written.keep, base.time),
         most_bytes: u64::try_from(bytes).unwrap_or(u64::MAX),
+        postgres: written.postgres.given().and_then(|url| postgres(context, url)),
         content: redact.map(|redact| Keep { redact, most: length }),
         diagnostics: diagnostics(context, written),
     }
@@ -76,6 +80,17 @@ fn diagnostics(context: Context<'_>, written: &Written) -> diagnostics::Settings
             LogFormat::Json => Format::Json,
         }),
     }
+}
+
+fn postgres(context: Context<'_>, written: &Placed<String>) -> Option<SecretString> {
+    if !cfg!(feature = "postgres") {
+        let problem =
+            Problem::error("this binary was built without its feature `postgres`").at(&written.place);
+        context.add(problem.hint("remove `log.postgres`, or build with the feature"));
+        return None;
+    }
+    let (url, _source) = values::key(context, "log.postgres", written)?;
+    Some(url)
 }
 
 /// Where services of a system, and else programs of a person, have what they remember.

@@ -17,6 +17,9 @@ pub(in crate::config) struct Log {
     /// The file. Without it `records.db` in `$STATE_DIRECTORY`, `$XDG_STATE_HOME/waypost` or
     /// `~/.local/state/waypost`.
     pub(in crate::config) path: Setting<String>,
+    /// The address of a Postgres server that gets the same records, such as `$DATABASE_URL`: in its table
+    /// `waypost_records`, which is made if it is not there.
+    pub(in crate::config) postgres: Setting<String>,
     /// How long a record is kept, such as `12h` or `30days`.
     #[schemars(extend("default" = "30days"))]
     pub(in crate::config) keep: Setting<String>,

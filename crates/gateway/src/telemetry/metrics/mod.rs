@@ -198,6 +198,13 @@ impl Metrics {
         self.families.dropped.get_or_create(&SinkLabels { sink }).inc();
     }
 
+    /// How many records were lost on their way to the file.
+    #[must_use]
+    pub fn records_dropped(&self) -> u64 {
+        let lost = |sink| self.families.dropped.get(&SinkLabels { sink }).map_or(0, |count| count.get());
+        lost("queue") + lost("store")
+    }
+
     /// Counts spans, by what has become of them.
     pub fn spans(&self, outcome: &'static str, count: u64) {
         self.families.spans.get_or_create(&OutcomeLabels { outcome }).inc_by(count);

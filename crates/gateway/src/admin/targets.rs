@@ -1,12 +1,9 @@
 //! `GET /admin/targets`: how each target is, and why.
 
-use http::{Response, StatusCode};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use waypost_routing::health::State;
 
-use super::respond;
-use crate::proxy::stream::ResponseBody;
 use crate::runtime::Runtime;
 use crate::telemetry::record::millis;
 
@@ -26,7 +23,7 @@ struct Row<'a> {
     tokens_per_second: Option<f64>,
 }
 
-pub(super) fn page(runtime: &Runtime) -> Response<ResponseBody> {
+pub(super) fn page(runtime: &Runtime) -> Value {
     let now = runtime.fleet.now();
     let standings = runtime.standings();
     let rows: Vec<Row<'_>> = standings
@@ -47,5 +44,5 @@ pub(super) fn page(runtime: &Runtime) -> Response<ResponseBody> {
             }
         })
         .collect();
-    respond::json(StatusCode::OK, json!({"targets": rows}).to_string())
+    json!({"targets": rows})
 }

@@ -1,0 +1,157 @@
+// How the page looks and loads: narrow, dark, small, soon; read by those who do not see it. With WAYPOST_SCREENSHOTS=1
+// the pictures of the documentation are taken anew.
+import assert from "node:assert/strict";
+import { mkdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { after, before, test } from "node:test";
+import { start } from "./gateway.js";
+import { open, visit } from "./browser.js";
+
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const VIEWS = ["live", "playground", "routes", "overview"];
+const PROMPTS = [
+  "fix this error: KeyError 'amount' in report.py, line 12",
+  "Why does this stack trace end in a NullPointerException?",
+  "Write a Python function that merges two sorted lists",
+  "Write a script that renames all photos by their date",
+  "Summarize this document for the board in five points",
+  "Give me the key points of this conversation",
+  "Translate this text into Spanish: where is the station?",
+  "What are my rights if a contract is broken by the other side?",
+  "Who won the chess championship in 1972?",
+];
+
+let browser;
+let gateway;
+
+before(async () => {
+  [browser, gateway] = await Promise.all([open(), start()]);
+  for (let round = 0; round < 4; round += 1) {
+    for (const prompt of PROMPTS) await gateway.ask(`${prompt} [[echo chunk_delay=${5 + round * 4}]]`, { stream: round % 2 === 0 });
+  }
+  await gateway.ask("Hello [[echo status=400]]", { model: "openai/gpt-5.2" });
+  await gateway.ask("Hello", { model: "fast" });
+  // Records are written together, a moment later.
+  await gateway.ask("Hello", { model: "openai/gpt-5.2" });
+});
+after(async () => {
+  await browser?.close();
+  gateway?.stop();
+});
+
+// The view with something on it.
+async function show(page, view) {
+  await page.goto(`${gateway.page}/#/${view}`);
+  if (view === "live") {
+    const routed = page.locator(".feed tbody tr", { hasText: "code debugging" }).first();
+    await routed.waitFor();
+    await routed.click();
+    await page.locator(".detail .bars").waitFor();
+    await page.locator(".detail .marked").waitFor();
+  } else if (view === "playground") {
+    await page.getByRole("textbox", { name: "Turn 1" }).fill(PROMPTS[0]);
+    await page.locator(".side .bars").waitFor();
+    await page.getByRole("combobox", { name: "Beside" }).selectOption("openai/gpt-5.2");
+    await page.getByRole("button", { name: "Send" }).click();
+    await page.getByRole("article").nth(1).getByText(/tokens/).waitFor();
+  } else if (view === "routes") {
+    await page.getByRole("button", { name: "summarization" }).click();
+    await page.locator(".editor").getByLabel("Description").fill("anything short");
+    await page.locator(".moves li").first().waitFor();
+    await page.locator(".warnings li").first().waitFor();
+  } else {
+    await page.locator(".chart svg rect").first().waitFor();
+  }
+}
+
+test("every view fits a phone of 360 px and is usable there", async () => {
+  for (const view of VIEWS) {
+    const { page, close } = await visit(browser, gateway.page, { width: 360, height: 740, hasTouch: true, isMobile: true });
+    await show(page, view);
+    const width = await page.evaluate(() => document.documentElement.scrollWidth);
+    assert.ok(width <= 360, `${view} is ${width} px wide`);
+    // What is cut off cannot be reached: nothing stands beside the screen, but for what scrolls by itself.
+    const outside = await page.evaluate(() => [...document.querySelectorAll("main :is(button, input, select, textarea)")]
+      .filter((one) => !one.closest(".scroll, .tabs, .route-list ul, .feed table") && one.getBoundingClientRect().width > 0)
+      .filter((one) => one.getBoundingClientRect().right > 361 || one.getBoundingClientRect().left < -1)
+      .map((one) => one.outerHTML.slice(0, 120)));
+    assert.deepEqual(outside, [], view);
+    if (view === "live") {
+      await page.getByRole("button", { name: "Close" }).click();
+      await page.locator(".feed tbody tr").first().waitFor();
+    }
+    await page.getByRole("link", { name: "Overview" }).click();
+    await page.locator(".view-overview").waitFor();
+    await close();
+  }
+});
+
+test("every view is readable by machines, light and dark", async () => {
+  const found = [];
+  for (const dark of [false, true]) {
+    for (const view of VIEWS) {
+      const { page, close } = await visit(browser, gateway.page, { dark });
+      await show(page, view);
+      await page.evaluate(axe);
+      const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
+      for (const { id, nodes } of violations) {
+        for (const { html, any } of nodes) found.push(`${view}, ${dark ? "dark" : "light"}: ${id}: ${html.slice(0, 160)} ${any[0]?.message ?? ""}`);
+      }
+      await close();
+    }
+  }
+  assert.deepEqual(found, []);
+});
+
+test("dark is dark, and the switch holds", async () => {
+  const brightness = (page) => page.evaluate(() => {
+    const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+    canvas.fillStyle = getComputedStyle(document.body).backgroundColor;
+    canvas.fillRect(0, 0, 1, 1);
+    return canvas.getImageData(0, 0, 1, 1).data[1];
+  });
+  const { page, close } = await visit(browser, gateway.page, { dark: true });
+  await page.locator(".feed").waitFor();
+  assert.ok(await brightness(page) < 60);
+  await page.keyboard.press("t");
+  await page.keyboard.press("t");
+  assert.ok(await brightness(page) > 200);
+  await page.reload();
+  assert.ok(await brightness(page) > 200, "light as chosen, before any script of the page");
+  await close();
+});
+
+test("the page is small, all of it from here, and soon painted", async (context) => {
+  const paints = [];
+  let size = 0;
+  for (let turn = 0; turn < 7; turn += 1) {
+    const { page, files, close } = await visit(browser, gateway.page);
+    await page.locator(".feed tbody tr").first().waitFor();
+    paints.push(await page.evaluate(() => performance.getEntriesByName("first-contentful-paint")[0].startTime));
+    if (turn === 0) {
+      for (const view of VIEWS) await show(page, view);
+      const assets = files.filter((file) => !new URL(file.url()).pathname.startsWith("/api/"));
+      size = (await Promise.all(assets.map((file) => file.body()))).reduce((sum, body) => sum + body.length, 0);
+      const policy = await files[0].headerValue("content-security-policy");
+      assert.match(policy, /default-src 'self'/);
+      assert.doesNotMatch(policy, /unsafe/);
+    }
+    await close();
+  }
+  paints.sort((a, b) => a - b);
+  context.diagnostic(`assets ${(size / 1000).toFixed(1)} kB, first paint ${paints.map((one) => one.toFixed(0)).join(", ")} ms`);
+  assert.ok(size > 0 && size < 400_000, `${size} bytes`);
+  assert.ok(paints[3] < 300, `median of ${paints}`);
+});
+
+test("pictures of the documentation", { skip: !process.env.WAYPOST_SCREENSHOTS }, async () => {
+  const folder = new URL("../../docs/images/", import.meta.url).pathname;
+  mkdirSync(folder, { recursive: true });
+  for (const view of VIEWS) {
+    const { page, close } = await visit(browser, gateway.page, { dark: view === "live" });
+    await show(page, view);
+    await page.mouse.move(0, 0);
+    await page.screenshot({ path: `${folder}page-${view}.png` });
+    await close();
+  }
+});

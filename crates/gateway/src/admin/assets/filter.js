@@ -1,0 +1,50 @@
+// The filter of the live view: words, and `key:value` such as `route:code status:error ms>500`.
+
+const KEYS = {
+  id: (record) => record.id,
+  model: (record) => `${record.provider ?? ""}/${record.model ?? ""}`,
+  route: (record) => record.route ?? "none",
+  method: (record) => record.method,
+  caller: (record) => record.caller,
+  session: (record) => record.session,
+  listener: (record) => record.listener,
+  dialect: (record) => record.client_dialect,
+  requested: (record) => record.requested,
+};
+
+const NUMBERS = {
+  ms: (record) => record.total_ms,
+  cost: (record) => record.cost,
+  tokens: (record) => (record.input_tokens ?? 0) + (record.output_tokens ?? 0),
+  confidence: (record) => record.confidence,
+};
+
+function test(word) {
+  const compared = /^(ms|cost|tokens|confidence)([<>])(\d*\.?\d+)$/.exec(word);
+  if (compared) {
+    const [, key, sign, bound] = compared;
+    return (record) => {
+      const value = NUMBERS[key](record);
+      return value != null && (sign === "<" ? value < Number(bound) : value > Number(bound));
+    };
+  }
+  const named = /^(\w+):(.+)$/.exec(word);
+  if (named?.[1] === "status") {
+    const wanted = named[2];
+    if (wanted === "error") return (record) => record.status >= 400;
+    if (wanted === "ok") return (record) => record.status < 400;
+    return (record) => String(record.status).startsWith(wanted.replace(/x+$/, ""));
+  }
+  if (named && Object.hasOwn(KEYS, named[1])) {
+    return (record) => String(KEYS[named[1]](record) ?? "").toLowerCase().includes(named[2]);
+  }
+  return (record) => [record.id, KEYS.model(record), record.route, record.requested, record.caller, record.session, record.error, record.status]
+    .some((value) => value != null && String(value).toLowerCase().includes(word));
+}
+
+// All of the words have to hold. Quotes keep a value with spaces together: `route:"code debugging"`.
+export function matcher(typed) {
+  const found = typed.toLowerCase().match(/[^\s"]*"[^"]*"?|\S+/g) ?? [];
+  const tests = found.map((word) => word.replaceAll('"', "")).filter(Boolean).map(test);
+  return (record) => tests.every((holds) => holds(record));
+}

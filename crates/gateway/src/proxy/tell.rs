@@ -1,0 +1,95 @@
+//! Deciding without sending: where a request would go, and why.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use tokio::time::Instant;
+use waypost_dialect::ClientDialect;
+use waypost_dialect::envelope::Envelope;
+use waypost_routing::preference::cascade::Failure;
+use waypost_routing::preference::explain::Explanation;
+use waypost_routing::router::{Decision, NoDecision, Router, Step};
+
+use super::{order, page};
+use crate::runtime::Runtime;
+use crate::telemetry::record::Record;
+
+/// A decision with all that is known about it.
+#[derive(Debug)]
+pub struct Told {
+    /// Who decided.
+    pub router: Arc<Router>,
+    /// What.
+    pub decision: Decision,
+    /// The facts of it.
+    pub record: Record,
+    /// What drove it, where that was asked for.
+    pub explanation: Option<Explanation>,
+    /// What the router would have chosen, where the request names a model.
+    pub instead: Option<Decision>,
+}
+
+impl Told {
+    /// Decides without a call: a router model counts as one that cannot be reached.
+    ///
+    /// # Errors
+    /// The model that is asked for is not known, or nothing fits and there is no default.
+    pub fn offline(
+        runtime: &Runtime,
+        router: Arc<Router>,
+        asked: Option<&str>,
+        envelope: &Envelope<'_>,
+        explain: bool,
+    ) -> Result<Self, NoDecision> {
+        let mut record = Record::open("", ClientDialect::OpenAiChat);
+        record.asked(asked, envelope.stream);
+        let started = Instant::now();
+        let decided = offline(&router, asked, envelope);
+        record.decision = started.elapsed();
+        let decision = decided?;
+        record.decided(&decision, &router);
+        Ok(Self::complete(runtime, router, decision, record, envelope, explain))
+    }
+
+    /// The rest of what there is to tell of a decision.
+    #[must_use]
+    pub fn complete(
+        runtime: &Runtime,
+        router: Arc<Router>,
+        mut decision: Decision,
+        mut record: Record,
+        envelope: &Envelope<'_>,
+        explain: bool,
+    ) -> Self {
+        order::arrange(runtime, &router, envelope, None, &mut decision, &mut record);
+        let instead = match decision.verdict {
+            Some(_) => None,
+            None => offline(&router, None, envelope).ok().filter(|instead| instead.verdict.is_some()),
+        };
+        let explanation = explain.then(|| match decision.verdict {
+            Some(_) => router.explain(envelope.turns()),
+            None => Explanation::default(),
+        });
+        Self { router, decision, record, explanation, instead }
+    }
+
+    /// As JSON: the page of the decision endpoints, and with `by_preference` the other one.
+    #[must_use]
+    pub fn page(&self, runtime: &Runtime) -> Value {
+        let mut page = page::page(runtime, &self.router, &self.decision, &self.record);
+        if let Some(explanation) = &self.explanation {
+            page["explanation"] = page::explanation(&self.router, explanation);
+        }
+        if let Some(instead) = &self.instead {
+            page["by_preference"] = page::page(runtime, &self.router, instead, &self.record);
+        }
+        page
+    }
+}
+
+fn offline(router: &Router, asked: Option<&str>, envelope: &Envelope<'_>) -> Result<Decision, NoDecision> {
+    match router.start(asked, || envelope.turns())? {
+        Step::Decided(decision) => Ok(decision),
+        Step::Ask(_, pending) => router.resume(pending, Err(Failure::Offline)),
+    }
+}
