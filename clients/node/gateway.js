@@ -23,7 +23,7 @@ export const EACH = [
 // By name, by alias, by preference.
 export const EVERY_WAY = [...EACH, "creative-model", "auto"];
 
-const binary = process.env.WAYPOST_BIN ?? new URL("../../target/debug/waypost", import.meta.url).pathname;
+export const binary = process.env.WAYPOST_BIN ?? new URL("../../target/debug/waypost", import.meta.url).pathname;
 
 const python = process.env.WAYPOST_PYTHON ?? new URL("../../.venv/bin/python", import.meta.url).pathname;
 const witness = new URL("../schemas/witness.py", import.meta.url).pathname;
@@ -94,7 +94,8 @@ export async function start() {
   // A witness goes when its standard input does, even if this process is killed.
   const places = ["upstream", upstream, echoPort, "downstream", downstream, port];
   const witnesses = spawn(python, [witness, ...places], { stdio: ["pipe", "inherit", "inherit"] });
-  writeFileSync(join(folder, "waypost.yaml"), config(port, `http://127.0.0.1:${upstream}`));
+  const yaml = config(port, `http://127.0.0.1:${upstream}`);
+  writeFileSync(join(folder, "waypost.yaml"), yaml);
   const gateway = run("gateway", "up", "waypost.yaml");
   await ready(`http://127.0.0.1:${port}/readyz`, gateway);
   for (const at of [upstream, downstream]) await ready(`http://127.0.0.1:${at}/_witness`, witnesses);
@@ -111,5 +112,7 @@ export async function start() {
   };
   // The body of the last request that a provider saw.
   const reached = async () => (await (await fetch(`http://127.0.0.1:${echoPort}/_echo/requests`)).json()).at(-1).body;
-  return { url: `http://127.0.0.1:${downstream}`, stop, judge, reached };
+  // The same configuration at a port where nobody is, for another gateway in front of the same provider.
+  const elsewhere = yaml.replace(`port: ${port}`, `port: ${await freePort()}`);
+  return { url: `http://127.0.0.1:${downstream}`, config: elsewhere, stop, judge, reached };
 }

@@ -4,16 +4,22 @@
 //! the configuration are wrong.
 
 mod check;
+mod completions;
 mod demo;
 mod diff;
 mod echo;
+mod init;
+mod man;
 mod models;
 mod providers;
+mod reference;
 mod route;
 mod routes;
+mod run;
 mod schema;
 mod table;
 mod up;
+mod version;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -22,9 +28,11 @@ use crate::config::{self, Environment, Loaded};
 use crate::telemetry::diagnostics;
 use clap::{Parser, Subcommand, ValueEnum};
 
+pub use self::reference::reference;
+
 /// An LLM router in one binary: requests find their model by name, by alias or by preference.
 #[derive(Debug, Parser)]
-#[command(name = "waypost", version, propagate_version = true)]
+#[command(name = "waypost", version = version::SHORT, long_version = version::LONG)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -38,6 +46,10 @@ struct Arguments {
 enum Command {
     /// Run the gateway
     Up(up::Options),
+    /// Write a configuration to begin with
+    Init(init::Options),
+    /// Start a coding agent, or any program, against the gateway
+    Run(run::Options),
     /// See requests routed, with no key and no network
     Demo(demo::Options),
     /// Validate a configuration without starting
@@ -56,6 +68,10 @@ enum Command {
     Echo(echo::Options),
     /// Print the JSON Schema of the configuration
     Schema,
+    /// Print what a shell needs to complete the arguments
+    Completions(completions::Options),
+    /// Print the manual page, or write all of them into a folder
+    Man(man::Options),
 }
 
 /// How request lines look.
@@ -78,6 +94,8 @@ enum Stop {
     Usage,
     /// What was looked for has been found, and printed.
     Found,
+    /// A program that was started has ended with this exit code.
+    Code(u8),
     /// Something failed on the way.
     Failed(anyhow::Error),
 }
@@ -92,7 +110,10 @@ impl<E: Into<anyhow::Error>> From<E> for Stop {
 #[must_use]
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    if let Err(problem) = diagnostics::start(arguments.log.as_deref()) {
+    // The terminal is the program's that is run.
+    if !matches!(arguments.command, Command::Run(_))
+        && let Err(problem) = diagnostics::start(arguments.log.as_deref())
+    {
         let asked = arguments.log.as_deref().unwrap_or_default();
         anstream::eprintln!("warning: --log {asked}: {problem}; using `info`");
     }
@@ -107,11 +128,16 @@ pub fn main() -> ExitCode {
         Command::Models(options) => models::run(&options),
         Command::Echo(options) => echo::run(&options),
         Command::Schema => schema::run(),
+        Command::Init(options) => init::run(&options),
+        Command::Run(options) => run::run(&options, arguments.log.as_deref().unwrap_or("info")),
+        Command::Completions(options) => completions::run(&options),
+        Command::Man(options) => man::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(Stop::Usage) => ExitCode::from(2),
         Err(Stop::Found) => ExitCode::FAILURE,
+        Err(Stop::Code(code)) => ExitCode::from(code),
         Err(Stop::Failed(error)) => {
             anstream::eprintln!("error: {error:#}");
             ExitCode::FAILURE

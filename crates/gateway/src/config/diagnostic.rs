@@ -78,6 +78,17 @@ impl Problem {
         self
     }
 
+    /// Where it is, if that is known.
+    pub(super) fn place(&self) -> Option<&Place> {
+        self.place.as_ref()
+    }
+
+    /// It says that the value at its place is not read, so that the file means the same without it.
+    pub(super) fn is_about_nothing_read(&self) -> bool {
+        self.severity == Severity::Warning
+            && [" is ignored: ", " is not known: "].iter().any(|words| self.message.contains(words))
+    }
+
     /// A few words beside the caret.
     pub(crate) fn label(mut self, label: impl Into<Box<str>>) -> Self {
         self.label = Some(label.into());

@@ -63,7 +63,7 @@ impl Environment {
     }
 
     /// A variable that is set and not blank, and where it is from.
-    pub(super) fn find(&self, name: &str) -> Option<(String, &'static str)> {
+    pub(crate) fn find(&self, name: &str) -> Option<(String, &'static str)> {
         #[expect(clippy::disallowed_methods, reason = "this is the file that may")]
         let own = match &self.variables {
             Some(variables) => variables.get(name).cloned(),

@@ -1,14 +1,17 @@
 //! Toward clients: which endpoints exist, and what each one does.
 
+pub mod bound;
 pub mod drain;
 pub mod gate;
 pub mod inherited;
 pub mod listener;
 pub mod models;
+pub mod notify;
 pub mod ready;
 pub mod respond;
 
 mod socket;
+pub(crate) mod tls;
 
 use std::sync::Arc;
 

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use waypost::admin::{Access, ENDPOINTS};
-use waypost::config::{self, Environment};
+use waypost::config::{self, Address, Environment};
 use waypost::serve::Server;
-use waypost::server::listener;
+use waypost::server::bound;
 use waypost::telemetry::Telemetry;
 use waypost::telemetry::metrics::Metrics;
 
@@ -128,6 +128,13 @@ fn operators_show_a_token() {
         assert_eq!(get("/api/overview", &headers).status, status, "{headers}");
         assert_eq!(get("/metrics", &headers).status, status, "{headers}");
     }
+    // Programs may ask by any name, as no page has the token; a browser by known ones.
+    let scrape = |path: &str, shown: &str| {
+        ask(address, "GET", path, &format!("host: waypost.monitoring\r\n{shown}"), "")
+    };
+    let token = format!("authorization: Bearer {TOKEN}\r\n");
+    assert_eq!(["/metrics", "/api/overview"].map(|path| scrape(path, &token).status), [200, 200]);
+    assert_eq!(["/metrics", "/"].map(|path| scrape(path, "").status), [421, 421]);
     // A browser is let in once and has a cookie, which no script can read and no other site can send.
     refused(&post(&gateway, "/api/login", &json!({"token": "another token of 16"})), 401, "not the token");
     refused(&post(&gateway, "/api/login", &json!({"password": TOKEN})), 400, "expected");
@@ -141,6 +148,7 @@ fn operators_show_a_token() {
     let pair = cookie.split(';').next().unwrap();
     assert_eq!(get("/api/overview", &format!("cookie: a=b; {pair}; c=d\r\n")).status, 200);
     assert_eq!(get("/api/overview", &format!("cookie: {pair}0\r\n")).status, 401);
+    assert_eq!(scrape("/api/overview", &format!("cookie: {pair}\r\n")).status, 421);
     let out = post(&gateway, "/api/logout", &json!({}));
     assert!(out.header("set-cookie").contains("Max-Age=0"), "{:?}", out.headers);
     // The page itself is open, so that it can ask for the token.
@@ -149,6 +157,7 @@ fn operators_show_a_token() {
 
     let gateway = with_token(", metrics_without_token: true");
     assert_eq!(gateway.get("/metrics").status, 200);
+    assert_eq!(ask(gateway.admin(), "GET", "/metrics", "host: waypost.monitoring\r\n", "").status, 200);
     assert_eq!(gateway.get("/admin/targets").status, 401);
     gateway.stop();
 }
@@ -390,13 +399,13 @@ fn it_stays_moves_and_goes_with_the_configuration() {
 /// Two gateways on one machine: the second one has no page, unless its operator wants one.
 #[test]
 fn a_taken_address_is_an_error_where_it_is_wanted() {
-    let taken = listener::bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    let taken = bound::bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
     let port = taken.local_addr().unwrap().port();
     let loaded = config::parse("x.yaml", &CONFIG.replace("@ECHO@", "localhost"), &Environment::of(KEYS));
     let mut config = loaded.unwrap().config;
-    config.listeners[0].port = 0;
+    config.listeners[0].address = Address::Tcp((Ipv4Addr::LOCALHOST, 0).into());
     let admin = config.admin.as_mut().unwrap();
-    admin.listener.port = port;
+    admin.listener.address = Address::Tcp((Ipv4Addr::LOCALHOST, port).into());
     let telemetry = Telemetry::metrics_only(Arc::new(Metrics::default()));
     let server = Server::start(&config, &telemetry, 1).unwrap();
     assert_eq!((server.addresses().len(), server.admin()), (1, None));

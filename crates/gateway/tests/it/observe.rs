@@ -157,7 +157,7 @@ fn metrics_count_what_happened() {
     // A scraper that likes OpenMetrics better gets that.
     let asked = "GET /metrics HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\
                  accept: application/openmetrics-text;version=1.0.0,*/*;q=0.1\r\n\r\n";
-    let reply = send(gateway.address, &[asked.as_bytes()]);
+    let reply = send(gateway.admin(), &[asked.as_bytes()]);
     assert_eq!(reply.header("content-type"), "application/openmetrics-text; version=1.0.0; charset=utf-8");
     assert!(reply.text().contains("# TYPE waypost_requests counter\n") && reply.text().ends_with("# EOF\n"));
     gateway.stop();

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -17,9 +18,9 @@ use crate::support::{CHAT, question, request, send, start_echo};
 
 /// Names its socket, which the test holds open for it, as its third file: what systemd does. The process replaces the
 /// shell, so that its number is the shell's.
-const START: &str = r#"LISTEN_FDS=1 LISTEN_PID=$$ exec "$0" up "$@" 3<&0 </dev/null"#;
+pub(crate) const START: &str = r#"LISTEN_FDS=1 LISTEN_PID=$$ exec "$0" up "$@" 3<&0 </dev/null"#;
 
-struct Process {
+pub(crate) struct Process {
     child: Child,
     /// What it says on standard error.
     lines: Receiver<String>,
@@ -35,7 +36,7 @@ impl Process {
     }
 
     /// Waits until it is ready.
-    fn ready(mut command: Command) -> Self {
+    pub(crate) fn ready(mut command: Command) -> Self {
         command.env("NO_COLOR", "1").stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
@@ -53,7 +54,7 @@ impl Process {
     }
 
     /// Waits for a line with this in it, and returns all up to it.
-    fn says(&self, part: &str) -> String {
+    pub(crate) fn says(&self, part: &str) -> String {
         let mut all = String::new();
         loop {
             let Ok(line) = self.lines.recv_timeout(PATIENCE) else { panic!("`{part}` is not said: {all}") };
@@ -72,7 +73,7 @@ impl Process {
         line.unwrap_or_default().to_owned()
     }
 
-    fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
     }
@@ -88,7 +89,7 @@ impl Process {
         }
     }
 
-    fn stop(mut self) {
+    pub(crate) fn stop(mut self) {
         self.signal("TERM");
         assert!(self.wait().success());
     }
@@ -147,7 +148,7 @@ impl Place {
     }
 }
 
-fn wait_for(what: &str, is_so: impl Fn() -> bool) {
+pub(crate) fn wait_for(what: &str, is_so: impl Fn() -> bool) {
     let started = Instant::now();
     while !is_so() {
         assert!(started.elapsed() < PATIENCE, "{what} does not happen");
@@ -326,6 +327,29 @@ fn a_successor_takes_over_the_socket_and_no_connection_is_lost() {
         fourth
     });
     assert!(answered >= 120, "{answered}");
+}
+
+/// `Type=notify` of systemd: the service has started once requests are taken, and not before its configuration is good.
+#[test]
+fn whoever_started_it_is_told_when_it_is_ready_and_when_it_stops() {
+    let place = Place::new();
+    place.write(&place.text("one", start_echo()));
+    let path = place.folder.path().join("notify");
+    let told = UnixDatagram::bind(&path).unwrap();
+    told.set_read_timeout(Some(PATIENCE)).unwrap();
+    let next = || {
+        let mut word = [0; 64];
+        let length = told.recv(&mut word).unwrap();
+        String::from_utf8(word[..length].to_vec()).unwrap()
+    };
+    let mut command = Command::new("sh");
+    command.args(["-c", START, env!("CARGO_BIN_EXE_waypost")]).arg(place.file()).env("NOTIFY_SOCKET", &path);
+    command.stdin(Stdio::from(OwnedFd::from(place.socket.try_clone().unwrap())));
+    let process = Process::ready(command);
+    assert_eq!(next(), "READY=1");
+    assert!(place.knows("one"));
+    process.stop();
+    assert_eq!(next(), "STOPPING=1");
 }
 
 /// With `--reuse-port` both listen for themselves; without it the second one is told that the address is in use.

@@ -112,6 +112,26 @@ pub(super) struct OperationLabels {
     pub(super) error_type: Option<String>,
 }
 
+/// Of a listener that speaks TLS.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ListenerLabels {
+    pub(super) listener: Arc<str>,
+}
+
+/// Of new files of a certificate.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct CertificateLabels {
+    pub(super) listener: Arc<str>,
+    pub(super) outcome: &'static str,
+}
+
+/// Of a failed handshake.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct HandshakeLabels {
+    pub(super) listener: Arc<str>,
+    pub(super) reason: &'static str,
+}
+
 /// Of a queue of records.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct SinkLabels {

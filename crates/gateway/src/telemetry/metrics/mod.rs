@@ -25,12 +25,14 @@ use waypost_routing::health::State;
 
 pub use self::exposition::Exposition;
 use self::labels::{
-    BuildLabels, ConfidenceLabels, ConfigLabels, DecisionLabels, FaultLabels, GenAiLabels, LossLabels,
-    ModelLabels, OperationLabels, OutcomeLabels, PreferenceLabels, RequestLabels, SinkLabels, SpentLabels,
-    StateLabels, TargetLabels, TokenLabels, UsageLabels,
+    BuildLabels, CertificateLabels, ConfidenceLabels, ConfigLabels, DecisionLabels, FaultLabels, GenAiLabels,
+    HandshakeLabels, ListenerLabels, LossLabels, ModelLabels, OperationLabels, OutcomeLabels,
+    PreferenceLabels, RequestLabels, SinkLabels, SpentLabels, StateLabels, TargetLabels, TokenLabels,
+    UsageLabels,
 };
 use self::series::ModelSeries;
 use super::record::Record;
+use crate::server::tls::identity::Standing as Certificate;
 use crate::upstream::fleet::Standing;
 
 type Histograms<Labels> = Family<Labels, Histogram, fn() -> Histogram>;
@@ -72,6 +74,9 @@ struct Families {
     dropped: Family<SinkLabels, Plain>,
     spans: Family<OutcomeLabels, Plain>,
     config: Family<ConfigLabels, Gauge>,
+    certificate_reloads: Family<CertificateLabels, Plain>,
+    certificate_expiry: Family<ListenerLabels, Gauge>,
+    handshake_failures: Family<HandshakeLabels, Plain>,
     build: Family<BuildLabels, Gauge>,
     usage: Histograms<UsageLabels>,
     operation: Histograms<OperationLabels>,
@@ -136,6 +141,9 @@ impl Default for Families {
             dropped: Family::default(),
             spans: Family::default(),
             config: Family::default(),
+            certificate_reloads: Family::default(),
+            certificate_expiry: Family::default(),
+            handshake_failures: Family::default(),
             build: Family::default(),
             usage: Family::new_with_constructor(|| Histogram::new(TOKENS)),
             operation: Family::new_with_constructor(|| Histogram::new(OPERATION_SECONDS)),
@@ -186,6 +194,30 @@ impl Metrics {
         let outcome = if is_applied { "applied" } else { "refused" };
         self.families.reloads.get_or_create(&OutcomeLabels { outcome }).inc();
         self.last_reload.set(i64::from(is_applied));
+    }
+
+    /// The certificates in use, with the names of their listeners.
+    pub(crate) fn certificates(&self, standings: &[(Arc<str>, Certificate)]) {
+        self.families.certificate_expiry.clear();
+        for (listener, standing) in standings {
+            let labels = ListenerLabels { listener: Arc::clone(listener) };
+            let expiry = standing.validity.not_after.duration_since(UNIX_EPOCH).unwrap_or_default();
+            let expiry = i64::try_from(expiry.as_secs()).unwrap_or(i64::MAX);
+            self.families.certificate_expiry.get_or_create(&labels).set(expiry);
+        }
+    }
+
+    /// Counts an attempt to renew a listener's certificate.
+    pub(crate) fn certificate_reloaded(&self, listener: &Arc<str>, is_applied: bool) {
+        let outcome = if is_applied { "applied" } else { "refused" };
+        let labels = CertificateLabels { listener: Arc::clone(listener), outcome };
+        self.families.certificate_reloads.get_or_create(&labels).inc();
+    }
+
+    /// Counts a connection that did not come to TLS.
+    pub(crate) fn handshake_failed(&self, listener: &Arc<str>, reason: &'static str) {
+        let labels = HandshakeLabels { listener: Arc::clone(listener), reason };
+        self.families.handshake_failures.get_or_create(&labels).inc();
     }
 
     /// Counts records that are in the file.

@@ -6,9 +6,9 @@ use prometheus_client::registry::{Metric, Registry, Unit};
 use waypost_routing::fault::Fault;
 
 use super::labels::{
-    ConfidenceLabels, ConfigLabels, DecisionLabels, GenAiLabels, LossLabels, ModelLabels, OperationLabels,
-    OutcomeLabels, PreferenceLabels, RequestLabels, SinkLabels, SpentLabels, StateLabels, TargetLabels,
-    TokenLabels, UsageLabels,
+    CertificateLabels, ConfidenceLabels, ConfigLabels, DecisionLabels, GenAiLabels, HandshakeLabels,
+    ListenerLabels, LossLabels, ModelLabels, OperationLabels, OutcomeLabels, PreferenceLabels, RequestLabels,
+    SinkLabels, SpentLabels, StateLabels, TargetLabels, TokenLabels, UsageLabels,
 };
 use super::{Exposition, Families, Metrics, process};
 
@@ -120,6 +120,21 @@ impl Families {
             "1, with the beginning of the SHA-256 of the configuration's file",
         );
         names.plain(
+            "tls_certificate_reloads",
+            &self.certificate_reloads,
+            "Attempts to renew a listener's certificate, by what came of it",
+        );
+        names.seconds(
+            "tls_certificate_expiry_timestamp",
+            &self.certificate_expiry,
+            "When the certificate of a listener expires, in seconds since 1970",
+        );
+        names.plain(
+            "tls_handshake_failures",
+            &self.handshake_failures,
+            "Connections that did not come to TLS, by why",
+        );
+        names.plain(
             "records_dropped",
             &self.dropped,
             "Records that were lost because a queue was full, by queue",
@@ -177,6 +192,9 @@ impl Families {
         self.busy.get_or_create_owned(&TargetLabels { target: any() });
         self.lossy.get_or_create_owned(&LossLabels { model: any(), reason: "…" });
         self.reloads.get_or_create_owned(&outcome);
+        self.certificate_reloads.get_or_create_owned(&CertificateLabels { listener: any(), outcome: "…" });
+        self.certificate_expiry.get_or_create_owned(&ListenerLabels { listener: any() });
+        self.handshake_failures.get_or_create_owned(&HandshakeLabels { listener: any(), reason: "…" });
         self.dropped.get_or_create_owned(&SinkLabels { sink: "…" });
         self.spans.get_or_create_owned(&outcome);
         self.config.get_or_create_owned(&ConfigLabels { sha256: "…".to_owned() });
