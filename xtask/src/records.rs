@@ -135,6 +135,8 @@ fn record(at: SystemTime, random: &mut fastrand::Rng) -> Record {
         status: record.status,
         started_ms: 1.0,
         ms,
+        span: None,
+        server: None,
     });
     if is_bad {
         record.failed(format!("{provider}/{model}: the connection was reset before the answer"));

@@ -35,6 +35,7 @@ use crate::corrections::{self, Who};
 use crate::proxy::ingress;
 use crate::proxy::stream::ResponseBody;
 use crate::server::{ready, respond};
+use crate::telemetry::metrics::Exposition;
 use crate::worker::Worker;
 
 /// What an endpoint does.
@@ -184,8 +185,9 @@ async fn answer(
         Operation::Health => return Ok(respond::text("text/plain; charset=utf-8", "ok\n")),
         Operation::Ready => return Ok(ready::page(&worker.readiness, worker.drain.is_draining(), query)),
         Operation::Metrics => {
-            let page = worker.telemetry.metrics.page(&worker.runtime.standings());
-            return Ok(respond::text("application/openmetrics-text; version=1.0.0; charset=utf-8", page));
+            let form = Exposition::wanted(&head.headers);
+            let page = worker.telemetry.metrics.page(&worker.runtime.labelled_standings(), form);
+            return Ok(respond::text(form.content_type(), page));
         }
         Operation::Send => return send::answer(desk, head, body).await,
         Operation::Logout => return Ok(guard::logout(desk)),

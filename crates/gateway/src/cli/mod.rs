@@ -30,10 +30,9 @@ mod version;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand, ValueEnum};
-use tracing_subscriber::EnvFilter;
-
 use crate::config::{self, Environment, Loaded};
+use crate::telemetry::diagnostics;
+use clap::{Parser, Subcommand, ValueEnum};
 
 pub use self::reference::reference;
 
@@ -44,8 +43,9 @@ struct Arguments {
     #[command(subcommand)]
     command: Command,
     /// What to log besides requests, such as `debug` or `waypost=debug,hyper=info`
-    #[arg(long, global = true, env = "WAYPOST_LOG", default_value = "info", value_name = "FILTER")]
-    log: String,
+    /// [default: `log.level` of the configuration, or `info`]
+    #[arg(long, global = true, env = "WAYPOST_LOG", value_name = "FILTER")]
+    log: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -127,8 +127,11 @@ impl<E: Into<anyhow::Error>> From<E> for Stop {
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     // The terminal is the program's that is run.
-    if !matches!(arguments.command, Command::Run(_)) {
-        start_log(&arguments.log);
+    if !matches!(arguments.command, Command::Run(_))
+        && let Err(problem) = diagnostics::start(arguments.log.as_deref())
+    {
+        let asked = arguments.log.as_deref().unwrap_or_default();
+        anstream::eprintln!("warning: --log {asked}: {problem}; using `info`");
     }
     let outcome = match arguments.command {
         Command::Up(options) => up::run(&options),
@@ -147,7 +150,7 @@ pub fn main() -> ExitCode {
         Command::Echo(options) => echo::run(&options),
         Command::Schema => schema::run(),
         Command::Init(options) => init::run(&options),
-        Command::Run(options) => run::run(&options, &arguments.log),
+        Command::Run(options) => run::run(&options, arguments.log.as_deref().unwrap_or("info")),
         Command::Completions(options) => completions::run(&options),
         Command::Man(options) => man::run(&options),
     };
@@ -168,15 +171,6 @@ pub fn main() -> ExitCode {
 fn is_closed_pipe(error: &anyhow::Error) -> bool {
     let is_closed = |error: &std::io::Error| error.kind() == std::io::ErrorKind::BrokenPipe;
     error.downcast_ref().is_some_and(is_closed)
-}
-
-fn start_log(filter: &str) {
-    let filter = EnvFilter::try_new(filter).unwrap_or_else(|error| {
-        anstream::eprintln!("warning: --log {filter}: {error}; using `info`");
-        EnvFilter::new("info")
-    });
-    // Fails only if a log has been set up before, as a test may do.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
 }
 
 /// Loads a configuration for a command that calls no model: its keys need not be there. Prints warnings, and problems.

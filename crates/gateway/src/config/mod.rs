@@ -31,11 +31,12 @@ use waypost_routing::order::{Balance, Prefer};
 use waypost_routing::plan::PlanPolicy;
 use waypost_routing::preference::cascade::{Asking, LowConfidence, Order, Scoring};
 use waypost_routing::preference::judge::Policy;
-use waypost_routing::preference::router_model::{Constraint, Protocol, Settings, Trim};
+use waypost_routing::preference::router_model::{Constraint, Protocol as RouterProtocol, Settings, Trim};
 use waypost_routing::retry_budget::BudgetPolicy;
 use waypost_routing::router::Mode;
 
 use crate::responses::store::Keeping;
+use crate::telemetry::diagnostics;
 use crate::telemetry::kept::Keep;
 use crate::upstream::google::Account;
 use crate::upstream::sigv4::Signer;
@@ -49,6 +50,7 @@ pub use self::diagnostic::{Rendered, Source};
 pub use self::lessons::{Lesson, with_lessons};
 pub use self::listener::{Address, Clients, Listener, Tls, TlsVersion};
 pub(crate) use self::resolve::default_keeping;
+pub(crate) use self::resolve::is_secret;
 pub use self::secret::Environment;
 pub use self::thresholds::{Thresholds, with_thresholds};
 
@@ -85,8 +87,58 @@ pub struct Config {
     pub affinity: Affinity,
     /// What is kept for clients of the Responses API.
     pub keeping: Keeping,
+    /// Where traces go; `None` if there are none.
+    pub tracing: Option<Tracing>,
     /// What is kept of requests.
     pub log: Log,
+}
+
+/// Traces of requests.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tracing {
+    /// Which part of the requests is traced that bring no context of their own, from 0 to 1.
+    pub ratio: f64,
+    /// Where they go.
+    pub collector: Collector,
+    /// Client headers that begin like this become attributes.
+    pub header_prefixes: Vec<String>,
+    /// Attributes with a fixed value.
+    pub attributes: Vec<(String, String)>,
+    /// What is said of this process.
+    pub resource: Vec<(String, String)>,
+    /// What is said goes along, as far as it is kept.
+    pub content: bool,
+}
+
+/// Where traces go.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Collector {
+    /// The whole address.
+    pub uri: http::Uri,
+    /// How it is spoken to.
+    pub protocol: Protocol,
+    /// Headers to add; some are keys.
+    pub headers: Vec<(http::HeaderName, http::HeaderValue)>,
+}
+
+/// How a collector is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// Over HTTP/2 with frames of gRPC.
+    Grpc,
+    /// A POST of protobuf.
+    Http,
+}
+
+impl Protocol {
+    /// The word in the configuration.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Grpc => "grpc",
+            Self::Http => "http",
+        }
+    }
 }
 
 /// What is kept of requests.
@@ -100,6 +152,8 @@ pub struct Log {
     pub most_bytes: u64,
     /// What is kept of what is said; `None` for nothing.
     pub content: Option<Keep>,
+    /// What else is logged, and how.
+    pub diagnostics: diagnostics::Settings,
     /// The address of a Postgres server that gets them, too.
     pub postgres: Option<SecretString>,
 }
@@ -108,7 +162,7 @@ impl Log {
     /// Whether records are kept in the same places and for as long.
     #[must_use]
     pub fn is_kept_alike(&self, other: &Self) -> bool {
-        let Self { file, time, most_bytes, content: _, postgres } = self;
+        let Self { file, time, most_bytes, content: _, diagnostics: _, postgres } = self;
         let url =
             |postgres: &Option<SecretString>| postgres.as_ref().map(|url| url.expose_secret().to_owned());
         (file, time, most_bytes) == (&other.file, &other.time, &other.most_bytes)
@@ -346,7 +400,7 @@ impl Routing {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RouterModel {
     /// Which prompt it was trained on.
-    pub protocol: Protocol,
+    pub protocol: RouterProtocol,
     /// What becomes of a message that is too long.
     pub trim: Trim,
     /// How much of a conversation it is shown, in "tokens" of four bytes.

@@ -20,6 +20,7 @@ mod patience;
 mod relay;
 mod way;
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -40,7 +41,7 @@ use crate::responses;
 use crate::server::{Api, Endpoint, Operation, respond};
 use crate::telemetry::kept::{Held, Raw};
 use crate::telemetry::record::Record;
-use crate::telemetry::{Open, caller};
+use crate::telemetry::{Open, caller, current};
 use crate::worker::Worker;
 
 /// Answers one request of a model endpoint: an answer, a decision, or an error in the caller's own dialect. A client that
@@ -62,11 +63,15 @@ async fn answer(
     early: Early,
 ) -> Response<ResponseBody> {
     let mut record = Open::new(&worker.telemetry, endpoint.path, endpoint.dialect);
+    record.traced(request.headers(), worker.runtime.tracing.as_ref());
+    let id = record.id;
     record.listener = Arc::clone(&worker.listener.name);
     record.caller = caller::mark(request.headers());
     record.default_prices = worker.runtime.default_prices;
-    let serving = serve(&worker, endpoint, request, &mut record, &early);
-    let outcome = worker.drain.cut_short(serving).await;
+    let outcome = {
+        let serving = pin!(serve(&worker, endpoint, request, &mut record, &early));
+        current::within(id, worker.drain.cut_short(serving)).await
+    };
     let explanation = explain(&record);
     let mut response = match outcome {
         Ok(Outcome::Answer(answer, tells)) => {

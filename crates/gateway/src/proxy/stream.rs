@@ -27,7 +27,7 @@ use super::patience::Waiting;
 use super::relay::Relay;
 use crate::admin::Feed;
 use crate::server::drain::{self, Drain};
-use crate::telemetry::Open;
+use crate::telemetry::{Open, current};
 use crate::upstream::fleet::Ticket;
 
 /// The body of every response of the gateway.
@@ -176,6 +176,7 @@ impl fmt::Debug for Events {
 impl Events {
     /// The next bytes for the client; `None` at the end.
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let _entered = self.record.as_ref().map(|record| current::enter(record.id));
         loop {
             if self.record.is_none() {
                 return Poll::Ready(None);

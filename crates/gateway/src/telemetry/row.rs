@@ -21,6 +21,8 @@ struct Row<'a> {
     caller: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     session: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace_id: Option<String>,
     status: u16,
     #[serde(skip_serializing_if = "str::is_empty")]
     requested: &'a str,
@@ -131,6 +133,7 @@ pub(super) fn json(record: &Record) -> String {
         provider_dialect: record.dialect.map(|dialect| dialect.name()),
         caller: record.caller.map(caller::shown),
         session: record.session.as_deref(),
+        trace_id: record.trace.as_deref().map(|context| context.trace.hex()),
         status: record.status,
         requested: &record.requested,
         method: record.method.map(|method| method.name()),

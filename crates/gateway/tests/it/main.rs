@@ -31,6 +31,7 @@ mod init;
 mod lessons;
 mod logs;
 mod metadata;
+mod metrics_reference;
 mod models;
 mod observe;
 mod openapi;
