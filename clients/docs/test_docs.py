@@ -3,7 +3,12 @@
 import os
 import pathlib
 import re
+import shlex
+import socket
 import subprocess
+import sys
+import time
+import urllib.request
 
 import pytest
 import yaml
@@ -51,6 +56,12 @@ def test_yaml_blocks_load(text, tmp_path):
             '{"type": "authorized_user", "client_id": "i", "client_secret": "s", "refresh_token": "r"}'
         )
         variables["GOOGLE_APPLICATION_CREDENTIALS"] = "user.json"
+    if "/etc/waypost/tls/" in text:
+        (tmp_path / "waypost.yaml").write_text(text.replace("/etc/waypost/tls/", f"{tmp_path}/"))
+        files = ["-keyout", "tls.key", "-out", "tls.crt"]
+        made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost", *files]
+        subprocess.run(made, cwd=tmp_path, check=True, capture_output=True)
+        (tmp_path / "clients.pem").write_bytes((tmp_path / "tls.crt").read_bytes())
     checked = waypost("check", "waypost.yaml", cwd=tmp_path, env=variables)
     assert checked.returncode == 0, checked.stderr
 
@@ -75,6 +86,82 @@ def test_commands_exist(text):
                 assert flag.split("=")[0] in helped.stdout, line
         elif words[:1] and words[0].startswith("./"):
             assert os.access(ROOT / words[0], os.X_OK), line
+
+
+RUNNING = """
+listeners: {{egress_traffic: {{address: 127.0.0.1, port: {port}}}}}
+admin: {{port: {admin}}}
+log: {{path: {folder}/records.db}}
+model_providers:
+  - {{model: openai/gpt-5.2, access_key: $OPENAI_API_KEY, base_url: 'http://{echo}', default: true}}
+  - {{model: anthropic/claude-sonnet-4-5, access_key: $ANTHROPIC_API_KEY, base_url: 'http://{echo}'}}
+model_aliases: {{fast-model: {{target: gpt-5.2}}}}
+routing_preferences:
+  - {{name: code understanding, description: 'understand and explain existing code snippets, functions, or libraries', models: [anthropic/claude-sonnet-4-5]}}
+  - {{name: creative writing, description: 'creative content generation, storytelling, and writing assistance', models: [gpt-5.2]}}
+"""
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
+    """What a page's block finds where it looks: the ports of the pages, and those that are really there."""
+    folder = tmp_path_factory.mktemp("running")
+    ports = {}
+    for name in ["12000", "12010", "12080"]:
+        with socket.socket() as bound:
+            bound.bind(("127.0.0.1", 0))
+            ports[name] = bound.getsockname()[1]
+    echo = f"127.0.0.1:{ports['12080']}"
+    (folder / "waypost.yaml").write_text(
+        RUNNING.format(port=ports["12000"], admin=ports["12010"], folder=folder, echo=echo)
+    )
+    environment = {"PATH": os.environ["PATH"], **KEYS}
+    output = open(folder / "output.txt", "w")
+    processes = [
+        subprocess.Popen([BINARY, *arguments], env=environment, stdout=output, stderr=output)
+        for arguments in [["echo", "--listen", echo], ["up", str(folder / "waypost.yaml")]]
+    ]
+    for _ in range(400):
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{ports['12000']}/readyz")
+            socket.create_connection(("127.0.0.1", ports["12080"])).close()
+            break
+        except OSError:
+            time.sleep(0.05)
+    else:
+        pytest.fail((folder / "output.txt").read_text())
+    yield ports
+    for process in processes:
+        process.kill()
+
+
+def placed(text, ports):
+    return re.sub(r"127\.0\.0\.1:(12\d\d\d)", lambda found: f"127.0.0.1:{ports[found.group(1)]}", text)
+
+
+@pytest.mark.parametrize("text", blocks("python"))
+def test_python_blocks_run(text, running):
+    done = subprocess.run([sys.executable, "-c", placed(text, running)], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("text", blocks("console"))
+def test_curl_blocks_are_answered(text, running):
+    for line in text.replace("\\\n", " ").splitlines():
+        if line.startswith("curl ") and "--unix-socket" not in line:
+            words = shlex.split(placed(line, running))
+            done = subprocess.run(["curl", "-sS", "--fail-with-body", *words[1:]], capture_output=True, text=True, timeout=60)
+            assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+
+
+def test_the_manual_is_a_site(tmp_path):
+    """`mkdocs build --strict` fails at a page that is in no menu and at a link that leads nowhere."""
+    built = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path / "site")],
+        cwd=ROOT, capture_output=True, text=True, timeout=300,
+    )
+    assert built.returncode == 0, built.stderr
+    assert (tmp_path / "site/quickstart/index.html").exists()
 
 
 def test_cargo_run_knows_the_program():

@@ -12,7 +12,7 @@ const binary = process.env.WAYPOST_BIN ?? new URL("../../target/debug/waypost", 
 export const HOSTILE = `<img src=x onerror="window.hacked=1">`;
 export const HOSTILE_MODEL = "<svg/onload=window.hacked=2>";
 
-const config = ({ port, admin, echo, nobody, token, folder, content }) => `
+const config = ({ port, admin, echo, nobody, token, folder, content, cooking }) => `
 listeners:
   egress_traffic: {address: 127.0.0.1, port: ${port}, timeout: 5s}
 admin: {address: 127.0.0.1, port: ${admin}${token ? `, token: ${token}` : ""}}
@@ -49,7 +49,7 @@ routing_preferences:
     models: [openai/gpt-5.2]
     domain: true
     tests: ["What are my rights if a contract is broken by the other side?"]
-  - name: '${HOSTILE}'
+  - name: '${cooking}'
     description: recipes, cooking times, ingredients and kitchen techniques
     models: [openai/gpt-5-mini]
     tests: ["How long do I boil an egg?"]
@@ -74,7 +74,7 @@ async function ready(url, child, output) {
   throw new Error(`${url} is not ready`);
 }
 
-export async function start({ token = "", content = "full" } = {}) {
+export async function start({ token = "", content = "full", cooking = HOSTILE, delay = "0ms" } = {}) {
   const folder = mkdtempSync(join(tmpdir(), "waypost-page-"));
   const [echoPort, port, admin, nobody] = await Promise.all([1, 2, 3, 4].map(freePort));
   const env = { PATH: process.env.PATH, HOME: folder, OPENAI_API_KEY: "sk-page-1", ANTHROPIC_API_KEY: "sk-page-2" };
@@ -83,12 +83,22 @@ export async function start({ token = "", content = "full" } = {}) {
     const to = openSync(output(name), "w");
     return spawn(binary, args, { cwd: folder, env, stdio: ["ignore", to, to] });
   };
-  const echo = run("echo", "echo", "--listen", `127.0.0.1:${echoPort}`);
+  const echo = run("echo", "echo", "--listen", `127.0.0.1:${echoPort}`, "--delay", delay);
   await ready(`http://127.0.0.1:${echoPort}/_echo/health`, echo, output("echo"));
-  const places = { port, admin, echo: `http://127.0.0.1:${echoPort}`, nobody: `http://127.0.0.1:${nobody}`, token, folder, content };
+  const places = { port, admin, echo: `http://127.0.0.1:${echoPort}`, nobody: `http://127.0.0.1:${nobody}`, token, folder, content, cooking };
   writeFileSync(join(folder, "waypost.yaml"), config(places));
-  const gateway = run("gateway", "up", "waypost.yaml");
-  await ready(`http://127.0.0.1:${port}/readyz`, gateway, output("gateway"));
+  let gateway;
+  const up = () => {
+    gateway = run("gateway", "up", "waypost.yaml");
+    return ready(`http://127.0.0.1:${port}/readyz`, gateway, output("gateway"));
+  };
+  await up();
+  // Ends it as a crash would, does something meanwhile, and starts it again.
+  const restart = async (meanwhile) => {
+    gateway.kill("SIGKILL");
+    await meanwhile();
+    await up();
+  };
   const stop = () => {
     gateway.kill();
     echo.kill();
@@ -104,7 +114,15 @@ export async function start({ token = "", content = "full" } = {}) {
       body: JSON.stringify({ model: "auto", messages, ...more }),
     });
     await answer.text();
-    return { status: answer.status, id: answer.headers.get("x-waypost-request-id") };
+    const id = answer.headers.get("x-waypost-request-id");
+    // Records are written together, a moment later.
+    const headers = { authorization: `Bearer ${token}` };
+    for (let turn = 0; turn < 100; turn += 1) {
+      const kept = await fetch(`http://127.0.0.1:${admin}/api/records/${id}`, { headers });
+      if (kept.ok) return { status: answer.status, id };
+      await wait(50);
+    }
+    throw new Error(`there is no record of ${id}`);
   };
   // What the command line says of a configuration in which these lines stand in place of the routes.
   const check = (routes) => new Promise((resolve) => {
@@ -113,5 +131,5 @@ export async function start({ token = "", content = "full" } = {}) {
     const child = run("check", "check", "copied.yaml");
     child.on("exit", (code) => resolve({ code, said: readFileSync(output("check"), "utf8") }));
   });
-  return { page: `http://127.0.0.1:${admin}`, api, folder, stop, ask, check };
+  return { page: `http://127.0.0.1:${admin}`, api, folder, stop, restart, ask, check };
 }

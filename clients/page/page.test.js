@@ -23,7 +23,7 @@ const rows = (page) => page.locator(".feed tbody tr");
 const row = (page, id) => page.locator(`[id="row-${id}"]`);
 
 // The text of a `dl` of facts.
-const fact = (page, name) => page.locator(".facts > div", { has: page.locator("dt", { hasText: new RegExp(`^${name}$`) }) }).locator("dd").first();
+const fact = (page, name) => page.locator(`.facts > div:has(> dt:text-is("${name}")) > dd`).first();
 
 test("an empty live view says what to do, and the line works", async () => {
   const { page, close } = await visit(browser, gateway.page);
@@ -49,18 +49,18 @@ test("requests appear as they end", async () => {
 });
 
 test("a request's story: probabilities, words, attempts, timings, cost", async () => {
-  const { id } = await gateway.ask("Translate this text into Spanish: where is the station?", { stream: true, top_k: 5 });
+  const { id } = await gateway.ask("Translate this text into Spanish: where is the station?", { stream: true, stream_options: { include_usage: true } });
   const { page, close } = await visit(browser, `${gateway.page}/#/live/${id}`);
   const detail = page.getByRole("complementary", { name: "The request" });
   await detail.getByRole("heading", { level: 2 }).getByText("translation").waitFor();
   const bars = detail.locator(".bars li");
   assert.equal(await bars.count(), 7, "six routes and none");
-  assert.match(await bars.first().innerText(), /translation\s+\d+ %/);
+  assert.match(await bars.first().innerText(), /translation\s+>?\d+ %/);
   assert.equal(await detail.locator(".bars .tick").count(), 1, "the threshold of one route");
   // The first model is away.
   const tries = detail.locator(".timeline li");
   assert.equal(await tries.count(), 2);
-  assert.match(await tries.nth(0).innerText(), /away\/llama-4[\s\S]*connect/);
+  assert.match(await tries.nth(0).innerText(), /away\/llama-4[\s\S]*transport/);
   assert.match(await tries.nth(1).innerText(), /gpt-5-mini[\s\S]*200/);
   // Words are judged by the routes in force.
   await detail.locator(".marked mark").first().waitFor();
@@ -118,6 +118,46 @@ test("the live view is filtered, paused and walked by keys", async () => {
   await close();
 });
 
+test("the filter's words", async () => {
+  const { page, close } = await visit(browser, gateway.page);
+  const record = { id: "01a2", provider: "openai", model: "gpt-5.2", route: "code debugging", method: "preference", status: 429, total_ms: 512, cost: 0.002, input_tokens: 900, output_tokens: 200, error: "Too many requests", caller: "3fa9c2d1e0b7" };
+  const found = (typed) => page.evaluate(async ([typed, record]) => (await import("/assets/filter.js")).matcher(typed)(record), [typed, record]);
+  for (const typed of ["", "GPT", "openai/gpt", "route:code", 'route:"code debugging"', 'route:"code deb', "status:error", "status:4xx", "status:429", "ms>500", "ms<513", "tokens>1000", "cost>0.001", "too many", "caller:3fa9", "method:pref gpt", "  "]) {
+    assert.equal(await found(typed), true, typed);
+  }
+  for (const typed of ["claude", "route:general", "status:ok", "status:5xx", "ms>512", "cost>1", "confidence>0", "gpt claude", "unknown:key", 'route:"debugging code"']) {
+    assert.equal(await found(typed), false, typed);
+  }
+  await close();
+});
+
+test("an explanation's words are found in the text, each occurrence once", async () => {
+  const { page, close } = await visit(browser, gateway.page);
+  const marked = (text, effects) => page.evaluate(async ([text, effects]) => (await import("/assets/parts.js")).marked(text, effects).map((piece) => (piece.effect ? `[${piece.text}]` : piece.text)).join(""), [text, effects.map((words) => ({ words, effect: 0.1 }))]);
+  assert.equal(await marked("fix this, fix that", ["fix"]), "[fix] this, fix that");
+  assert.equal(await marked("fix this, fix that", ["fix", "fix"]), "[fix] this, [fix] that");
+  assert.equal(await marked("a b\n c", ["b c"]), "a [b]\n [c]");
+  assert.equal(await marked("one extraordinarily", ["one extra…"]), "[one] [extraordinarily]");
+  assert.equal(await marked("nothing here", ["elsewhere", "", "…"]), "nothing here");
+  assert.equal(await marked("", ["x"]), "");
+  await close();
+});
+
+test("the page finds a gateway that was away", async () => {
+  const other = await start();
+  try {
+    const { page, close } = await visit(browser, other.page, { allowed: /ERR_CONNECTION|ERR_INCOMPLETE|ERR_EMPTY/ });
+    await page.getByText("No request yet").waitFor();
+    await other.restart(() => page.getByText("reconnecting").waitFor());
+    const { id } = await other.ask(DEBUG);
+    await row(page, id).waitFor();
+    await page.getByText("live", { exact: true }).waitFor();
+    await close();
+  } finally {
+    other.stop();
+  }
+});
+
 test("older requests than the first page are there on demand", async () => {
   const { page, close } = await visit(browser, gateway.page);
   await rows(page).first().waitFor();
@@ -129,7 +169,7 @@ test("older requests than the first page are there on demand", async () => {
 });
 
 test("the playground decides while one types, sends, and compares", async () => {
-  const { page, close } = await visit(browser, `${gateway.page}/#/playground`);
+  const { page, close } = await visit(browser, `${gateway.page}/#/playground`, { allowed: /status of 404/ });
   const field = page.getByRole("textbox", { name: "Turn 1" });
   const verdict = page.locator(".side .verdict");
   await field.fill("Translate this text into Spanish");
@@ -276,13 +316,15 @@ test("nothing out of data runs: prompts, models, routes, errors", async () => {
   const named = await gateway.ask(`${HOSTILE}`, { model: `any/${HOSTILE_MODEL}` });
   await gateway.ask("x", { model: HOSTILE });
   assert.equal(named.status, 200);
-  const { page, close } = await visit(browser, `${gateway.page}/#/live/${id}`);
+  const { page, close } = await visit(browser, `${gateway.page}/#/live/${id}`, { allowed: /status of 40[04]/ });
   const detail = page.getByRole("complementary", { name: "The request" });
   await detail.locator(".route", { hasText: "onerror" }).first().waitFor();
   await detail.locator(".talk").getByText(HOSTILE).first().waitFor();
   await page.goto(`${gateway.page}/#/live/${named.id}`);
   await detail.getByText(HOSTILE_MODEL).first().waitFor();
   await page.goto(`${gateway.page}/#/live/${encodeURIComponent(HOSTILE)}`);
+  await page.goto(`${gateway.page}/#/live/%`);
+  await detail.getByRole("heading", { name: "Not found" }).waitFor();
   await page.goto(`${gateway.page}/#/playground`);
   await page.getByRole("textbox", { name: "Turn 1" }).fill(`${HOSTILE} <script>window.hacked=3</script>`);
   await page.getByRole("button", { name: "Send" }).click();

@@ -4,6 +4,7 @@
 pub mod admin;
 pub mod cli;
 pub mod config;
+mod contents;
 pub mod reload;
 pub mod runtime;
 pub mod serve;

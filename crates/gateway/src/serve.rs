@@ -2,26 +2,26 @@
 
 mod admin;
 
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context;
 use arc_swap::ArcSwap;
-use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
 use crate::admin::Live;
-use crate::config::{Config, Listener, Log, RecordsFile};
+use crate::config::{Address, Config, Listener, Log, RecordsFile};
 use crate::runtime::Runtime;
+use crate::server::bound::{Bound, File, Listening};
 use crate::server::drain::{Drain, GRACE, Phase};
 use crate::server::gate::Gate;
 use crate::server::inherited::Inherited;
 use crate::server::listener;
 use crate::server::ready::{Origin, Readiness};
+use crate::server::tls::identity::{Identity, Look};
 use crate::store::{Retention, Store};
 use crate::telemetry::Telemetry;
 use crate::telemetry::finished::Sink;
@@ -141,26 +141,30 @@ impl Server {
             .listeners
             .iter()
             .zip(&sockets)
-            .map(|(settings, socket)| Ok((settings.clone(), server.prepare(socket)?)));
+            .map(|(settings, socket)| Ok((settings.clone(), server.prepare(socket, settings)?)));
         for (settings, prepared) in doors.collect::<anyhow::Result<Vec<_>>>()? {
             let door = server.open(settings, prepared);
             server.doors.push(door);
         }
-        server.admin = server.open_admin(config, admin)?;
+        if let Some((admin, bound)) = admin {
+            let opened = server.open_admin(admin, &bound)?;
+            server.admin = Some(server.serve_admin(config, opened));
+        }
         sinks.iter().for_each(|sink| telemetry.tell(sink));
         telemetry.metrics.configuration_loaded();
+        server.tell_of_certificates();
         Ok(server)
     }
 
     /// The bound address of each listener of the configuration, in its order.
     #[must_use]
-    pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.doors.iter().map(|door| door.address).collect()
+    pub fn addresses(&self) -> Vec<Address> {
+        self.doors.iter().map(|door| door.address.clone()).collect()
     }
 
     /// Where operators connect, if anywhere.
     #[must_use]
-    pub fn admin(&self) -> Option<SocketAddr> {
+    pub fn admin(&self) -> Option<Address> {
         self.admin.as_ref().map(AdminDoor::address)
     }
 
@@ -172,10 +176,16 @@ impl Server {
     pub fn reload(&mut self, config: &Config, origin: Origin) -> anyhow::Result<()> {
         // Everything that can fail comes first; the runtime last, as it sets limits that targets share with the old one.
         let mut opened = Vec::new();
+        let mut identities = Vec::new();
         for settings in &config.listeners {
-            if !self.doors.iter().any(|door| door.is_at(settings)) {
-                let socket = bind(settings, &mut self.options)?;
-                opened.push((settings.clone(), self.prepare(&socket)?));
+            match self.doors.iter().find(|door| door.is_at(settings)) {
+                Some(door) => {
+                    identities.push((settings.address.clone(), identity(settings, door.identity.as_ref())?))
+                }
+                None => {
+                    let socket = bind(settings, &mut self.options)?;
+                    opened.push((settings.clone(), self.prepare(&socket, settings)?));
+                }
             }
         }
         let admin = self.prepare_admin(config)?;
@@ -188,13 +198,17 @@ impl Server {
         for door in &mut kept {
             let old = Arc::clone(&door.gate);
             if let Some(settings) = config.listeners.iter().find(|settings| door.is_at(settings)) {
+                allow(&door.file, &door.settings, settings.socket_mode);
                 door.settings = settings.clone();
                 if !door.gate.has_limits_of(settings) {
                     door.gate = Arc::new(Gate::new(settings));
                 }
             }
+            let place = identities.iter().position(|(address, _)| *address == door.settings.address);
+            door.identity = place.and_then(|place| identities.swap_remove(place).1);
             for (thread, seat) in self.threads.iter().zip(&door.seats) {
-                let worker = self.worker(thread, &door.settings, &door.gate, &seat.drain);
+                let worker =
+                    self.worker(thread, &door.settings, &door.gate, door.identity.as_ref(), &seat.drain);
                 seat.slot.store(Arc::new(worker));
             }
             if !Arc::ptr_eq(&old, &door.gate) {
@@ -224,7 +238,57 @@ impl Server {
         self.readiness.applied(origin);
         self.telemetry.metrics.reloaded(true);
         self.telemetry.metrics.configuration_loaded();
+        self.tell_of_certificates();
         Ok(())
+    }
+
+    /// Looks at the files of certificates and puts new ones to use for handshakes that begin from now on. Whoever is
+    /// told to look does not wait until the writer is done. True if a look soon is worth it.
+    pub fn renew_certificates(&self, is_told: bool) -> bool {
+        let mut is_unsettled = false;
+        let mut is_other = false;
+        for (listener, identity) in self.identities() {
+            let look = identity.look(is_told);
+            is_unsettled |= identity.is_unsettled();
+            is_other |= look != Look::Same;
+            match look {
+                Look::Same => {}
+                Look::Renewed => {
+                    self.telemetry.metrics.certificate_reloaded(listener, true);
+                    let validity = identity.standing().validity;
+                    let expires = humantime::format_rfc3339_seconds(validity.not_after);
+                    tracing::info!(%listener, %expires, "the certificate has been renewed");
+                    if let Some(odd) = validity.oddity() {
+                        tracing::warn!(%listener, "the new certificate {odd}: clients will refuse it");
+                    }
+                }
+                Look::Refused(problem) => {
+                    self.telemetry.metrics.certificate_reloaded(listener, false);
+                    tracing::error!(
+                        %listener,
+                        "the certificate is not renewed, and the old one stays in use: {problem}"
+                    );
+                }
+            }
+        }
+        if is_other {
+            self.tell_of_certificates();
+        }
+        is_unsettled
+    }
+
+    /// The listeners that speak TLS, by name.
+    fn identities(&self) -> impl Iterator<Item = (&Arc<str>, &Arc<Identity>)> {
+        let clients =
+            self.doors.iter().filter_map(|door| Some((&door.settings.name, door.identity.as_ref()?)));
+        clients.chain(self.admin.as_ref().and_then(AdminDoor::identity))
+    }
+
+    fn tell_of_certificates(&self) {
+        let standings = self.identities().map(|(name, identity)| (Arc::clone(name), identity.standing()));
+        let standings: Vec<_> = standings.collect();
+        self.telemetry.metrics.certificates(&standings);
+        self.readiness.certificates(standings);
     }
 
     /// The old configuration stays, as a new one cannot be used.
@@ -262,10 +326,18 @@ impl Server {
         Checks(task)
     }
 
-    fn worker(&self, thread: &Thread, settings: &Listener, gate: &Arc<Gate>, drain: &Arc<Drain>) -> Worker {
+    fn worker(
+        &self,
+        thread: &Thread,
+        settings: &Listener,
+        gate: &Arc<Gate>,
+        identity: Option<&Arc<Identity>>,
+        drain: &Arc<Drain>,
+    ) -> Worker {
         Worker {
             runtime: Arc::clone(&self.runtime),
             listener: settings.clone(),
+            identity: identity.cloned(),
             gate: Arc::clone(gate),
             client: thread.client.clone(),
             telemetry: self.telemetry.clone(),
@@ -276,21 +348,24 @@ impl Server {
     }
 
     /// One bound socket, made ready for every thread.
-    fn prepare(&self, socket: &std::net::TcpListener) -> anyhow::Result<Prepared> {
+    fn prepare(&self, socket: &Bound, settings: &Listener) -> anyhow::Result<Prepared> {
         let sockets = self.threads.iter().map(|thread| {
             let _entered = thread.handle.enter();
-            TcpListener::from_std(socket.try_clone()?)
+            socket.listening()
         });
         let sockets = sockets.collect::<std::io::Result<Vec<_>>>().context("cannot serve a listener")?;
-        Ok(Prepared { address: socket.local_addr()?, sockets })
+        let identity = identity(settings, None)?;
+        Ok(Prepared { address: socket.address()?, file: socket.file(), identity, sockets })
     }
 
     /// Serves it on every thread.
     fn open(&self, settings: Listener, prepared: Prepared) -> Door {
+        let Prepared { address, file, identity, sockets } = prepared;
         let gate = Arc::new(Gate::new(&settings));
-        let seats = self.threads.iter().zip(prepared.sockets).map(|(thread, socket)| {
+        let seats = self.threads.iter().zip(sockets).map(|(thread, socket)| {
             let drain = Arc::new(Drain::new(self.options.grace));
-            let slot = Arc::new(ArcSwap::from_pointee(self.worker(thread, &settings, &gate, &drain)));
+            let worker = self.worker(thread, &settings, &gate, identity.as_ref(), &drain);
+            let slot = Arc::new(ArcSwap::from_pointee(worker));
             let serving = listener::serve(socket, Arc::clone(&slot), Arc::clone(&drain));
             let alive = thread.alive.clone();
             thread.handle.spawn(async move {
@@ -299,7 +374,7 @@ impl Server {
             });
             Seat { slot, drain }
         });
-        Door { seats: seats.collect(), gate, settings, address: prepared.address }
+        Door { seats: seats.collect(), gate, settings, address, file, identity }
     }
 }
 
@@ -349,7 +424,11 @@ impl Stopper {
 #[derive(Debug)]
 struct Door {
     settings: Listener,
-    address: SocketAddr,
+    address: Address,
+    /// Of a socket in the file system. Who accepts from it holds it.
+    file: Weak<File>,
+    /// What it shows of itself where it speaks TLS.
+    identity: Option<Arc<Identity>>,
     gate: Arc<Gate>,
     /// One a thread, in their order.
     seats: Vec<Seat>,
@@ -357,7 +436,7 @@ struct Door {
 
 impl Door {
     fn is_at(&self, settings: &Listener) -> bool {
-        (self.settings.address, self.settings.port) == (settings.address, settings.port)
+        self.settings.address == settings.address
     }
 }
 
@@ -370,8 +449,10 @@ struct Seat {
 
 /// A socket on every thread, not served yet.
 struct Prepared {
-    address: SocketAddr,
-    sockets: Vec<TcpListener>,
+    address: Address,
+    file: Weak<File>,
+    identity: Option<Arc<Identity>>,
+    sockets: Vec<Listening>,
 }
 
 /// One worker thread.
@@ -401,10 +482,24 @@ impl Thread {
     }
 }
 
-fn bind(settings: &Listener, options: &mut Options) -> anyhow::Result<std::net::TcpListener> {
-    let address = SocketAddr::new(settings.address, settings.port);
+fn bind(settings: &Listener, options: &mut Options) -> anyhow::Result<Bound> {
+    let address = &settings.address;
     if let Some(socket) = options.inherited.take(address) {
         return Ok(socket);
     }
-    listener::bind_as(address, options.shared).with_context(|| format!("cannot listen on {address}"))
+    Bound::new(address, settings.socket_mode, options.shared)
+        .with_context(|| format!("cannot listen on {address}"))
+}
+
+fn identity(settings: &Listener, old: Option<&Arc<Identity>>) -> anyhow::Result<Option<Arc<Identity>>> {
+    let identity = Identity::of(settings, old).map_err(anyhow::Error::msg);
+    identity.with_context(|| format!("cannot speak TLS on {}", settings.address))
+}
+
+/// Changes who may connect to a socket in the file system.
+fn allow(file: &Weak<File>, old: &Listener, mode: u32) {
+    let Some(file) = file.upgrade().filter(|_| old.socket_mode != mode) else { return };
+    if let Err(error) = file.allow(mode) {
+        tracing::warn!(address = %old.address, %error, "cannot change the permissions of a socket");
+    }
 }

@@ -10,6 +10,7 @@ use crate::runtime::Runtime;
 use crate::server::drain::Drain;
 use crate::server::gate::Gate;
 use crate::server::ready::Readiness;
+use crate::server::tls::identity::Identity;
 use crate::telemetry::Telemetry;
 use crate::upstream::client::Client;
 
@@ -21,6 +22,8 @@ pub struct Worker {
     pub runtime: Arc<Runtime>,
     /// Limits of the listener that the request came in by.
     pub listener: Listener,
+    /// What it shows of itself where it speaks TLS; shared by all threads.
+    pub(crate) identity: Option<Arc<Identity>>,
     /// How many it takes at a time; shared by all threads.
     pub gate: Arc<Gate>,
     /// This thread's client and pool.

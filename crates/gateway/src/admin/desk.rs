@@ -1,6 +1,5 @@
 //! What operators are answered from.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -12,7 +11,7 @@ use waypost_routing::router::Router;
 
 use super::live::Live;
 use super::refused::Refused;
-use crate::config::{Admin, Config, RouteEntry};
+use crate::config::{Address, Admin, Config, RouteEntry};
 use crate::store::StoreError;
 use crate::store::read::Reader;
 use crate::worker::Worker;
@@ -35,7 +34,7 @@ pub struct Desk {
     /// What sends requests as the first listener of clients would, on the admin listener's thread.
     pub(super) proxy: Arc<Worker>,
     /// Names and addresses of the listeners of clients.
-    pub(super) listeners: Vec<(Arc<str>, SocketAddr)>,
+    pub(super) listeners: Vec<(Arc<str>, Address)>,
     /// What ends, as it ends.
     pub(super) live: Arc<Live>,
     /// Gone when another desk is in the place of this one.
@@ -54,7 +53,7 @@ impl Desk {
         admin: Admin,
         port: u16,
         proxy: Arc<Worker>,
-        listeners: Vec<(Arc<str>, SocketAddr)>,
+        listeners: Vec<(Arc<str>, Address)>,
         live: Arc<Live>,
     ) -> Self {
         let [turn, reading] = [1, READERS].map(|most| Arc::new(Semaphore::new(most)));

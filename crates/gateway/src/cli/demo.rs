@@ -1,7 +1,7 @@
 //! `waypost demo`: the main job with no key and no network. The gateway runs with an example configuration, its
 //! providers answered by the built-in echo provider; a few conversations go through its front door.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::Stop;
 use super::table::{shorten, table};
 use super::up;
-use crate::config::{self, Config, Environment};
+use crate::config::{self, Address, Config, Environment};
 use crate::echo::{self, EchoOptions};
 use crate::serve::Server;
 use crate::telemetry::Telemetry;
@@ -69,14 +69,15 @@ pub(super) fn run(options: &Options) -> Result<(), Stop> {
     let server = Server::start(&config, &telemetry, up::cores()).map_err(|error| {
         error.context(format!("cannot start the demo; `--port` chooses another port than {}", options.port))
     })?;
-    let address = server.addresses().first().copied().unwrap_or(echo);
+    let address = server.addresses().first().and_then(Address::tcp).unwrap_or(echo);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(show(address))?;
     if options.once {
         server.stop();
         return Ok(());
     }
-    print_next_steps(&up::url(address), server.admin().map(up::url).as_deref());
+    let admin = server.admin().as_ref().and_then(Address::tcp).map(|address| up::url("http", address));
+    print_next_steps(&up::url("http", address), admin.as_deref());
     up::wait_for_signal()?;
     server.stop();
     Ok(())
@@ -84,7 +85,7 @@ pub(super) fn run(options: &Options) -> Result<(), Stop> {
 
 /// Starts the echo provider on a free port of its own thread; it ends with the process.
 fn start_echo() -> Result<SocketAddr, Stop> {
-    let socket = crate::server::listener::bind((Ipv4Addr::LOCALHOST, 0).into())?;
+    let socket = crate::server::bound::bind((Ipv4Addr::LOCALHOST, 0).into())?;
     let address = socket.local_addr()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     std::thread::Builder::new().name("echo".to_owned()).spawn(move || {
@@ -105,8 +106,7 @@ fn example(echo: SocketAddr, port: u16) -> Result<Config, Stop> {
         .map_err(|problems| anyhow::anyhow!("{problems}"))?;
     let mut config = loaded.config;
     for listener in &mut config.listeners {
-        listener.address = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        listener.port = port;
+        listener.address = Address::Tcp((Ipv4Addr::LOCALHOST, port).into());
     }
     for entry in &mut config.entries {
         entry.provider.base_url = format!("http://{echo}").into();

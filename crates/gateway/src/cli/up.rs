@@ -14,7 +14,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use waypost_routing::preference::cascade::ScorerKind;
 
 use super::{LogFormat, Stop};
-use crate::config::{self, Config, Environment, ModelEntry, ModelPattern};
+use crate::config::{self, Address, Config, Environment, Listener, ModelEntry, ModelPattern};
 use crate::reload::Watch;
 use crate::serve::{self, Server};
 use crate::server::inherited::Inherited;
@@ -105,11 +105,15 @@ async fn run_until_stopped(
             _ = hang_up.recv() => true,
             () = tokio::time::sleep(wait) => false,
         };
-        let Some(watch) = watch.as_deref_mut() else { continue };
-        if is_told || watch.has_changed() {
-            watch.reload(server);
+        let mut is_unsettled = false;
+        if let Some(watch) = watch.as_deref_mut() {
+            if is_told || watch.has_changed() {
+                watch.reload(server);
+            }
+            is_unsettled = watch.is_unsettled();
         }
-        wait = if watch.is_unsettled() { LOOK_AGAIN } else { LOOK };
+        is_unsettled |= server.renew_certificates(is_told);
+        wait = if is_unsettled { LOOK_AGAIN } else { LOOK };
     }
 }
 
@@ -172,10 +176,10 @@ fn announce(path: Option<&Path>, config: &Config, server: &Server) {
         path.map_or_else(|| "the keys in the environment".to_owned(), |path| path.display().to_string());
     anstream::eprintln!("waypost {} · configuration from {from}", env!("CARGO_PKG_VERSION"));
     for (listener, address) in config.listeners.iter().zip(server.addresses()) {
-        anstream::eprintln!("listening  http://{address} ({})", listener.name);
+        anstream::eprintln!("listening  {} ({})", bound(&address, listener), listener.name);
     }
-    if let Some(address) = server.admin() {
-        anstream::eprintln!("admin      {} (page, metrics)", url(address));
+    if let Some((admin, address)) = config.admin.as_ref().zip(server.admin()) {
+        anstream::eprintln!("admin      {} (page, metrics)", shown(&address, &admin.listener));
     }
     for (index, entry) in config.entries.iter().enumerate() {
         anstream::eprintln!("model      {}", describe(config, index, entry));
@@ -191,20 +195,49 @@ fn announce(path: Option<&Path>, config: &Config, server: &Server) {
         let scorers: Vec<&str> = scorers.into_iter().map(ScorerKind::name).collect();
         anstream::eprintln!("router     {}", scorers.join(", then "));
     }
-    if let Some(address) = server.addresses().first() {
-        anstream::eprintln!(
-            "ready      OPENAI_BASE_URL={url}/v1  ANTHROPIC_BASE_URL={url}",
-            url = url(*address)
-        );
+    let listeners = config.listeners.iter().zip(server.addresses());
+    match listeners.filter_map(|(listener, address)| Some((listener, address.tcp()?))).next() {
+        Some((listener, address)) => {
+            let url = url(scheme(listener), address);
+            anstream::eprintln!("ready      OPENAI_BASE_URL={url}/v1  ANTHROPIC_BASE_URL={url}");
+        }
+        None => {
+            let sockets = server.addresses();
+            let path = sockets.first().and_then(Address::path).unwrap_or_else(|| Path::new(""));
+            anstream::eprintln!(
+                "ready      curl --unix-socket {} http://localhost/v1/models",
+                path.display()
+            );
+        }
+    }
+}
+
+pub(super) fn scheme(listener: &Listener) -> &'static str {
+    if listener.tls.is_some() { "https" } else { "http" }
+}
+
+/// Where a listener is bound.
+fn bound(address: &Address, listener: &Listener) -> String {
+    match address {
+        Address::Tcp(address) => format!("{}://{address}", scheme(listener)),
+        Address::Unix(_) => address.to_string(),
+    }
+}
+
+/// The same as a client on this machine can reach it.
+fn shown(address: &Address, listener: &Listener) -> String {
+    match address {
+        Address::Tcp(address) => url(scheme(listener), *address),
+        Address::Unix(_) => address.to_string(),
     }
 }
 
 /// An address as a client on this machine can reach it.
-pub(super) fn url(address: SocketAddr) -> String {
+pub(super) fn url(scheme: &str, address: SocketAddr) -> String {
     match address {
-        SocketAddr::V4(v4) if v4.ip().is_unspecified() => format!("http://127.0.0.1:{}", v4.port()),
-        SocketAddr::V6(v6) if v6.ip().is_unspecified() => format!("http://[::1]:{}", v6.port()),
-        other => format!("http://{other}"),
+        SocketAddr::V4(v4) if v4.ip().is_unspecified() => format!("{scheme}://127.0.0.1:{}", v4.port()),
+        SocketAddr::V6(v6) if v6.ip().is_unspecified() => format!("{scheme}://[::1]:{}", v6.port()),
+        other => format!("{scheme}://{other}"),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::fmt::Debug;
-use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use http::HeaderValue;
@@ -16,8 +16,8 @@ use waypost_routing::preference::Route;
 use waypost_routing::retry_budget::BudgetPolicy;
 
 use super::{
-    Admin, Affinity, Config, Listener, Log, ModelEntry, ModelPattern, Queue, Reliability, RouteEntry,
-    RouterModel, Routing, Times,
+    Address, Admin, Affinity, Clients, Config, Listener, Log, ModelEntry, ModelPattern, Queue, Reliability,
+    RouteEntry, RouterModel, Routing, Times, Tls,
 };
 use crate::responses::store::Keeping;
 use crate::upstream::google::Account;
@@ -418,7 +418,8 @@ fn listener(listener: &Listener) -> Item<'_> {
     let Listener {
         name,
         address,
-        port,
+        socket_mode,
+        tls,
         first_byte_timeout,
         idle_timeout,
         total_timeout,
@@ -433,7 +434,7 @@ fn listener(listener: &Listener) -> Item<'_> {
         head_timeout,
         send_timeout,
     } = listener;
-    let facts = vec![
+    let mut facts = vec![
         shown("name", name.as_ref()),
         shown("timeout", time(*first_byte_timeout)),
         shown("idle_timeout", time(*idle_timeout)),
@@ -450,17 +451,35 @@ fn listener(listener: &Listener) -> Item<'_> {
         shown("head_timeout", time(*head_timeout)),
         shown("send_timeout", time(*send_timeout)),
     ];
-    Item { kind: "listener", name: SocketAddr::new(*address, *port).to_string(), facts }
+    facts.extend(of_connecting(address, *socket_mode, tls.as_ref()));
+    Item { kind: "listener", name: address.to_string(), facts }
+}
+
+/// Who can connect to a listener, and how.
+fn of_connecting(address: &Address, socket_mode: u32, tls: Option<&Tls>) -> Vec<(String, Fact<'static>)> {
+    let is_socket = address.tcp().is_none();
+    let file = |path: &Path| path.display().to_string();
+    let clients = tls.and_then(|tls| tls.clients.as_ref());
+    let word = |clients: &Clients| if clients.required { "required" } else { "optional" };
+    vec![
+        shown("socket_mode", is_socket.then(|| format!("{socket_mode:04o}"))),
+        shown("tls.certificate", tls.map(|tls| file(&tls.certificate))),
+        shown("tls.key", tls.map(|tls| file(&tls.key))),
+        shown("tls.client_ca", clients.map(|clients| file(&clients.ca))),
+        shown("tls.client_certificate", clients.map(word)),
+        shown("tls.min_version", tls.map(|tls| tls.min_version.name())),
+    ]
 }
 
 fn of_admin(admin: &Admin) -> Item<'_> {
     let Admin { listener, is_written: _, token, token_source, names, metrics_without_token } = admin;
-    let facts = vec![
-        shown("address", SocketAddr::new(listener.address, listener.port).to_string()),
+    let mut facts = vec![
+        shown("address", listener.address.to_string()),
         ("token".to_owned(), Fact::Key(token.as_ref().map(SecretString::expose_secret), token_source)),
         shown("names", names.as_slice()),
         shown("metrics_without_token", *metrics_without_token),
     ];
+    facts.extend(of_connecting(&listener.address, listener.socket_mode, listener.tls.as_ref()));
     Item { kind: "admin", name: String::new(), facts }
 }
 

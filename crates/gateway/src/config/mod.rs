@@ -7,6 +7,7 @@ mod compare;
 mod convert;
 mod detect;
 mod diagnostic;
+mod listener;
 mod mask;
 mod read;
 mod resolve;
@@ -16,10 +17,8 @@ mod setting;
 mod thresholds;
 mod tree;
 
-use std::net::IpAddr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
@@ -46,6 +45,7 @@ pub use self::convert::{Converted, convert};
 pub use self::detect::detect;
 pub(crate) use self::diagnostic::{Place, Problem, Severity};
 pub use self::diagnostic::{Rendered, Source};
+pub use self::listener::{Address, Clients, Listener, Tls, TlsVersion};
 pub(crate) use self::resolve::default_keeping;
 pub use self::secret::Environment;
 pub use self::thresholds::{Thresholds, with_thresholds};
@@ -192,43 +192,6 @@ pub struct Admin {
     pub names: Vec<String>,
     /// Metrics are told to whoever asks.
     pub metrics_without_token: bool,
-}
-
-/// An address where clients connect, and its limits.
-#[derive(Debug, Clone)]
-pub struct Listener {
-    /// For logs.
-    pub name: Arc<str>,
-    /// The interface.
-    pub address: IpAddr,
-    /// The port.
-    pub port: u16,
-    /// Longest wait for the first byte of a provider's answer.
-    pub first_byte_timeout: Duration,
-    /// Longest wait between two pieces of it.
-    pub idle_timeout: Duration,
-    /// Longest time that a request may take as a whole; `None` if it may take any.
-    pub total_timeout: Option<Duration>,
-    /// How often a client that waits for a stream gets a sign of life; `None` if it gets none.
-    pub keep_alive: Option<Duration>,
-    /// Most attempts of one request, where that is less than [`PlanPolicy::attempts`].
-    pub attempts: Option<u32>,
-    /// Longest time that the body of a client's request may take.
-    pub body_timeout: Duration,
-    /// Largest body of a client's request.
-    pub max_body_bytes: usize,
-    /// Requests that a translation would take something from are refused.
-    pub strict: bool,
-    /// Most connections at a time.
-    pub max_connections: u32,
-    /// Most requests at a time; `None` if there may be any number.
-    pub max_requests: Option<u32>,
-    /// Who may wait beyond it.
-    pub queue: Queue,
-    /// Longest wait for the head of a request.
-    pub head_timeout: Duration,
-    /// Longest time in which a client may take nothing of an answer that waits for it.
-    pub send_timeout: Duration,
 }
 
 /// One item of the list of models.
@@ -531,6 +494,8 @@ fn secrets(root: &Node, text: &str) -> Vec<Place> {
                     match key.text(text) {
                         Some(
                             "access_key"
+                            // A path; but somebody may write the key itself there.
+                            | "key"
                             | "token"
                             | "headers"
                             | "postgres"

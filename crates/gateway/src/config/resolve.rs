@@ -16,6 +16,7 @@ mod reliability;
 mod routes;
 mod routing;
 mod signing;
+mod tls;
 mod values;
 
 use super::diagnostic::{Problem, Problems};
@@ -38,6 +39,8 @@ pub(super) mod defaults {
     /// Loopback: a gateway that attaches keys is not open to the network unless somebody says so.
     pub(in crate::config) const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
     pub(in crate::config) const PORT: u16 = 12000;
+    /// The same user: a gateway that attaches keys is not open to all of a machine unless somebody says so.
+    pub(in crate::config) const SOCKET_MODE: u32 = 0o600;
     pub(in crate::config) const ADMIN_PORT: u16 = 12010;
     pub(in crate::config) const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(300);
     pub(in crate::config) const IDLE_TIMEOUT: Duration = Duration::from_secs(300);

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 mod admin;
 mod affinity;
+mod listener;
 mod log;
 mod reliability;
 mod storage;
@@ -15,6 +16,7 @@ use super::resolve::defaults;
 use super::setting::{Ignored, Named, Setting};
 pub(super) use admin::Admin;
 pub(super) use affinity::{CacheKind, RoutingBudget, SessionCache};
+pub(super) use listener::{ClientCertificate, Listener, ListenerType, Listeners, Tls, TlsVersion, Translate};
 pub(super) use log::{ContentKept, Log};
 pub(super) use reliability::{Balance, Reliability};
 pub(super) use storage::{StateKind, StateStorage};
@@ -76,106 +78,6 @@ pub(super) struct File {
     pub(super) prompt_caching: Setting<Ignored>,
     /// Plano's, ignored: prices and latencies for `selection_policy`.
     pub(super) model_metrics_sources: Setting<Ignored>,
-}
-
-#[derive(Debug, Deserialize, JsonSchema)]
-#[schemars(untagged)]
-pub(super) enum Listeners {
-    #[serde(rename = "$list")]
-    List(Vec<Setting<Listener>>),
-    #[serde(rename = "$mapping")]
-    Mapping(Box<ListenerMap>),
-}
-
-/// Listeners by their direction, as in Plano's routing guide.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(default)]
-#[schemars(deny_unknown_fields)]
-pub(super) struct ListenerMap {
-    /// Where applications send requests for models.
-    pub(super) egress_traffic: Setting<Listener>,
-    /// Plano's prompt gateway, ignored.
-    pub(super) ingress_traffic: Setting<Ignored>,
-}
-
-/// An address where clients connect.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(default)]
-#[schemars(deny_unknown_fields)]
-pub(super) struct Listener {
-    /// `model`. Plano's other types are ignored.
-    #[serde(rename = "type")]
-    #[schemars(extend("default" = "model"))]
-    pub(super) kind: Setting<ListenerType>,
-    /// A name for logs.
-    pub(super) name: Setting<String>,
-    /// An IP address; `0.0.0.0` listens on all interfaces.
-    #[schemars(extend("default" = defaults::ADDRESS.to_string()))]
-    pub(super) address: Setting<String>,
-    /// A port.
-    #[schemars(extend("default" = defaults::PORT, "minimum" = 1, "maximum" = 65535))]
-    pub(super) port: Setting<i64>,
-    /// Longest wait for the first byte of a provider's answer, such as `30s`. It never cuts one that has begun.
-    #[schemars(extend("default" = defaults::shown(defaults::FIRST_BYTE_TIMEOUT)))]
-    pub(super) timeout: Setting<String>,
-    /// Longest wait between two pieces of a provider's answer.
-    #[schemars(extend("default" = defaults::shown(defaults::IDLE_TIMEOUT)))]
-    pub(super) idle_timeout: Setting<String>,
-    /// Longest time that a request may take as a whole, its answer included. Without it, any.
-    pub(super) total_timeout: Setting<String>,
-    /// How often a client that waits for a stream's first content gets a sign of life, or `off`.
-    #[schemars(extend("default" = defaults::shown(defaults::KEEP_ALIVE)))]
-    pub(super) keep_alive: Setting<String>,
-    /// Longest time that the body of a client's request may take.
-    #[schemars(extend("default" = defaults::shown(defaults::BODY_TIMEOUT)))]
-    pub(super) body_timeout: Setting<String>,
-    /// Largest body of a client's request, in bytes or as `32MiB` or `10MB`.
-    #[schemars(extend("type" = ["string", "integer"], "default" = defaults::MAX_BODY))]
-    pub(super) max_body: Setting<String>,
-    /// What becomes of a request of which a provider's API has no place for a part. `lenient`: the rest is sent, and
-    /// `x-waypost-dropped` names the part. `strict`: it is refused. A request can choose by `x-waypost-translate`.
-    #[schemars(extend("default" = "lenient"))]
-    pub(super) translate: Setting<Translate>,
-    /// Most connections of clients at a time; others wait until one is closed.
-    #[schemars(extend("default" = defaults::CONNECTIONS, "minimum" = 1))]
-    pub(super) max_connections: Setting<i64>,
-    /// Most requests at a time. Without it, any.
-    #[schemars(extend("minimum" = 1))]
-    pub(super) max_requests: Setting<i64>,
-    /// How many more may wait.
-    #[schemars(extend("default" = defaults::QUEUE, "minimum" = 0))]
-    pub(super) queue: Setting<i64>,
-    /// How long they may.
-    #[schemars(extend("default" = defaults::shown(defaults::QUEUE_TIMEOUT)))]
-    pub(super) queue_timeout: Setting<String>,
-    /// Longest wait for the head of a client's request, and for the next request on a connection of HTTP/1.1.
-    #[schemars(extend("default" = defaults::shown(defaults::HEAD_TIMEOUT)))]
-    pub(super) head_timeout: Setting<String>,
-    /// Longest time in which a client may take nothing of an answer that waits for it; then its connection is closed.
-    #[schemars(extend("default" = defaults::shown(defaults::SEND_TIMEOUT)))]
-    pub(super) send_timeout: Setting<String>,
-    /// Plano's, accepted and not needed: clients may speak any of the supported APIs.
-    pub(super) message_format: Setting<Ignored>,
-    /// Plano's: attempts of one request after the first. It bounds `reliability.attempts`.
-    #[schemars(extend("minimum" = 0))]
-    pub(super) max_retries: Setting<i64>,
-    /// Plano's, ignored: the router of an agent listener.
-    pub(super) router: Setting<Ignored>,
-    /// Plano's, ignored: the agents of an agent listener.
-    pub(super) agents: Setting<Ignored>,
-    /// Plano's, ignored: filters of requests.
-    pub(super) input_filters: Setting<Ignored>,
-    /// Plano's, ignored: filters of responses.
-    pub(super) output_filters: Setting<Ignored>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(inline)]
-pub(super) enum ListenerType {
-    Model,
-    Prompt,
-    Agent,
 }
 
 /// A model, or all models, of one provider.
@@ -466,14 +368,6 @@ pub(super) enum OnLowConfidence {
     Default,
     Best,
     Escalate,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(inline)]
-pub(super) enum Translate {
-    Strict,
-    Lenient,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]

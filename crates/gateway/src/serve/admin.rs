@@ -1,18 +1,19 @@
 //! The admin listener beside those of clients: a socket and a thread of its own.
 
 use std::io::ErrorKind;
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
+use anyhow::Context as _;
 use arc_swap::ArcSwap;
-use tokio::net::TcpListener;
 
 use super::{Door, Options, Seat, Server, Thread};
 use crate::admin::{Desk, Live};
-use crate::config::{Admin, Config, Listener};
+use crate::config::{Address, Admin, Config, Listener};
+use crate::server::bound::{Bound, File, Listening};
 use crate::server::drain::{Drain, Phase};
 use crate::server::gate::Gate;
 use crate::server::listener;
+use crate::server::tls::identity::Identity;
 use crate::telemetry::finished::Sink;
 use crate::worker::Worker;
 
@@ -20,7 +21,9 @@ use crate::worker::Worker;
 #[derive(Debug)]
 pub(super) struct AdminDoor {
     settings: Listener,
-    address: SocketAddr,
+    address: Address,
+    file: Weak<File>,
+    identity: Option<Arc<Identity>>,
     gate: Arc<Gate>,
     seat: Seat,
     thread: Thread,
@@ -28,15 +31,29 @@ pub(super) struct AdminDoor {
 
 /// What a new configuration does with it; nothing has changed yet.
 pub(super) enum Prepared {
-    /// It stays where it is.
-    Stays,
+    /// It stays where it is, and shows this of itself.
+    Stays(Option<Arc<Identity>>),
     /// It is at this socket from now on, or nowhere.
-    Moves(Option<Box<(Admin, std::net::TcpListener, Thread)>>),
+    Moves(Option<Box<Opened>>),
+}
+
+/// A socket that is not served yet, and all that serving it takes.
+pub(super) struct Opened {
+    admin: Admin,
+    address: Address,
+    file: Weak<File>,
+    identity: Option<Arc<Identity>>,
+    socket: Listening,
+    thread: Thread,
 }
 
 impl AdminDoor {
-    pub(super) fn address(&self) -> SocketAddr {
-        self.address
+    pub(super) fn address(&self) -> Address {
+        self.address.clone()
+    }
+
+    pub(super) fn identity(&self) -> Option<(&Arc<str>, &Arc<Identity>)> {
+        Some((&self.settings.name, self.identity.as_ref()?))
     }
 
     pub(super) fn drain(&self) -> Arc<Drain> {
@@ -48,23 +65,19 @@ impl AdminDoor {
     }
 
     fn is_at(&self, settings: &Listener) -> bool {
-        (self.settings.address, self.settings.port) == (settings.address, settings.port)
+        self.settings.address == settings.address
     }
 }
 
 /// The socket of the admin listener. One that nobody has asked for is done without where its address is taken: a second
 /// gateway on the same machine has to start.
-pub(super) fn bind(
-    config: &Config,
-    options: &mut Options,
-) -> anyhow::Result<Option<(Admin, std::net::TcpListener)>> {
+pub(super) fn bind(config: &Config, options: &mut Options) -> anyhow::Result<Option<(Admin, Bound)>> {
     let Some(admin) = &config.admin else { return Ok(None) };
     match super::bind(&admin.listener, options) {
         Ok(socket) => Ok(Some((admin.clone(), socket))),
         Err(error) if !admin.is_written && is_taken(&error) => {
-            let address = SocketAddr::new(admin.listener.address, admin.listener.port);
             tracing::warn!(
-                %address,
+                address = %admin.listener.address,
                 "there is no admin listener (page, metrics), as its address is taken: write `admin: {{port: …}}` for another one"
             );
             Ok(None)
@@ -79,15 +92,16 @@ fn is_taken(error: &anyhow::Error) -> bool {
 }
 
 impl Server {
-    /// Serves the socket, if there is one.
-    pub(super) fn open_admin(
-        &self,
-        config: &Config,
-        bound: Option<(Admin, std::net::TcpListener)>,
-    ) -> anyhow::Result<Option<AdminDoor>> {
-        let Some((admin, socket)) = bound else { return Ok(None) };
+    /// Makes the socket ready for a thread of its own.
+    pub(super) fn open_admin(&self, admin: Admin, bound: &Bound) -> anyhow::Result<Opened> {
         let thread = Thread::start("admin".to_owned(), &self.client)?;
-        Ok(self.serve_admin(config, &admin, socket, thread))
+        let socket = {
+            let _entered = thread.handle.enter();
+            bound.listening()
+        };
+        let socket = socket.context("the admin listener cannot be served")?;
+        let identity = super::identity(&admin.listener, None)?;
+        Ok(Opened { admin, address: bound.address()?, file: bound.file(), identity, socket, thread })
     }
 
     /// All of what a new configuration does with the admin listener that can fail.
@@ -96,28 +110,29 @@ impl Server {
         if let (Some(wanted), Some(door)) = (wanted, &self.admin)
             && door.is_at(wanted)
         {
-            return Ok(Prepared::Stays);
+            return Ok(Prepared::Stays(super::identity(wanted, door.identity.as_ref())?));
         }
-        let Some((admin, socket)) = bind(config, &mut self.options)? else {
+        let Some((admin, bound)) = bind(config, &mut self.options)? else {
             return Ok(Prepared::Moves(None));
         };
-        let thread = Thread::start("admin".to_owned(), &self.client)?;
-        Ok(Prepared::Moves(Some(Box::new((admin, socket, thread)))))
+        Ok(Prepared::Moves(Some(Box::new(self.open_admin(admin, &bound)?))))
     }
 
     /// Puts the new configuration to use there, when clients' listeners have it.
     pub(super) fn change_admin(&mut self, config: &Config, prepared: Prepared) {
         match prepared {
-            Prepared::Stays => {
+            Prepared::Stays(identity) => {
                 let Some(mut door) = self.admin.take() else { return };
                 if let Some(admin) = &config.admin {
                     let old = Arc::clone(&door.gate);
                     if !old.has_limits_of(&admin.listener) {
                         door.gate = Arc::new(Gate::new(&admin.listener));
                     }
+                    super::allow(&door.file, &door.settings, admin.listener.socket_mode);
                     door.settings = admin.listener.clone();
-                    let seat = (&door.gate, &door.seat.drain);
-                    let worker = self.admin_worker(config, admin, door.address, &door.thread, seat);
+                    door.identity = identity;
+                    let seat = (&door.gate, door.identity.as_ref(), &door.seat.drain);
+                    let worker = self.admin_worker(config, admin, &door.address, &door.thread, seat);
                     door.seat.slot.store(Arc::new(worker));
                     if !Arc::ptr_eq(&old, &door.gate) {
                         old.retire();
@@ -132,35 +147,18 @@ impl Server {
                     door.seat.drain.enter(Phase::Draining);
                     self.leaving.push(door.seat.drain);
                 }
-                self.admin = opened.and_then(|opened| {
-                    let (admin, socket, thread) = *opened;
-                    self.serve_admin(config, &admin, socket, thread)
-                });
+                self.admin = opened.map(|opened| self.serve_admin(config, *opened));
             }
         }
     }
 
-    fn serve_admin(
-        &self,
-        config: &Config,
-        admin: &Admin,
-        socket: std::net::TcpListener,
-        thread: Thread,
-    ) -> Option<AdminDoor> {
-        let bound = {
-            let _entered = thread.handle.enter();
-            socket.local_addr().and_then(|address| Ok((address, TcpListener::from_std(socket)?)))
-        };
-        let (address, socket) = match bound {
-            Ok(bound) => bound,
-            Err(error) => {
-                tracing::error!(%error, "the admin listener cannot be served");
-                return None;
-            }
-        };
+    /// Serves the socket.
+    pub(super) fn serve_admin(&self, config: &Config, opened: Opened) -> AdminDoor {
+        let Opened { admin, address, file, identity, socket, thread } = opened;
         let gate = Arc::new(Gate::new(&admin.listener));
         let drain = Arc::new(Drain::new(self.options.grace));
-        let worker = self.admin_worker(config, admin, address, &thread, (&gate, &drain));
+        let seat = (&gate, identity.as_ref(), &drain);
+        let worker = self.admin_worker(config, &admin, &address, &thread, seat);
         let slot = Arc::new(ArcSwap::from_pointee(worker));
         let serving = listener::serve(socket, Arc::clone(&slot), Arc::clone(&drain));
         let live: Arc<dyn Sink> = Arc::<Live>::clone(&self.live);
@@ -170,13 +168,15 @@ impl Server {
             serving.await;
             drop(alive);
         });
-        Some(AdminDoor {
-            settings: admin.listener.clone(),
+        AdminDoor {
+            settings: admin.listener,
             address,
+            file,
+            identity,
             gate,
             seat: Seat { slot, drain },
             thread,
-        })
+        }
     }
 
     /// What answers operators, with what sends requests for them as the first listener of clients would.
@@ -184,19 +184,20 @@ impl Server {
         &self,
         config: &Config,
         admin: &Admin,
-        address: SocketAddr,
+        address: &Address,
         thread: &Thread,
-        (gate, drain): (&Arc<Gate>, &Arc<Drain>),
+        (gate, identity, drain): (&Arc<Gate>, Option<&Arc<Identity>>, &Arc<Drain>),
     ) -> Worker {
-        let mut worker = self.worker(thread, &admin.listener, gate, drain);
+        let mut worker = self.worker(thread, &admin.listener, gate, identity, drain);
         let Some(first) = self.doors.first() else { return worker };
         let clients = Listener { name: admin.listener.name.clone(), ..first.settings.clone() };
-        let proxy = self.worker(thread, &clients, &first.gate, drain);
-        let listeners = self.doors.iter().map(|door: &Door| (door.settings.name.clone(), door.address));
+        let proxy = self.worker(thread, &clients, &first.gate, None, drain);
+        let listeners =
+            self.doors.iter().map(|door: &Door| (door.settings.name.clone(), door.address.clone()));
         worker.desk = Some(Arc::new(Desk::new(
             Arc::new(config.clone()),
             admin.clone(),
-            address.port(),
+            address.tcp().map_or(0, |address| address.port()),
             Arc::new(proxy),
             listeners.collect(),
             Arc::clone(&self.live),

@@ -4,7 +4,6 @@
 //! first (`docs/decisions/0002-http-stack.md`).
 
 use std::future::Future;
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,21 +16,22 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use tokio::net::{TcpListener, TcpStream};
+use rustls::ServerConfig;
+use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
+use super::bound::{Accepted, Listening};
 use super::dispatch;
 use super::drain::{Drain, Phase, Streams};
 use super::gate::Permit;
-use super::socket::Socket;
-use crate::worker::Slot;
+use super::socket::{Outgoing, Socket, Stream};
+use super::tls::handshake;
+use crate::worker::{Slot, Worker};
 
 /// How long a client that has just connected may take to send its first request while the listener drains.
 const FIRST_REQUEST: Duration = Duration::from_secs(1);
 /// How long the last bytes of what was cut may take to their clients.
 const FLUSH: Duration = Duration::from_secs(1);
-/// Connections that may wait in the kernel for a worker.
-const BACKLOG: i32 = 4096;
 /// Largest head of a request, in bytes: several times what proxies and identity tokens make of one. Also what of an
 /// answer waits in memory for a client that reads slowly.
 const MAX_HEAD: usize = 64 * 1024;
@@ -47,31 +47,6 @@ const MAX_SERVER_RESETS: usize = 100;
 /// How often an HTTP/2 client is asked whether it is still there, and how long its answer may take. HTTP/1.1 has no
 /// such question: there an unused connection ends after the time for a head.
 const PING: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(20));
-
-/// Binds an address. Port 0 binds a free one.
-///
-/// # Errors
-/// The address is in use, not of this machine, or not allowed.
-pub fn bind(address: SocketAddr) -> std::io::Result<std::net::TcpListener> {
-    bind_as(address, false)
-}
-
-/// The same; with `shared`, other processes of this user may bind it, too, if all of them say so.
-///
-/// # Errors
-/// As [`bind`].
-pub fn bind_as(address: SocketAddr, shared: bool) -> std::io::Result<std::net::TcpListener> {
-    let domain = socket2::Domain::for_address(address);
-    let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None)?;
-    socket.set_reuse_address(true)?;
-    if shared {
-        socket.set_reuse_port(true)?;
-    }
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
-}
 
 /// What is read of a client before its request is looked at is bounded here; nothing is left to defaults of a library.
 fn protocol(drain: &Arc<Drain>) -> auto::Builder<Streams> {
@@ -93,22 +68,31 @@ fn protocol(drain: &Arc<Drain>) -> auto::Builder<Streams> {
 }
 
 /// Serves connections until told to stop, then lets requests in flight end, for as long as `drain` says.
-pub async fn serve(listener: TcpListener, slot: Arc<Slot>, drain: Arc<Drain>) {
+pub(crate) async fn serve(listening: Listening, slot: Arc<Slot>, drain: Arc<Drain>) {
     let server = protocol(&drain);
     // Every connection holds the sender: when the last one has ended, the receiver knows.
     let (alive, mut ended) = mpsc::channel::<()>(1);
-    let begin = |(stream, place): (TcpStream, Option<Permit>)| {
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "cannot switch Nagle's algorithm off");
-        }
+    let begin = |(accepted, place): (Accepted, Option<Permit>)| {
         let (drain, slot, alive) = (Arc::clone(&drain), Arc::clone(&slot), alive.clone());
         let mut server = server.clone();
         let worker = slot.load_full();
-        let limits = &worker.listener;
-        server.http1().header_read_timeout(limits.head_timeout);
-        let socket = Socket::new(stream, limits.head_timeout, limits.send_timeout);
+        let limits = (worker.listener.head_timeout, worker.listener.send_timeout);
+        server.http1().header_read_timeout(limits.0);
         tokio::spawn(async move {
-            if let Err(error) = connection(&server, socket, slot, &drain).await {
+            // Told apart here, so that a handshake keeps nobody else waiting and a plain connection has no part of it.
+            let stream = match (accepted, &worker.identity) {
+                (Accepted::Unix(stream), _) => Some(Stream::Unix(Outgoing::new(stream, limits.1))),
+                (Accepted::Tcp(stream), None) => Some(Stream::Tcp(Outgoing::new(prompt(stream), limits.1))),
+                (Accepted::Tcp(stream), Some(identity)) => {
+                    let outgoing = Outgoing::new(prompt(stream), limits.1);
+                    let shaking = secured(identity.config(), outgoing, &worker, &drain);
+                    Box::pin(shaking).await
+                }
+            };
+            drop(worker);
+            if let Some(stream) = stream
+                && let Err(error) = connection(&server, Socket::new(stream, limits.0), slot, &drain).await
+            {
                 tracing::debug!(error, "a client's connection ended early");
             }
             drop((alive, place));
@@ -116,7 +100,7 @@ pub async fn serve(listener: TcpListener, slot: Arc<Slot>, drain: Arc<Drain>) {
     };
     loop {
         let accepted = tokio::select! {
-            accepted = accept(&listener, &slot) => accepted,
+            accepted = accept(&listening, &slot) => accepted,
             () = drain.reached(Phase::Draining) => break,
         };
         match accepted {
@@ -129,7 +113,7 @@ pub async fn serve(listener: TcpListener, slot: Arc<Slot>, drain: Arc<Drain>) {
         }
     }
     // Those that wait in the kernel have been told that they are connected: closing the socket would reset them.
-    waiting(listener).map(|stream| (stream, None)).for_each(begin);
+    listening.waiting().map(|stream| (stream, None)).for_each(begin);
     drop(alive);
     let grace = drain.grace;
     tokio::select! {
@@ -146,7 +130,7 @@ pub async fn serve(listener: TcpListener, slot: Arc<Slot>, drain: Arc<Drain>) {
 }
 
 /// The next connection, once there is a place for it.
-async fn accept(listener: &TcpListener, slot: &Slot) -> std::io::Result<(TcpStream, Option<Permit>)> {
+async fn accept(listening: &Listening, slot: &Slot) -> std::io::Result<(Accepted, Option<Permit>)> {
     let place = loop {
         let gate = Arc::clone(&slot.load().gate);
         // A new configuration may have put another gate in its place.
@@ -154,20 +138,38 @@ async fn accept(listener: &TcpListener, slot: &Slot) -> std::io::Result<(TcpStre
             break place;
         }
     };
-    let (stream, _) = listener.accept().await?;
-    Ok((stream, Some(place)))
+    Ok((listening.accept().await?, Some(place)))
 }
 
-/// The connections that wait in the kernel; the socket is closed after the last one.
-fn waiting(listener: TcpListener) -> impl Iterator<Item = TcpStream> {
-    let socket = listener.into_std();
-    let most = usize::try_from(BACKLOG).unwrap_or_default();
-    let next = move || {
-        let (stream, _) = socket.as_ref().ok()?.accept().ok()?;
-        stream.set_nonblocking(true).ok()?;
-        TcpStream::from_std(stream).ok()
+/// A socket whose small pieces are sent at once.
+fn prompt(stream: TcpStream) -> TcpStream {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "cannot switch Nagle's algorithm off");
+    }
+    stream
+}
+
+/// A connection after its handshake; `None` if there was none.
+async fn secured(
+    config: Arc<ServerConfig>,
+    stream: Outgoing<TcpStream>,
+    worker: &Worker,
+    drain: &Drain,
+) -> Option<Stream> {
+    let limit = worker.listener.head_timeout;
+    let shaken = tokio::select! {
+        shaken = handshake::accept(config, stream, limit) => shaken,
+        () = drain.reached(Phase::Cut) => return None,
     };
-    std::iter::from_fn(next).take(most)
+    let failure = match shaken {
+        Ok(stream) => return Some(Stream::Tls(Box::new(stream))),
+        Err(failure) => failure,
+    };
+    if let Some(reason) = failure.reason() {
+        worker.telemetry.metrics.handshake_failed(&worker.listener.name, reason);
+        tracing::debug!(listener = %worker.listener.name, %failure, "a TLS handshake failed");
+    }
+    None
 }
 
 /// One connection to its end. When the listener drains, its answers say `connection: close`; when it is cut, it is polled

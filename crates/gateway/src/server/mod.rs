@@ -1,5 +1,6 @@
 //! Toward clients: which endpoints exist, and what each one does.
 
+pub mod bound;
 pub mod drain;
 pub mod gate;
 pub mod inherited;
@@ -10,6 +11,7 @@ pub mod ready;
 pub mod respond;
 
 mod socket;
+pub(crate) mod tls;
 
 use std::sync::Arc;
 

@@ -1,6 +1,6 @@
 //! `GET /readyz`, and what `?verbose` tells of the configuration in use and of the last attempt to change it.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use http::{Response, StatusCode};
@@ -9,6 +9,7 @@ use waypost_dialect::ClientDialect;
 use waypost_dialect::error::{ApiError, ErrorKind};
 
 use super::respond;
+use super::tls::identity::Standing;
 use crate::proxy::stream::ResponseBody;
 
 /// Which configuration is in use; shared by all workers.
@@ -21,6 +22,8 @@ struct Facts {
     origin: Origin,
     loaded: SystemTime,
     last: Option<Last>,
+    /// Of listeners that speak TLS, with their names.
+    certificates: Vec<(Arc<str>, Standing)>,
 }
 
 /// Where a configuration is from.
@@ -45,7 +48,7 @@ impl Readiness {
     #[must_use]
     pub fn new(origin: Origin) -> Self {
         let now = SystemTime::now();
-        Self(Mutex::new(Facts { started: now, origin, loaded: now, last: None }))
+        Self(Mutex::new(Facts { started: now, origin, loaded: now, last: None, certificates: Vec::new() }))
     }
 
     /// Another one is in use.
@@ -62,6 +65,11 @@ impl Readiness {
     pub fn refused(&self, problem: &str) {
         let first = problem.lines().find(|line| !line.trim().is_empty()).unwrap_or_default().to_owned();
         self.change(|facts| facts.last = Some(Last { at: SystemTime::now(), problem: Some(first) }));
+    }
+
+    /// How the certificates of listeners are.
+    pub(crate) fn certificates(&self, standings: Vec<(Arc<str>, Standing)>) {
+        self.change(|facts| facts.certificates = standings);
     }
 
     fn change(&self, change: impl FnOnce(&mut Facts)) {
@@ -92,6 +100,17 @@ impl Readiness {
             }
             page
         });
+        let certificates = facts.certificates.iter().map(|(listener, standing)| {
+            let mut page = json!({
+                "listener": &**listener,
+                "expires": time(standing.validity.not_after),
+                "loaded": time(standing.loaded),
+            });
+            if let Some(problem) = &standing.problem {
+                page["problem"] = problem.as_str().into();
+            }
+            page
+        });
         json!({
             "ready": !is_draining,
             "draining": is_draining,
@@ -101,6 +120,7 @@ impl Readiness {
                 "loaded": time(facts.loaded),
             },
             "last_reload": last,
+            "certificates": certificates.collect::<Vec<_>>(),
         })
     }
 }

@@ -16,6 +16,7 @@ use waypost_routing::fault::Fault;
 use waypost_routing::health::State;
 
 use super::record::Record;
+use crate::server::tls::identity::Standing as Certificate;
 use crate::upstream::fleet::Standing;
 
 /// Labels of a request.
@@ -80,6 +81,26 @@ struct ReloadLabels {
     outcome: &'static str,
 }
 
+/// Labels of a listener that speaks TLS.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ListenerLabels {
+    listener: Arc<str>,
+}
+
+/// Labels of new files of a certificate.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CertificateLabels {
+    listener: Arc<str>,
+    outcome: &'static str,
+}
+
+/// Labels of a failed handshake.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct HandshakeLabels {
+    listener: Arc<str>,
+    reason: &'static str,
+}
+
 /// Labels of a failed attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct FaultLabels {
@@ -113,6 +134,9 @@ pub struct Metrics {
     reloads: Family<ReloadLabels, Counter>,
     last_reload: Gauge,
     loaded: Gauge,
+    certificate_reloads: Family<CertificateLabels, Counter>,
+    certificate_expiry: Family<ListenerLabels, Gauge>,
+    handshake_failures: Family<HandshakeLabels, Counter>,
     /// Requests being worked on.
     pub in_flight: Gauge<i64, std::sync::atomic::AtomicI64>,
     dropped: Family<SinkLabels, Counter>,
@@ -144,6 +168,9 @@ impl Default for Metrics {
             reloads: Family::default(),
             last_reload: Gauge::default(),
             loaded: Gauge::default(),
+            certificate_reloads: Family::default(),
+            certificate_expiry: Family::default(),
+            handshake_failures: Family::default(),
             in_flight: Gauge::default(),
             dropped: Family::default(),
             stored: Counter::default(),
@@ -216,6 +243,22 @@ impl Metrics {
             Unit::Seconds,
             self.loaded.clone(),
         );
+        registry.register(
+            "tls_certificate_reloads",
+            "Attempts to renew a listener's certificate, by what came of it",
+            self.certificate_reloads.clone(),
+        );
+        registry.register_with_unit(
+            "tls_certificate_expiry_timestamp",
+            "When the certificate of a listener expires, in seconds since 1970",
+            Unit::Seconds,
+            self.certificate_expiry.clone(),
+        );
+        registry.register(
+            "tls_handshake_failures",
+            "Connections that did not come to TLS, by why",
+            self.handshake_failures.clone(),
+        );
         registry.register("requests_in_flight", "Requests being worked on", self.in_flight.clone());
         registry.register("records_stored", "Records written to the file of records", self.stored.clone());
         registry.register(
@@ -237,6 +280,31 @@ impl Metrics {
         let outcome = if is_applied { "applied" } else { "refused" };
         self.reloads.get_or_create(&ReloadLabels { outcome }).inc();
         self.last_reload.set(i64::from(is_applied));
+    }
+
+    /// The certificates in use, with the names of their listeners.
+    pub(crate) fn certificates(&self, standings: &[(Arc<str>, Certificate)]) {
+        self.certificate_expiry.clear();
+        for (listener, standing) in standings {
+            let labels = ListenerLabels { listener: Arc::clone(listener) };
+            let expiry = standing.validity.not_after.duration_since(UNIX_EPOCH).unwrap_or_default();
+            self.certificate_expiry
+                .get_or_create(&labels)
+                .set(i64::try_from(expiry.as_secs()).unwrap_or(i64::MAX));
+        }
+    }
+
+    /// Counts an attempt to renew a listener's certificate.
+    pub(crate) fn certificate_reloaded(&self, listener: &Arc<str>, is_applied: bool) {
+        let outcome = if is_applied { "applied" } else { "refused" };
+        let labels = CertificateLabels { listener: Arc::clone(listener), outcome };
+        self.certificate_reloads.get_or_create(&labels).inc();
+    }
+
+    /// Counts a connection that did not come to TLS.
+    pub(crate) fn handshake_failed(&self, listener: &Arc<str>, reason: &'static str) {
+        let labels = HandshakeLabels { listener: Arc::clone(listener), reason };
+        self.handshake_failures.get_or_create(&labels).inc();
     }
 
     /// Counts records that are in the file.

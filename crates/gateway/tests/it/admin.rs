@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use waypost::admin::{Access, ENDPOINTS};
-use waypost::config::{self, Environment};
+use waypost::config::{self, Address, Environment};
 use waypost::serve::Server;
-use waypost::server::listener;
+use waypost::server::bound;
 use waypost::telemetry::Telemetry;
 use waypost::telemetry::metrics::Metrics;
 
@@ -390,13 +390,13 @@ fn it_stays_moves_and_goes_with_the_configuration() {
 /// Two gateways on one machine: the second one has no page, unless its operator wants one.
 #[test]
 fn a_taken_address_is_an_error_where_it_is_wanted() {
-    let taken = listener::bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    let taken = bound::bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
     let port = taken.local_addr().unwrap().port();
     let loaded = config::parse("x.yaml", &CONFIG.replace("@ECHO@", "localhost"), &Environment::of(KEYS));
     let mut config = loaded.unwrap().config;
-    config.listeners[0].port = 0;
+    config.listeners[0].address = Address::Tcp((Ipv4Addr::LOCALHOST, 0).into());
     let admin = config.admin.as_mut().unwrap();
-    admin.listener.port = port;
+    admin.listener.address = Address::Tcp((Ipv4Addr::LOCALHOST, port).into());
     let telemetry = Telemetry::metrics_only(Arc::new(Metrics::default()));
     let server = Server::start(&config, &telemetry, 1).unwrap();
     assert_eq!((server.addresses().len(), server.admin()), (1, None));

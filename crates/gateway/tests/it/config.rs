@@ -89,10 +89,9 @@ fn describe(config: &Config) -> String {
     for listener in &config.listeners {
         writeln!(
             facts,
-            "listener {} at {}:{} first byte {:?} idle {:?} body {:?} {} bytes",
+            "listener {} at {} first byte {:?} idle {:?} body {:?} {} bytes",
             listener.name,
             listener.address,
-            listener.port,
             listener.first_byte_timeout,
             listener.idle_timeout,
             listener.body_timeout,
@@ -353,13 +352,14 @@ pub(crate) fn current(file: &str, expected: &str) {
 fn reference(schema: &Value) -> String {
     let mut page = "# Configuration\n\nGenerated from the JSON Schema (`waypost schema`), which editors read from [waypost.schema.json](waypost.schema.json). \
         Examples are in [examples](../../examples); what differs from Plano is in [From Plano](../guides/from-plano.md).\n\n\
-        Variables: `$NAME` and `${NAME}` are replaced in `access_key`, in `token` of `admin`, in the values of `headers` and in the parts of an address (`region` and the like), nowhere else; `$$` is a dollar \
+        Variables: `$NAME` and `${NAME}` are replaced in `access_key`, in `token` of `admin`, in the values of `headers`, in the parts of an address (`region` and the like) and in the paths of a listener, nowhere else; `$$` is a dollar \
         sign. They come from the environment, then from `.env` beside the configuration.\n"
         .to_owned();
     section(&mut page, "The file", schema);
     for (heading, name) in [
         ("`listeners`, as a mapping", "ListenerMap"),
         ("A listener", "Listener"),
+        ("`tls` of a listener", "Tls"),
         ("`admin`", "Admin"),
         ("An item of `model_providers`", "Entry"),
         ("`reliability`", "Reliability"),
@@ -379,7 +379,7 @@ fn reference(schema: &Value) -> String {
         section(&mut page, heading, &schema["definitions"][name]);
     }
     let definitions = schema["definitions"].as_object().unwrap();
-    assert_eq!(definitions.len(), 18, "a definition without a section: {:?}", definitions.keys());
+    assert_eq!(definitions.len(), 19, "a definition without a section: {:?}", definitions.keys());
     page
 }
 
@@ -431,7 +431,7 @@ fn kind(property: &Value) -> String {
     if let Some(values) = property["enum"].as_array() {
         return values
             .iter()
-            .map(|value| format!("`{}`", value.as_str().unwrap()))
+            .filter_map(|value| Some(format!("`{}`", value.as_str()?)))
             .collect::<Vec<_>>()
             .join(", ");
     }

@@ -352,7 +352,7 @@ fn an_unused_connection_loses_its_place() {
 }
 
 /// A provider that talks without end; told when the gateway has hung up.
-fn endless() -> (Fake, std::sync::mpsc::Receiver<()>) {
+pub(crate) fn endless() -> (Fake, std::sync::mpsc::Receiver<()>) {
     let (closed, is_closed) = told();
     let fake = Fake::start(move |seen, stream| {
         write(stream, STREAM);

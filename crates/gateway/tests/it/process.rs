@@ -18,9 +18,9 @@ use crate::support::{CHAT, question, request, send, start_echo};
 
 /// Names its socket, which the test holds open for it, as its third file: what systemd does. The process replaces the
 /// shell, so that its number is the shell's.
-const START: &str = r#"LISTEN_FDS=1 LISTEN_PID=$$ exec "$0" up "$@" 3<&0 </dev/null"#;
+pub(crate) const START: &str = r#"LISTEN_FDS=1 LISTEN_PID=$$ exec "$0" up "$@" 3<&0 </dev/null"#;
 
-struct Process {
+pub(crate) struct Process {
     child: Child,
     /// What it says on standard error.
     lines: Receiver<String>,
@@ -36,7 +36,7 @@ impl Process {
     }
 
     /// Waits until it is ready.
-    fn ready(mut command: Command) -> Self {
+    pub(crate) fn ready(mut command: Command) -> Self {
         command.env("NO_COLOR", "1").stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
@@ -54,7 +54,7 @@ impl Process {
     }
 
     /// Waits for a line with this in it, and returns all up to it.
-    fn says(&self, part: &str) -> String {
+    pub(crate) fn says(&self, part: &str) -> String {
         let mut all = String::new();
         loop {
             let Ok(line) = self.lines.recv_timeout(PATIENCE) else { panic!("`{part}` is not said: {all}") };
@@ -73,7 +73,7 @@ impl Process {
         line.unwrap_or_default().to_owned()
     }
 
-    fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
     }
@@ -89,7 +89,7 @@ impl Process {
         }
     }
 
-    fn stop(mut self) {
+    pub(crate) fn stop(mut self) {
         self.signal("TERM");
         assert!(self.wait().success());
     }
@@ -148,7 +148,7 @@ impl Place {
     }
 }
 
-fn wait_for(what: &str, is_so: impl Fn() -> bool) {
+pub(crate) fn wait_for(what: &str, is_so: impl Fn() -> bool) {
     let started = Instant::now();
     while !is_so() {
         assert!(started.elapsed() < PATIENCE, "{what} does not happen");

@@ -7,10 +7,10 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use waypost::config::{self, Config, Environment};
+use waypost::config::{self, Address, Config, Environment};
 use waypost::echo::{self, EchoOptions};
 use waypost::serve::{Options, Server, Stopper};
-use waypost::server::listener;
+use waypost::server::bound;
 use waypost::server::ready::Origin;
 use waypost::telemetry::Telemetry;
 use waypost::telemetry::metrics::Metrics;
@@ -181,7 +181,9 @@ impl Gateway {
         let lines = waypost::telemetry::Log { format: Format::Json, output: Box::new(log.clone()) };
         let (telemetry, writer) = Telemetry::start(Arc::new(Metrics::default()), Some(lines)).unwrap();
         let server = Server::with(&config, &telemetry, options).unwrap();
-        Self { address: server.addresses()[0], echo, log, writer, server }
+        let nowhere = (Ipv4Addr::UNSPECIFIED, 0).into();
+        let address = server.addresses().iter().find_map(Address::tcp).unwrap_or(nowhere);
+        Self { address, echo, log, writer, server }
     }
 
     /// Changes to another configuration; all of its listeners are at free ports, one an address.
@@ -195,9 +197,14 @@ impl Gateway {
         self.server.stopper()
     }
 
-    /// Where each listener is.
+    /// Where each listener is that has an interface and a port.
     pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
-        self.server.addresses()
+        self.server.addresses().iter().filter_map(Address::tcp).collect()
+    }
+
+    /// Looks at the files of certificates, as `waypost up` does again and again.
+    pub(crate) fn renew_certificates(&self, is_told: bool) -> bool {
+        self.server.renew_certificates(is_told)
     }
 
     /// Posts with the headers of a client of either API; no key may come back.
@@ -238,7 +245,7 @@ impl Gateway {
 
     /// Where operators connect.
     pub(crate) fn admin(&self) -> SocketAddr {
-        self.server.admin().unwrap()
+        self.server.admin().as_ref().and_then(Address::tcp).unwrap()
     }
 
     /// The last request that reached the provider, as `/_echo/requests` tells it.
@@ -268,19 +275,23 @@ fn read_config(text: &str, echo: SocketAddr) -> Config {
     let text = text.replace("@ECHO@", &echo.to_string());
     let loaded = config::parse("test.yaml", &text, &Environment::of(KEYS)).unwrap_or_else(|e| panic!("{e}"));
     let mut config = loaded.config;
-    if let Some(admin) = &mut config.admin {
-        admin.listener.port = 0;
+    if let Some(admin) = &mut config.admin
+        && let Address::Tcp(address) = &mut admin.listener.address
+    {
+        address.set_port(0);
     }
     for listener in &mut config.listeners {
-        if &*listener.name != "taken" {
-            listener.port = 0;
+        if let Address::Tcp(address) = &mut listener.address
+            && &*listener.name != "taken"
+        {
+            address.set_port(0);
         }
     }
     config
 }
 
 pub(crate) fn start_echo() -> SocketAddr {
-    let socket = listener::bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    let socket = bound::bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
     let address = socket.local_addr().unwrap();
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -325,7 +336,7 @@ pub(crate) fn send(address: SocketAddr, pieces: &[&[u8]]) -> Reply {
     read_reply(stream)
 }
 
-pub(crate) fn read_reply(stream: TcpStream) -> Reply {
+pub(crate) fn read_reply(stream: impl Read) -> Reply {
     let mut reader = BufReader::new(stream);
     let mut line = || {
         let mut line = String::new();

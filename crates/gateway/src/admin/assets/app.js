@@ -1,5 +1,5 @@
 // The frame: which view is shown, keys, theme, sign-in.
-import { html, render, useCallback, useEffect, useReducer, useRef, useState } from "./preact.js";
+import { html, render, useCallback, useEffect, useErrorBoundary, useReducer, useRef, useState } from "./preact.js";
 import { get, post } from "./api.js";
 import { feed, listen, start, stop } from "./feed.js";
 import { nameRoutes } from "./format.js";
@@ -29,7 +29,13 @@ const KEYS = [
 function place() {
   const [view, ...rest] = location.hash.replace(/^#\/?/, "").split("/");
   const known = VIEWS.some(({ key }) => key === view);
-  return { view: known ? view : "live", id: rest.length > 0 ? decodeURIComponent(rest.join("/")) : null };
+  let id = rest.length > 0 ? rest.join("/") : null;
+  try {
+    id = id && decodeURIComponent(id);
+  } catch {
+    // Written by hand; then it is taken as it is.
+  }
+  return { view: known ? view : "live", id };
 }
 
 export const go = (view, id) => {
@@ -74,7 +80,7 @@ function Login({ done }) {
     <form class="card" onSubmit=${submit}>
       <img class="mark" src="assets/icon.svg" alt="" />
       <h1>Sign in</h1>
-      <p class="faint">This gateway wants its admin token. It stands in the configuration, under <code>admin</code>, or in the variable that is named there.</p>
+      <p class="faint">This gateway wants its token: <code>admin.token</code> in its configuration, or the variable that is named there.</p>
       <label>Token<input ref=${field} type="password" autocomplete="current-password" required value=${token} onInput=${(event) => type(event.target.value)} /></label>
       <${Problem} error=${error} />
       <button class="primary">Sign in</button>
@@ -93,6 +99,17 @@ function Help({ open, close }) {
     <dl>${KEYS.map(([key, what]) => html`<div><dt>${key.split(/ +/).map((one) => (one === "–" ? "–" : html`<kbd>${one}</kbd>`))}</dt><dd>${what}</dd></div>`)}</dl>
     <p class="end"><button type="button" class="quiet" onClick=${close}>Close</button></p>
   </dialog>`;
+}
+
+// A view that fails says so and leaves the others alone.
+function Guarded({ children }) {
+  const [error, reset] = useErrorBoundary();
+  if (!error) return children;
+  const anew = () => {
+    sessionStorage.clear();
+    reset();
+  };
+  return html`<div class="empty"><${Problem} error=${error} /><button type="button" onClick=${anew}>Start this view anew</button></div>`;
 }
 
 function Bar({ view, theme, nextTheme, help, version }) {
@@ -177,7 +194,7 @@ function App() {
     <main id="main" tabindex="-1" class=${`view-${view}`}>
       ${error && !overview && html`<${Problem} error=${error} />`}
       ${overview?.config?.refused && html`<p class="problem" role="alert">The file on disk is refused, and the configuration before it stays in force: ${overview.config.refused}</p>`}
-      ${Chosen && html`<${Chosen} id=${id} overview=${overview} refresh=${refresh} go=${go} />`}
+      ${Chosen && html`<${Guarded} key=${view}><${Chosen} id=${id} overview=${overview} refresh=${refresh} go=${go} /><//>`}
     </main>
     <${Help} open=${helping} close=${() => help(false)} />`;
 }

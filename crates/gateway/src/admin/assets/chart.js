@@ -2,7 +2,7 @@
 import { html, useEffect, useRef, useState } from "./preact.js";
 import { clock, day } from "./format.js";
 
-const PAD = { left: 48, right: 10, top: 8, bottom: 20 };
+const PAD = { left: 56, right: 10, top: 8, bottom: 20 };
 
 // Round numbers that cover the range, about four of them.
 function ticks(most) {

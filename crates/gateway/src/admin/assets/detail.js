@@ -1,6 +1,7 @@
 // One request's story: where it went and why, what was tried, how long each part took, what it cost.
 import { html, useEffect, useRef, useState } from "./preact.js";
 import { get, post } from "./api.js";
+import { feed } from "./feed.js";
 import { count, moment, money, ms, percent, saved, words } from "./format.js";
 import { Bars, Copy, Effects, Figure, Marked, Model, Problem, Route, Said, Section, Status, useAnswer } from "./parts.js";
 
@@ -20,24 +21,31 @@ function Decision({ record, overview }) {
       ${record.escalation && html`<div><dt>Escalation</dt><dd>${words(record.escalation)}</dd></div>`}
       ${record.affinity && html`<div><dt>Conversation</dt><dd>${words(record.affinity)}</dd></div>`}
       ${record.prefer && html`<div><dt>Order</dt><dd>${words(record.prefer)}</dd></div>`}
-      ${record.skipped?.length > 0 && html`<div><dt>Passed by</dt><dd>${record.skipped.map((one) => (typeof one === "string" ? one : `${one.model ?? one.target} (${words(one.reason ?? one.cause)})`)).join(", ")}</dd></div>`}
+      ${record.skipped?.length > 0 && html`<div><dt>Passed by</dt><dd>${record.skipped.map((one) => (typeof one === "string" ? one : `${one.model} (${words(one.why)})`)).join(", ")}</dd></div>`}
     </dl>
     ${record.notes?.length > 0 && html`<ul class="notes">${record.notes.map((note) => html`<li><${Said} text=${note} /></li>`)}</ul>`}
   <//>`;
 }
 
+// What people and models said; results of tools are neither.
+function spoken(record) {
+  return record.content?.turns?.filter(({ role, text }) => (role === "user" || role === "assistant") && !(role === "user" && text.startsWith("[tool result]")));
+}
+
 // The words are judged anew, by the routes in force now: a record keeps no explanation.
-function Drivers({ record }) {
-  const turns = record.content?.turns;
+function Drivers({ record, complete }) {
+  const turns = spoken(record);
+  const own = record.brings_routes;
   const { value, error } = useAnswer(
-    (signal) => (turns && record.scores ? post("decide", { request: { model: "auto", messages: turns.map(({ role, text }) => ({ role, content: text })) }, explain: true }, signal) : null),
-    [record.id],
+    (signal) => (turns && record.scores && !own ? post("decide", { request: { model: "auto", messages: turns.map(({ role, text }) => ({ role, content: text })) }, explain: true }, signal) : null),
+    [record.id, Boolean(turns)],
   );
-  if (!record.scores) return null;
+  if (!record.scores || (!turns && !complete)) return null;
   const last = turns?.findLast?.(({ role }) => role === "user");
   const now = value && value.route !== (record.route ?? null);
   return html`<${Section} id="d-drivers" title="What drove it">
-    ${!turns && html`<p class="faint">The words are not kept. <code>log.content: redacted</code> keeps what people wrote, without what looks like a secret; then the words that decided stand here.</p>`}
+    ${own && html`<p class="faint">The request brought routes of its own, which are not kept.</p>`}
+    ${!turns && !own && html`<p class="faint">The words are not kept. <code>log.content: redacted</code> keeps what people wrote, without what looks like a secret; then the words that decided stand here.</p>`}
     <${Problem} error=${error} />
     ${value && last && html`
       ${now && html`<p class="notice">The routes have changed since: today it would go to <${Route} name=${value.route} />.</p>`}
@@ -101,7 +109,7 @@ function Usage({ record }) {
   return html`<${Section} id="d-usage" title="Usage and cost">
     <dl class="facts">
       ${rows.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value.toLocaleString("en")} tokens</dd></div>`)}
-      <div><dt>Cost</dt><dd>${record.cost == null ? html`<span class="faint">no price is known for this model</span>` : money(record.cost)}</dd></div>
+      <div><dt>Cost</dt><dd>${record.cost == null ? html`<span class="faint">${record.input_tokens == null ? "the provider reported no usage" : "no price is known for this model"}</span>` : money(record.cost)}</dd></div>
       ${record.default_cost != null && html`<div><dt>By the default model</dt><dd>${money(record.default_cost)}</dd></div>`}
       ${less != null && html`<div><dt>${less < 0 ? "More than it" : "Saved"}</dt><dd class=${less < 0 ? "tone-warn" : "tone-good"}>${money(Math.abs(less))}${record.default_cost > 0 && ` (${percent(Math.abs(less) / record.default_cost)})`}</dd></div>`}
     </dl>
@@ -150,14 +158,38 @@ function Correction({ record, overview }) {
   <//>`;
 }
 
+// When an id was made: it is a UUID of version 7.
+const born = (id) => parseInt(id.replaceAll("-", "").slice(0, 12), 16);
+
+// Records are written together, a moment after the stream has shown them.
+const WRITTEN_MS = 1200;
+
+const pause = (time) => new Promise((resolve) => setTimeout(resolve, time));
+
+async function load(id, signal) {
+  const young = WRITTEN_MS - (Date.now() - born(id));
+  if (young > 0 && young <= WRITTEN_MS) await pause(young);
+  for (;;) {
+    try {
+      return await get(`records/${encodeURIComponent(id)}`, {}, signal);
+    } catch (error) {
+      const age = Date.now() - born(id);
+      if (error.status !== 404 || signal.aborted || !(age < 10_000)) throw error;
+    }
+    await pause(400);
+  }
+}
+
 export function Detail({ id, overview, close, go }) {
   const title = useRef();
-  const { value: record, error, busy } = useAnswer((signal) => get(`records/${encodeURIComponent(id)}`, {}, signal), [id]);
+  const { value, error: refused, busy } = useAnswer((signal) => load(id, signal), [id]);
+  const record = value ?? feed.records().find((held) => held.id === id);
+  const error = record ? null : refused;
   useEffect(() => {
     if (record && !document.activeElement?.closest?.(".feed, .search")) title.current?.focus({ preventScroll: true });
   }, [record?.id]);
   const replay = () => {
-    const turns = record.content.turns.map(({ role, text }) => ({ role, text }));
+    const turns = spoken(record).map(({ role, text }) => ({ role, text }));
     sessionStorage.setItem("playground", JSON.stringify({ model: "auto", other: "", turns }));
     go("playground");
   };
@@ -179,7 +211,7 @@ export function Detail({ id, overview, close, go }) {
         <${Figure} label="Saved" tone=${saved(record) > 0 ? "tone-good" : ""}>${money(saved(record))}<//>
       </dl>
       <${Decision} record=${record} overview=${overview} />
-      <${Drivers} record=${record} />
+      <${Drivers} record=${record} complete=${Boolean(value)} />
       <${Attempts} record=${record} />
       <${Timings} record=${record} />
       ${record.loss?.length > 0 && html`<${Section} id="d-loss" title="Left out in translation"><ul class="loss">${record.loss.map(({ field, reason }) => html`<li><code>${field}</code><span class="faint">${words(reason)}</span></li>`)}</ul><//>`}
@@ -195,7 +227,7 @@ export function Detail({ id, overview, close, go }) {
           ${record.listener && html`<div><dt>Listener</dt><dd>${record.listener}</dd></div>`}
           ${record.finish_reason && html`<div><dt>Ended by</dt><dd>${words(record.finish_reason)}</dd></div>`}
         </dl>
-        <div class="actions"><${Copy} text=${() => JSON.stringify(record, null, 2)} label="Copy as JSON" /><${Copy} text=${record.id} label="Copy the id" />${record.content?.turns && html`<button type="button" class="quiet" onClick=${replay}>Open in the playground</button>`}</div>
+        <div class="actions"><${Copy} text=${() => JSON.stringify(record, null, 2)} label="Copy as JSON" /><${Copy} text=${record.id} label="Copy the id" />${spoken(record)?.length > 0 && html`<button type="button" class="quiet" onClick=${replay}>Open in the playground</button>`}</div>
       <//>
     </div>`}
   </aside>`;

@@ -16,8 +16,10 @@ export function money(value) {
   if (value == null) return DASH;
   const size = Math.abs(value);
   if (size === 0) return "$0";
-  const digits = size >= 100 ? 0 : size >= 0.1 ? 2 : size >= 0.01 ? 3 : size >= 0.001 ? 4 : size >= 0.0001 ? 5 : 6;
-  return `${value < 0 ? "−" : ""}$${size.toFixed(digits)}`;
+  const sign = value < 0 ? "−" : "";
+  if (size < 0.00001) return `${sign}<$0.00001`;
+  const digits = size >= 100 ? 0 : size >= 0.1 ? 2 : size >= 0.01 ? 3 : size >= 0.001 ? 4 : 5;
+  return `${sign}$${size.toFixed(digits)}`;
 }
 
 export function count(value) {

@@ -1,5 +1,5 @@
 // The live view: requests as they end, newest first; one of them opened beside.
-import { html, useEffect, useMemo, useReducer, useRef, useState } from "./preact.js";
+import { html, useEffect, useLayoutEffect, useMemo, useReducer, useRef, useState } from "./preact.js";
 import { Detail } from "./detail.js";
 import { feed, listen, older } from "./feed.js";
 import { matcher } from "./filter.js";
@@ -68,7 +68,8 @@ export function Live({ id, overview, go }) {
     if (found.length <= rows + ROWS && !feed.ended()) older().then(() => frozen && freeze(feed.records()), fail);
   };
 
-  useEffect(() => {
+  // At once, so that keys in quick succession each see what the one before did.
+  useLayoutEffect(() => {
     const pressed = (event) => {
       if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
       if (event.target.closest?.("input, textarea, select") || document.querySelector("dialog[open]")) return;
@@ -78,6 +79,8 @@ export function Live({ id, overview, go }) {
         const next = shown[Math.min(shown.length - 1, Math.max(0, at < 0 ? 0 : at + step))];
         if (!next) return;
         setCursor(next.id);
+        // From here on Enter opens the request, and no button that was pressed before.
+        document.querySelector(".feed")?.focus({ preventScroll: true });
         if (id) go("live", next.id);
         document.getElementById(`row-${next.id}`)?.scrollIntoView({ block: "nearest" });
       } else if (event.key === "Enter" && cursor && !event.target.closest?.("button, a, summary, aside")) choose(cursor);
@@ -107,7 +110,7 @@ export function Live({ id, overview, go }) {
         <span class="faint summary">${count(found.length)} shown${errors > 0 ? `, ${count(errors)} failed` : ""}</span>
       </div>
       <${Problem} error=${error} />
-      ${all.length === 0 && feed.state() !== "connecting" && html`<${Nothing} overview=${overview} />`}
+      ${all.length === 0 && overview && feed.state() !== "connecting" && html`<${Nothing} overview=${overview} />`}
       ${all.length > 0 && html`<div class="feed" tabindex="0" role="region" aria-label="Requests, newest first">
         <table aria-label="Requests">
           <thead><tr><th class="c-time">Time</th><th class="c-status">Status</th><th class="c-route">Route</th><th class="c-model">Model</th><th class="c-how">Chosen by</th><th class="c-confidence">Confidence</th><th class="c-first num">First token</th><th class="c-ms num">Total</th><th class="c-tokens num">Tokens</th><th class="c-cost num">Cost</th></tr></thead>

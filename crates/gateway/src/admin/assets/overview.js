@@ -5,8 +5,8 @@ import { Chart } from "./chart.js";
 import { ago, bytes, count, moment, money, ms, percent, words } from "./format.js";
 import { Copy, Figure, Model, Problem, Route, Section, Tabs, useAnswer } from "./parts.js";
 
-// A span and its step in seconds: about sixty buckets.
-const SPANS = [["15m", 15], ["1h", 60], ["6h", 360], ["24h", 1440], ["7d", 10080]];
+// A span and its step in seconds; the store sums up by the minute.
+const SPANS = [["15m", 60], ["1h", 60], ["6h", 360], ["24h", 1440], ["7d", 10080]];
 
 const sum = (rows, key) => rows.reduce((total, row) => total + (row[key] ?? 0), 0);
 
@@ -27,7 +27,7 @@ function Table({ title, id, rows, name }) {
         <td class="num share" style=${{ "--share": row.requests / most }}>${count(row.requests)}</td>
         <td class="num ${row.errors > 0 ? "tone-bad" : "faint"}">${row.errors > 0 ? percent(row.errors / row.requests) : "0"}</td>
         <td class="num">${ms(row.p50_ms)}</td><td class="num">${ms(row.p95_ms)}</td><td class="num">${money(row.cost)}</td>
-        <td class="num">${row.cost != null && row.default_cost != null ? money(row.default_cost - row.cost) : "–"}</td>
+        <td class="num">${money(row.saved)}</td>
       </tr>`)}</tbody>
     </table></div>`}
   <//>`;
@@ -86,6 +86,8 @@ export function Overview({ overview, refresh }) {
   const errors = sum(buckets, "errors");
   const cost = sum(buckets, "cost");
   const would = sum(buckets, "default_cost");
+  const saved = sum(buckets, "saved");
+  const unpriced = sum(buckets, "unpriced");
 
   return html`<div class="overview">
     <div class="tools"><h1>Overview</h1><span class="grow"></span><${Tabs} label="Span" chosen=${span} choose=${choose} tabs=${SPANS.map(([name]) => [name, name])} /></div>
@@ -97,8 +99,8 @@ export function Overview({ overview, refresh }) {
         <${Figure} label="p50" hint="of all buckets, weighed by their requests">${ms(weighed(buckets, "p50_ms"))}<//>
         <${Figure} label="p95" hint="of all buckets, weighed by their requests">${ms(weighed(buckets, "p95_ms"))}<//>
         <${Figure} label="First token" hint="median, weighed">${ms(weighed(buckets, "first_token_p50_ms"))}<//>
-        <${Figure} label="Cost">${money(cost)}<//>
-        <${Figure} label=${would < cost ? "More than default" : "Saved"} tone=${would > cost ? "tone-good" : ""} hint="against the default model for everything">${money(Math.abs(would - cost))}${would > 0 && html` <small class="faint">${percent(Math.abs(would - cost) / would)}</small>`}<//>
+        <${Figure} label="Cost" hint=${unpriced > 0 ? `${count(unpriced)} requests have no known price` : undefined}>${money(cost)}<//>
+        <${Figure} label=${saved < 0 ? "More than default" : "Saved"} tone=${saved > 0 ? "tone-good" : ""} hint="against the default model for everything">${money(Math.abs(saved))}${would > 0 && html` <small class="faint">${percent(Math.abs(saved) / would)}</small>`}<//>
       </dl>
       ${requests === 0 ? html`<p class="empty">No request in the last ${span}. The <a href="#/live">live view</a> has a line to try.</p>` : html`
       <div class="charts">

@@ -49,8 +49,8 @@ export function marked(text, effects = []) {
   const tokens = [...text.matchAll(/\S+/g)].map((found) => ({ word: found[0], from: found.index, to: found.index + found[0].length }));
   const claimed = new Array(tokens.length).fill(null);
   for (const effect of effects) {
-    const wanted = (effect.words ?? "").split(" ").filter(Boolean);
-    const cut = wanted.at(-1)?.endsWith("…") && wanted.length > 0;
+    const wanted = (effect.words ?? "").split(" ").filter((word) => word && word !== "…");
+    const cut = wanted.at(-1)?.endsWith("…");
     const fits = (at) => wanted.length > 0 && wanted.every((word, step) => {
       const token = tokens[at + step];
       if (!token || claimed[at + step]) return false;
@@ -118,7 +118,7 @@ export function Copy({ text, label = "Copy" }) {
     clearTimeout(timer.current);
     timer.current = setTimeout(() => say(""), 1600);
   };
-  return html`<button type="button" class="quiet" onClick=${copy}><span role="status">${said || label}</span></button>`;
+  return html`<button type="button" class="quiet" onClick=${copy}><span aria-live="polite">${said || label}</span></button>`;
 }
 
 export function Problem({ error }) {

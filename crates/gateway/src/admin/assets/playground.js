@@ -8,6 +8,10 @@ import { address, curl, node, python } from "./snippets.js";
 
 const EMPTY = { model: "auto", other: "", turns: [{ role: "user", text: "" }] };
 
+// A decision takes milliseconds, but for a question to the router model.
+const SOON_MS = 120;
+const PATIENT_MS = 700;
+
 const SAMPLES = [
   "fix this error: KeyError 'amount' in report.py, line 12",
   "Summarize this contract in five bullet points for a busy reader",
@@ -81,6 +85,7 @@ function Decision({ decision, error, busy, overview, named }) {
     <p class="reason"><${Said} text=${decision.reason} /></p>
     ${decision.notes?.length > 0 && html`<ul class="notes">${decision.notes.map((note) => html`<li><${Said} text=${note} /></li>`)}</ul>`}
     ${decision.stripped?.length > 0 && html`<p class="faint">Not read: ${decision.stripped.map(({ rule, turn, bytes }) => `${rule} (turn ${turn + 1}, ${bytes} bytes)`).join(", ")}</p>`}
+    ${decision.router_scores?.length > 0 && html`<h2 class="minor">The router model</h2><${Bars} scores=${decision.router_scores.filter(({ route }) => route != null)} none=${decision.router_scores.find(({ route }) => route == null)?.probability} chosen=${decision.route} />`}
     ${explained.length > 0 && html`<h2 class="minor">Strongest words</h2><${Effects} effects=${explained} />`}
     ${turns.length > 1 && html`<h2 class="minor">Turns</h2><${Effects} effects=${turns} />`}
   </div>`;
@@ -118,11 +123,12 @@ export function Playground({ overview }) {
   useEffect(() => () => running.current?.abort(), []);
 
   const body = useMemo(() => ({ model: draft.model, messages: messages(draft.turns) }), [draft]);
-  const asked = useSettled(JSON.stringify(body.messages), 120);
+  const asksModel = Boolean(draft.asksModel && overview?.router_model);
+  const asked = useSettled(JSON.stringify(body.messages), asksModel ? PATIENT_MS : SOON_MS);
   const { value: decision, error, busy } = useAnswer((signal) => {
     const list = JSON.parse(asked);
-    return list.some(({ role }) => role === "user") ? post("decide", { request: { model: "auto", messages: list }, explain: true }, signal) : null;
-  }, [asked]);
+    return list.some(({ role }) => role === "user") ? post("decide", { request: { model: "auto", messages: list }, explain: true, ...(asksModel && { router_model: true }) }, signal) : null;
+  }, [asked, asksModel]);
 
   const change = (index, turn) => keep((before) => ({ ...before, turns: before.turns.map((old, at) => (at === index ? turn : old)) }));
   const remove = (index) => keep((before) => ({ ...before, turns: before.turns.filter((_, at) => at !== index) }));
@@ -184,12 +190,13 @@ export function Playground({ overview }) {
       </div>`}
     </div>
     <div class="column code-column">
-      <${Section} level=${2} id="p-code" title="As code" aside=${html`<${Tabs} label="Language" chosen=${language} choose=${speak} tabs=${[["curl", "curl"], ["python", "Python"], ["node", "Node"]]} />`}>
+      ${body.messages.length > 0 && html`<${Section} level=${2} id="p-code" title="As code" aside=${html`<${Tabs} label="Language" chosen=${language} choose=${speak} tabs=${[["curl", "curl"], ["python", "Python"], ["node", "Node"]]} />`}>
         <div class="code"><pre tabindex="0">${snippet}</pre><${Copy} text=${snippet} /></div>
-      <//>
+      <//>`}
     </div>
     <aside class="column side" aria-label="Decision">
       <${Decision} decision=${decision} error=${error} busy=${busy || asked !== JSON.stringify(body.messages)} overview=${overview} named=${draft.model !== "auto" && draft.model} />
+      ${overview?.router_model && html`<label class="check"><input type="checkbox" checked=${asksModel} onChange=${(event) => keep((before) => ({ ...before, asksModel: event.target.checked }))} /> Ask the router model, <${Model} name=${overview.router_model} />, where this is not sure</label>`}
     </aside>
   </div>`;
 }

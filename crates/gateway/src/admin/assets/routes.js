@@ -30,7 +30,7 @@ function Warning({ found }) {
   const shown = [found.evidence].flat().filter((one) => typeof one === "string" && one);
   return html`<li class=${found.level ?? "warning"}><code title=${found.name}>${found.rule}</code> <${Said} text=${found.message} />
     ${found.hint && html`<small><${Said} text=${found.hint} /></small>`}
-    ${shown.map((one) => html`<small><q>${one}</q></small>`)}
+    ${shown.map((one) => html`<small><${Said} text=${one} /></small>`)}
   </li>`;
 }
 

@@ -6,7 +6,7 @@ mod child;
 mod tool;
 
 use std::ffi::OsString;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -18,7 +18,7 @@ use clap::Args;
 use self::ask::Running;
 use self::tool::{Launch, Tool};
 use super::{Stop, up};
-use crate::config::{self, Config, Environment};
+use crate::config::{self, Address, Config, Environment, Listener};
 use crate::serve::{self, Server};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::request_log::Format;
@@ -116,7 +116,8 @@ fn print(options: &Options, environment: &Environment) -> Result<(), Stop> {
         Some(url) => (ask::base(url)?, false),
         None => {
             let config = read(options)?;
-            (address(&config), config.default_entry.is_some())
+            let url = address(&config).context("the configuration has no listener with a port")?;
+            (url, config.default_entry.is_some())
         }
     };
     let running = ask::ask(&url)?;
@@ -138,15 +139,16 @@ fn gateway(options: &Options, log: &str) -> Result<Gateway, Stop> {
         return Ok(Gateway { url, running, own: None });
     }
     let config = read(options)?;
-    let url = address(&config);
-    if let Some(running) = ask::ask(&url)? {
+    if let Some(url) = address(&config)
+        && let Some(running) = ask::ask(&url)?
+    {
         return Ok(Gateway { url, running, own: None });
     }
     let can_choose = config.default_entry.is_some();
     let (telemetry, writer) = telemetry(options.log_file.as_deref(), log)?;
     let server = Server::with(&alone(config), &telemetry, serve::Options::new(2.min(up::cores())))?;
-    let address = server.addresses().first().copied().context("the gateway has no address")?;
-    let url = up::url(address);
+    let address = server.addresses().first().and_then(Address::tcp).context("the gateway has no address")?;
+    let url = up::url("http", address);
     // Without a default, some of what is asked would be refused.
     let running = Running { can_choose };
     Ok(Gateway { url, running, own: Some(Own { server, telemetry, writer }) })
@@ -157,10 +159,11 @@ fn read(options: &Options) -> Result<Config, Stop> {
     Ok(super::load(named.as_deref())?.1.config)
 }
 
-/// Where the configuration's gateway is, as a client on this machine reaches it.
-fn address(config: &Config) -> String {
-    let listener = config.listeners.first();
-    listener.map_or_else(String::new, |listener| up::url((listener.address, listener.port).into()))
+/// Where the configuration's gateway is, as a client on this machine reaches it; `None` if only at sockets in the file
+/// system, of which no tool knows.
+fn address(config: &Config) -> Option<String> {
+    let with_port = |listener: &Listener| Some(up::url(up::scheme(listener), listener.address.tcp()?));
+    config.listeners.iter().find_map(with_port)
 }
 
 /// The configuration for one program on this machine: a port that nobody else has, so that two of them do not meet.
@@ -168,8 +171,8 @@ fn alone(mut config: Config) -> Config {
     config.listeners.truncate(1);
     config.admin = None;
     for listener in &mut config.listeners {
-        listener.address = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        listener.port = 0;
+        listener.address = Address::Tcp((Ipv4Addr::LOCALHOST, 0).into());
+        listener.tls = None;
     }
     config
 }

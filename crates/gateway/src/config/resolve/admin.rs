@@ -1,12 +1,14 @@
 //! Where operators connect.
 
+use std::net::IpAddr;
+
 use secrecy::{ExposeSecret, SecretString};
 
 use super::super::diagnostic::Problem;
 use super::super::schema::Admin as Written;
 use super::super::setting::{Placed, Setting};
-use super::super::{Admin, Listener};
-use super::{Context, defaults, listeners, values};
+use super::super::{Address, Admin, Listener};
+use super::{Context, defaults, listeners, tls, values};
 
 /// Shorter ones can be guessed.
 const SHORTEST_TOKEN: usize = 16;
@@ -19,7 +21,7 @@ const MAX_BODY: usize = 4 << 20;
 pub(in crate::config) fn default_admin() -> Admin {
     let listener = Listener {
         name: "admin".into(),
-        port: defaults::ADMIN_PORT,
+        address: Address::Tcp((defaults::ADDRESS, defaults::ADMIN_PORT).into()),
         max_body_bytes: MAX_BODY,
         max_connections: CONNECTIONS,
         ..listeners::default_listener()
@@ -46,13 +48,19 @@ pub(super) fn resolve(
         return None;
     }
     admin.is_written = true;
-    let base = &admin.listener;
-    let address = listeners::address(context, &section.address, base.address);
-    let port = values::count(context, "port", &section.port, 0, u16::MAX.into());
-    let port = port.and_then(|port| u16::try_from(port).ok()).unwrap_or(base.port);
-    admin.listener.address = address.unwrap_or(base.address);
-    admin.listener.port = port;
-    let same = |client: &&Listener| (client.address, client.port) == (admin.listener.address, port);
+    let base = admin.listener.address.clone();
+    let address = listeners::address(context, &section.address, &section.port, 0, base);
+    if let Some(mode) = listeners::socket_mode(context, &section.address, &section.socket_mode) {
+        admin.listener.socket_mode = mode;
+    }
+    admin.listener.tls = tls::resolve(context, &section.address, &section.tls);
+    // Told also where the port is wrong.
+    let ip = section.address.value().map(|text| text.trim().trim_matches(['[', ']']).parse::<IpAddr>());
+    let is_open = ip.and_then(Result::ok).is_some_and(|ip| !ip.is_loopback());
+    if let Some(address) = address {
+        admin.listener.address = address;
+    }
+    let same = |client: &&Listener| client.address == admin.listener.address;
     if let Some(client) = clients.iter().find(same) {
         let problem = Problem::error(format!("`admin` is at the address of the listener `{}`", client.name));
         context.add(problem.at(&placed.place).hint("give it another `port`"));
@@ -60,7 +68,7 @@ pub(super) fn resolve(
     if let Some((token, source)) = section.token.given().and_then(|token| token_of(context, token)) {
         (admin.token, admin.token_source) = (Some(token), source);
     }
-    if address.is_some_and(|address| !address.is_loopback()) && section.token.is_absent() {
+    if is_open && section.token.is_absent() {
         let problem = Problem::error("`admin` is open to the network and has no `token`");
         let place = section.address.given().map_or(&placed.place, |address| &address.place);
         context.add(problem.at(place).hint(
