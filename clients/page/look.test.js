@@ -62,8 +62,9 @@ async function show(page, view, from = gateway) {
     await page.getByRole("button", { name: "Send" }).click();
     await page.getByRole("article").nth(1).getByText(/tokens/).waitFor();
   } else if (view === "routes") {
-    await page.getByRole("button", { name: "summarization" }).click();
-    await page.locator(".editor").getByLabel("Description").fill("anything short");
+    await page.getByRole("button", { name: "code debugging" }).click();
+    await page.locator(".editor").getByLabel("Name").fill("incidents");
+    await page.locator(".editor").getByLabel("Description").fill("various outages, alerts and failures of servers");
     await page.locator(".moves li").first().waitFor();
     await page.locator(".warnings li").first().waitFor();
   } else {

@@ -49,7 +49,7 @@ pub(super) fn resolve(
     }
     admin.is_written = true;
     let base = admin.listener.address.clone();
-    let address = listeners::address(context, &section.address, &section.port, 0, base);
+    let address = listeners::address(context, &section.address, &section.port, 0, &base);
     if let Some(mode) = listeners::socket_mode(context, &section.address, &section.socket_mode) {
         admin.listener.socket_mode = mode;
     }

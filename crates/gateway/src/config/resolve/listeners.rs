@@ -106,7 +106,7 @@ fn one(context: Context<'_>, written: &Placed<Written>, usual_name: &str) -> (Li
         context.ignored(key, setting, why);
     }
     let base = default_listener();
-    let address = address(context, &listener.address, &listener.port, 1, base.address.clone());
+    let address = address(context, &listener.address, &listener.port, 1, &base.address);
     let resolved = Listener {
         name: listener.name.value().map_or(usual_name, String::as_str).into(),
         address: address.clone().unwrap_or(base.address),
@@ -147,7 +147,7 @@ pub(super) fn address(
     written: &Setting<String>,
     port: &Setting<i64>,
     least: u16,
-    default: Address,
+    default: &Address,
 ) -> Option<Address> {
     if let Some(written) = written.given()
         && let Some(path) = unix_path(&written.value)
