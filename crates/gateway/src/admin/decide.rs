@@ -55,7 +55,7 @@ pub(super) async fn page(desk: &Desk, body: &[u8]) -> Result<Value, Refused> {
         record.asked(envelope.model.as_deref(), envelope.stream);
         let decision = decide::decide(&desk.proxy, &router, &envelope, None, &mut record).await?;
         drop(envelope);
-        let told = desk.beside(move || {
+        let told = desk.decide(move || {
             let envelope = peek(dialect, &request)?;
             Ok::<_, ApiError>(
                 Told::complete(&runtime, router, decision, record, &envelope, explain).page(&runtime),
@@ -63,7 +63,7 @@ pub(super) async fn page(desk: &Desk, body: &[u8]) -> Result<Value, Refused> {
         });
         return Ok(told.await??);
     }
-    let told = desk.beside(move || {
+    let told = desk.decide(move || {
         let envelope = peek(dialect, &request)?;
         let router = router.map_or_else(|| preferences::router_at_once(&runtime, &envelope), Ok)?;
         let told = Told::offline(&runtime, router, envelope.model.as_deref(), &envelope, explain);

@@ -39,8 +39,9 @@ pub struct Desk {
     pub(super) live: Arc<Live>,
     /// Gone when another desk is in the place of this one.
     pub(super) alive: Arc<()>,
-    /// Work that takes long is done one at a time.
-    turn: Arc<Semaphore>,
+    /// Decisions are made one at a time, and so is what takes longer; neither waits for the other.
+    deciding: Arc<Semaphore>,
+    working: Arc<Semaphore>,
     reading: Arc<Semaphore>,
     edited: Cache<Box<str>, Arc<Router>>,
 }
@@ -56,17 +57,37 @@ impl Desk {
         listeners: Vec<(Arc<str>, Address)>,
         live: Arc<Live>,
     ) -> Self {
-        let [turn, reading] = [1, READERS].map(|most| Arc::new(Semaphore::new(most)));
+        let [deciding, working, reading] = [1, 1, READERS].map(|most| Arc::new(Semaphore::new(most)));
         let edited = Cache::new(KEPT);
-        Self { config, admin, port, proxy, listeners, live, alive: Arc::default(), turn, reading, edited }
+        Self {
+            config,
+            admin,
+            port,
+            proxy,
+            listeners,
+            live,
+            alive: Arc::default(),
+            deciding,
+            working,
+            reading,
+            edited,
+        }
     }
 
-    /// Does what takes long beside the thread that answers, one at a time.
+    /// Decides beside the thread that answers, one at a time.
+    pub(super) async fn decide<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Refused> {
+        blocking(&self.deciding, work).await
+    }
+
+    /// Does what takes longer beside the thread that answers, one at a time.
     pub(super) async fn beside<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Refused> {
-        blocking(&self.turn, work).await
+        blocking(&self.working, work).await
     }
 
     /// The file of records.
@@ -103,7 +124,7 @@ impl Desk {
         let routes = routes.iter().map(|entry| entry.route.clone()).collect();
         let (scoring, base) = (self.config.routing.scoring(), Arc::clone(&self.proxy.runtime.router));
         let router =
-            self.beside(move || Arc::new(base.with_routes(&models, Cascade::new(routes, scoring)))).await?;
+            self.decide(move || Arc::new(base.with_routes(&models, Cascade::new(routes, scoring)))).await?;
         self.edited.insert(written.into(), Arc::clone(&router));
         Ok(router)
     }

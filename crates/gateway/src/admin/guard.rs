@@ -59,30 +59,34 @@ pub(super) fn check(desk: &Desk, endpoint: &Endpoint, head: &Parts) -> Result<()
         return Ok(());
     }
     let host = host(head).ok_or_else(|| Refused::bad("expected one `host` header"))?;
-    let name = host.host().trim_start_matches('[').trim_end_matches(']').trim_end_matches('.');
-    let is_known = name.parse::<IpAddr>().is_ok()
-        || name.eq_ignore_ascii_case("localhost")
-        || desk.admin.names.iter().any(|known| name.eq_ignore_ascii_case(known));
-    if !is_known {
+    let shown = desk.admin.token.as_ref().and_then(|token| shown(desk, token, &head.headers));
+    let is_free = match endpoint.access {
+        Access::Anyone => true,
+        Access::Scraper => desk.admin.metrics_without_token,
+        Access::Operator => false,
+    };
+    // No page of another site has the token, and what is told to whoever asks is told to them, too.
+    let is_told_to_all = endpoint.access == Access::Scraper && is_free;
+    if shown != Some(Shown::Token) && !is_told_to_all && !is_known(desk, &host) {
         let refused = Refused::new(StatusCode::MISDIRECTED_REQUEST, "this name is not known here");
         return Err(refused.hint("add it to `admin.names`, or ask by the address or `localhost`"));
     }
     if endpoint.method == Method::POST {
         of_our_page(&head.headers, &host)?;
     }
-    let is_free = match endpoint.access {
-        Access::Anyone => true,
-        Access::Scraper => desk.admin.metrics_without_token,
-        Access::Operator => false,
-    };
-    match &desk.admin.token {
-        Some(token) if !is_free && !has_token(desk, token, &head.headers) => {
-            let refused = Refused::new(StatusCode::UNAUTHORIZED, "the token is needed (`admin.token`)");
-            let hint = "send `authorization: Bearer TOKEN`, or log in on the page";
-            Err(refused.hint(hint).header(WWW_AUTHENTICATE, "Bearer"))
-        }
-        _ => Ok(()),
+    if desk.admin.token.is_some() && !is_free && shown.is_none() {
+        let refused = Refused::new(StatusCode::UNAUTHORIZED, "the token is needed (`admin.token`)");
+        let hint = "send `authorization: Bearer TOKEN`, or log in on the page";
+        return Err(refused.hint(hint).header(WWW_AUTHENTICATE, "Bearer"));
     }
+    Ok(())
+}
+
+fn is_known(desk: &Desk, host: &Authority) -> bool {
+    let name = host.host().trim_start_matches('[').trim_end_matches(']').trim_end_matches('.');
+    name.parse::<IpAddr>().is_ok()
+        || name.eq_ignore_ascii_case("localhost")
+        || desk.admin.names.iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 
 /// By which name it was asked.
@@ -129,19 +133,28 @@ fn of_our_page(headers: &HeaderMap, host: &Authority) -> Result<(), Refused> {
     Ok(())
 }
 
-fn has_token(desk: &Desk, token: &SecretString, headers: &HeaderMap) -> bool {
-    let shown = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let bearer = shown.and_then(|value| {
-        let (scheme, shown) = value.split_once(' ')?;
+/// How an operator has shown who they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    /// By the token itself, which browsers do not send by themselves.
+    Token,
+    /// By the cookie of a login.
+    Cookie,
+}
+
+fn shown(desk: &Desk, token: &SecretString, headers: &HeaderMap) -> Option<Shown> {
+    let bearer = headers.get(AUTHORIZATION).and_then(|value| {
+        let (scheme, shown) = value.to_str().ok()?.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| shown.trim())
     });
     if let Some(shown) = bearer {
-        return is_token(token, shown);
+        return is_token(token, shown).then_some(Shown::Token);
     }
     let name = cookie_name(desk);
     let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.any(|(key, value)| key == name && is_let_in(token, value, SystemTime::now()))
+    let is_let_in = pairs.any(|(key, value)| key == name && is_let_in(token, value, SystemTime::now()));
+    is_let_in.then_some(Shown::Cookie)
 }
 
 /// Hashes are compared, so that how long it takes tells nothing of the token, nor of its length.

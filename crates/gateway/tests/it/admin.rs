@@ -128,6 +128,13 @@ fn operators_show_a_token() {
         assert_eq!(get("/api/overview", &headers).status, status, "{headers}");
         assert_eq!(get("/metrics", &headers).status, status, "{headers}");
     }
+    // Programs may ask by any name, as no page has the token; a browser by known ones.
+    let scrape = |path: &str, shown: &str| {
+        ask(address, "GET", path, &format!("host: waypost.monitoring\r\n{shown}"), "")
+    };
+    let token = format!("authorization: Bearer {TOKEN}\r\n");
+    assert_eq!(["/metrics", "/api/overview"].map(|path| scrape(path, &token).status), [200, 200]);
+    assert_eq!(["/metrics", "/"].map(|path| scrape(path, "").status), [421, 421]);
     // A browser is let in once and has a cookie, which no script can read and no other site can send.
     refused(&post(&gateway, "/api/login", &json!({"token": "another token of 16"})), 401, "not the token");
     refused(&post(&gateway, "/api/login", &json!({"password": TOKEN})), 400, "expected");
@@ -141,6 +148,7 @@ fn operators_show_a_token() {
     let pair = cookie.split(';').next().unwrap();
     assert_eq!(get("/api/overview", &format!("cookie: a=b; {pair}; c=d\r\n")).status, 200);
     assert_eq!(get("/api/overview", &format!("cookie: {pair}0\r\n")).status, 401);
+    assert_eq!(scrape("/api/overview", &format!("cookie: {pair}\r\n")).status, 421);
     let out = post(&gateway, "/api/logout", &json!({}));
     assert!(out.header("set-cookie").contains("Max-Age=0"), "{:?}", out.headers);
     // The page itself is open, so that it can ask for the token.
@@ -149,6 +157,7 @@ fn operators_show_a_token() {
 
     let gateway = with_token(", metrics_without_token: true");
     assert_eq!(gateway.get("/metrics").status, 200);
+    assert_eq!(ask(gateway.admin(), "GET", "/metrics", "host: waypost.monitoring\r\n", "").status, 200);
     assert_eq!(gateway.get("/admin/targets").status, 401);
     gateway.stop();
 }

@@ -27,6 +27,7 @@ mod hostile;
 mod hostile_http2;
 mod hostile_provider;
 mod init;
+mod logs;
 mod models;
 mod observe;
 mod openapi;

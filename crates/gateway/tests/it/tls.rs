@@ -350,8 +350,12 @@ fn plain_http_is_told_what_to_do() {
     odd.write_all(b"\x00\x01\x02\x03\x04\x05\x06\x07").unwrap();
     let _closed = odd.read_to_end(&mut Vec::new());
     drop(TcpStream::connect(gateway.address).unwrap());
-    let page = gateway.get("/metrics");
-    assert_eq!([failures(page.text(), "plain_http"), failures(page.text(), "other")], ["1", "1"]);
+    // It is counted when the client has been told already.
+    let counted = || {
+        let page = gateway.get("/metrics");
+        [failures(page.text(), "plain_http"), failures(page.text(), "other")]
+    };
+    assert!((0..5000).any(|_| counted() == ["1", "1"]), "{:?}", counted());
     gateway.stop();
 }
 
