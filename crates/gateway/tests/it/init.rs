@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 use waypost::config::{self, Environment};
 
 const KEYS: [&str; 4] = ["OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "AWS_BEARER_TOKEN_BEDROCK"];
-const TEMPLATES: [&str; 4] = ["coding-agents", "cheap", "local", "minimal"];
+const TEMPLATES: [&str; 4] = ["coding-agents", "cheap", "local-first", "minimal"];
 
 fn init(folder: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_waypost"));
@@ -74,7 +74,7 @@ fn every_template_loads_for_every_choice_of_providers() {
         ] {
             let arguments = [&["--template", template, "--yes", "-"], providers].concat();
             let output = init(folder.path(), &arguments);
-            let needs_server = template == "local" && !providers.contains(&"ollama");
+            let needs_server = template == "local-first" && !providers.contains(&"ollama");
             // Of a server that is not there nothing is known.
             if needs_server {
                 assert_eq!(output.status.code(), Some(1), "{arguments:?}");

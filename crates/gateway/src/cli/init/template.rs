@@ -18,7 +18,7 @@ pub(super) struct Template {
 pub(super) const TEMPLATES: [Template; 4] = [
     Template { name: "coding-agents", text: include_str!("templates/coding-agents.yaml") },
     Template { name: "cheap", text: include_str!("templates/cheap.yaml") },
-    Template { name: "local", text: include_str!("templates/local.yaml") },
+    Template { name: "local-first", text: include_str!("templates/local-first.yaml") },
     Template { name: "minimal", text: include_str!("templates/minimal.yaml") },
 ];
 
@@ -54,7 +54,7 @@ impl Template {
         let cast = Cast::new(found, own);
         anyhow::ensure!(!found.is_empty(), "there is no provider to write");
         anyhow::ensure!(
-            self.name != "local" || !cast.local.is_empty(),
+            self.name != "local-first" || !cast.local.is_empty(),
             "no server of models answers on this machine; `--provider ollama` writes one all the same"
         );
         anyhow::ensure!(
@@ -74,7 +74,7 @@ impl Template {
             } else if line == "@end" {
                 skips = false;
             } else if line == "@ENTRIES@" {
-                let default = if self.name == "local" { cast.local.first() } else { cast.fast.first() };
+                let default = if self.name == "local-first" { cast.local.first() } else { cast.fast.first() };
                 text.push_str(&entries(found, &cast, default, self.name == "coding-agents"));
             } else if line == "@WILDCARDS@" {
                 text.push_str(&wildcards(found, &cast));

@@ -116,7 +116,8 @@ fn print(options: &Options, environment: &Environment) -> Result<(), Stop> {
         Some(url) => (ask::base(url)?, false),
         None => {
             let config = read(options)?;
-            (address(&config), config.default_entry.is_some())
+            let url = address(&config).context("the configuration has no listener with a port")?;
+            (url, config.default_entry.is_some())
         }
     };
     let running = ask::ask(&url)?;
@@ -138,8 +139,9 @@ fn gateway(options: &Options, log: &str) -> Result<Gateway, Stop> {
         return Ok(Gateway { url, running, own: None });
     }
     let config = read(options)?;
-    let url = address(&config);
-    if let Some(running) = ask::ask(&url)? {
+    if let Some(url) = address(&config)
+        && let Some(running) = ask::ask(&url)?
+    {
         return Ok(Gateway { url, running, own: None });
     }
     let can_choose = config.default_entry.is_some();
@@ -157,10 +159,11 @@ fn read(options: &Options) -> Result<Config, Stop> {
     Ok(super::load(named.as_deref())?.1.config)
 }
 
-/// Where the configuration's gateway is, as a client on this machine reaches it.
-fn address(config: &Config) -> String {
-    let of = |listener: &Listener| Some(up::url(up::scheme(listener), listener.address.tcp()?));
-    config.listeners.iter().find_map(of).unwrap_or_default()
+/// Where the configuration's gateway is, as a client on this machine reaches it; `None` if only at sockets in the file
+/// system, of which no tool knows.
+fn address(config: &Config) -> Option<String> {
+    let with_port = |listener: &Listener| Some(up::url(up::scheme(listener), listener.address.tcp()?));
+    config.listeners.iter().find_map(with_port)
 }
 
 /// The configuration for one program on this machine: a port that nobody else has, so that two of them do not meet.
