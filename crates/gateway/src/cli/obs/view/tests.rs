@@ -153,7 +153,7 @@ fn windows_slide() {
     assert_eq!(counts(&mut screen), [3, 31, 33]);
     screen.state.slide(now() + Duration::from_secs(15));
     assert_eq!(counts(&mut screen), [3, 30, 32]);
-    screen.state.slide(now() + Duration::from_secs(51));
+    screen.state.slide(now() + Duration::from_secs(49));
     assert_eq!(counts(&mut screen), [1, 30, 32]);
     screen.state.slide(now() + Duration::from_secs(3700));
     assert_eq!(counts(&mut screen), [0, 0, 0]);
