@@ -163,6 +163,8 @@ fn answers_are_as_it_says() {
         ("/api/lint", json!({"routes": routes}), 200),
         ("/api/reroute", json!({"routes": routes, "last": 10}), 200),
         ("/api/yaml", json!({"routes": routes}), 200),
+        ("/api/feedback", json!({"request_id": id, "route": null, "note": "too long"}), 200),
+        ("/api/feedback", json!({"request_id": id, "route": "nowhere"}), 400),
         ("/api/login", json!({"token": "x"}), 200),
         ("/api/login", json!({}), 400),
         ("/api/logout", json!({}), 200),
