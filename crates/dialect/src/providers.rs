@@ -16,6 +16,23 @@ pub fn find(id_or_alias: &str) -> Option<&'static Provider> {
     PROVIDERS.iter().find(|provider| provider.id == id_or_alias || provider.aliases.contains(&id_or_alias))
 }
 
+/// What the GenAI semantic conventions call this provider (`gen_ai.provider.name`,
+/// <https://opentelemetry.io/docs/specs/semconv/registry/attributes/gen-ai/>); its id where they know it not.
+#[must_use]
+pub fn gen_ai_name(id: &str) -> &str {
+    match id {
+        "amazon_bedrock" => "aws.bedrock",
+        "azure_anthropic" => "azure.ai.inference",
+        "azure_openai" => "azure.ai.openai",
+        "gemini" => "gcp.gemini",
+        "mistral" => "mistral_ai",
+        "moonshotai" => "moonshot_ai",
+        "vertex_ai" => "gcp.vertex_ai",
+        "xai" => "x_ai",
+        id => id,
+    }
+}
+
 /// OpenAI's own models: newer ones refuse `max_tokens`.
 const OPENAI_MODELS: Quirks = Quirks { max_completion_tokens: true, openai_fields: true, ..Quirks::NONE };
 

@@ -17,6 +17,7 @@ pub mod responses;
 pub mod sessions;
 pub mod upstream;
 
+pub mod corrections;
 pub mod store;
 pub mod telemetry;
 

@@ -1,6 +1,7 @@
 //! The immutable snapshot of the configuration that a request holds from start to end.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::HeaderValue;
@@ -13,7 +14,7 @@ use waypost_routing::preference::cascade::Cascade;
 use waypost_routing::retry_budget::{BudgetPolicy, RetryBudget};
 use waypost_routing::router::Router;
 
-use crate::config::{Affinity, Config, ModelEntry, ModelPattern, Reliability, Times};
+use crate::config::{Affinity, Config, ModelEntry, ModelPattern, Reliability, Times, Tracing};
 use crate::proxy::preferences::Preferences;
 use crate::responses::store::Store;
 use crate::server::models::ModelList;
@@ -56,8 +57,12 @@ pub struct Runtime {
     pub router_model: Option<RouterModel>,
     /// Answers kept for clients of the Responses API.
     pub responses: Store,
+    /// Which requests are traced; `None` if none is.
+    pub tracing: Option<Tracing>,
     /// What is kept of what is said.
     pub content: Option<Keep>,
+    /// The file of records.
+    pub records: Option<Arc<Path>>,
     /// What `GET /v1/models` tells.
     pub model_list: ModelList,
 }
@@ -156,7 +161,9 @@ impl Runtime {
             default_prices,
             router_model,
             responses,
+            tracing: config.tracing.clone(),
             content: config.log.content,
+            records: config.log.file.as_ref().map(|file| file.path.as_path().into()),
             model_list: ModelList::new(config),
         })
     }
@@ -203,6 +210,26 @@ impl Runtime {
     #[must_use]
     pub fn standings(&self) -> Vec<Standing> {
         self.fleet.standings(&self.reliability.health)
+    }
+
+    /// What metrics call each target: `provider/model`, or `provider/*` where only clients name the model. Bounded by
+    /// the configuration.
+    #[must_use]
+    pub fn labelled_standings(&self) -> Vec<(Arc<str>, Standing)> {
+        let named: HashSet<String> = self
+            .lanes
+            .iter()
+            .filter_map(|lane| Some(format!("{}/{}", lane.provider, lane.model.as_ref()?)))
+            .collect();
+        let label = |standing: Standing| {
+            let provider = standing.name.split_once('/').map_or("", |(provider, _)| provider);
+            let label = match named.contains(&*standing.name) {
+                true => Arc::clone(&standing.name),
+                false => format!("{provider}/*").into(),
+            };
+            (label, standing)
+        };
+        self.standings().into_iter().map(label).collect()
     }
 
     /// `provider/model` of each target.
@@ -373,6 +400,10 @@ fn upstream(entry: &ModelEntry, accounts: &mut Vec<Arc<Tokens>>) -> Result<Upstr
     Upstream::new(Settings {
         provider: &entry.provider,
         name: entry.name.clone(),
+        serves: match &entry.model {
+            ModelPattern::Exact(model) => model.as_str().into(),
+            ModelPattern::Any => "*".into(),
+        },
         key: entry.key.as_ref(),
         signer: entry.signer.clone(),
         tokens,

@@ -23,8 +23,9 @@ use crate::server::listener;
 use crate::server::ready::{Origin, Readiness};
 use crate::server::tls::identity::{Identity, Look};
 use crate::store::{Retention, Store};
-use crate::telemetry::Telemetry;
 use crate::telemetry::finished::Sink;
+use crate::telemetry::otlp::Exporter;
+use crate::telemetry::{Telemetry, diagnostics};
 use crate::upstream::check;
 use crate::upstream::client::{Client, ClientSettings};
 use crate::worker::{Slot, Worker};
@@ -122,6 +123,7 @@ impl Server {
         let threads =
             (0..options.workers.max(1)).map(|index| Thread::start(format!("worker-{index}"), &settings));
         let sinks = open_sinks(&config.log, telemetry)?;
+        let traces = open_traces(config, &settings, telemetry)?;
         let mut server = Self {
             log: config.log.clone(),
             readiness: Arc::new(Readiness::new(options.origin.clone())),
@@ -150,8 +152,9 @@ impl Server {
             let opened = server.open_admin(admin, &bound)?;
             server.admin = Some(server.serve_admin(config, opened));
         }
-        sinks.iter().for_each(|sink| telemetry.tell(sink));
-        telemetry.metrics.configuration_loaded();
+        sinks.iter().chain(&traces).for_each(|sink| telemetry.tell(sink));
+        diagnostics::apply(&config.log.diagnostics);
+        telemetry.metrics.configuration_loaded(server.options.origin.sha256.as_deref());
         server.tell_of_certificates();
         Ok(server)
     }
@@ -191,6 +194,8 @@ impl Server {
         let admin = self.prepare_admin(config)?;
         let has_new_sinks = !self.log.is_kept_alike(&config.log);
         let sinks = if has_new_sinks { open_sinks(&config.log, &self.telemetry)? } else { Vec::new() };
+        let has_new_traces = self.runtime.tracing != config.tracing;
+        let traces = if has_new_traces { open_traces(config, &self.client, &self.telemetry)? } else { None };
         self.runtime = Arc::new(self.runtime.succeeded_by(config).map_err(anyhow::Error::msg)?);
         let (mut kept, gone): (Vec<_>, Vec<_>) = std::mem::take(&mut self.doors)
             .into_iter()
@@ -232,12 +237,19 @@ impl Server {
             let is_open = |name: &&str| sinks.iter().any(|sink| sink.name() == *name);
             SINKS.iter().filter(|name| !is_open(name)).for_each(|name| self.telemetry.leave(name));
         }
+        if has_new_traces {
+            match traces {
+                Some(traces) => self.telemetry.tell(&traces),
+                None => self.telemetry.leave(Exporter::NAME),
+            }
+        }
+        diagnostics::apply(&config.log.diagnostics);
         self.log = config.log.clone();
         self.runtime.forget_others();
         self.checks = self.start_checks();
-        self.readiness.applied(origin);
         self.telemetry.metrics.reloaded(true);
-        self.telemetry.metrics.configuration_loaded();
+        self.telemetry.metrics.configuration_loaded(origin.sha256.as_deref());
+        self.readiness.applied(origin);
         self.tell_of_certificates();
         Ok(())
     }
@@ -376,6 +388,17 @@ impl Server {
         });
         Door { seats: seats.collect(), gate, settings, address, file, identity }
     }
+}
+
+/// Whoever exports traces, if there are some.
+fn open_traces(
+    config: &Config,
+    client: &ClientSettings,
+    telemetry: &Telemetry,
+) -> anyhow::Result<Option<Arc<dyn Sink>>> {
+    let Some(tracing) = &config.tracing else { return Ok(None) };
+    let exporter = Exporter::start(tracing, client, Arc::clone(&telemetry.metrics));
+    Ok(Some(Arc::new(exporter.context("cannot export traces")?)))
 }
 
 /// Who may be told of requests by what the configuration says.

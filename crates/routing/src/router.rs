@@ -183,6 +183,12 @@ impl Router {
         self.names.get(route)
     }
 
+    /// The probability that a route has to reach, or that no route fits.
+    #[must_use]
+    pub fn threshold(&self, route: Option<usize>) -> f32 {
+        self.cascade.threshold(route)
+    }
+
     /// The route of this name and its models.
     #[must_use]
     pub fn route_named(&self, name: &str) -> Option<(usize, &Arc<[Target]>)> {

@@ -31,9 +31,11 @@ use hyper::body::Incoming;
 pub use self::desk::Desk;
 pub use self::live::{Feed, Live};
 use self::refused::Refused;
+use crate::corrections::{self, Who};
 use crate::proxy::ingress;
 use crate::proxy::stream::ResponseBody;
 use crate::server::{ready, respond};
+use crate::telemetry::metrics::Exposition;
 use crate::worker::Worker;
 
 /// What an endpoint does.
@@ -63,6 +65,8 @@ pub enum Operation {
     Decide,
     /// Where the last requests would go.
     Reroute,
+    /// Keep what a request's route should have been.
+    Correct,
     /// Sends a request as a client would.
     Send,
     /// What is wrong with routes.
@@ -118,6 +122,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
     endpoint("/api/send", Method::POST, Operation::Send, Access::Operator),
     endpoint("/api/lint", Method::POST, Operation::Lint, Access::Operator),
     endpoint("/api/reroute", Method::POST, Operation::Reroute, Access::Operator),
+    endpoint("/api/feedback", Method::POST, Operation::Correct, Access::Operator),
     endpoint("/api/yaml", Method::POST, Operation::Yaml, Access::Operator),
 ];
 
@@ -180,8 +185,9 @@ async fn answer(
         Operation::Health => return Ok(respond::text("text/plain; charset=utf-8", "ok\n")),
         Operation::Ready => return Ok(ready::page(&worker.readiness, worker.drain.is_draining(), query)),
         Operation::Metrics => {
-            let page = worker.telemetry.metrics.page(&worker.runtime.standings());
-            return Ok(respond::text("application/openmetrics-text; version=1.0.0; charset=utf-8", page));
+            let form = Exposition::wanted(&head.headers);
+            let page = worker.telemetry.metrics.page(&worker.runtime.labelled_standings(), form);
+            return Ok(respond::text(form.content_type(), page));
         }
         Operation::Send => return send::answer(desk, head, body).await,
         Operation::Logout => return Ok(guard::logout(desk)),
@@ -194,7 +200,12 @@ async fn answer(
             let id = endpoint.rest(head.uri.path()).unwrap_or_default();
             return Ok(json(records::one(desk, id).await?));
         }
-        Operation::Login | Operation::Decide | Operation::Lint | Operation::Reroute | Operation::Yaml => {
+        Operation::Login
+        | Operation::Decide
+        | Operation::Lint
+        | Operation::Reroute
+        | Operation::Correct
+        | Operation::Yaml => {
             let _permit = worker.gate.request().await?;
             let body = ingress::read(&head.headers, body, &worker.listener).await?;
             match endpoint.operation {
@@ -202,6 +213,7 @@ async fn answer(
                 Operation::Decide => decide::page(desk, &body).await?,
                 Operation::Lint => lint::page(desk, &body).await?,
                 Operation::Reroute => reroute::page(desk, &body).await?,
+                Operation::Correct => corrections::take(&desk.proxy.runtime, &body, Who::Operator).await?,
                 _ => yaml::page(desk, &body)?,
             }
         }

@@ -5,29 +5,34 @@
 
 mod check;
 mod completions;
+mod cost;
 mod demo;
 mod diff;
 mod echo;
 mod init;
+mod logs;
 mod man;
 mod models;
+mod obs;
 mod providers;
+mod records;
 mod reference;
+mod replay;
 mod route;
 mod routes;
 mod run;
 mod schema;
 mod table;
+mod trace;
 mod up;
 mod version;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand, ValueEnum};
-use tracing_subscriber::EnvFilter;
-
 use crate::config::{self, Environment, Loaded};
+use crate::telemetry::diagnostics;
+use clap::{Parser, Subcommand, ValueEnum};
 
 pub use self::reference::reference;
 
@@ -38,8 +43,9 @@ struct Arguments {
     #[command(subcommand)]
     command: Command,
     /// What to log besides requests, such as `debug` or `waypost=debug,hyper=info`
-    #[arg(long, global = true, env = "WAYPOST_LOG", default_value = "info", value_name = "FILTER")]
-    log: String,
+    /// [default: `log.level` of the configuration, or `info`]
+    #[arg(long, global = true, env = "WAYPOST_LOG", value_name = "FILTER")]
+    log: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -60,10 +66,20 @@ enum Command {
     Route(route::Options),
     /// Measure routes on labelled prompts
     Routes(routes::Options),
+    /// Say what another configuration would have done with the last requests
+    Replay(replay::Options),
     /// List the models that a configuration serves, what they take and what they cost
     Models(models::Options),
     /// List the providers that are known, and the APIs that each speaks
     Providers(providers::Options),
+    /// List requests: what became of them, how long they took, what they cost
+    Logs(logs::Options),
+    /// Tell one request's whole story: the decision, every attempt, the stream, the cost
+    Trace(trace::Options),
+    /// Add up what requests cost, and what they saved
+    Cost(cost::Options),
+    /// Watch requests as they come, in a terminal
+    Obs(obs::Options),
     /// Run the built-in fake provider alone, as a mock for tests
     Echo(echo::Options),
     /// Print the JSON Schema of the configuration
@@ -111,8 +127,11 @@ impl<E: Into<anyhow::Error>> From<E> for Stop {
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     // The terminal is the program's that is run.
-    if !matches!(arguments.command, Command::Run(_)) {
-        start_log(&arguments.log);
+    if !matches!(arguments.command, Command::Run(_))
+        && let Err(problem) = diagnostics::start(arguments.log.as_deref())
+    {
+        let asked = arguments.log.as_deref().unwrap_or_default();
+        anstream::eprintln!("warning: --log {asked}: {problem}; using `info`");
     }
     let outcome = match arguments.command {
         Command::Up(options) => up::run(&options),
@@ -121,12 +140,17 @@ pub fn main() -> ExitCode {
         Command::Diff(options) => diff::run(&options),
         Command::Route(options) => route::run(&options),
         Command::Routes(options) => routes::run(&options),
+        Command::Replay(options) => replay::run(&options),
         Command::Providers(options) => providers::run(&options),
         Command::Models(options) => models::run(&options),
+        Command::Logs(options) => logs::run(&options),
+        Command::Trace(options) => trace::run(&options),
+        Command::Cost(options) => cost::run(&options),
+        Command::Obs(options) => obs::run(&options),
         Command::Echo(options) => echo::run(&options),
         Command::Schema => schema::run(),
         Command::Init(options) => init::run(&options),
-        Command::Run(options) => run::run(&options, &arguments.log),
+        Command::Run(options) => run::run(&options, arguments.log.as_deref().unwrap_or("info")),
         Command::Completions(options) => completions::run(&options),
         Command::Man(options) => man::run(&options),
     };
@@ -135,6 +159,7 @@ pub fn main() -> ExitCode {
         Err(Stop::Usage) => ExitCode::from(2),
         Err(Stop::Found) => ExitCode::FAILURE,
         Err(Stop::Code(code)) => ExitCode::from(code),
+        Err(Stop::Failed(error)) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(Stop::Failed(error)) => {
             anstream::eprintln!("error: {error:#}");
             ExitCode::FAILURE
@@ -142,13 +167,10 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn start_log(filter: &str) {
-    let filter = EnvFilter::try_new(filter).unwrap_or_else(|error| {
-        anstream::eprintln!("warning: --log {filter}: {error}; using `info`");
-        EnvFilter::new("info")
-    });
-    // Fails only if a log has been set up before, as a test may do.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+/// Whoever read the output, such as `head`, has enough of it.
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    let is_closed = |error: &std::io::Error| error.kind() == std::io::ErrorKind::BrokenPipe;
+    error.downcast_ref().is_some_and(is_closed)
 }
 
 /// Loads a configuration for a command that calls no model: its keys need not be there. Prints warnings, and problems.

@@ -16,10 +16,11 @@ use waypost_routing::preference::Route;
 use waypost_routing::retry_budget::BudgetPolicy;
 
 use super::{
-    Address, Admin, Affinity, Clients, Config, Listener, Log, ModelEntry, ModelPattern, Queue, Reliability,
-    RouteEntry, RouterModel, Routing, Times, Tls,
+    Address, Admin, Affinity, Clients, Collector, Config, Listener, Log, ModelEntry, ModelPattern, Queue,
+    Reliability, RouteEntry, RouterModel, Routing, Times, Tls, Tracing,
 };
 use crate::responses::store::Keeping;
+use crate::telemetry::request_log::Format;
 use crate::upstream::google::Account;
 use crate::upstream::sigv4::Signer;
 
@@ -97,7 +98,7 @@ pub fn changes(old: &Config, new: &Config) -> Vec<Change> {
 }
 
 /// Kinds of items in the order in which they are told.
-const KINDS: [&str; 10] = [
+const KINDS: [&str; 11] = [
     "default",
     "model",
     "alias",
@@ -105,6 +106,7 @@ const KINDS: [&str; 10] = [
     "routing",
     "reliability",
     "state_storage",
+    "tracing",
     "log",
     "listener",
     "admin",
@@ -216,6 +218,7 @@ fn items(config: &Config) -> Vec<Item<'_>> {
         reliability,
         affinity,
         keeping,
+        tracing,
         log,
     } = config;
     let name = |index: usize| entries.get(index).map(name_of);
@@ -241,19 +244,41 @@ fn items(config: &Config) -> Vec<Item<'_>> {
         shown("max_size", *most_bytes),
     ];
     items.push(Item { kind: "state_storage", name: String::new(), facts });
-    let Log { file, time: keep, most_bytes, content, postgres } = log;
+    items.extend(tracing.as_ref().map(of_tracing));
+    let Log { file, time: keep, most_bytes, content, diagnostics, postgres } = log;
     let facts = vec![
         shown("path", file.as_ref().map(|file| file.path.display().to_string())),
         shown("keep", time(*keep)),
         shown("max_size", *most_bytes),
         shown("content", content.map(|content| if content.redact { "redacted" } else { "full" })),
         shown("max_content", content.map(|content| content.most)),
+        shown("level", diagnostics.level.as_deref()),
+        shown("format", diagnostics.format.map(Format::name)),
         ("postgres".to_owned(), Fact::Key(postgres.as_ref().map(SecretString::expose_secret), "")),
     ];
     items.push(Item { kind: "log", name: String::new(), facts });
     items.extend(listeners.iter().map(listener));
     items.extend(admin.as_ref().map(of_admin));
     items
+}
+
+fn of_tracing(tracing: &Tracing) -> Item<'_> {
+    let Tracing { ratio, collector, header_prefixes, attributes, resource, content } = tracing;
+    let Collector { uri, protocol, headers } = collector;
+    let mut facts = vec![
+        shown("random_sampling", ratio * 100.0),
+        shown("endpoint", super::mask::message(&uri.to_string())),
+        shown("protocol", protocol.name()),
+        shown("content", *content),
+        shown("span_attributes.header_prefixes", header_prefixes.as_slice()),
+    ];
+    let named = |kind: &'static str| {
+        move |(name, value): &(String, String)| shown(&format!("{kind}.{name}"), value.as_str())
+    };
+    facts.extend(attributes.iter().map(named("span_attributes.static")));
+    facts.extend(resource.iter().map(named("resource")));
+    facts.extend(headers.iter().map(|(name, value)| (format!("headers.{name}"), Fact::Header(value))));
+    Item { kind: "tracing", name: String::new(), facts }
 }
 
 /// What clients call an entry.
@@ -428,6 +453,7 @@ fn listener(listener: &Listener) -> Item<'_> {
         body_timeout,
         max_body_bytes,
         strict,
+        metadata,
         max_connections,
         max_requests,
         queue,
@@ -443,6 +469,7 @@ fn listener(listener: &Listener) -> Item<'_> {
         shown("max_retries", attempts.map(|attempts| attempts.saturating_sub(1))),
         shown("body_timeout", time(*body_timeout)),
         shown("max_body", *max_body_bytes),
+        shown("metadata", *metadata),
         shown("translate", if *strict { "strict" } else { "lenient" }),
         shown("max_connections", *max_connections),
         shown("max_requests", *max_requests),

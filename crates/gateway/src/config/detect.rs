@@ -31,6 +31,7 @@ pub fn detect(environment: &Environment) -> Option<Loaded> {
         reliability: Reliability::default(),
         affinity: Affinity::default(),
         keeping: resolve::default_keeping(),
+        tracing: resolve::tracing_of(environment),
         log: resolve::default_log(environment),
     };
     Some(Loaded { config, warnings: Vec::new(), source: Source::default() })

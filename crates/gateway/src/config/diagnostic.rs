@@ -175,6 +175,12 @@ impl Source {
         &self.name
     }
 
+    /// Its text, with stars over what is or may be a key.
+    #[must_use]
+    pub fn masked(&self) -> &str {
+        &self.masked
+    }
+
     /// Line and column of a place, both from one; the column counts characters.
     #[must_use]
     pub fn line_column(&self, offset: usize) -> (usize, usize) {

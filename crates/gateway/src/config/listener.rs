@@ -35,6 +35,8 @@ pub struct Listener {
     pub max_body_bytes: usize,
     /// Requests that a translation would take something from are refused.
     pub strict: bool,
+    /// Clients are told of their requests.
+    pub metadata: bool,
     /// Most connections at a time.
     pub max_connections: u32,
     /// Most requests at a time; `None` if there may be any number.

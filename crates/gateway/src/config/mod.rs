@@ -1,12 +1,13 @@
 //! The configuration: as it is written (`schema`) → as the gateway uses it (`resolve`). Two stages, no third.
 //!
 //! `tree` gives every node of the YAML its place, `read` makes the schema's types of it without stopping at the first
-//! problem, `resolve` decides defaults and meaning, `diagnostic` shows what is wrong, all at once. `thresholds` writes some back.
+//! problem, `resolve` decides defaults and meaning, `diagnostic` shows what is wrong, all at once. `thresholds` and `lessons` write some back.
 
 mod compare;
 mod convert;
 mod detect;
 mod diagnostic;
+mod lessons;
 mod listener;
 mod mask;
 mod read;
@@ -30,11 +31,12 @@ use waypost_routing::order::{Balance, Prefer};
 use waypost_routing::plan::PlanPolicy;
 use waypost_routing::preference::cascade::{Asking, LowConfidence, Order, Scoring};
 use waypost_routing::preference::judge::Policy;
-use waypost_routing::preference::router_model::{Constraint, Protocol, Settings, Trim};
+use waypost_routing::preference::router_model::{Constraint, Protocol as RouterProtocol, Settings, Trim};
 use waypost_routing::retry_budget::BudgetPolicy;
 use waypost_routing::router::Mode;
 
 use crate::responses::store::Keeping;
+use crate::telemetry::diagnostics;
 use crate::telemetry::kept::Keep;
 use crate::upstream::google::Account;
 use crate::upstream::sigv4::Signer;
@@ -45,8 +47,10 @@ pub use self::convert::{Converted, convert};
 pub use self::detect::detect;
 pub(crate) use self::diagnostic::{Place, Problem, Severity};
 pub use self::diagnostic::{Rendered, Source};
+pub use self::lessons::{Lesson, with_lessons};
 pub use self::listener::{Address, Clients, Listener, Tls, TlsVersion};
 pub(crate) use self::resolve::default_keeping;
+pub(crate) use self::resolve::is_secret;
 pub use self::secret::Environment;
 pub use self::thresholds::{Thresholds, with_thresholds};
 
@@ -83,8 +87,58 @@ pub struct Config {
     pub affinity: Affinity,
     /// What is kept for clients of the Responses API.
     pub keeping: Keeping,
+    /// Where traces go; `None` if there are none.
+    pub tracing: Option<Tracing>,
     /// What is kept of requests.
     pub log: Log,
+}
+
+/// Traces of requests.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tracing {
+    /// Which part of the requests is traced that bring no context of their own, from 0 to 1.
+    pub ratio: f64,
+    /// Where they go.
+    pub collector: Collector,
+    /// Client headers that begin like this become attributes.
+    pub header_prefixes: Vec<String>,
+    /// Attributes with a fixed value.
+    pub attributes: Vec<(String, String)>,
+    /// What is said of this process.
+    pub resource: Vec<(String, String)>,
+    /// What is said goes along, as far as it is kept.
+    pub content: bool,
+}
+
+/// Where traces go.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Collector {
+    /// The whole address.
+    pub uri: http::Uri,
+    /// How it is spoken to.
+    pub protocol: Protocol,
+    /// Headers to add; some are keys.
+    pub headers: Vec<(http::HeaderName, http::HeaderValue)>,
+}
+
+/// How a collector is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// Over HTTP/2 with frames of gRPC.
+    Grpc,
+    /// A POST of protobuf.
+    Http,
+}
+
+impl Protocol {
+    /// The word in the configuration.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Grpc => "grpc",
+            Self::Http => "http",
+        }
+    }
 }
 
 /// What is kept of requests.
@@ -98,6 +152,8 @@ pub struct Log {
     pub most_bytes: u64,
     /// What is kept of what is said; `None` for nothing.
     pub content: Option<Keep>,
+    /// What else is logged, and how.
+    pub diagnostics: diagnostics::Settings,
     /// The address of a Postgres server that gets them, too.
     pub postgres: Option<SecretString>,
 }
@@ -106,7 +162,7 @@ impl Log {
     /// Whether records are kept in the same places and for as long.
     #[must_use]
     pub fn is_kept_alike(&self, other: &Self) -> bool {
-        let Self { file, time, most_bytes, content: _, postgres } = self;
+        let Self { file, time, most_bytes, content: _, diagnostics: _, postgres } = self;
         let url =
             |postgres: &Option<SecretString>| postgres.as_ref().map(|url| url.expose_secret().to_owned());
         (file, time, most_bytes) == (&other.file, &other.time, &other.most_bytes)
@@ -344,7 +400,7 @@ impl Routing {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RouterModel {
     /// Which prompt it was trained on.
-    pub protocol: Protocol,
+    pub protocol: RouterProtocol,
     /// What becomes of a message that is too long.
     pub trim: Trim,
     /// How much of a conversation it is shown, in "tokens" of four bytes.
@@ -412,6 +468,12 @@ pub fn load(path: &Path, environment: &Environment) -> Result<Loaded, Rendered> 
 /// The bytes of a file that may be a configuration or stand beside one; `None` if it cannot be read or is too large.
 pub(crate) fn read(path: &Path) -> Option<Vec<u8>> {
     read_file(path).ok()
+}
+
+/// What is kept of requests, and where, without a configuration.
+#[must_use]
+pub fn default_log(environment: &Environment) -> Log {
+    resolve::default_log(environment)
 }
 
 /// The folder that a file is in.

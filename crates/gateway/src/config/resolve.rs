@@ -17,6 +17,7 @@ mod routes;
 mod routing;
 mod signing;
 mod tls;
+mod tracing;
 mod values;
 
 use super::diagnostic::{Problem, Problems};
@@ -151,6 +152,7 @@ pub(super) fn resolve(file: &File, environment: &Environment, problems: &Problem
         reliability: reliability::resolve(context, &file.reliability, &file.overrides),
         affinity: affinity::resolve(context, &file.routing),
         keeping: keeping::resolve(context, &file.state_storage),
+        tracing: tracing::resolve(context, &file.tracing),
         log: log::resolve(context, &file.log),
     }
 }
@@ -160,6 +162,8 @@ pub(super) use admin::default_admin;
 /// What is kept where a configuration says nothing about it.
 pub(crate) use keeping::default_keeping;
 pub(super) use log::default_log;
+pub(super) use tracing::from_environment as tracing_of;
+pub(crate) use tracing::is_secret;
 
 /// The listeners of a configuration that says nothing about them.
 pub(super) fn default_listeners() -> Vec<Listener> {
@@ -175,7 +179,6 @@ fn ignored_sections(context: Context<'_>, file: &File) {
     context.ignored("system_prompt", &file.system_prompt, gateway);
     context.ignored("mode", &file.mode, gateway);
     context.ignored("endpoints", &file.endpoints, "providers are described under `model_providers`");
-    context.ignored("tracing", &file.tracing, "`/metrics` and the request log say what happened");
     context.ignored("ratelimits", &file.ratelimits, "Waypost does not limit rates yet");
     context.ignored("prompt_caching", &file.prompt_caching, "Waypost leaves prompts as they are");
     context.ignored(

@@ -11,15 +11,17 @@ mod listener;
 mod log;
 mod reliability;
 mod storage;
+mod tracing;
 
 use super::resolve::defaults;
 use super::setting::{Ignored, Named, Setting};
 pub(super) use admin::Admin;
 pub(super) use affinity::{CacheKind, RoutingBudget, SessionCache};
 pub(super) use listener::{ClientCertificate, Listener, ListenerType, Listeners, Tls, TlsVersion, Translate};
-pub(super) use log::{ContentKept, Log};
+pub(super) use log::{ContentKept, Log, LogFormat};
 pub(super) use reliability::{Balance, Reliability};
 pub(super) use storage::{StateKind, StateStorage};
+pub(super) use tracing::{Tracing, TracingProtocol};
 
 /// The JSON Schema, for editors.
 pub(super) fn json_schema() -> String {
@@ -66,8 +68,8 @@ pub(super) struct File {
     pub(super) mode: Setting<Ignored>,
     /// Plano's, ignored: endpoints of functions and agents.
     pub(super) endpoints: Setting<Ignored>,
-    /// Plano's, ignored: tracing.
-    pub(super) tracing: Setting<Ignored>,
+    /// Traces of requests, exported by OTLP. Without it they are, if `$OTEL_EXPORTER_OTLP_ENDPOINT` is set.
+    pub(super) tracing: Setting<Tracing>,
     /// Plano's, ignored: limits of tokens.
     pub(super) ratelimits: Setting<Ignored>,
     /// Answers kept for `previous_response_id` of Responses clients, where the provider speaks another API.

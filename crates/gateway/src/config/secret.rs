@@ -4,6 +4,9 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
 
+/// Where a variable is from that is not set.
+const NOWHERE: &str = "nowhere";
+
 /// Where variables are looked up: the process first, then `.env` beside the configuration.
 pub struct Environment {
     /// `None`: the process's own.
@@ -54,8 +57,18 @@ impl Environment {
         self.lenient
     }
 
-    /// A variable that is set and not blank, and where it is from.
+    /// A variable that is really set and not blank.
+    pub(super) fn own(&self, name: &str) -> Option<String> {
+        self.find_set(name).map(|(value, _)| value)
+    }
+
+    /// A variable that is set and not blank, or taken to be, and where it is from.
     pub(crate) fn find(&self, name: &str) -> Option<(String, &'static str)> {
+        self.find_set(name).or_else(|| self.lenient.then(|| ("unset".to_owned(), NOWHERE)))
+    }
+
+    /// A variable that is really set and not blank, and where it is from.
+    pub(super) fn find_set(&self, name: &str) -> Option<(String, &'static str)> {
         #[expect(clippy::disallowed_methods, reason = "this is the file that may")]
         let own = match &self.variables {
             Some(variables) => variables.get(name).cloned(),
@@ -64,7 +77,6 @@ impl Environment {
         let set = |value: &String| !value.trim().is_empty();
         let own = own.filter(set).map(|value| (value, "environment"));
         own.or_else(|| self.dotenv.get(name).filter(|value| set(value)).cloned().map(|value| (value, ".env")))
-            .or_else(|| self.lenient.then(|| ("unset".to_owned(), "nowhere")))
     }
 }
 

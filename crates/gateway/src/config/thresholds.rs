@@ -7,7 +7,7 @@ use super::diagnostic::{Place, Problem};
 use super::tree::{self, Kind, Node};
 use super::{Config, Environment, Loaded, Rendered};
 
-const THRESHOLD: &str = "threshold";
+pub(super) const THRESHOLD: &str = "threshold";
 
 /// The thresholds that a configuration is to have.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,9 +20,9 @@ pub struct Thresholds {
 
 /// Bytes that take the place of others.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Edit {
-    place: Place,
-    text: String,
+pub(super) struct Edit {
+    pub(super) place: Place,
+    pub(super) text: String,
 }
 
 /// The text with these thresholds; `name` is the file's name for diagnostics.
@@ -44,11 +44,7 @@ pub fn with_thresholds(
         return Err(by_hand());
     };
     let is_right = after_is_right(&before.config, &after, thresholds);
-    if is_right && same_but_thresholds((&root, text), (&other, &edited)) {
-        Ok(edited)
-    } else {
-        Err(by_hand())
-    }
+    if is_right && same_but(is_aside, (&root, text), (&other, &edited)) { Ok(edited) } else { Err(by_hand()) }
 }
 
 const BY_HAND: &str = "without `--write` the keys are printed: put them in by hand";
@@ -75,7 +71,7 @@ fn edits(root: &Node, text: &str, thresholds: &Thresholds) -> Result<Vec<Edit>, 
 }
 
 /// The mappings that describe a route: those of the top level, else those under models.
-fn written<'n>(root: &'n Node, text: &str, route: &str) -> Vec<&'n Node> {
+pub(super) fn written<'n>(root: &'n Node, text: &str, route: &str) -> Vec<&'n Node> {
     let is_it = |node: &&Node| {
         value(node, text, "name").and_then(|name| name.text(text)).is_some_and(|name| name.trim() == route)
     };
@@ -105,16 +101,16 @@ fn pairs(node: &Node) -> &[(Node, Node)] {
 }
 
 /// Those that are written there, and not taken over from an anchor.
-fn own_pairs(node: &Node) -> impl Iterator<Item = &(Node, Node)> {
+pub(super) fn own_pairs(node: &Node) -> impl Iterator<Item = &(Node, Node)> {
     pairs(node).iter().filter(|(key, _)| key.place.start >= node.place.start)
 }
 
-fn pair<'n>(node: &'n Node, text: &str, name: &str) -> Option<&'n (Node, Node)> {
+pub(super) fn pair<'n>(node: &'n Node, text: &str, name: &str) -> Option<&'n (Node, Node)> {
     pairs(node).iter().find(|(key, _)| key.text(text) == Some(name))
 }
 
 /// The value of a key, if it has one.
-fn value<'n>(node: &'n Node, text: &str, name: &str) -> Option<&'n Node> {
+pub(super) fn value<'n>(node: &'n Node, text: &str, name: &str) -> Option<&'n Node> {
     pair(node, text, name).map(|(_, value)| value).filter(|value| !matches!(value.kind, Kind::Null))
 }
 
@@ -158,7 +154,7 @@ fn into_flow(node: &Node, written: &str) -> Edit {
 }
 
 /// The threshold of a mapping that has one, or that describes a route.
-fn of_route(node: &Node, text: &str, threshold: f32) -> Result<Edit, Problem> {
+pub(super) fn of_route(node: &Node, text: &str, threshold: f32) -> Result<Edit, Problem> {
     let number = format!("{threshold:.2}");
     if let Some((key, value)) = pair(node, text, THRESHOLD) {
         let Some(old) = value.text(text) else { return Ok(of_nothing(key, value, text, &number)) };
@@ -198,7 +194,7 @@ fn no_place(node: &Node) -> Problem {
 }
 
 /// A value that stands whole on the line of its key.
-fn one_line(key: &Node, value: &Node, text: &str) -> Option<()> {
+pub(super) fn one_line(key: &Node, value: &Node, text: &str) -> Option<()> {
     let through = text.get(key.place.start..value.place.end)?.trim_end();
     let is_block = text.get(value.place.start..)?.starts_with(['|', '>']);
     let opens = text.get(key.place.end..value.place.start)?.contains(['|', '>', '&', '!']);
@@ -216,16 +212,16 @@ fn of_nothing(key: &Node, null: &Node, text: &str, written: &str) -> Edit {
     }
 }
 
-fn insert(at: usize, text: String) -> Edit {
+pub(super) fn insert(at: usize, text: String) -> Edit {
     Edit { place: at..at, text }
 }
 
-fn is_flow(node: &Node, text: &str) -> bool {
+pub(super) fn is_flow(node: &Node, text: &str) -> bool {
     text.get(node.place.start..).is_some_and(|rest| rest.starts_with('{'))
 }
 
 /// The blanks under which the keys of a block stand: what is before its first key may be `- `.
-fn indent(node: &Node, text: &str) -> Result<String, Problem> {
+pub(super) fn indent(node: &Node, text: &str) -> Result<String, Problem> {
     let before = text.get(..node.place.start).unwrap_or_default();
     let line = before.rsplit('\n').next().unwrap_or_default().trim_start_matches('\u{feff}');
     if line.chars().all(|character| matches!(character, ' ' | '-')) {
@@ -236,7 +232,7 @@ fn indent(node: &Node, text: &str) -> Result<String, Problem> {
 }
 
 /// How the line of this byte ends; at the end of the file, how the first line does.
-fn line_end(text: &str, at: usize) -> &'static str {
+pub(super) fn line_end(text: &str, at: usize) -> &'static str {
     let end_of =
         |text: &str| text.find('\n').map(|end| text.get(..end).is_some_and(|line| line.ends_with('\r')));
     match text.get(at..).and_then(end_of).or_else(|| end_of(text)) {
@@ -245,7 +241,7 @@ fn line_end(text: &str, at: usize) -> &'static str {
     }
 }
 
-fn apply(text: &str, edits: Vec<Edit>) -> Result<String, Problem> {
+pub(super) fn apply(text: &str, edits: Vec<Edit>) -> Result<String, Problem> {
     let mut edited = String::with_capacity(text.len() + 64 * edits.len());
     let mut done = 0;
     for Edit { place, text: new } in edits {
@@ -259,7 +255,7 @@ fn apply(text: &str, edits: Vec<Edit>) -> Result<String, Problem> {
 }
 
 /// The bits of a threshold once it is read again.
-fn as_written(threshold: f32) -> u32 {
+pub(super) fn as_written(threshold: f32) -> u32 {
     format!("{threshold:.2}").parse().unwrap_or(threshold).to_bits()
 }
 
@@ -276,15 +272,19 @@ fn after_is_right(before: &Config, after: &Loaded, thresholds: &Thresholds) -> b
         })
 }
 
-/// Whether two trees differ in thresholds alone; a `routing` that holds nothing else is nothing.
-fn same_but_thresholds(one: (&Node, &str), other: (&Node, &str)) -> bool {
+/// Whether two trees differ in nothing but pairs that are `aside`.
+pub(super) fn same_but(
+    aside: fn(&Node, &Node, &str) -> bool,
+    one: (&Node, &str),
+    other: (&Node, &str),
+) -> bool {
     let pairs_of = |(node, text): (&Node, &str)| match &node.kind {
         Kind::Map(pairs) => {
-            Some(pairs.iter().filter(|(key, value)| !is_aside(key, value, text)).cloned().collect::<Vec<_>>())
+            Some(pairs.iter().filter(|(key, value)| !aside(key, value, text)).cloned().collect::<Vec<_>>())
         }
         _ => None,
     };
-    let same = |a: &Node, b: &Node| same_but_thresholds((a, one.1), (b, other.1));
+    let same = |a: &Node, b: &Node| same_but(aside, (a, one.1), (b, other.1));
     match (pairs_of(one), pairs_of(other)) {
         (Some(a), Some(b)) => {
             a.len() == b.len() && a.iter().zip(&b).all(|(a, b)| same(&a.0, &b.0) && same(&a.1, &b.1))
@@ -297,7 +297,7 @@ fn same_but_thresholds(one: (&Node, &str), other: (&Node, &str)) -> bool {
     }
 }
 
-/// A threshold, or a `routing` that holds at most one.
+/// A threshold, or a `routing` that holds at most one: a `routing` that holds nothing else is nothing.
 fn is_aside(key: &Node, value: &Node, text: &str) -> bool {
     match key.text(text) {
         Some(THRESHOLD) => true,

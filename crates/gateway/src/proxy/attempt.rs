@@ -101,6 +101,7 @@ async fn call(
     *request.method_mut() = Method::POST;
     *request.uri_mut() = address.uri(model, asked.envelope.stream).map_err(own_fault)?;
     *request.headers_mut() = upstream.headers(asked.headers, asked.client, address, token);
+    record.calls(upstream.server.as_ref(), request.headers_mut());
     upstream.sign(&mut request, record.now()).map_err(no_credential)?;
 
     record.attempts += 1;

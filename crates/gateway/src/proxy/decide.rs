@@ -27,6 +27,7 @@ pub async fn decide(
     let started = Instant::now();
     if let Some(decision) = session.and_then(|session| session.pinned(&worker.runtime, router, envelope)) {
         record.decision = started.elapsed();
+        record.decided = Some(record.elapsed());
         record.affinity = Some("pinned");
         record.decided(&decision, router);
         record.route = decision.route.and_then(|route| router.route_name(route)).cloned();
@@ -38,6 +39,7 @@ pub async fn decide(
         Err(none) => Err(none),
     };
     record.decision = started.elapsed();
+    record.decided = Some(record.elapsed());
     let decision = decided.map_err(|none| refusal(&none))?;
     record.decided(&decision, router);
     Ok(decision)

@@ -162,7 +162,7 @@ pub async fn send(
             Outcome { stop, result: Err(failure), other } => other.into_iter().chain([(stop, failure)]),
         };
         for (stop, failure) in failures {
-            tracing::debug!(request = %record.id, why = why.name(), fault = failure.fault.name(), error = %failure.error, "an attempt has failed");
+            tracing::debug!(why = why.name(), fault = failure.fault.name(), error = %failure.error, "an attempt has failed");
             plan.failed(stop, failure.fault, failure.asked, worker.runtime.fleet.now());
             // What a provider says tells more than that another could not be reached.
             if failure.answer.is_some() || last.answer.is_none() {

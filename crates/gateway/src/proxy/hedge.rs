@@ -46,6 +46,7 @@ pub(super) async fn race<'w>(
     let mut tries = record.tries.clone();
     tries.extend(apart.tries.split_off(before.tries.len()));
     let attempts = record.attempts + apart.attempts - before.attempts;
+    let given_up = if place == 1 { record.calling.take() } else { apart.calling.take() };
     if place == 1 {
         apart.raw = std::mem::take(&mut record.raw);
         *record = apart;
@@ -53,6 +54,7 @@ pub(super) async fn race<'w>(
     (record.tries, record.attempts) = (tries, attempts);
     if failed.is_none() {
         let (provider, model) = if place == 1 { first_name } else { second_name };
+        record.calling = given_up;
         record.tried(&provider, &model, "given_up", 0, record.elapsed());
     }
     let stops = [stop, other];

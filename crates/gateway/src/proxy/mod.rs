@@ -5,6 +5,7 @@ pub mod decide;
 pub mod fit;
 pub mod forward;
 pub mod ingress;
+pub mod metadata;
 pub mod order;
 pub mod page;
 pub mod preferences;
@@ -19,6 +20,7 @@ mod patience;
 mod relay;
 mod way;
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -39,7 +41,7 @@ use crate::responses;
 use crate::server::{Api, Endpoint, Operation, respond};
 use crate::telemetry::kept::{Held, Raw};
 use crate::telemetry::record::Record;
-use crate::telemetry::{Open, caller};
+use crate::telemetry::{Open, caller, current};
 use crate::worker::Worker;
 
 /// Answers one request of a model endpoint: an answer, a decision, or an error in the caller's own dialect. A client that
@@ -61,15 +63,19 @@ async fn answer(
     early: Early,
 ) -> Response<ResponseBody> {
     let mut record = Open::new(&worker.telemetry, endpoint.path, endpoint.dialect);
+    record.traced(request.headers(), worker.runtime.tracing.as_ref());
+    let id = record.id;
     record.listener = Arc::clone(&worker.listener.name);
     record.caller = caller::mark(request.headers());
     record.default_prices = worker.runtime.default_prices;
-    let serving = serve(&worker, endpoint, request, &mut record, &early);
-    let outcome = worker.drain.cut_short(serving).await;
+    let outcome = {
+        let serving = pin!(serve(&worker, endpoint, request, &mut record, &early));
+        current::within(id, worker.drain.cut_short(serving)).await
+    };
     let explanation = explain(&record);
     let mut response = match outcome {
-        Ok(Outcome::Answer(answer)) => {
-            stream::respond(endpoint.dialect, answer, record, Arc::clone(&worker.drain))
+        Ok(Outcome::Answer(answer, tells)) => {
+            stream::respond(endpoint.dialect, answer, tells, record, Arc::clone(&worker.drain))
         }
         Ok(Outcome::Decision(page)) => {
             record.settle(200);
@@ -86,7 +92,8 @@ async fn answer(
 }
 
 enum Outcome {
-    Answer(forward::Answer),
+    /// And whether the client is told of its request.
+    Answer(forward::Answer, bool),
     Decision(String),
 }
 
@@ -112,6 +119,7 @@ async fn serve(
         _ => Api::Conversation,
     };
     let named = ingress::named(endpoint, &head.uri)?;
+    let tells = metadata::is_wanted(&head.headers, &worker.listener)?;
     let mut envelope = ingress::peek(endpoint.dialect, api, named.as_ref(), &sent)?;
     let previous = envelope.previous_response_id.clone();
     let whole = responses::continued(&worker.runtime.responses, &head.headers, &envelope, &sent).await?;
@@ -162,7 +170,7 @@ async fn serve(
     if let Some(session) = session.filter(|_| answer.status.is_success()) {
         session.bind(&worker.runtime, &router, &envelope, &decision, record);
     }
-    Ok(Outcome::Answer(answer))
+    Ok(Outcome::Answer(answer, tells))
     // The answer goes to the client in `stream::respond`: bytes as they come where the dialects agree, else translated.
 }
 

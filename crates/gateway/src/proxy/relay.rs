@@ -107,32 +107,25 @@ impl Relay {
         }
     }
 
-    /// The bytes that these bytes of the provider become, and what is wrong after them.
+    /// The events that these bytes of the provider become, and what is wrong after them.
     pub(super) fn push(&mut self, data: &Bytes) -> (Bytes, Option<ResponseError>) {
-        let (events, error) = match &mut self.from_array {
+        match &mut self.from_array {
             None => self.way.push(data),
             Some(array) => {
                 let mut events = Vec::new();
                 array.push(data, &mut events);
                 self.way.push(&events.into())
             }
-        };
-        (self.framed(events, false), error)
+        }
     }
 
-    /// The last bytes; the provider sends no more.
+    /// The last events; the provider sends no more.
     pub(super) fn finish(&mut self) -> Result<Bytes, ResponseError> {
-        let events = self.way.finish()?;
-        Ok(self.framed(events, true))
-    }
-
-    /// The last bytes, which tell of an error.
-    pub(super) fn fail(&mut self, event: Vec<u8>) -> Bytes {
-        self.framed(event.into(), true)
+        self.way.finish()
     }
 
     /// Events in the form that the client wants.
-    fn framed(&mut self, events: Bytes, is_end: bool) -> Bytes {
+    pub(super) fn framed(&mut self, events: Bytes, is_end: bool) -> Bytes {
         let Some(array) = &mut self.to_array else { return events };
         let mut out = Vec::with_capacity(events.len());
         array.push(&events, &mut out);

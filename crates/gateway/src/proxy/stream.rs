@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Response;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
@@ -21,12 +21,13 @@ use waypost_dialect::error::{ApiError, ErrorKind, ResponseError};
 use waypost_routing::fault::Fault;
 
 use super::forward::{Answer, AnswerBody};
+use super::metadata::{self, Tail};
 use super::opening::Opened;
 use super::patience::Waiting;
 use super::relay::Relay;
 use crate::admin::Feed;
 use crate::server::drain::{self, Drain};
-use crate::telemetry::Open;
+use crate::telemetry::{Open, current};
 use crate::upstream::fleet::Ticket;
 
 /// The body of every response of the gateway.
@@ -50,18 +51,27 @@ impl ResponseBody {
     }
 }
 
-/// Passes an answer on to a client; the record is settled when the last byte has been handed over.
+/// Passes an answer on to a client, and `tells` it of its request; the record is settled when the last byte has been
+/// handed over.
 pub fn respond(
     client: ClientDialect,
     answer: Answer,
+    tells: bool,
     mut record: Open,
     drain: Arc<Drain>,
 ) -> Response<ResponseBody> {
-    let Answer { status, headers, body } = answer;
+    let Answer { status, mut headers, body } = answer;
     let mut response = match body {
-        AnswerBody::Whole(bytes) => {
+        AnswerBody::Whole(mut bytes) => {
             if let Some(raw) = &mut record.raw.0 {
                 raw.answered(&bytes);
+            }
+            if tells
+                && status.is_success()
+                && let Some(told) = metadata::told(&headers, &bytes, &record)
+            {
+                bytes = told;
+                headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
             }
             record.settle(status.as_u16());
             Response::new(ResponseBody::Whole(bytes))
@@ -72,6 +82,7 @@ pub fn respond(
             let events = Events {
                 incoming,
                 relay,
+                tail: tells.then(|| Box::new(Tail::new(client))),
                 held,
                 ended,
                 client,
@@ -136,6 +147,8 @@ impl Limits {
 pub struct Events {
     incoming: Incoming,
     relay: Relay,
+    /// Tells the client of its request.
+    tail: Option<Box<Tail>>,
     /// What came before the first content, and with it.
     held: Bytes,
     /// Nothing comes after it.
@@ -163,25 +176,21 @@ impl fmt::Debug for Events {
 impl Events {
     /// The next bytes for the client; `None` at the end.
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        let polled = self.poll_bytes(context);
-        if let Poll::Ready(Some(bytes)) = &polled
-            && let Some(raw) = self.record.as_mut().and_then(|record| record.raw.0.as_mut())
-        {
-            raw.streamed(bytes);
-        }
-        polled
-    }
-
-    fn poll_bytes(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let _entered = self.record.as_ref().map(|record| current::enter(record.id));
         loop {
-            if !self.held.is_empty() {
-                return Poll::Ready(Some(std::mem::take(&mut self.held)));
-            }
-            if self.ended {
-                self.settle(None);
-            }
             if self.record.is_none() {
                 return Poll::Ready(None);
+            }
+            if self.ended || !self.held.is_empty() {
+                let held = std::mem::take(&mut self.held);
+                let bytes = self.pass(held, self.ended);
+                if self.ended {
+                    self.settle(None);
+                }
+                if bytes.is_empty() {
+                    continue;
+                }
+                return Poll::Ready(Some(bytes));
             }
             if let Some(error) = self.pending.take() {
                 return Poll::Ready(Some(self.broken(&error)));
@@ -203,6 +212,7 @@ impl Events {
                     self.idle.as_mut().reset(self.limits.next(Instant::now()));
                     let (bytes, error) = self.relay.push(&data);
                     self.pending = error;
+                    let bytes = self.pass(bytes, false);
                     if !bytes.is_empty() {
                         return Poll::Ready(Some(bytes));
                     }
@@ -210,6 +220,7 @@ impl Events {
                 // A connection that breaks behind the last event has broken nothing.
                 Some(Err(_)) | None => match self.relay.finish() {
                     Ok(bytes) => {
+                        let bytes = self.pass(bytes, true);
                         self.settle(None);
                         return Poll::Ready((!bytes.is_empty()).then_some(bytes));
                     }
@@ -217,6 +228,27 @@ impl Events {
                 },
             }
         }
+    }
+
+    /// Events as the client gets them.
+    fn pass(&mut self, mut events: Bytes, is_end: bool) -> Bytes {
+        let Self { relay, tail, record, .. } = self;
+        if let Some(raw) = record.as_mut().and_then(|record| record.raw.0.as_mut()) {
+            raw.streamed(&events);
+        }
+        if let (Some(tail), Some(record)) = (tail, record) {
+            let mut member = || {
+                relay.note(record);
+                metadata::member(record)
+            };
+            let mut out = Vec::with_capacity(events.len());
+            tail.push(&events, &mut member, &mut out);
+            if is_end {
+                tail.finish(&mut member, &mut out);
+            }
+            events = out.into();
+        }
+        relay.framed(events, is_end)
     }
 
     fn broken(&mut self, error: &ResponseError) -> Bytes {
@@ -229,7 +261,12 @@ impl Events {
     /// Ends the stream with an error event.
     fn fail(&mut self, error: &ApiError) -> Bytes {
         self.settle(Some(error));
-        self.relay.fail(self.client.codec().encode_stream_error(error))
+        let mut out = Vec::new();
+        if let Some(tail) = &mut self.tail {
+            tail.release(&mut out);
+        }
+        out.append(&mut self.client.codec().encode_stream_error(error));
+        self.relay.framed(out.into(), true)
     }
 
     fn settle(&mut self, error: Option<&ApiError>) {

@@ -111,6 +111,7 @@ impl Leg<'_> {
         let Self { target, upstream, ticket, .. } = self;
         record.provider = Some(Arc::clone(&upstream.provider));
         record.entry = Some(Arc::clone(&upstream.name));
+        record.served = Some(Arc::clone(&upstream.serves));
         record.model = Some(Arc::clone(&target.model));
         record.prices = worker.runtime.facts(target).prices;
         // What an earlier attempt's translation lost is not lost to this one.

@@ -22,6 +22,7 @@ use waypost_dialect::ClientDialect;
 use waypost_dialect::error::{ApiError, ErrorKind};
 
 use crate::admin;
+use crate::corrections;
 use crate::proxy;
 use crate::proxy::stream::ResponseBody;
 use crate::responses;
@@ -34,6 +35,8 @@ pub enum Operation {
     Proxy(Api),
     /// Choose a model and say which.
     Decide,
+    /// Keep what a request's route should have been.
+    Correct,
     /// List the names that clients can ask for.
     Models,
     /// Tell of one of them.
@@ -114,6 +117,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
     endpoint("/routing/v1/messages", Method::POST, Operation::Decide, ClientDialect::AnthropicMessages),
     endpoint("/routing/v1/models/{id}", Method::POST, Operation::Decide, ClientDialect::Gemini),
     endpoint("/routing/v1beta/models/{id}", Method::POST, Operation::Decide, ClientDialect::Gemini),
+    endpoint("/routing/v1/feedback", Method::POST, Operation::Correct, ClientDialect::OpenAiChat),
     endpoint("/v1/models", Method::GET, Operation::Models, ClientDialect::OpenAiChat),
     endpoint("/v1/models/{id}", Method::GET, Operation::Model, ClientDialect::OpenAiChat),
     endpoint("/healthz", Method::GET, Operation::Health, ClientDialect::OpenAiChat),
@@ -156,6 +160,10 @@ pub async fn dispatch(worker: Arc<Worker>, request: Request<Incoming>) -> Respon
     };
     match endpoint.operation {
         Operation::Proxy(_) | Operation::Decide => proxy::handle(worker, endpoint, request).await,
+        Operation::Correct => {
+            let (head, body) = request.into_parts();
+            corrections::answer(&worker, &head.headers, body).await
+        }
         Operation::Models => worker.runtime.model_list.page(request.headers()),
         Operation::Model => {
             let id = endpoint.rest(request.uri().path());

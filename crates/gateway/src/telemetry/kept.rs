@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 use waypost_dialect::ClientDialect;
 use waypost_dialect::chat::{Content as Said, Part, Role};
 use waypost_dialect::event;
-use waypost_dialect::gemini::array::ToEvents;
 
 use super::redact::redacted;
 
@@ -104,14 +103,8 @@ impl Raw {
         let codec = client.codec();
         let response = if self.is_stream {
             let mut events = Vec::new();
-            let mut unframed = Vec::new();
-            // Gemini's clients may have a stream as one JSON array.
-            if client == ClientDialect::Gemini && self.answer.first() == Some(&b'[') {
-                ToEvents::default().push(&self.answer, &mut unframed);
-            }
-            let answer = if unframed.is_empty() { &self.answer } else { &unframed };
             // One that was cut ends in the middle; what came before it counts.
-            let _ = codec.stream_decoder().push(answer, &mut events);
+            let _ = codec.stream_decoder().push(&self.answer, &mut events);
             event::fold(&events).ok()?
         } else {
             codec.decode_response(&self.answer).ok()?

@@ -1,15 +1,20 @@
 //! What happened: one record a request, metrics and the request log.
 
 pub mod caller;
+pub mod current;
+pub mod diagnostics;
 pub mod finished;
+pub mod gen_ai;
 pub mod kept;
 pub mod metrics;
+pub mod otlp;
 pub mod record;
 pub mod request_log;
+pub mod trace_context;
 
 mod pipeline;
 mod redact;
-mod row;
+pub(crate) mod row;
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;

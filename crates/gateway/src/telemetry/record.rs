@@ -3,6 +3,7 @@
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime};
 
+use http::HeaderMap;
 use serde::Serialize;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -15,10 +16,14 @@ use waypost_routing::catalog::Prices;
 use waypost_routing::fault::Fault;
 use waypost_routing::preference::cascade::ScorerKind;
 use waypost_routing::preference::embedded::Tier;
+use waypost_routing::preference::reading::Stripped;
 use waypost_routing::router::{Decision, Method, Router};
 
 use super::kept::Held;
+use super::trace_context::{self, SpanId, TraceContext};
+use crate::config::Tracing;
 use crate::proxy::fit::Skipped;
+use crate::upstream::place::Place;
 
 /// The facts of one request. Holds no secret, and content only where the operator wants it kept.
 #[derive(Debug, Clone)]
@@ -28,6 +33,12 @@ pub struct Record {
     /// When the request's head had been read.
     pub at: SystemTime,
     started: Instant,
+    /// Where it stands in its trace; `None` if it is in none.
+    pub trace: Option<Box<TraceContext>>,
+    /// What its headers say for traces.
+    pub span_attributes: Vec<(String, String)>,
+    /// The call of a provider that is under way.
+    pub calling: Option<(SpanId, Option<Arc<Place>>)>,
     /// The listener's name.
     pub listener: Arc<str>,
     /// The endpoint's path.
@@ -50,6 +61,8 @@ pub struct Record {
     pub scorer: Option<&'static str>,
     /// Its probability, or that no route fits; a router model states one only with log-probabilities.
     pub confidence: Option<f32>,
+    /// From the start to the decision.
+    pub decided: Option<Duration>,
     /// What the scorers found, if they were asked.
     pub found: Option<Box<Found>>,
     /// What came of the question to the router model, if it was asked.
@@ -70,6 +83,8 @@ pub struct Record {
     pub provider: Option<Arc<str>>,
     /// The configured entry that answered (a bounded set, unlike `model`).
     pub entry: Option<Arc<str>>,
+    /// What that entry serves: a model, or `*` for any (a bounded set, too).
+    pub served: Option<Arc<str>>,
     /// The model that answered, by its provider's name for it.
     pub model: Option<Arc<str>>,
     /// The dialect that its provider was spoken to in.
@@ -90,6 +105,8 @@ pub struct Record {
     pub first_token: Option<Duration>,
     /// Tokens as the provider reported them.
     pub usage: Option<Usage>,
+    /// The model that the provider says has answered; kept for traces only.
+    pub reported_model: Option<String>,
     /// The provider's word for why the answer ended.
     pub finish_reason: Option<String>,
     /// Fields that the translation could not carry.
@@ -107,8 +124,14 @@ pub struct Record {
 pub struct Found {
     /// Every route with its probability, best first.
     pub scores: Vec<(Arc<str>, f32)>,
+    /// What each of them has to reach, in the same order; empty where that is nothing.
+    pub thresholds: Vec<f32>,
     /// That none fits.
     pub none: Option<f32>,
+    /// What that has to reach.
+    pub none_threshold: f32,
+    /// What was not read of the conversation.
+    pub stripped: Vec<Stripped>,
     /// How far the embedded scorer had to look.
     pub tier: Option<&'static str>,
     /// Why.
@@ -130,6 +153,26 @@ pub struct Try {
     pub started_ms: f64,
     /// Until its answer had begun, or failed.
     pub ms: f64,
+    /// Its span; `None` if it was passed by, or nobody records it.
+    #[serde(skip)]
+    pub span: Option<SpanId>,
+    /// Who was asked.
+    #[serde(skip)]
+    pub server: Option<Arc<Place>>,
+}
+
+impl Try {
+    /// When it began, from the request's start.
+    #[must_use]
+    pub fn started(&self) -> Duration {
+        from_millis(self.started_ms)
+    }
+
+    /// Until its answer had begun, or failed.
+    #[must_use]
+    pub fn took(&self) -> Duration {
+        from_millis(self.ms)
+    }
 }
 
 impl Record {
@@ -145,6 +188,11 @@ impl Record {
             id,
             at,
             started,
+            trace: None,
+            span_attributes: Vec::new(),
+            calling: None,
+            decided: None,
+            reported_model: None,
             listener: nameless(),
             endpoint,
             client,
@@ -166,6 +214,7 @@ impl Record {
             skipped: Vec::new(),
             provider: None,
             entry: None,
+            served: None,
             model: None,
             dialect: None,
             prices: Prices::default(),
@@ -186,9 +235,7 @@ impl Record {
 
     /// Notes what the client asked for.
     pub fn asked(&mut self, model: Option<&str>, stream: bool) {
-        let model = model.unwrap_or_default();
-        let end = model.floor_char_boundary(200);
-        self.requested = model.get(..end).unwrap_or_default().to_owned();
+        self.requested = shortened(model.unwrap_or_default());
         self.stream = stream;
     }
 
@@ -201,9 +248,14 @@ impl Record {
             self.route = decision.route.and_then(|route| router.route_name(route)).cloned();
             let named =
                 |(route, score): &(usize, f32)| Some((Arc::clone(router.route_name(*route)?), *score));
+            let thresholds = verdict.scores.iter().map(|(route, _)| router.threshold(Some(*route)));
+            let has_any = thresholds.clone().any(|threshold| threshold > 0.0);
             self.found = Some(Box::new(Found {
                 scores: verdict.scores.iter().filter_map(named).collect(),
+                thresholds: if has_any { thresholds.collect() } else { Vec::new() },
                 none: verdict.none_probability,
+                none_threshold: router.threshold(None),
+                stripped: decision.stripped.clone(),
                 tier: verdict.tier.map(Tier::name),
                 reason: verdict.reason.clone(),
                 notes: verdict.notes.clone(),
@@ -215,6 +267,14 @@ impl Record {
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         self.started.elapsed()
+    }
+
+    /// Time for each token of the answer behind the first one, in a stream that has ended well.
+    #[must_use]
+    pub fn time_per_output_token(&self) -> Option<Duration> {
+        let tokens = u32::try_from(self.usage?.output).ok()?.checked_sub(1).filter(|tokens| *tokens > 0)?;
+        let first = self.first_token.filter(|_| self.stream && self.error.is_none())?;
+        self.total.checked_sub(first)?.checked_div(tokens)
     }
 
     /// When the request came, in seconds since 1970: the `created` of an answer whose provider states none.
@@ -235,11 +295,34 @@ impl Record {
         self.at + self.elapsed()
     }
 
+    /// Notes in which trace it is, and what its headers say for it.
+    pub fn traced(&mut self, headers: &HeaderMap, tracing: Option<&Tracing>) {
+        self.trace = TraceContext::of(headers, tracing.map(|tracing| tracing.ratio)).map(Box::new);
+        if let Some(tracing) = tracing.filter(|_| self.is_traced()) {
+            self.span_attributes = trace_context::attributes(headers, &tracing.header_prefixes);
+        }
+    }
+
+    /// Somebody will see its spans.
+    #[must_use]
+    pub fn is_traced(&self) -> bool {
+        self.trace.as_deref().is_some_and(|context| context.sampled && context.recorded)
+    }
+
+    /// A call of a provider begins: its headers say in which trace.
+    pub fn calls(&mut self, server: Option<&Arc<Place>>, headers: &mut HeaderMap) {
+        let Some(context) = &self.trace else { return };
+        let span = SpanId::random();
+        context.tell(headers, span);
+        self.calling = self.is_traced().then(|| (span, server.cloned()));
+    }
+
     /// Notes what came of an attempt.
     pub fn tried(&mut self, provider: &str, model: &str, outcome: &'static str, status: u16, took: Duration) {
+        let (span, server) = self.calling.take().map_or((None, None), |(span, server)| (Some(span), server));
         let started_ms = millis(self.elapsed().saturating_sub(took));
         let model = format!("{provider}/{model}");
-        self.tries.push(Try { model, outcome, status, started_ms, ms: millis(took) });
+        self.tries.push(Try { model, outcome, status, started_ms, ms: millis(took), span, server });
     }
 
     /// Notes that a target was passed by. One that is tried later is told of twice.
@@ -252,6 +335,7 @@ impl Record {
             Fault::Permission => "passed_by:permission",
             _ => "passed_by:failures",
         };
+        let (span, server) = (None, None);
         let started_ms = millis(self.elapsed());
         self.tries.push(Try {
             model: format!("{provider}/{model}"),
@@ -259,6 +343,8 @@ impl Record {
             status: 0,
             started_ms,
             ms: 0.0,
+            span,
+            server,
         });
     }
 
@@ -266,6 +352,9 @@ impl Record {
     pub fn saw(&mut self, observed: &Observed) {
         self.usage = observed.usage;
         self.finish_reason.clone_from(&observed.finish_reason);
+        if self.is_traced() {
+            self.reported_model = observed.model.as_deref().map(shortened);
+        }
     }
 
     /// Notes the fields that a translation could not carry.
@@ -338,6 +427,11 @@ impl Record {
     }
 }
 
+/// The beginning of a name that others have made up.
+fn shortened(name: &str) -> String {
+    name.get(..name.floor_char_boundary(200)).unwrap_or_default().to_owned()
+}
+
 /// The name of a listener that is not known yet.
 fn nameless() -> Arc<str> {
     static NAMELESS: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from(""));
@@ -350,6 +444,10 @@ fn request_id(at: SystemTime) -> Uuid {
     let mut random = [0; 10];
     fastrand::fill(&mut random);
     uuid::Builder::from_unix_timestamp_millis(u64::try_from(millis).unwrap_or(u64::MAX), &random).into_uuid()
+}
+
+fn from_millis(millis: f64) -> Duration {
+    Duration::try_from_secs_f64(millis / 1e3).unwrap_or_default()
 }
 
 /// Milliseconds with three decimals.

@@ -16,11 +16,24 @@ pub enum Format {
     Json,
 }
 
+impl Format {
+    /// The word in the configuration.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Json => "json",
+        }
+    }
+}
+
 /// A line as JSON; a field that does not apply is left out.
 #[derive(Serialize)]
 struct Line<'a> {
     time: String,
     request_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace_id: Option<String>,
     endpoint: &'a str,
     status: u16,
     #[serde(skip_serializing_if = "str::is_empty")]
@@ -80,6 +93,7 @@ pub(super) fn append(batch: &mut Vec<u8>, record: &Record, format: Format) {
     let line = Line {
         time: humantime::format_rfc3339_millis(record.at).to_string(),
         request_id: record.id.to_string(),
+        trace_id: record.trace.as_deref().map(|context| context.trace.hex()),
         endpoint: record.endpoint,
         status: record.status,
         requested: &record.requested,

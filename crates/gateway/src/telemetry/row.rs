@@ -21,6 +21,8 @@ struct Row<'a> {
     caller: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     session: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace_id: Option<String>,
     status: u16,
     #[serde(skip_serializing_if = "str::is_empty")]
     requested: &'a str,
@@ -40,6 +42,10 @@ struct Row<'a> {
     scores: Vec<Score<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     none_probability: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    none_threshold: Option<f64>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    stripped: Vec<Unread>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -88,6 +94,15 @@ struct Row<'a> {
 struct Score<'a> {
     route: &'a str,
     probability: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    threshold: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct Unread {
+    rule: &'static str,
+    turn: usize,
+    bytes: usize,
 }
 
 #[derive(Serialize)]
@@ -118,6 +133,7 @@ pub(super) fn json(record: &Record) -> String {
         provider_dialect: record.dialect.map(|dialect| dialect.name()),
         caller: record.caller.map(caller::shown),
         session: record.session.as_deref(),
+        trace_id: record.trace.as_deref().map(|context| context.trace.hex()),
         status: record.status,
         requested: &record.requested,
         method: record.method.map(|method| method.name()),
@@ -128,10 +144,22 @@ pub(super) fn json(record: &Record) -> String {
         confidence: record.confidence.map(rounded),
         scores: found
             .iter()
-            .flat_map(|found| &found.scores)
-            .map(|(route, probability)| Score { route, probability: rounded(*probability) })
+            .flat_map(|found| {
+                found.scores.iter().zip(found.thresholds.iter().map(Some).chain(std::iter::repeat(None)))
+            })
+            .map(|((route, probability), threshold)| Score {
+                route,
+                probability: rounded(*probability),
+                threshold: threshold.and_then(|threshold| needed(*threshold)),
+            })
             .collect(),
         none_probability: found.and_then(|found| found.none).map(rounded),
+        none_threshold: found.and_then(|found| needed(found.none_threshold)),
+        stripped: found
+            .iter()
+            .flat_map(|found| &found.stripped)
+            .map(|stripped| Unread { rule: stripped.rule, turn: stripped.turn, bytes: stripped.bytes })
+            .collect(),
         reason: found.map(|found| found.reason.as_str()),
         notes: found_notes.chain(&record.notes).map(String::as_str).collect(),
         escalation: record.escalation,
@@ -166,11 +194,17 @@ pub(super) fn json(record: &Record) -> String {
     serde_json::to_string(&row).unwrap_or_default()
 }
 
-fn rounded(probability: f32) -> f64 {
+/// A threshold of nothing is none.
+fn needed(threshold: f32) -> Option<f64> {
+    Some(rounded(threshold)).filter(|threshold| *threshold > 0.0)
+}
+
+/// Four digits.
+pub(crate) fn rounded(probability: f32) -> f64 {
     (f64::from(probability) * 1e4).round() / 1e4
 }
 
 /// Billionths of a dollar are more than any price list has.
-fn dollars(cost: f64) -> f64 {
+pub(crate) fn dollars(cost: f64) -> f64 {
     (cost * 1e9).round() / 1e9
 }

@@ -1,7 +1,8 @@
 //! The HTTP client toward providers: the only file that names its library.
 //!
 //! One client per worker thread, so that its pool is never contended. HTTP/1.1 only: over one HTTP/2 connection all
-//! streams of a provider would share one flow-control window and one fate (`docs/decisions/0002-http-stack.md`).
+//! streams of a provider would share one flow-control window and one fate (`docs/decisions/0002-http-stack.md`). gRPC,
+//! which traces are exported by, knows no other.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -13,10 +14,11 @@ use bytes::Bytes;
 use http::{Request, Response, Uri};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use hyper_rustls::builderstates::WantsProtocols1;
 use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::proxy::Tunnel;
-use hyper_util::client::legacy::{Client as PooledClient, Error};
+use hyper_util::client::legacy::{Builder, Client as PooledClient, Error};
 use hyper_util::client::proxy::matcher::Matcher;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::TcpStream;
@@ -49,6 +51,19 @@ impl ClientSettings {
     pub fn from_platform(connect_timeout: Duration) -> Result<Self, rustls::Error> {
         Ok(Self { tls: Arc::new(platform_tls()?), proxy: Arc::new(Matcher::from_env()), connect_timeout })
     }
+
+    fn connector(&self) -> HttpsConnectorBuilder<WantsProtocols1> {
+        HttpsConnectorBuilder::new().with_tls_config((*self.tls).clone()).https_or_http()
+    }
+
+    fn dial(&self) -> Dial {
+        let mut http = HttpConnector::new();
+        http.set_nodelay(true);
+        http.enforce_http(false);
+        http.set_connect_timeout(Some(self.connect_timeout));
+        http.set_keepalive(Some(Duration::from_secs(60)));
+        Dial { http, proxy: Arc::clone(&self.proxy) }
+    }
 }
 
 /// TLS toward servers that the platform's root certificates vouch for.
@@ -71,23 +86,26 @@ impl Client {
     /// A client with an empty pool. Must be made on the worker's own runtime.
     #[must_use]
     pub fn new(settings: &ClientSettings) -> Self {
-        let mut http = HttpConnector::new();
-        http.set_nodelay(true);
-        http.enforce_http(false);
-        http.set_connect_timeout(Some(settings.connect_timeout));
-        http.set_keepalive(Some(Duration::from_secs(60)));
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config((*settings.tls).clone())
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(Dial { http, proxy: Arc::clone(&settings.proxy) });
-        let pooled = PooledClient::builder(TokioExecutor::new())
+        let connector = settings.connector().enable_http1().wrap_connector(settings.dial());
+        Self(Self::pool().build(connector))
+    }
+
+    /// The same for servers that speak HTTP/2 alone, also without TLS ("prior knowledge", RFC 9113 section 3.3).
+    #[must_use]
+    pub fn http2(settings: &ClientSettings) -> Self {
+        let connector = settings.connector().enable_http2().wrap_connector(settings.dial());
+        Self(Self::pool().http2_only(true).build(connector))
+    }
+
+    fn pool() -> Builder {
+        let mut builder = PooledClient::builder(TokioExecutor::new());
+        builder
             .pool_idle_timeout(POOL_IDLE)
             .pool_max_idle_per_host(POOL_MAX_IDLE)
             .pool_timer(TokioTimer::new())
-            .http1_max_buf_size(MAX_READ)
-            .build(connector);
-        Self(pooled)
+            .timer(TokioTimer::new())
+            .http1_max_buf_size(MAX_READ);
+        builder
     }
 
     /// Sends one request and waits for the response's head. A pooled connection that turns out to be closed before

@@ -15,6 +15,7 @@ use waypost_dialect::{ClientDialect, DialectId};
 
 use super::client::{Client, Segments};
 use super::google::Account;
+use super::place::Place;
 use super::rotating::Rotating;
 use super::sigv4::{Signed, Signer};
 use crate::server::Api;
@@ -36,6 +37,10 @@ pub struct Upstream {
     pub provider: Arc<str>,
     /// The entry's name as metrics and pages show it: `openai/gpt-5.2`, or `openai/*`. Bounded by the configuration.
     pub name: Arc<str>,
+    /// The model that it serves, or `*`. Bounded as well.
+    pub serves: Arc<str>,
+    /// Where its server is.
+    pub server: Option<Arc<Place>>,
     /// The provider's APIs, those of the best dialect first.
     addresses: Vec<Address>,
     /// The client's own key is passed on.
@@ -60,7 +65,7 @@ pub struct Address {
     /// The dialect to speak there.
     pub dialect: DialectId,
     api: Api,
-    place: Place,
+    place: Where,
     /// What is served there, and how it wants a key.
     served: Served,
     /// The key in its header; `None` for keyless providers and where the client's own key is passed on.
@@ -72,7 +77,7 @@ pub type Tokens = Rotating<Account>;
 
 /// Where an API is.
 #[derive(Debug)]
-enum Place {
+enum Where {
     /// Always there.
     Fixed(Uri),
     /// Below this, by the model and by whether a stream is wanted, with this query.
@@ -86,8 +91,8 @@ impl Address {
     /// The model's name cannot stand in an address.
     pub fn uri(&self, model: &str, stream: bool) -> Result<Uri, String> {
         let (base, query) = match &self.place {
-            Place::Fixed(uri) => return Ok(uri.clone()),
-            Place::ByModel { base, query } => (base, query),
+            Where::Fixed(uri) => return Ok(uri.clone()),
+            Where::ByModel { base, query } => (base, query),
         };
         // A path's own words for "here" and "above".
         if matches!(model, "" | "." | "..") {
@@ -131,6 +136,8 @@ pub struct Settings<'a> {
     pub provider: &'a Provider,
     /// The entry's name.
     pub name: String,
+    /// Its model, or `*`.
+    pub serves: Arc<str>,
     /// The provider's key.
     pub key: Option<&'a SecretString>,
     /// Tokens in place of it.
@@ -158,6 +165,7 @@ impl Upstream {
         let Settings {
             provider,
             name,
+            serves,
             key,
             tokens,
             signer,
@@ -183,10 +191,10 @@ impl Upstream {
                     continue;
                 }
                 let place = if served.names_model() {
-                    Place::ByModel { base: uri(provider, "/")?, query: provider.query.to_string() }
+                    Where::ByModel { base: uri(provider, "/")?, query: provider.query.to_string() }
                 } else {
                     let path = other.map_or_else(|| served.path("", false), |path| served.behind(path, ""));
-                    Place::Fixed(uri(provider, &with_query(path, &provider.query))?)
+                    Where::Fixed(uri(provider, &with_query(path, &provider.query))?)
                 };
                 let (dialect, served, key) = (served.dialect, served.clone(), key.clone());
                 addresses.push(Address { dialect, api, place, served, key });
@@ -196,6 +204,8 @@ impl Upstream {
         Ok(Self {
             provider: provider.id.as_ref().into(),
             name: name.into(),
+            serves,
+            server: provider.base_url.parse().ok().as_ref().and_then(Place::of),
             addresses,
             passthrough_auth,
             tokens,
@@ -450,6 +460,7 @@ mod tests {
         Upstream::new(Settings {
             provider: &PROVIDER,
             name: "openai/m".into(),
+            serves: "m".into(),
             key: Some(&"sk-secret".into()),
             tokens: None,
             signer: None,
@@ -557,6 +568,7 @@ mod tests {
         let upstream = Upstream::new(Settings {
             provider: &provider,
             name: "openai/*".into(),
+            serves: "m".into(),
             key: None,
             tokens: None,
             signer: None,

@@ -22,7 +22,7 @@ const VARIABLES: [(&str, &str); 5] = [
     ("MULTILINE", "LEAK\nLEAK"),
 ];
 
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
@@ -167,6 +167,10 @@ fn describe(config: &Config) -> String {
     if routing.arch_router.is_some() || routing.on_low_confidence != LowConfidence::Default {
         let (order, margin, low) = (routing.order, routing.escalation_margin, routing.on_low_confidence);
         writeln!(facts, "asking {order:?} margin {margin} {low:?} {:?}", routing.router_model).unwrap();
+    }
+    if let Some(tracing) = &config.tracing {
+        let tracing = format!("{tracing:#?}").replace(env!("CARGO_PKG_VERSION"), "VERSION");
+        writeln!(facts, "{tracing} {:?}", config.log.diagnostics).unwrap();
     }
     facts
 }
@@ -374,12 +378,14 @@ fn reference(schema: &Value) -> String {
         ("`routing_budget` of `routing`", "RoutingBudget"),
         ("`state_storage`", "StateStorage"),
         ("`log`", "Log"),
+        ("`tracing`", "Tracing"),
+        ("`span_attributes` of `tracing`", "SpanAttributes"),
         ("`overrides`", "Overrides"),
     ] {
         section(&mut page, heading, &schema["definitions"][name]);
     }
     let definitions = schema["definitions"].as_object().unwrap();
-    assert_eq!(definitions.len(), 19, "a definition without a section: {:?}", definitions.keys());
+    assert_eq!(definitions.len(), 21, "a definition without a section: {:?}", definitions.keys());
     page
 }
 

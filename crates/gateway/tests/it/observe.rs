@@ -122,7 +122,7 @@ fn metrics_count_what_happened() {
     gateway.chat("no-such-model-of-a-client", "Hi");
     gateway.chat("gpt-5", "Hi [[echo status=503]]");
     let reply = gateway.get("/metrics");
-    assert!(reply.header("content-type").starts_with("application/openmetrics-text"));
+    assert_eq!(reply.header("content-type"), "text/plain; version=0.0.4; charset=utf-8");
     let page = reply.text();
     for line in [
         r#"waypost_requests_total{endpoint="/v1/chat/completions",method="name",route="",model="openai/gpt-5",status="200"} 2"#,
@@ -133,6 +133,16 @@ fn metrics_count_what_happened() {
         r#"waypost_decision_duration_seconds_count{method="preference",scorer="embedded"} 1"#,
         r#"waypost_request_duration_seconds_count{model="openai/gpt-5"} 3"#,
         r#"waypost_time_to_first_byte_seconds_count{model="openai/gpt-5"} 3"#,
+        r#"waypost_decisions_total{method="preference",route="creative writing"} 1"#,
+        r#"waypost_decision_confidence_count{route="creative writing"} 1"#,
+        r#"gen_ai_client_operation_duration_seconds_count{gen_ai_operation_name="chat",gen_ai_provider_name="openai",gen_ai_request_model="gpt-5",error_type=""} 2"#,
+        r#"gen_ai_client_operation_duration_seconds_count{gen_ai_operation_name="chat",gen_ai_provider_name="openai",gen_ai_request_model="gpt-5",error_type="503"} 1"#,
+        r#"gen_ai_client_token_usage_count{gen_ai_operation_name="chat",gen_ai_provider_name="openai",gen_ai_request_model="gpt-5",gen_ai_token_type="output"} 2"#,
+        r#"gen_ai_server_time_to_first_token_seconds_count{gen_ai_operation_name="chat",gen_ai_provider_name="anthropic",gen_ai_request_model="claude-sonnet-4-5"} 1"#,
+        r#"gen_ai_server_time_per_output_token_seconds_count{gen_ai_operation_name="chat",gen_ai_provider_name="anthropic",gen_ai_request_model="claude-sonnet-4-5"} 1"#,
+        "# TYPE gen_ai_client_token_usage histogram",
+        "# TYPE waypost_requests_total counter",
+        concat!(r#"waypost_build_info{version=""#, env!("CARGO_PKG_VERSION"), r#""} 1"#),
         "waypost_requests_in_flight 0",
         r#"waypost_records_dropped_total{sink="queue"} 0"#,
     ] {
@@ -140,7 +150,35 @@ fn metrics_count_what_happened() {
     }
     assert!(page.contains(r#"waypost_tokens_total{model="openai/gpt-5",kind="output"}"#), "{page}");
     assert!(!page.contains("no-such-model"), "a label of a client's making");
-    assert!(page.ends_with("# EOF\n"));
+    for name in ["process_cpu_seconds_total", "process_resident_memory_bytes", "process_open_fds"] {
+        let value = page.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<f64>().ok());
+        assert!(value.is_some_and(|value| value >= 0.0), "{name} is not in\n{page}");
+    }
+    // A scraper that likes OpenMetrics better gets that.
+    let asked = "GET /metrics HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\
+                 accept: application/openmetrics-text;version=1.0.0,*/*;q=0.1\r\n\r\n";
+    let reply = send(gateway.admin(), &[asked.as_bytes()]);
+    assert_eq!(reply.header("content-type"), "application/openmetrics-text; version=1.0.0; charset=utf-8");
+    assert!(reply.text().contains("# TYPE waypost_requests counter\n") && reply.text().ends_with("# EOF\n"));
+    gateway.stop();
+}
+
+/// Any model may be asked for where an entry is for all of a provider's: their names are no labels.
+#[test]
+fn models_that_clients_name_are_no_labels() {
+    let gateway = Gateway::with(
+        "
+model_providers:
+  - {model: 'openai/*', access_key: $OPENAI_API_KEY, base_url: 'http://@ECHO@'}
+",
+    );
+    for model in ["openai/made-up-1", "openai/made-up-2"] {
+        assert_eq!(gateway.chat(model, "Hi").status, 200);
+    }
+    let page = gateway.get("/metrics");
+    assert!(!page.text().contains("made-up"), "{}", page.text());
+    let line = r#"gen_ai_client_operation_duration_seconds_count{gen_ai_operation_name="chat",gen_ai_provider_name="openai",gen_ai_request_model="*",error_type=""} 2"#;
+    assert!(page.text().lines().any(|found| found == line), "{}", page.text());
     gateway.stop();
 }
 

@@ -112,6 +112,13 @@ impl Cascade {
         &self.routes
     }
 
+    /// The probability that a route has to reach, or that no route fits.
+    #[must_use]
+    pub fn threshold(&self, route: Option<usize>) -> f32 {
+        let own = route.and_then(|route| self.routes.get(route)?.threshold);
+        own.unwrap_or(self.policy.threshold)
+    }
+
     /// The scorers in the order in which they are asked.
     #[must_use]
     pub fn scorers(&self) -> Vec<ScorerKind> {
@@ -228,6 +235,16 @@ impl Cascade {
             ..Verdict::none(judgement.reason, Some(ScorerKind::Embedded))
         };
         (verdict, judgement.sure)
+    }
+
+    /// What probabilities mean that the embedded scorer found for these routes before: the route that fits, by its
+    /// index, and how sure that is, between 0 and 1. `scores` has every route, in any order.
+    #[must_use]
+    pub fn rejudge(&self, scores: &[(usize, f32)], none: f32) -> (Option<usize>, f32) {
+        let mut scores = scores.to_vec();
+        scores.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+        let judgement = judge::judge(&self.routes, &self.domains, &self.policy, &scores, none);
+        (judgement.route, judgement.confidence)
     }
 
     /// What drove the embedded scorer's verdict on the conversation.

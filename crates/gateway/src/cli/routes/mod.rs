@@ -1,6 +1,8 @@
 //! `waypost routes`: routes are code; measure them.
 
+mod feedback;
 mod fit;
+mod learn;
 mod lint;
 mod measured;
 mod progress;
@@ -13,6 +15,8 @@ use std::path::Path;
 
 use clap::{Args, Subcommand};
 
+pub(super) use self::progress::bar;
+pub(super) use self::test::share;
 use super::Stop;
 use crate::evaluation::subject::Subject;
 
@@ -26,6 +30,10 @@ pub(super) struct Options {
 enum Command {
     /// Check names and descriptions of routes by the routing guide's best practices
     Lint(lint::Options),
+    /// List what people say requests' routes should have been, or write it as examples or tests
+    Feedback(feedback::Options),
+    /// Propose a change of routes from that, and show that nothing else breaks
+    Learn(learn::Options),
     /// Fit thresholds to labelled prompts
     Fit(fit::Options),
     /// Propose routes for prompts that no route takes surely
@@ -37,6 +45,8 @@ enum Command {
 pub(super) fn run(options: &Options) -> Result<(), Stop> {
     match &options.command {
         Command::Lint(options) => lint::run(options),
+        Command::Feedback(options) => feedback::run(options),
+        Command::Learn(options) => learn::run(options),
         Command::Fit(options) => fit::run(options),
         Command::Suggest(options) => suggest::run(options),
         Command::Test(options) => test::run(options),

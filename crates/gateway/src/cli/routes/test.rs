@@ -46,7 +46,7 @@ pub(super) struct Options {
 }
 
 /// A share as `0.9` or `90%`.
-fn share(text: &str) -> Result<f64, String> {
+pub(in crate::cli) fn share(text: &str) -> Result<f64, String> {
     let (number, scale) = match text.strip_suffix('%') {
         Some(percent) => (percent, 100.0),
         None => (text, 1.0),

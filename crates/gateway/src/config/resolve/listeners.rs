@@ -28,6 +28,7 @@ pub(super) fn default_listener() -> Listener {
         body_timeout: defaults::BODY_TIMEOUT,
         max_body_bytes: defaults::MAX_BODY_BYTES,
         strict: false,
+        metadata: false,
         max_connections: defaults::CONNECTIONS,
         max_requests: None,
         queue: Queue::default(),
@@ -137,6 +138,7 @@ fn one(context: Context<'_>, written: &Placed<Written>, usual_name: &str) -> (Li
         head_timeout: values::duration(context, "head_timeout", &listener.head_timeout, base.head_timeout),
         send_timeout: values::duration(context, "send_timeout", &listener.send_timeout, base.send_timeout),
         strict: listener.translate.value() == Some(&Translate::Strict),
+        metadata: listener.metadata.value().copied().unwrap_or(base.metadata),
     };
     (resolved, address)
 }

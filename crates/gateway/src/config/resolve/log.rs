@@ -6,12 +6,14 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::super::diagnostic::Problem;
-use super::super::schema::{ContentKept, Log as Written};
+use super::super::schema::{ContentKept, Log as Written, LogFormat};
 use super::super::secret::Environment;
 use super::super::setting::{Placed, Setting};
 use super::super::{Log, RecordsFile};
 use super::{Context, defaults, values};
+use crate::telemetry::diagnostics;
 use crate::telemetry::kept::Keep;
+use crate::telemetry::request_log::Format;
 
 /// Ten years: longer is a mistake.
 const LONGEST: Duration = Duration::from_secs(3660 * 24 * 60 * 60);
@@ -25,6 +27,7 @@ pub(in crate::config) fn default_log(environment: &Environment) -> Log {
         time: defaults::RECORDS_TIME,
         most_bytes: defaults::RECORDS_BYTES,
         content: None,
+        diagnostics: diagnostics::Settings::default(),
         postgres: None,
     }
 }
@@ -56,6 +59,26 @@ pub(super) fn resolve(context: Context<'_>, written: &Setting<Written>) -> Log {
         most_bytes: u64::try_from(bytes).unwrap_or(u64::MAX),
         postgres: written.postgres.given().and_then(|url| postgres(context, url)),
         content: redact.map(|redact| Keep { redact, most: length }),
+        diagnostics: diagnostics(context, written),
+    }
+}
+
+/// What else is logged.
+fn diagnostics(context: Context<'_>, written: &Written) -> diagnostics::Settings {
+    let level = written.level.given().filter(|level| {
+        let problem = diagnostics::filter(&level.value).err();
+        if let Some(problem) = &problem {
+            let problem = Problem::error(format!("`level`: {problem}")).at(&level.place);
+            context.add(problem.hint("write a level, such as `debug`, or `waypost=debug,hyper=info`"));
+        }
+        problem.is_none()
+    });
+    diagnostics::Settings {
+        level: level.map(|level| level.value.trim().to_owned()),
+        format: written.format.value().map(|format| match format {
+            LogFormat::Text => Format::Text,
+            LogFormat::Json => Format::Json,
+        }),
     }
 }
 
@@ -72,10 +95,10 @@ fn postgres(context: Context<'_>, written: &Placed<String>) -> Option<SecretStri
 
 /// Where services of a system, and else programs of a person, have what they remember.
 fn usual_path(environment: &Environment) -> Option<PathBuf> {
-    let folder = |name: &str| environment.find(name).map(|(value, _)| PathBuf::from(value.trim()));
+    let folder = |name: &str| environment.find_set(name).map(|(value, _)| PathBuf::from(value.trim()));
     // systemd may name several, and means this service alone (systemd.exec(5)).
     let own = environment
-        .find("STATE_DIRECTORY")
+        .find_set("STATE_DIRECTORY")
         .map(|(value, _)| PathBuf::from(value.split(':').next().unwrap_or_default().trim()));
     own.or_else(|| folder("XDG_STATE_HOME").map(|folder| folder.join("waypost")))
         .or_else(|| folder("HOME").map(|home| home.join(".local/state/waypost")))

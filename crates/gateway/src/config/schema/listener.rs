@@ -70,6 +70,10 @@ pub(in crate::config) struct Listener {
     /// `x-waypost-dropped` names the part. `strict`: it is refused. A request can choose by `x-waypost-translate`.
     #[schemars(extend("default" = "lenient"))]
     pub(in crate::config) translate: Setting<Translate>,
+    /// Tells each client of its request: a `waypost` object in the answer says who answered, why and at what cost. A
+    /// request can choose by `x-waypost-metadata: enabled` or `disabled`.
+    #[schemars(extend("default" = false))]
+    pub(in crate::config) metadata: Setting<bool>,
     /// Most connections of clients at a time; others wait until one is closed.
     #[schemars(extend("default" = defaults::CONNECTIONS, "minimum" = 1))]
     pub(in crate::config) max_connections: Setting<i64>,

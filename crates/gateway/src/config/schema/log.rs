@@ -34,6 +34,21 @@ pub(in crate::config) struct Log {
     /// out.
     #[schemars(extend("type" = ["string", "integer"], "default" = defaults::CONTENT_SIZE))]
     pub(in crate::config) max_content: Setting<String>,
+    /// What else is logged, on standard error: `error`, `warn`, `info`, `debug`, `trace` or `off`, or levels by module,
+    /// such as `waypost=debug,hyper=info`. A change holds at once; `--log` and `$WAYPOST_LOG` win.
+    #[schemars(extend("default" = "info"))]
+    pub(in crate::config) level: Setting<String>,
+    /// How those lines look. How request lines do is `--log-format`.
+    #[schemars(extend("default" = "text"))]
+    pub(in crate::config) format: Setting<LogFormat>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub(in crate::config) enum LogFormat {
+    Text,
+    Json,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]

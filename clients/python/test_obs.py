@@ -1,0 +1,129 @@
+"""`waypost obs` in a real terminal: it shows what comes, obeys keys, costs nothing when idle, and leaves the terminal
+as it was."""
+
+import fcntl
+import json
+import os
+import pty
+import select
+import struct
+import subprocess
+import termios
+import time
+import urllib.request
+
+import conftest
+import pytest
+
+CONFIG = """
+listeners: {{egress_traffic: {{port: {port}}}}}
+admin: {{port: 0}}
+model_providers:
+  - {{model: openai/gpt-5.2, access_key: $OPENAI_API_KEY, base_url: {echo}, cost: {{input: 1, output: 2}}}}
+  - {{model: anthropic/claude-sonnet-4-5, access_key: $ANTHROPIC_API_KEY, base_url: {echo}, default: true}}
+log: {{path: records.db}}
+"""
+
+
+class Terminal:
+    """A program in a terminal of 80 by 24, and all that it has written."""
+
+    def __init__(self, folder, *arguments):
+        self.master, self.slave = pty.openpty()
+        fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        self.before = termios.tcgetattr(self.slave)
+        environment = {"PATH": os.environ["PATH"], "TERM": "xterm-256color", **conftest.KEYS}
+        self.process = subprocess.Popen(
+            [conftest.binary(), *arguments],
+            stdin=self.slave,
+            stdout=self.slave,
+            stderr=self.slave,
+            cwd=folder,
+            env=environment,
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        )
+        self.written = ""
+
+    def read(self, seconds):
+        end = time.monotonic() + seconds
+        new = ""
+        while select.select([self.master], [], [], max(0, end - time.monotonic()))[0]:
+            new += os.read(self.master, 65536).decode(errors="replace")
+        self.written += new
+        return new
+
+    def shows(self, text):
+        """Waits until it is written, from now on."""
+        new = ""
+        for _ in range(200):
+            new += self.read(0.1)
+            if text in new:
+                return
+            assert self.process.poll() is None, f"ended early: {self.written[-2000:]!r}"
+        raise AssertionError(f"{text!r} is not shown: {new[-2000:]!r}")
+
+    def press(self, keys):
+        os.write(self.master, keys.encode())
+
+    def processor_time(self):
+        fields = open(f"/proc/{self.process.pid}/stat").read().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@pytest.fixture
+def place(gateway, tmp_path):
+    port = conftest.free_port()
+    (tmp_path / "waypost.yaml").write_text(CONFIG.format(port=port, echo=gateway.echo_url))
+    running = conftest.Process(tmp_path, "watched", "up", "waypost.yaml")
+    running.wait_for(f"http://127.0.0.1:{port}/readyz")
+    yield tmp_path, port
+    running.stop()
+
+
+def ask(port, model):
+    body = json.dumps({"model": model, "messages": [{"role": "user", "content": "Hello"}]}).encode()
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/v1/chat/completions", body, {"content-type": "application/json"}
+    )
+    urllib.request.urlopen(request, timeout=20).read()
+
+
+def test_requests_are_seen_as_they_come(place):
+    folder, port = place
+    terminal = Terminal(folder, "obs")
+    terminal.shows("requests yet")
+    ask(port, "gpt-5.2")
+    terminal.shows("openai/gpt-5.2")
+    ask(port, "claude-sonnet-4-5")
+    terminal.shows("anthropic/claude")
+    # Nobody asks: nothing is computed, but that the window slides.
+    terminal.read(1.5)
+    before = terminal.processor_time()
+    terminal.read(3)
+    assert terminal.processor_time() - before <= 0.3, "idle, and busy"
+    terminal.press("\r")
+    terminal.shows("attempts")
+    terminal.press("\x1b")
+    terminal.shows("Tab")
+    terminal.press("/gpt\r")
+    terminal.shows("/gpt")
+    terminal.press(" ")
+    terminal.shows("PAUSED")
+    terminal.press("?")
+    terminal.shows("pause,")
+    terminal.press("xq")
+    assert terminal.process.wait(10) == 0
+    terminal.read(0.2)
+    assert "\x1b[?1049h" in terminal.written and terminal.written.rstrip().endswith("\x1b[?25h")
+    assert "\x1b[?1049l" in terminal.written
+    assert termios.tcgetattr(terminal.slave) == terminal.before
+
+
+def test_without_a_terminal_it_says_what_else_there_is(place):
+    folder, _ = place
+    told = subprocess.run(
+        [conftest.binary(), "obs"], cwd=folder, env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, timeout=20
+    )
+    assert told.returncode == 1
+    assert "waypost logs --follow" in told.stderr
