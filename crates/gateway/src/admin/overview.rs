@@ -16,7 +16,11 @@ pub(super) async fn page(worker: &Worker, desk: &Desk) -> Value {
     let listeners: Vec<Value> = desk
         .listeners
         .iter()
-        .map(|(name, address)| json!({"name": &**name, "address": address.to_string()}))
+        .map(|(name, address)| {
+            let speaks_tls =
+                config.listeners.iter().any(|settings| settings.name == *name && settings.tls.is_some());
+            json!({"name": &**name, "address": address.to_string(), "tls": speaks_tls})
+        })
         .collect();
     // No client can name the router model.
     let hidden = config.routing.arch_router.as_ref().map(|router| router.entry);

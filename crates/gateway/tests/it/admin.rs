@@ -196,7 +196,7 @@ fn the_overview_says_what_is_in_force() {
     assert_eq!(page["config"]["refused"], Value::Null);
     assert_eq!(
         page["listeners"],
-        json!([{"name": "egress_traffic", "address": gateway.address.to_string()}])
+        json!([{"name": "egress_traffic", "address": gateway.address.to_string(), "tls": false}])
     );
     assert_eq!(page["default_model"], "openai/gpt-5.2");
     assert_eq!(page["models"], json!(["openai/gpt-5.2", "openai/gpt-5", "anthropic/claude-sonnet-4-5"]));

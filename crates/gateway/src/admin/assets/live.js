@@ -5,7 +5,7 @@ import { feed, listen, older } from "./feed.js";
 import { matcher } from "./filter.js";
 import { clock, count, failed, moment, money, ms, percent } from "./format.js";
 import { Copy, Model, Problem, Route, Status } from "./parts.js";
-import { address, curl } from "./snippets.js";
+import { curl, reach } from "./snippets.js";
 
 // Rows in the document; more of them come by "Show more".
 const ROWS = 150;
@@ -29,7 +29,7 @@ function Row({ record, open, cursor, choose }) {
 }
 
 function Nothing({ overview }) {
-  const line = curl(address(overview), { model: "auto", messages: [{ role: "user", content: "fix this error: KeyError 'amount'" }] });
+  const line = curl(reach(overview), { model: "auto", messages: [{ role: "user", content: "fix this error: KeyError 'amount'" }] });
   return html`<div class="empty">
     <h2>No request yet</h2>
     <p>Send one, and it appears here the moment it ends:</p>

@@ -4,7 +4,7 @@ import { post, send } from "./api.js";
 import { thresholds } from "./detail.js";
 import { count, ms, percent } from "./format.js";
 import { Bars, Copy, Effects, Marked, Model, Problem, Route, Said, Section, Tabs, useAnswer, useKept, useSettled } from "./parts.js";
-import { address, curl, node, python } from "./snippets.js";
+import { curl, node, python, reach } from "./snippets.js";
 
 const EMPTY = { model: "auto", other: "", turns: [{ role: "user", text: "" }] };
 
@@ -163,8 +163,9 @@ export function Playground({ overview }) {
   const choices = html`<option value="auto">auto: the router decides</option>
     ${aliases.length > 0 && html`<optgroup label="Aliases">${aliases.map(({ name }) => html`<option value=${name}>${name}</option>`)}</optgroup>`}
     <optgroup label="Models">${models.map((name) => html`<option value=${name}>${name}</option>`)}</optgroup>`;
-  const base = address(overview);
-  const snippet = { curl: () => curl(base, body), python: () => python(base, body), node: () => node(base, body) }[language]();
+  const way = reach(overview);
+  const languages = [["curl", "curl"], ...(way.socket ? [] : [["python", "Python"], ["node", "Node"]])];
+  const snippet = { curl: () => curl(way, body), python: () => python(way, body), node: () => node(way, body) }[language]();
 
   return html`<div class="playground">
     <div class="column write">
@@ -190,7 +191,7 @@ export function Playground({ overview }) {
       </div>`}
     </div>
     <div class="column code-column">
-      ${body.messages.length > 0 && html`<${Section} level=${2} id="p-code" title="As code" aside=${html`<${Tabs} label="Language" chosen=${language} choose=${speak} tabs=${[["curl", "curl"], ["python", "Python"], ["node", "Node"]]} />`}>
+      ${body.messages.length > 0 && html`<${Section} level=${2} id="p-code" title="As code" aside=${html`<${Tabs} label="Language" chosen=${language} choose=${speak} tabs=${languages} />`}>
         <div class="code"><pre tabindex="0">${snippet}</pre><${Copy} text=${snippet} /></div>
       <//>`}
     </div>

@@ -1,19 +1,22 @@
 // A request as something to paste: curl, Python, Node.
 
-// The address at which applications reach the gateway, as seen from this browser.
-export function address(overview) {
-  const bound = overview?.listeners?.find(({ address: at }) => at && !at.startsWith("unix:"))?.address ?? "127.0.0.1:12000";
-  const [, host, port] = /^(?:https?:\/\/)?(.*?):(\d+)\/?$/.exec(bound) ?? [null, bound, ""];
-  const scheme = bound.startsWith("https://") ? "https" : "http";
-  const reached = /^(0\.0\.0\.0|\[::\]|::)$/.test(host) ? location.hostname : host;
-  return `${scheme}://${reached}${port ? `:${port}` : ""}`;
+// Where applications reach the gateway, as seen from this browser: a base address, and the socket's path where there is
+// no other way.
+export function reach(overview) {
+  const listeners = overview?.listeners ?? [];
+  const listener = listeners.find(({ address }) => !address.startsWith("unix:")) ?? listeners[0];
+  if (!listener) return { base: "http://127.0.0.1:12000" };
+  if (listener.address.startsWith("unix:")) return { base: "http://localhost", socket: listener.address.slice(5) };
+  const [, host, port] = /^(.*):(\d+)$/.exec(listener.address) ?? [null, listener.address, ""];
+  const reached = /^(0\.0\.0\.0|\[::\])$/.test(host) ? location.hostname : host;
+  return { base: `${listener.tls ? "https" : "http"}://${reached}${port ? `:${port}` : ""}` };
 }
 
 const shell = (text) => `'${text.replaceAll("'", `'\\''`)}'`;
 
-export function curl(base, body) {
+export function curl({ base, socket }, body) {
   return [
-    `curl ${base}/v1/chat/completions \\`,
+    `curl ${socket ? `--unix-socket ${shell(socket)} ` : ""}${base}/v1/chat/completions \\`,
     `  -H 'content-type: application/json' \\`,
     `  -d ${shell(JSON.stringify(body))}`,
   ].join("\n");
@@ -24,7 +27,7 @@ const block = (messages, indent) => messages
   .join("\n");
 
 // A JSON string is one of Python and of JavaScript as well.
-export function python(base, { model, messages }) {
+export function python({ base }, { model, messages }) {
   return `from openai import OpenAI
 
 client = OpenAI(base_url=${JSON.stringify(`${base}/v1`)}, api_key="unused")
@@ -38,7 +41,7 @@ print(answer.model, answer.choices[0].message.content)
 `;
 }
 
-export function node(base, { model, messages }) {
+export function node({ base }, { model, messages }) {
   return `import OpenAI from "openai";
 
 const client = new OpenAI({ baseURL: ${JSON.stringify(`${base}/v1`)}, apiKey: "unused" });
