@@ -1,8 +1,9 @@
-//! Chores of this repository: `cargo run --package xtask -- catalog …`, `… load …`.
+//! Chores of this repository: `cargo run --package xtask -- catalog …`, `… load …`, `… records …`.
 
 mod catalog;
 mod load;
 mod providers;
+mod records;
 
 use clap::{Parser, Subcommand};
 
@@ -16,6 +17,8 @@ struct Arguments {
 enum Chore {
     /// Make the catalogue of models out of a checkout of models.dev
     Catalog(catalog::Options),
+    /// Fill a file of records, and measure what is asked of it
+    Records(records::Options),
     /// Put the gateway under many streams at once, or under load for a long time
     #[command(subcommand)]
     Load(load::Load),
@@ -24,6 +27,7 @@ enum Chore {
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().chore {
         Chore::Catalog(options) => catalog::run(&options),
+        Chore::Records(options) => records::run(&options),
         Chore::Load(load) => load::run(load),
     }
 }

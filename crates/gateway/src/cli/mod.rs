@@ -5,19 +5,24 @@
 
 mod check;
 mod completions;
+mod cost;
 mod demo;
 mod diff;
 mod echo;
 mod init;
+mod logs;
 mod man;
 mod models;
+mod obs;
 mod providers;
+mod records;
 mod reference;
 mod route;
 mod routes;
 mod run;
 mod schema;
 mod table;
+mod trace;
 mod up;
 mod version;
 
@@ -64,6 +69,14 @@ enum Command {
     Models(models::Options),
     /// List the providers that are known, and the APIs that each speaks
     Providers(providers::Options),
+    /// List requests: what became of them, how long they took, what they cost
+    Logs(logs::Options),
+    /// Tell one request's whole story: the decision, every attempt, the stream, the cost
+    Trace(trace::Options),
+    /// Add up what requests cost, and what they saved
+    Cost(cost::Options),
+    /// Watch requests as they come, in a terminal
+    Obs(obs::Options),
     /// Run the built-in fake provider alone, as a mock for tests
     Echo(echo::Options),
     /// Print the JSON Schema of the configuration
@@ -126,6 +139,10 @@ pub fn main() -> ExitCode {
         Command::Routes(options) => routes::run(&options),
         Command::Providers(options) => providers::run(&options),
         Command::Models(options) => models::run(&options),
+        Command::Logs(options) => logs::run(&options),
+        Command::Trace(options) => trace::run(&options),
+        Command::Cost(options) => cost::run(&options),
+        Command::Obs(options) => obs::run(&options),
         Command::Echo(options) => echo::run(&options),
         Command::Schema => schema::run(),
         Command::Init(options) => init::run(&options),
@@ -138,11 +155,18 @@ pub fn main() -> ExitCode {
         Err(Stop::Usage) => ExitCode::from(2),
         Err(Stop::Found) => ExitCode::FAILURE,
         Err(Stop::Code(code)) => ExitCode::from(code),
+        Err(Stop::Failed(error)) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(Stop::Failed(error)) => {
             anstream::eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// Whoever read the output, such as `head`, has enough of it.
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    let is_closed = |error: &std::io::Error| error.kind() == std::io::ErrorKind::BrokenPipe;
+    error.downcast_ref().is_some_and(is_closed)
 }
 
 /// Loads a configuration for a command that calls no model: its keys need not be there. Prints warnings, and problems.

@@ -468,6 +468,12 @@ pub(crate) fn read(path: &Path) -> Option<Vec<u8>> {
     read_file(path).ok()
 }
 
+/// What is kept of requests, and where, without a configuration.
+#[must_use]
+pub fn default_log(environment: &Environment) -> Log {
+    resolve::default_log(environment)
+}
+
 /// The folder that a file is in.
 #[must_use]
 pub fn folder_of(path: &Path) -> &Path {

@@ -10,6 +10,7 @@ pub mod postgres;
 pub mod read;
 mod schema;
 mod sums;
+pub mod walk;
 mod write;
 
 use std::path::Path;
@@ -37,6 +38,9 @@ pub enum StoreError {
     /// What the system says.
     #[error("{0}")]
     File(#[from] std::io::Error),
+    /// A file without tables, which no gateway has written to yet.
+    #[error("it holds no records")]
+    Empty,
     /// Another version's.
     #[error(
         "it was written by a newer version of Waypost (format {found}, this one knows {known}): use that one, or another file"
@@ -122,6 +126,8 @@ fn open_to_read(path: &Path) -> Result<Connection, StoreError> {
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY)?;
     connection.pragma_update(None, "query_only", true)?;
-    schema::check(&connection)?;
+    if schema::check(&connection)? == 0 {
+        return Err(StoreError::Empty);
+    }
     Ok(connection)
 }

@@ -135,7 +135,7 @@ pub struct Size {
 
 /// The reading side. It sees everything that was committed when a question is asked.
 #[derive(Debug)]
-pub struct Reader(Connection);
+pub struct Reader(pub(super) Connection);
 
 impl Reader {
     /// Opens a file that exists.
@@ -257,12 +257,13 @@ impl Reader {
     /// # Errors
     /// The file cannot be read.
     pub fn series(&self, since: SystemTime, minutes: u32) -> Result<Vec<(i64, Pulse)>, StoreError> {
-        let step = i64::from(minutes.max(1));
-        let key = format!("minute / {step}");
-        let found = self.pulses(&key, since)?;
+        let minutes = i64::from(minutes.max(1));
+        let key = format!("place * step / {minutes}");
+        // Whole hours are kept as such; only what is finer is made of minutes.
+        let found = if minutes % 60 == 0 { self.pulses(&key, since) } else { self.fine_pulses(&key, since) }?;
         Ok(found
             .into_iter()
-            .filter_map(|(key, pulse)| Some((key.parse::<i64>().ok()? * step * 60_000, pulse)))
+            .filter_map(|(key, pulse)| Some((key.parse::<i64>().ok()? * minutes * 60_000, pulse)))
             .collect())
     }
 
@@ -280,14 +281,26 @@ impl Reader {
         Ok(found)
     }
 
+    /// Of minutes up to the first whole hour, and of hours from there on.
     fn pulses(&self, key: &str, since: SystemTime) -> Result<Vec<(String, Pulse)>, StoreError> {
+        let minute = millis(since) / 60_000;
+        let hour = minute.saturating_add(59) / 60;
+        let rows = "(step = 1 AND place >= ?1 AND place < ?2 * 60) OR (step = 60 AND place >= ?2)";
+        self.pulses_of(key, rows, &[minute, hour])
+    }
+
+    fn fine_pulses(&self, key: &str, since: SystemTime) -> Result<Vec<(String, Pulse)>, StoreError> {
+        self.pulses_of(key, "step = 1 AND place >= ?1", &[millis(since) / 60_000])
+    }
+
+    fn pulses_of(&self, key: &str, rows: &str, values: &[i64]) -> Result<Vec<(String, Pulse)>, StoreError> {
         let query = format!(
             "SELECT CAST({key} AS TEXT), requests, errors, input, cached, output, cost, default_cost, saved, unpriced,
                 durations, first_tokens
-             FROM minutes WHERE minute >= ?1 ORDER BY minute"
+             FROM pulses WHERE {rows} ORDER BY step, place"
         );
         let mut query = self.0.prepare_cached(&query)?;
-        let mut rows = query.query([millis(since) / 60_000])?;
+        let mut rows = query.query(params_from_iter(values))?;
         let mut found: BTreeMap<(usize, String), (Total, Durations, Durations)> = BTreeMap::new();
         while let Some(row) = rows.next()? {
             let key: String = row.get::<_, Option<String>>(0)?.unwrap_or_default();
@@ -365,7 +378,7 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
 }
 
 /// The condition of a filter, and the values of its places.
-fn conditions(filter: &Filter) -> (String, Vec<Value>) {
+pub(super) fn conditions(filter: &Filter) -> (String, Vec<Value>) {
     let mut all = vec!["1"];
     let mut values: Vec<Value> = Vec::new();
     let mut add = |condition: &'static str, places: &[Value]| {

@@ -27,9 +27,11 @@ const STEPS: &[&str] = &["
     CREATE INDEX records_by_facts ON records (at, status, method, route, model, caller, session, cost, total);
     -- What was said, as JSON.
     CREATE TABLE contents (seq INTEGER PRIMARY KEY, content TEXT NOT NULL) STRICT;
-    -- Sums; `durations` and `first_tokens` are counts by size (durations.rs).
-    CREATE TABLE minutes (
-        minute INTEGER NOT NULL,
+    -- Sums; `durations` and `first_tokens` are counts by size (durations.rs). `step`: minutes that a row is of, 1 or 60;
+    -- `place`: how many such steps after 1970.
+    CREATE TABLE pulses (
+        step INTEGER NOT NULL,
+        place INTEGER NOT NULL,
         model INTEGER NOT NULL,
         route INTEGER NOT NULL,
         requests INTEGER NOT NULL,
@@ -43,7 +45,7 @@ const STEPS: &[&str] = &["
         unpriced INTEGER NOT NULL,
         durations BLOB NOT NULL,
         first_tokens BLOB NOT NULL,
-        PRIMARY KEY (minute, model, route)
+        PRIMARY KEY (step, place, model, route)
     ) STRICT, WITHOUT ROWID;
     CREATE TABLE hours (
         hour INTEGER NOT NULL,
@@ -95,8 +97,8 @@ pub(super) fn migrate(connection: &Connection) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Whether this version can read the file.
-pub(super) fn check(connection: &Connection) -> Result<(), StoreError> {
+/// The format of the file, if this version can read it; 0 if there is nothing in it.
+pub(super) fn check(connection: &Connection) -> Result<i64, StoreError> {
     let found = found(connection)?;
-    if found > known() { Err(StoreError::Newer { found, known: known() }) } else { Ok(()) }
+    if found > known() { Err(StoreError::Newer { found, known: known() }) } else { Ok(found) }
 }

@@ -46,16 +46,20 @@ impl Sum {
 }
 
 #[derive(Debug, Default)]
-struct Minute {
+struct Pulse {
     sum: Sum,
     durations: Durations,
     first_tokens: Durations,
 }
 
+/// Minutes of a step: a month by the minute would be too much to read at once.
+pub(super) const STEPS: [i64; 2] = [1, 60];
+
 /// The sums of a batch.
 #[derive(Debug, Default)]
 pub(super) struct Sums {
-    minutes: HashMap<(i64, i64, i64), Minute>,
+    /// By the minutes of a step, its place, the model and the route.
+    pulses: HashMap<(i64, i64, i64, i64), Pulse>,
     hours: HashMap<(i64, Names), Sum>,
 }
 
@@ -63,11 +67,13 @@ impl Sums {
     pub(super) fn add(&mut self, record: &Record, names: Names) {
         let at = millis(record.at);
         let (model, route, _) = names;
-        let minute = self.minutes.entry((at / 60_000, model, route)).or_default();
-        minute.sum.add(record);
-        minute.durations.add(record.total);
-        if let Some(first_token) = record.first_token {
-            minute.first_tokens.add(first_token);
+        for step in STEPS {
+            let pulse = self.pulses.entry((step, at / 60_000 / step, model, route)).or_default();
+            pulse.sum.add(record);
+            pulse.durations.add(record.total);
+            if let Some(first_token) = record.first_token {
+                pulse.first_tokens.add(first_token);
+            }
         }
         self.hours.entry((at / 3_600_000, names)).or_default().add(record);
     }
@@ -100,12 +106,13 @@ impl Sums {
                     sum.unpriced
                 ])?;
         }
-        for ((minute, model, route), added) in &self.minutes {
+        for ((step, place, model, route), added) in &self.pulses {
             let known = connection
                 .prepare_cached(
-                    "SELECT durations, first_tokens FROM minutes WHERE minute = ?1 AND model = ?2 AND route = ?3",
+                    "SELECT durations, first_tokens FROM pulses
+                     WHERE step = ?1 AND place = ?2 AND model = ?3 AND route = ?4",
                 )?
-                .query_row([minute, model, route], |row| {
+                .query_row([step, place, model, route], |row| {
                     let (durations, first_tokens): (Vec<u8>, Vec<u8>) = (row.get(0)?, row.get(1)?);
                     Ok((Durations::from_bytes(&durations), Durations::from_bytes(&first_tokens)))
                 })
@@ -116,7 +123,7 @@ impl Sums {
             let sum = &added.sum;
             connection
                 .prepare_cached(
-                    "INSERT INTO minutes VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
+                    "INSERT INTO pulses VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
                      ON CONFLICT DO UPDATE SET requests = requests + excluded.requests,
                         errors = errors + excluded.errors, input = input + excluded.input,
                         cached = cached + excluded.cached, output = output + excluded.output,
@@ -125,7 +132,8 @@ impl Sums {
                         durations = excluded.durations, first_tokens = excluded.first_tokens",
                 )?
                 .execute(params![
-                    minute,
+                    step,
+                    place,
                     model,
                     route,
                     sum.requests,

@@ -9,7 +9,7 @@ use rusqlite::{Connection, params};
 use tokio::time::Instant;
 
 use super::Retention;
-use super::sums::Sums;
+use super::sums::{STEPS, Sums};
 use crate::telemetry::finished::Finished;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::record::Record;
@@ -22,7 +22,7 @@ const BATCH: usize = 4096;
 const SWEEP: Duration = Duration::from_secs(60);
 /// Records that are deleted at a time, so that new ones do not wait.
 const DELETE: u32 = 5000;
-/// Sums of hours are small, and bills are compared with last year's.
+/// Sums of hours are kept at least so long: they are small, and bills are compared with last year's.
 const HOURS_KEPT: i64 = 400 * 24;
 /// Names that are remembered; more are looked up again.
 const MOST_NAMES: usize = 10_000;
@@ -146,8 +146,12 @@ impl Writer {
         while self.size()? > self.retention.most_bytes && self.delete("?1 = ?1", 0)? {
             deleted += 1;
         }
-        self.connection.execute("DELETE FROM minutes WHERE minute < ?1", [oldest / 60_000])?;
-        self.connection.execute("DELETE FROM hours WHERE hour < ?1", [now / 3_600_000 - HOURS_KEPT])?;
+        for step in STEPS {
+            let place = oldest / 60_000 / step;
+            self.connection.execute("DELETE FROM pulses WHERE step = ?1 AND place < ?2", [step, place])?;
+        }
+        let oldest_hour = (oldest / 3_600_000).min(now / 3_600_000 - HOURS_KEPT);
+        self.connection.execute("DELETE FROM hours WHERE hour < ?1", [oldest_hour])?;
         if deleted > 0 {
             self.forget_names()?;
             self.connection.execute_batch("PRAGMA incremental_vacuum")?;
@@ -183,7 +187,7 @@ impl Writer {
                 "DELETE FROM names WHERE id NOT IN (
                     SELECT model FROM records UNION SELECT route FROM records UNION SELECT caller FROM records
                     UNION SELECT model FROM hours UNION SELECT route FROM hours UNION SELECT caller FROM hours
-                    UNION SELECT model FROM minutes UNION SELECT route FROM minutes
+                    UNION SELECT model FROM pulses UNION SELECT route FROM pulses
                 )",
             )?;
         }

@@ -27,6 +27,7 @@ mod hostile;
 mod hostile_http2;
 mod hostile_provider;
 mod init;
+mod logs;
 mod metrics_reference;
 mod models;
 mod observe;

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
 
 use serde_json::Value;
 use tokio::time::Instant;
@@ -379,4 +380,77 @@ fn two_processes_can_share_a_port() {
         assert!(place.knows("one"));
     }
     second.stop();
+}
+
+/// Killed under load, without a word: the file opens, and what ended a second before is in it.
+#[test]
+fn a_crash_costs_no_more_than_the_last_records() {
+    use waypost::store::read::{Filter, Reader};
+
+    /// A second, and as much again for a machine that is busy with other tests.
+    const LOST: Duration = Duration::from_secs(2);
+    let (place, provider) = (Place::new(), start_echo());
+    let file = place.folder.path().join("records.db");
+    place.write(&format!("{}log: {{path: {}}}\n", place.text("one", provider), file.display()));
+    let mut process = Process::start(&place.socket, &place.file(), &[]);
+    let body = question(CHAT, "m", "Hi").to_string();
+    // The id of a request that was answered in full.
+    let ask = || {
+        let mut stream = TcpStream::connect(place.address).ok()?;
+        stream.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+        stream.write_all(request(CHAT, "", &body).as_bytes()).ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        let id = answer.lines().find_map(|line| line.strip_prefix("x-waypost-request-id: "))?;
+        answer.starts_with("HTTP/1.1 200").then(|| id.to_owned())
+    };
+    let (over, started) = (AtomicBool::new(false), Instant::now());
+    let (answered, killed) = std::thread::scope(|scope| {
+        let client = || {
+            let mut answered = Vec::new();
+            while !over.load(Ordering::SeqCst) {
+                answered.extend(ask().map(|id| (id, Instant::now())));
+            }
+            answered
+        };
+        let clients: Vec<_> = (0..2).map(|_| scope.spawn(client)).collect();
+        wait_for("enough load", || started.elapsed() > LOST + Duration::from_millis(500));
+        let killed = Instant::now();
+        process.child.kill().unwrap();
+        over.store(true, Ordering::SeqCst);
+        (clients.into_iter().flat_map(|client| client.join().unwrap()).collect::<Vec<_>>(), killed)
+    });
+    process.wait();
+
+    let stored = || {
+        let reader = Reader::open(&file).unwrap();
+        let records = reader.newest(&Filter::default(), 1_000_000).unwrap();
+        let ids =
+            records.iter().map(|stored| serde_json::from_str::<Value>(&stored.record).unwrap()["id"].clone());
+        ids.map(|id| id.as_str().unwrap().to_owned()).collect::<std::collections::HashSet<_>>()
+    };
+    let found = stored();
+    let due = answered.iter().filter(|(_, at)| *at + LOST < killed).count();
+    assert!(due > 10, "{due} of {} before the last seconds", answered.len());
+    let lost: Vec<_> = answered.iter().filter(|(id, _)| !found.contains(id)).collect();
+    let oldest = lost.iter().map(|(_, at)| killed.saturating_duration_since(*at)).max().unwrap_or_default();
+    assert!(oldest < LOST, "a record of {oldest:?} before the crash is lost, with {} others", lost.len());
+    let connection = rusqlite::Connection::open(&file).unwrap();
+    let whole: String = connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    assert_eq!(whole, "ok");
+    let sums: i64 = connection.query_row("SELECT SUM(requests) FROM hours", [], |row| row.get(0)).unwrap();
+    assert_eq!(usize::try_from(sums).unwrap(), found.len(), "sums and records are of the same transactions");
+    drop(connection);
+
+    // It goes on where it was.
+    let next = Process::start(&place.socket, &place.file(), &[]);
+    let id = loop {
+        // Connections that nobody took wait in the socket's queue, and are answered, too.
+        if let Some(id) = ask() {
+            break id;
+        }
+        assert!(started.elapsed() < PATIENCE, "nobody answers");
+    };
+    next.stop();
+    assert!(stored().is_superset(&found) && stored().contains(&id));
 }

@@ -353,7 +353,7 @@ fn plain_http_is_told_what_to_do() {
     // It is counted when the client has been told already.
     let counted = || {
         let page = gateway.get("/metrics");
-        [failures(page.text(), "plain_http").to_owned(), failures(page.text(), "other").to_owned()]
+        [failures(page.text(), "plain_http"), failures(page.text(), "other")]
     };
     assert!((0..5000).any(|_| counted() == ["1", "1"]), "{:?}", counted());
     gateway.stop();

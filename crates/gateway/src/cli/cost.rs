@@ -1,0 +1,248 @@
+//! `waypost cost`: what requests cost, by model, route, caller or day, and what they saved.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use clap::{Args, ValueEnum};
+use serde_json::{Map, Value, json};
+
+use super::Stop;
+use super::records::Source;
+use super::records::text::print_text;
+use super::records::which::{NONE, moment};
+use super::records::words::{money, plain, share, whole};
+use super::table::figures;
+use crate::store::read::{By, Reader, Total};
+
+/// Sums are kept by the hour.
+const HOUR: u64 = 3600;
+/// A month's bill.
+const USUAL: Duration = Duration::from_secs(30 * 24 * HOUR);
+
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// Told apart by this; several are possible: `--by day,model`
+    #[arg(long, value_delimiter = ',', default_value = "model")]
+    by: Vec<Kind>,
+    /// From the hour in which this was on: `24h`, `7d`, or a time such as `2026-11-01` [default: 30d]
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    since: Option<SystemTime>,
+    /// To the hour in which this was
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    until: Option<SystemTime>,
+    /// Print the sums as JSON
+    #[arg(long, conflicts_with = "csv")]
+    json: bool,
+    /// Print the sums as comma-separated values
+    #[arg(long)]
+    csv: bool,
+    #[command(flatten)]
+    source: Source,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    Model,
+    Route,
+    /// The first 12 digits of the SHA-256 of the client's key
+    Caller,
+    /// In UTC
+    Day,
+}
+
+impl Kind {
+    fn by(self) -> By {
+        match self {
+            Self::Model => By::Model,
+            Self::Route => By::Route,
+            Self::Caller => By::Caller,
+            Self::Day => By::Day,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Model => "model",
+            Self::Route => "route",
+            Self::Caller => "caller",
+            Self::Day => "day",
+        }
+    }
+}
+
+/// Sums, and of which time.
+struct Bill {
+    kinds: Vec<Kind>,
+    since: String,
+    until: Option<String>,
+    rows: Vec<Total>,
+    total: Total,
+    /// Models whose price is not known, and how many answers they gave.
+    unpriced: Vec<(String, i64)>,
+}
+
+pub(super) fn run(options: &Options) -> Result<(), Stop> {
+    let reader = options.source.open()?;
+    let bill = bill(&reader, options)?;
+    if options.json {
+        return Ok(print_text(&format!("{:#}\n", page(&bill)))?);
+    }
+    if options.csv {
+        return Ok(print_text(&csv(&bill))?);
+    }
+    if bill.rows.is_empty() {
+        anstream::eprintln!("there are no requests since {}", bill.since);
+        return Ok(());
+    }
+    print_text(&table(&bill))?;
+    let until = bill.until.as_ref().map(|until| format!(" until {until}")).unwrap_or_default();
+    anstream::eprintln!("US dollars, since {}{until}; `saved` is against the default model", bill.since);
+    if !bill.unpriced.is_empty() {
+        let models: Vec<String> =
+            bill.unpriced.iter().map(|(model, count)| format!("{} ({count})", plain(model))).collect();
+        anstream::eprintln!(
+            "not counted, as no price or no count of tokens is known: {}\nhint: give these models a `cost` under \
+             `model_providers`: `cost: {{input: 1.25, output: 10}}`, in dollars per million tokens",
+            models.join(", ")
+        );
+    }
+    Ok(())
+}
+
+fn bill(reader: &Reader, options: &Options) -> anyhow::Result<Bill> {
+    let mut kinds = options.by.clone();
+    let mut seen = Vec::new();
+    kinds.retain(|kind| {
+        !seen.contains(kind) && {
+            seen.push(*kind);
+            true
+        }
+    });
+    let by: Vec<By> = kinds.iter().map(|kind| kind.by()).collect();
+    let since = options.since.or_else(|| SystemTime::now().checked_sub(USUAL)).unwrap_or(UNIX_EPOCH);
+    let (since, until) = (Some(since), options.until);
+    let mut total = reader.totals(&[], since, until)?;
+    let models = reader.totals(&[By::Model], since, until)?;
+    let unpriced = models.into_iter().filter(|sums| sums.unpriced > 0);
+    Ok(Bill {
+        kinds,
+        since: since.map(|time| hour(time, 0)).unwrap_or_default(),
+        until: until.map(|time| hour(time, HOUR)),
+        rows: reader.totals(&by, since, until)?,
+        total: total.pop().unwrap_or_default(),
+        unpriced: unpriced.map(|sums| (sums.names.concat(), sums.unpriced)).collect(),
+    })
+}
+
+/// The hour that a time is in, or the one after it.
+fn hour(time: SystemTime, later: u64) -> String {
+    let seconds = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() / HOUR * HOUR + later;
+    let time = UNIX_EPOCH.checked_add(Duration::from_secs(seconds)).unwrap_or(UNIX_EPOCH);
+    humantime::format_rfc3339_seconds(time).to_string()
+}
+
+fn table(bill: &Bill) -> String {
+    let has_unpriced = bill.total.unpriced > 0;
+    let mut head: Vec<&str> = bill.kinds.iter().map(|kind| kind.name()).collect();
+    head.extend([
+        "requests",
+        "errors",
+        "tokens in",
+        "cached",
+        "tokens out",
+        "cost",
+        "at default",
+        "saved",
+        "saved %",
+    ]);
+    head.extend(has_unpriced.then_some("unpriced"));
+    let mut table = figures(&head);
+    for column in table.column_iter_mut().take(bill.kinds.len()) {
+        column.set_cell_alignment(comfy_table::CellAlignment::Left);
+    }
+    let line = |names: Vec<String>, sums: &Total| {
+        let count = |number: i64| whole(u64::try_from(number).unwrap_or_default());
+        let is_known = sums.unpriced == 0 || sums.cost > 0.0;
+        // Of what the same requests would have cost.
+        let whole_cost = sums.saved + sums.cost;
+        let part = if is_known && whole_cost > 0.0 { share(sums.saved / whole_cost) } else { "-".to_owned() };
+        let mut cells = names;
+        cells.extend([
+            count(sums.requests),
+            count(sums.errors),
+            count(sums.input_tokens),
+            count(sums.cached_tokens),
+            count(sums.output_tokens),
+            if is_known { money(sums.cost) } else { "-".to_owned() },
+            money(sums.default_cost),
+            if is_known { money(sums.saved) } else { "-".to_owned() },
+            part,
+        ]);
+        cells.extend(has_unpriced.then(|| count(sums.unpriced)));
+        cells
+    };
+    for sums in &bill.rows {
+        let names = sums.names.iter().map(|name| if name.is_empty() { NONE.to_owned() } else { plain(name) });
+        table.add_row(line(names.collect(), sums));
+    }
+    let mut names = vec![String::new(); bill.kinds.len()];
+    if let Some(first) = names.first_mut() {
+        "total".clone_into(first);
+    }
+    table.add_row(line(names, &bill.total));
+    table.to_string().lines().map(|line| format!("{}\n", line.trim_end())).collect()
+}
+
+/// Sums under their names; money in dollars.
+fn fields(sums: &Total) -> [(&'static str, Value); 9] {
+    [
+        ("requests", sums.requests.into()),
+        ("errors", sums.errors.into()),
+        ("input_tokens", sums.input_tokens.into()),
+        ("cached_tokens", sums.cached_tokens.into()),
+        ("output_tokens", sums.output_tokens.into()),
+        ("cost", sums.cost.into()),
+        ("default_cost", sums.default_cost.into()),
+        ("saved", sums.saved.into()),
+        ("unpriced", sums.unpriced.into()),
+    ]
+}
+
+fn page(bill: &Bill) -> Value {
+    let object = |sums: &Total| {
+        let names = bill.kinds.iter().zip(&sums.names).map(|(kind, name)| {
+            (kind.name(), if name.is_empty() { Value::Null } else { name.as_str().into() })
+        });
+        names.chain(fields(sums)).map(|(key, value)| (key.to_owned(), value)).collect::<Map<_, _>>()
+    };
+    let unpriced =
+        bill.unpriced.iter().map(|(model, requests)| json!({"model": model, "requests": requests}));
+    json!({
+        "since": bill.since,
+        "until": bill.until,
+        "by": bill.kinds.iter().map(|kind| kind.name()).collect::<Vec<_>>(),
+        "rows": bill.rows.iter().map(object).collect::<Vec<_>>(),
+        "total": object(&bill.total),
+        "unpriced": unpriced.collect::<Vec<_>>(),
+    })
+}
+
+/// As RFC 4180 has it, with line feeds.
+fn csv(bill: &Bill) -> String {
+    let heads = bill.kinds.iter().map(|kind| kind.name()).chain(fields(&bill.total).map(|(key, _)| key));
+    let mut text = heads.collect::<Vec<_>>().join(",") + "\n";
+    for sums in &bill.rows {
+        let names = sums.names.iter().map(|name| quoted(name));
+        let figures = fields(sums).map(|(_, value)| value.to_string());
+        text.push_str(&names.chain(figures).collect::<Vec<_>>().join(","));
+        text.push('\n');
+    }
+    text
+}
+
+fn quoted(name: &str) -> String {
+    if name.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", name.replace('"', "\"\""))
+    } else {
+        name.to_owned()
+    }
+}
