@@ -62,6 +62,8 @@ fn answered(record: &mut Record, provider: &str, model: &str) {
         status: 200,
         started_ms: 1.0,
         ms: 119.0,
+        span: None,
+        server: None,
     });
 }
 
@@ -100,6 +102,8 @@ fn fixed() -> Vec<Record> {
         status,
         started_ms,
         ms,
+        span: None,
+        server: None,
     };
     stream.tries = vec![attempt("passed_by:rate_limit", 0, 1.0, 0.0), attempt("rate_limit", 429, 1.0, 300.0)];
     stream.attempts = 2;
