@@ -155,7 +155,7 @@ fn metrics_count_what_happened() {
         assert!(value.is_some_and(|value| value >= 0.0), "{name} is not in\n{page}");
     }
     // A scraper that likes OpenMetrics better gets that.
-    let asked = "GET /metrics HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\
+    let asked = "GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
                  accept: application/openmetrics-text;version=1.0.0,*/*;q=0.1\r\n\r\n";
     let reply = send(gateway.admin(), &[asked.as_bytes()]);
     assert_eq!(reply.header("content-type"), "application/openmetrics-text; version=1.0.0; charset=utf-8");
