@@ -122,11 +122,14 @@ fn more_examples(node: &Node, text: &str, examples: &[String]) -> Result<Edit, P
         }
         let first = items.first().ok_or_else(no_place)?;
         let before = text.get(..first.place.start).unwrap_or_default();
-        let line = before.rsplit('\n').next().unwrap_or_default();
-        if line.trim() != "-" {
-            return Err(no_place());
-        }
-        return Ok(lines(end, text, examples, line));
+        // A text of several lines may begin on the line after its dash.
+        let dash = |line: &str| {
+            let (indent, rest) = line.split_at(line.len() - line.trim_start().len());
+            matches!(rest.trim_end(), "-" | "- |" | "- |-" | "- |+" | "- >" | "- >-" | "- >+")
+                .then(|| format!("{indent}- "))
+        };
+        let dash = before.rsplit('\n').take(2).find_map(dash).ok_or_else(no_place)?;
+        return Ok(lines(end, text, examples, &dash));
     }
     let (_, after) = ["description", "name"]
         .iter()

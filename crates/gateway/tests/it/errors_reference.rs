@@ -65,6 +65,12 @@ const CODES: &[(&str, &str, &str, &str)] = &[
         "the log says which; `waypost check` looks at it without a request",
     ),
     ("no_model", "400", "no route fits, and there is no default model", "mark an entry `default: true`"),
+    (
+        "no_records",
+        "404",
+        "no records are kept, so a correction has nothing to belong to",
+        "name a file by `log.path`",
+    ),
     ("plain_http_request_sent_to_tls_port", "400", "the listener speaks TLS", "write `https://`"),
     (
         "previous_response_not_found",
@@ -83,6 +89,12 @@ const CODES: &[(&str, &str, &str, &str)] = &[
         "429, 503",
         "the listener, the provider or the model has as many requests as it may, and the queue is full",
         "wait as long as `retry-after` says; `max_requests` and `queue` set it",
+    ),
+    (
+        "unknown_request",
+        "404",
+        "no record of this id belongs to this caller",
+        "send the `x-waypost-request-id` of an answer that the same key got",
     ),
     (
         "unknown_url",
