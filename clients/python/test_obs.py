@@ -13,6 +13,7 @@ import time
 import urllib.request
 
 import conftest
+import pyte
 import pytest
 
 CONFIG = """
@@ -44,6 +45,8 @@ class Terminal:
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
         )
         self.written = ""
+        self.screen = pyte.Screen(80, 24)
+        self.stream = pyte.Stream(self.screen)
 
     def read(self, seconds):
         end = time.monotonic() + seconds
@@ -51,17 +54,16 @@ class Terminal:
         while select.select([self.master], [], [], max(0, end - time.monotonic()))[0]:
             new += os.read(self.master, 65536).decode(errors="replace")
         self.written += new
-        return new
+        self.stream.feed(new)
 
     def shows(self, text):
-        """Waits until it is written, from now on."""
-        new = ""
+        """Waits until it stands on the screen."""
         for _ in range(200):
-            new += self.read(0.1)
-            if text in new:
+            self.read(0.1)
+            if any(text in line for line in self.screen.display):
                 return
             assert self.process.poll() is None, f"ended early: {self.written[-2000:]!r}"
-        raise AssertionError(f"{text!r} is not shown: {new[-2000:]!r}")
+        raise AssertionError("\n".join([f"{text!r} is not shown:", *self.screen.display]))
 
     def press(self, keys):
         os.write(self.master, keys.encode())
