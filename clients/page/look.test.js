@@ -68,7 +68,8 @@ async function show(page, view, from = gateway) {
     await page.locator(".moves li").first().waitFor();
     await page.locator(".warnings li").first().waitFor();
   } else {
-    await page.locator(".chart svg rect").first().waitFor();
+    // It asks once more some seconds later, where nothing was written yet.
+    await page.locator(".chart svg rect").first().waitFor({ timeout: 45_000 });
   }
 }
 
