@@ -2,6 +2,7 @@
 //! providers answered by the built-in echo provider; a few conversations go through its front door.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,10 +16,11 @@ use tokio::time::Instant;
 use super::Stop;
 use super::table::{shorten, table};
 use super::up;
-use crate::config::{self, Address, Config, Environment};
+use crate::config::{self, Address, Config, Environment, RecordsFile};
 use crate::echo::{self, EchoOptions};
 use crate::serve::Server;
 use crate::telemetry::Telemetry;
+use crate::telemetry::kept::Keep;
 use crate::telemetry::metrics::Metrics;
 use crate::upstream::client::{Client, ClientSettings, Segments};
 
@@ -64,8 +66,14 @@ const ASKS: &[Ask] = &[
 
 pub(super) fn run(options: &Options) -> Result<(), Stop> {
     let echo = start_echo()?;
-    let config = example(echo, options.port)?;
-    let telemetry = Telemetry::metrics_only(Arc::new(Metrics::default()));
+    let mut config = example(echo, options.port)?;
+    // Nothing of it stays; who stops at once has nobody to show it to.
+    let folder = if options.once { None } else { Folder::new() };
+    if let Some(Folder(path)) = &folder {
+        config.log.file = Some(RecordsFile { path: path.join("records.db"), is_chosen: false });
+        config.log.content = Some(Keep { redact: false, most: 32 << 10 });
+    }
+    let (telemetry, records) = Telemetry::start(Arc::new(Metrics::default()), None)?;
     let server = Server::start(&config, &telemetry, up::cores()).map_err(|error| {
         error.context(format!("cannot start the demo; `--port` chooses another port than {}", options.port))
     })?;
@@ -80,7 +88,28 @@ pub(super) fn run(options: &Options) -> Result<(), Stop> {
     print_next_steps(&up::url("http", address), admin.as_deref());
     up::wait_for_signal()?;
     server.stop();
+    drop(telemetry);
+    let _ = records.join();
     Ok(())
+}
+
+/// A folder for the demo's records, gone with it.
+struct Folder(PathBuf);
+
+impl Folder {
+    /// For this user alone, under a name that nobody knows beforehand.
+    fn new() -> Option<Self> {
+        use std::os::unix::fs::DirBuilderExt;
+        let path = std::env::temp_dir().join(format!("waypost-demo-{:016x}", fastrand::u64(..)));
+        std::fs::DirBuilder::new().mode(0o700).create(&path).ok()?;
+        Some(Self(path))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }
 
 /// Starts the echo provider on a free port of its own thread; it ends with the process.
@@ -107,6 +136,9 @@ fn example(echo: SocketAddr, port: u16) -> Result<Config, Stop> {
     let mut config = loaded.config;
     for listener in &mut config.listeners {
         listener.address = Address::Tcp((Ipv4Addr::LOCALHOST, port).into());
+    }
+    if let Some(admin) = config.admin.as_mut().filter(|_| port == 0) {
+        admin.listener.address = Address::Tcp((Ipv4Addr::LOCALHOST, 0).into());
     }
     for entry in &mut config.entries {
         entry.provider.base_url = format!("http://{echo}").into();
