@@ -27,7 +27,7 @@ pub struct Listener {
     pub total_timeout: Option<Duration>,
     /// How often a client that waits for a stream gets a sign of life; `None` if it gets none.
     pub keep_alive: Option<Duration>,
-    /// Most attempts of one request, where that is less than [`PlanPolicy::attempts`].
+    /// Most attempts of one request, where that is less than `reliability.attempts`.
     pub attempts: Option<u32>,
     /// Longest time that the body of a client's request may take.
     pub body_timeout: Duration,
