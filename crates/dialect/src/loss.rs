@@ -50,6 +50,14 @@ impl Loss {
         }
     }
 
+    /// Names the service tier of an answer, where the stream has no place for it. The usual one is what everybody assumes
+    /// who is told of none.
+    pub(crate) fn add_tier(&mut self, tier: &str) {
+        if !matches!(tier, "auto" | "default" | "standard") {
+            self.add("service_tier", Reason::NoPlace);
+        }
+    }
+
     /// Takes in what another translation of the same request lost.
     pub fn merge(&mut self, other: &Self) {
         for (field, reason) in other.entries() {

@@ -80,7 +80,7 @@ impl StreamEncoder for Encoder {
             StreamEvent::BlockStop { block, .. } => self.block_stop(*block, out),
             StreamEvent::Finish { reason, .. } => self.finish = Some(reason.clone()),
             // The API tells it in `message_start`, before other dialects do.
-            StreamEvent::ServiceTier(_) => {}
+            StreamEvent::ServiceTier(tier) => loss.add_tier(tier),
             StreamEvent::Usage(usage) => self.usage = Some(*usage),
             StreamEvent::Lost(field) => loss.add(field.as_str(), Reason::NoPlace),
             StreamEvent::Error(error) => {

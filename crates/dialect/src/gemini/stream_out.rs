@@ -93,7 +93,7 @@ impl StreamEncoder for Encoder {
             StreamEvent::BlockStop { choice, block } => self.stop(*choice, *block, out, loss),
             StreamEvent::Finish { choice, reason } => self.choice(*choice).finish = Some(reason.clone()),
             // The dialect has no word for it in an answer.
-            StreamEvent::ServiceTier(_) => {}
+            StreamEvent::ServiceTier(tier) => loss.add_tier(tier),
             StreamEvent::Usage(usage) => self.usage = Some(*usage),
             StreamEvent::Lost(field) => loss.add(field.as_str(), Reason::NoPlace),
             StreamEvent::Error(error) => {
