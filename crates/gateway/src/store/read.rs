@@ -222,23 +222,29 @@ impl Reader {
         since: Option<SystemTime>,
         until: Option<SystemTime>,
     ) -> Result<Vec<Total>, StoreError> {
-        let columns = by.iter().map(|by| match by {
-            By::Model => "(SELECT name FROM names WHERE id = hours.model)",
-            By::Route => "(SELECT name FROM names WHERE id = hours.route)",
-            By::Caller => "(SELECT name FROM names WHERE id = hours.caller)",
-            By::Day => "date(hour * 3600, 'unixepoch')",
+        // Added up by number first: a name is looked up once a line, and not once an hour.
+        let keys = by.iter().map(|by| match by {
+            By::Model => ("model", "(SELECT name FROM names WHERE id = model)"),
+            By::Route => ("route", "(SELECT name FROM names WHERE id = route)"),
+            By::Caller => ("caller", "(SELECT name FROM names WHERE id = caller)"),
+            By::Day => ("hour / 24 AS day", "date(day * 86400, 'unixepoch')"),
         });
-        let columns: Vec<&str> = columns.collect();
+        let (keys, names): (Vec<&str>, Vec<&str>) = keys.unzip();
+        let listed =
+            |columns: &[&str]| columns.iter().map(|column| format!("{column}, ")).collect::<String>();
         let places: Vec<String> = (1..=by.len()).map(|place| place.to_string()).collect();
         let group = if places.is_empty() { String::new() } else { format!("GROUP BY {}", places.join(", ")) };
         let order = if by.contains(&By::Day) {
             places.join(", ")
         } else {
-            "SUM(cost) DESC, SUM(requests) DESC".to_owned()
+            let last = places.iter().map(|place| format!(", {place}")).collect::<String>();
+            format!("cost DESC, requests DESC{last}")
         };
-        let columns = columns.iter().map(|column| format!("{column}, ")).collect::<String>();
         let query = format!(
-            "SELECT {columns}{SUMS} FROM hours WHERE hour >= ?1 AND hour < ?2 {group} HAVING SUM(requests) > 0 ORDER BY {order}"
+            "SELECT {names}{SUMMED} FROM (SELECT {keys}{SUMS} FROM hours WHERE hour >= ?1 AND hour < ?2 {group})
+             WHERE requests > 0 ORDER BY {order}",
+            names = listed(&names),
+            keys = listed(&keys),
         );
         let hour = |time: Option<SystemTime>, default| time.map_or(default, |time| millis(time) / 3_600_000);
         let mut query = self.0.prepare_cached(&query)?;
@@ -333,8 +339,11 @@ impl Reader {
     }
 }
 
-const SUMS: &str = "SUM(requests), SUM(errors), SUM(input), SUM(cached), SUM(output), SUM(cost), SUM(default_cost), \
-                    SUM(saved), SUM(unpriced)";
+const SUMS: &str = "SUM(requests) AS requests, SUM(errors) AS errors, SUM(input) AS input, SUM(cached) AS cached, \
+                    SUM(output) AS output, SUM(cost) AS cost, SUM(default_cost) AS default_cost, SUM(saved) AS saved, \
+                    SUM(unpriced) AS unpriced";
+/// The same, of what has been summed.
+const SUMMED: &str = "requests, errors, input, cached, output, cost, default_cost, saved, unpriced";
 
 /// The sums of a row, from this column on.
 fn total(row: &Row<'_>, first: usize) -> rusqlite::Result<Total> {
