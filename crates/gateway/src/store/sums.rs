@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, params_from_iter};
 
 use super::durations::Durations;
 use super::write::{millis, nanos};
@@ -27,7 +28,21 @@ pub(super) struct Sum {
     pub(super) unpriced: i64,
 }
 
+/// The columns of a [`Sum`] as places of a statement, and what becomes of a row that is there.
+const PLACES: &str = "?, ?, ?, ?, ?, ?, ?, ?, ?";
+const ADDED: &str = "ON CONFLICT DO UPDATE SET requests = requests + excluded.requests,
+    errors = errors + excluded.errors, input = input + excluded.input, cached = cached + excluded.cached,
+    output = output + excluded.output, cost = cost + excluded.cost,
+    default_cost = default_cost + excluded.default_cost, saved = saved + excluded.saved,
+    unpriced = unpriced + excluded.unpriced";
+
 impl Sum {
+    /// In the order of the tables' columns.
+    fn values(&self) -> [i64; 9] {
+        let Self { requests, errors, input, cached, output, cost, default_cost, saved, unpriced } = *self;
+        [requests, errors, input, cached, output, cost, default_cost, saved, unpriced]
+    }
+
     fn add(&mut self, record: &Record) {
         self.requests += 1;
         self.errors += i64::from(record.status >= 400);
@@ -80,32 +95,16 @@ impl Sums {
 
     /// Adds them to those that are there.
     pub(super) fn write(&self, connection: &Connection) -> rusqlite::Result<()> {
+        let hours = format!("INSERT INTO hours VALUES (?, ?, ?, ?, {PLACES}) {ADDED}");
         for ((hour, (model, route, caller)), sum) in &self.hours {
-            connection
-                .prepare_cached(
-                    "INSERT INTO hours VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
-                     ON CONFLICT DO UPDATE SET requests = requests + excluded.requests,
-                        errors = errors + excluded.errors, input = input + excluded.input,
-                        cached = cached + excluded.cached, output = output + excluded.output,
-                        cost = cost + excluded.cost, default_cost = default_cost + excluded.default_cost,
-                        saved = saved + excluded.saved, unpriced = unpriced + excluded.unpriced",
-                )?
-                .execute(params![
-                    hour,
-                    model,
-                    route,
-                    caller,
-                    sum.requests,
-                    sum.errors,
-                    sum.input,
-                    sum.cached,
-                    sum.output,
-                    sum.cost,
-                    sum.default_cost,
-                    sum.saved,
-                    sum.unpriced
-                ])?;
+            let keys = [*hour, *model, *route, *caller];
+            let values = keys.into_iter().chain(sum.values());
+            connection.prepare_cached(&hours)?.execute(params_from_iter(values))?;
         }
+        let pulses = format!(
+            "INSERT INTO pulses VALUES (?, ?, ?, ?, {PLACES}, ?, ?)
+             {ADDED}, durations = excluded.durations, first_tokens = excluded.first_tokens"
+        );
         for ((step, place, model, route), added) in &self.pulses {
             let known = connection
                 .prepare_cached(
@@ -120,34 +119,9 @@ impl Sums {
             let (mut durations, mut first_tokens) = known.unwrap_or_default();
             durations.merge(&added.durations);
             first_tokens.merge(&added.first_tokens);
-            let sum = &added.sum;
-            connection
-                .prepare_cached(
-                    "INSERT INTO pulses VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
-                     ON CONFLICT DO UPDATE SET requests = requests + excluded.requests,
-                        errors = errors + excluded.errors, input = input + excluded.input,
-                        cached = cached + excluded.cached, output = output + excluded.output,
-                        cost = cost + excluded.cost, default_cost = default_cost + excluded.default_cost,
-                        saved = saved + excluded.saved, unpriced = unpriced + excluded.unpriced,
-                        durations = excluded.durations, first_tokens = excluded.first_tokens",
-                )?
-                .execute(params![
-                    step,
-                    place,
-                    model,
-                    route,
-                    sum.requests,
-                    sum.errors,
-                    sum.input,
-                    sum.cached,
-                    sum.output,
-                    sum.cost,
-                    sum.default_cost,
-                    sum.saved,
-                    sum.unpriced,
-                    durations.to_bytes(),
-                    first_tokens.to_bytes()
-                ])?;
+            let keys = [*step, *place, *model, *route].into_iter().chain(added.sum.values()).map(Value::from);
+            let counts = [durations.to_bytes(), first_tokens.to_bytes()].map(Value::from);
+            connection.prepare_cached(&pulses)?.execute(params_from_iter(keys.chain(counts)))?;
         }
         Ok(())
     }
