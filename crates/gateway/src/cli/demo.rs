@@ -236,6 +236,6 @@ The gateway stays up on {url} (answers come from the built-in echo provider). Tr
   # Claude Code
   ANTHROPIC_BASE_URL={url} ANTHROPIC_AUTH_TOKEN=unused claude
 
-With your own keys: write `waypost.yaml` (see examples/) and run `waypost up`. Ctrl-C stops."#
+With your own keys: `waypost init` writes a configuration, `waypost up` runs it. Ctrl-C stops."#
     );
 }
