@@ -69,7 +69,7 @@ async function show(page, view, from = gateway) {
     await page.locator(".warnings li").first().waitFor();
   } else {
     // It asks once more some seconds later, where nothing was written yet.
-    await page.locator(".chart svg rect").first().waitFor({ timeout: 45_000 });
+    await page.locator(".chart svg rect").first().waitFor();
   }
 }
 
@@ -110,6 +110,23 @@ test("every view is readable by machines, light and dark", async () => {
     }
   }
   assert.deepEqual(found, []);
+});
+
+test("a link that is followed while the page still starts is followed", async () => {
+  const context = await browser.newContext();
+  // After the first drawing and before anything listens.
+  await context.addInitScript(() => {
+    const frame = window.requestAnimationFrame.bind(window);
+    window.requestAnimationFrame = (call) => {
+      window.requestAnimationFrame = frame;
+      location.hash = "#/overview";
+      return setTimeout(() => frame(call), 50);
+    };
+  });
+  const page = await context.newPage();
+  await page.goto(gateway.page);
+  await page.locator("main.view-overview").waitFor({ timeout: 15_000 });
+  await context.close();
 });
 
 test("dark is dark, and the switch holds", async () => {

@@ -157,6 +157,8 @@ function App() {
     };
     window.addEventListener("hashchange", moved);
     window.addEventListener("waypost-login", wanted);
+    // The place may have changed between the first drawing and now.
+    moved();
     enter();
     const timer = setInterval(() => document.hidden || refresh(), 15_000);
     return () => {

@@ -19,8 +19,10 @@ const changed = () => listeners.forEach((listener) => listener());
 
 export const feed = { records: () => records, state: () => state, ended: () => ended };
 
+// Calls at every change, and once now: something may have changed since the listener last looked.
 export function listen(listener) {
   listeners.add(listener);
+  listener();
   return () => listeners.delete(listener);
 }
 

@@ -1,5 +1,5 @@
 // The overview: traffic, latency, errors, money over time; who serves; what is in force.
-import { html, useEffect, useState } from "./preact.js";
+import { html, useEffect, useRef, useState } from "./preact.js";
 import { get } from "./api.js";
 import { Chart } from "./chart.js";
 import { ago, bytes, count, moment, money, ms, percent, words } from "./format.js";
@@ -68,17 +68,20 @@ function Configuration({ overview }) {
 export function Overview({ overview, refresh }) {
   const [span, choose] = useState("1h");
   const [turn, again] = useState(0);
+  const waiting = useRef(false);
   useEffect(() => {
     refresh();
     const timer = setInterval(() => {
-      if (document.hidden) return;
+      // An answer that takes longer than a turn is waited for, not asked for anew.
+      if (document.hidden || waiting.current) return;
       again((before) => before + 1);
       refresh();
     }, 5000);
     return () => clearInterval(timer);
   }, []);
   const step = SPANS.find(([name]) => name === span)[1];
-  const { value, error } = useAnswer((signal) => get("series", { since: span, step }, signal), [span, turn]);
+  const { value, error, busy } = useAnswer((signal) => get("series", { since: span, step }, signal), [span, turn]);
+  waiting.current = busy;
   const buckets = value?.buckets ?? [];
   const times = buckets.map(({ time }) => time);
   const column = (key) => buckets.map((bucket) => bucket[key] ?? null);
