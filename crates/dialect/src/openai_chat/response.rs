@@ -16,7 +16,8 @@ pub(super) fn decode(body: &[u8]) -> Result<ChatResponse, Fault> {
     let root = Path::Root;
     let mut response = ChatResponse { source: Some(DialectId::OpenAiChat), ..ChatResponse::default() };
     let fields = error_body::answer(body)?;
-    if let Some(error) = reported(&fields) {
+    let first = first_choice(&fields).unwrap_or_default();
+    if let Some(error) = reported(&fields, &first, first.text("finish_reason").as_deref()) {
         return Err(Fault::Reported(error));
     }
     let mut has_choices = false;
@@ -78,12 +79,14 @@ fn choice(fields: Fields<'_>, position: usize, path: &Path<'_>) -> Result<Choice
 /// Looks at an answer that passes through: only the object itself and its first choice are opened.
 pub(super) fn observe(body: &[u8]) -> Result<Observed, Fault> {
     let fields = error_body::answer(body)?;
-    if let Some(error) = reported(&fields) {
+    let choice = first_choice(&fields).unwrap_or_default();
+    let finish_reason = choice.text("finish_reason");
+    if let Some(error) = reported(&fields, &choice, finish_reason.as_deref()) {
         return Err(Fault::Reported(error));
     }
     Ok(Observed {
         usage: fields.object("usage").map(|usage| read_usage(&usage)),
-        finish_reason: first_choice(&fields).and_then(|choice| choice.text("finish_reason")),
+        finish_reason,
         model: fields.text("model"),
         complete: true,
         error: false,
@@ -92,18 +95,17 @@ pub(super) fn observe(body: &[u8]) -> Result<Observed, Fault> {
 
 fn first_choice<'a>(fields: &Fields<'a>) -> Option<Fields<'a>> {
     let list = Node::new(fields.get("choices")?, &Path::Root).list().ok()?;
-    Node::new(list.first()?, &Path::Root).fields().ok()
+    Node::new(*list.first()?, &Path::Root).fields().ok()
 }
 
 /// The error that the body is instead of an answer: beside the choices, or in one that ended by it. One that stands
 /// beside an answer is no more than a field that nobody knows.
-fn reported(fields: &Fields<'_>) -> Option<ApiError> {
-    let choice = first_choice(fields).unwrap_or_default();
-    let is_answer = choice.text("finish_reason").is_some_and(|word| !word.is_empty() && word != "error");
+fn reported(fields: &Fields<'_>, choice: &Fields<'_>, finish_reason: Option<&str>) -> Option<ApiError> {
+    let is_answer = finish_reason.is_some_and(|word| !word.is_empty() && word != "error");
     if is_answer {
         return None;
     }
-    error_body::reported(fields).or_else(|| error_body::reported(&choice))
+    error_body::reported(fields).or_else(|| error_body::reported(choice))
 }
 
 // === Writing ===

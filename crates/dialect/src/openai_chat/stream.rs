@@ -136,7 +136,7 @@ impl Chat {
         let Some(state) = self.choices.get_mut(position) else { return Ok(()) };
         for (key, raw) in &fields.0 {
             let path = path.key(key);
-            let node = Node::new(raw, &path);
+            let node = Node::new(*raw, &path);
             match key.as_ref() {
                 "index" | "finish_reason" | "logprobs" => {}
                 "delta" => {
@@ -186,7 +186,7 @@ impl ChoiceState {
         self.thinking(fields, path, events)?;
         for (key, raw) in &fields.0 {
             let path = path.key(key);
-            let node = Node::new(raw, &path);
+            let node = Node::new(*raw, &path);
             match key.as_ref() {
                 "content" => self.text(&OpenKind::Text, node.optional(content)?, events),
                 "refusal" => self.text(&OpenKind::Refusal, node.optional(Node::string)?, events),
