@@ -1,6 +1,6 @@
 //! Deciding who takes a request, and in which order to try them.
 
-use std::cell::Cell;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use waypost_dialect::ClientDialect::OpenAiChat;
@@ -34,7 +34,7 @@ pub(crate) fn cases() -> Vec<Case> {
         cases.push(Case::new(name, move || (router(routes, false), clear()), decide));
     }
     // Few routes: each is encoded at load, which valgrind makes seconds of.
-    cases.push(Case::new("decide/encoder/2_routes", || (router(2, true), Cell::new(0)), decide_anew));
+    cases.push(Case::new("decide/encoder/2_routes", || router(2, true), decide_anew));
     for (size, bytes) in SIZES {
         let name = format!("decide/conversation/{size}");
         let prepare = move || (router(10, false), peeked(OpenAiChat, bytes).1);
@@ -57,10 +57,11 @@ pub(crate) fn cases() -> Vec<Case> {
     cases
 }
 
-/// A text that the encoder has not seen: it keeps what it found of those that it has.
-fn decide_anew((router, count): &'static (Router, Cell<u32>)) -> Tier {
-    count.set(count.get() + 1);
-    let text = format!("Could you have another look at what she sent us, page {:06}?", count.get());
+/// A text that the encoder has not seen in this process, as it keeps what it found of those that it has.
+fn decide_anew(router: &'static Router) -> Tier {
+    static PAGE: AtomicU32 = AtomicU32::new(100_000);
+    let page = PAGE.fetch_add(1, Ordering::Relaxed);
+    let text = format!("Could you have another look at what she sent us, page {page}?");
     let turn = RawTurn { role: Role::User, parts: vec![text.into()] };
     let verdict = match router.start(None, || vec![turn]) {
         Ok(Step::Decided(decision)) => decision.verdict,
