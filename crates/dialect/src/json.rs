@@ -9,8 +9,10 @@ use std::fmt;
 
 use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+mod block;
 mod raw;
 mod read;
+pub(crate) mod take;
 
 use crate::chat::Json;
 use crate::error::{ApiError, RequestError, ResponseError};

@@ -10,7 +10,7 @@ use std::str::FromStr;
 use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::forward_to_deserialize_any;
 
-use super::raw;
+use super::{block, raw};
 
 /// Reads a value out of text.
 ///
@@ -106,23 +106,11 @@ const fn is_plain(byte: u8) -> bool {
     byte >= b' ' && byte != b'"' && byte != b'\\'
 }
 
-/// How many bytes come before the first that does not stand for itself; 8 if all do. The tests of all bytes of a word
-/// at once are exact for the first that is found.
-fn special(bytes: [u8; 8]) -> usize {
-    const ONES: u64 = u64::from_ne_bytes([1; 8]);
-    const TOPS: u64 = ONES << 7;
-    let word = u64::from_le_bytes(bytes);
-    let is_below = |word: u64, limit: u8| word.wrapping_sub(ONES * u64::from(limit)) & !word;
-    let control = is_below(word, b' ');
-    let quote = is_below(word ^ (ONES * u64::from(b'"')), 1);
-    let escape = is_below(word ^ (ONES * u64::from(b'\\')), 1);
-    ((control | quote | escape) & TOPS).trailing_zeros() as usize / 8
-}
-
-/// Up to this many bytes of a string are looked at a word at a time: most keys and names end within.
-const SHORT: usize = 32;
-/// So many bytes are checked at once.
-const BLOCK: usize = 1024;
+/// Up to this many bytes of a string are looked at a block at a time: most keys and words end within. What is longer is
+/// mostly text without anything special in it for a while, which the search of `memchr` is faster on.
+const SHORT: usize = 64;
+/// So many bytes are checked for control characters at once.
+const RUN: usize = 1024;
 
 impl<'a> Reader<'a> {
     fn byte(&self) -> Option<u8> {
@@ -195,11 +183,11 @@ impl<'a> Reader<'a> {
         let end = self.at + SHORT;
         while self.at < end {
             match bytes.get(self.at..).and_then(|rest| rest.first_chunk()) {
-                Some(word) => match special(*word) {
-                    8 => self.at += 8,
+                Some(block) => match block::special(block) {
+                    block::SIZE => self.at += block::SIZE,
                     count => {
                         self.at += count;
-                        return Ok(word[count]);
+                        return Ok(block[count]);
                     }
                 },
                 // The last bytes of the text.
@@ -211,9 +199,9 @@ impl<'a> Reader<'a> {
         }
         let rest = &bytes[self.at..];
         let found = memchr::memchr2(b'"', b'\\', rest).ok_or(Unread)?;
-        // In blocks, as a loop that may end early is not made of vectors.
+        // In runs, as a loop that may end early is not made of vectors.
         let is_control = |block: &[u8]| block.iter().fold(false, |found, byte| found | (*byte < b' '));
-        if rest[..found].chunks(BLOCK).any(is_control) {
+        if rest[..found].chunks(RUN).any(is_control) {
             return Err(Unread);
         }
         self.at += found;

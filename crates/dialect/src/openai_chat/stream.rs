@@ -10,7 +10,8 @@
 use super::calls::Calls;
 use super::details::{self, EntryKey};
 use super::message::{logprob_list, read_annotations, read_images};
-use super::{NAME, read_finish, read_usage};
+use super::usage::read_usage;
+use super::{NAME, read_finish};
 use crate::chat::{Extra, FinishReason};
 use crate::dialect::{DialectId, Observed};
 use crate::event::{BlockKind, Delta, StreamEvent};
@@ -83,8 +84,8 @@ impl Meaning for Chat {
         if let Some(tier) = fields.text("service_tier") {
             self.service_tier = Some(tier);
         }
-        if let Some(usage) = fields.object("usage") {
-            observed.usage = Some(read_usage(&usage));
+        if let Some(usage) = fields.get("usage").and_then(read_usage) {
+            observed.usage = Some(usage);
         }
         let Some(choices) = fields.get("choices") else { return Ok(()) };
         let path = Path::Key(&Path::Root, "choices");
