@@ -205,7 +205,7 @@ impl Texts {
         let mut text = String::with_capacity(bytes + 80);
         while text.len() < bytes {
             let mut word = || self.0.choice(WORDS).copied().unwrap_or_default();
-            if text.len() % 7 == 0 {
+            if text.len().is_multiple_of(7) {
                 let (one, two) = (word(), word());
                 text.push_str(&format!("\n\tlet {one} = self.{two}(\"{one}\\n\")?;\n"));
             }

@@ -18,11 +18,12 @@ use super::process::{self, Cpu, Gateway, Process};
 use super::report::{Figure, Report, Round, Row, Settings, value};
 use super::target::Target;
 
-/// Events of a stream, and the pause between two of them where it is paced.
+/// Most events of a stream, and the longest pause between two of them where it is paced.
 const EVENTS: u64 = 64;
-const PACE: Duration = Duration::from_millis(20);
-/// Fewest events of a stream that is to end within a short measurement.
+const PAUSE: Duration = Duration::from_millis(20);
+/// Fewest events of a stream that is to end within a short measurement, and the shortest pause.
 const FEWEST_EVENTS: u64 = 4;
+const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 /// Longest time before each measurement that is not counted.
 const WARM_UP: Duration = Duration::from_secs(1);
 /// A shorter window says nothing about others: their time is counted in steps of 10 ms.
@@ -88,8 +89,12 @@ impl Plan {
 
     /// A stream that is paced takes at most half of a measurement.
     fn events(&self) -> u64 {
-        let fit = self.measured().as_millis() / 2 / PACE.as_millis();
+        let fit = self.measured().as_millis() / 2 / self.pause().as_millis().max(1);
         u64::try_from(fit).unwrap_or(EVENTS).clamp(FEWEST_EVENTS, EVENTS)
+    }
+
+    fn pause(&self) -> Duration {
+        (self.measured() / 10).clamp(SHORTEST_PAUSE, PAUSE)
     }
 
     /// About how long all of it takes.
@@ -149,7 +154,7 @@ pub async fn run(plan: &Plan, mut on_step: impl FnMut(&str)) -> Result<Report> {
         threads: plan.threads,
         workers: plan.workers,
         events: plan.events(),
-        pause_ms: u64::try_from(PACE.as_millis()).unwrap_or_default(),
+        pause_ms: u64::try_from(plan.pause().as_millis()).unwrap_or_default(),
         url: plan.target.as_ref().map(|target| target.url.clone()),
     };
     let results = planned.iter().zip(outcomes).map(|(planned, outcome)| {
@@ -229,19 +234,19 @@ async fn measure(
     outcome: &mut Outcome,
 ) -> Result<Option<Round>> {
     let subject = subject(plan, planned.case, mock).await?;
-    let work = |pace: Option<Duration>| {
-        let asks = match (pace, planned.case) {
-            (Some(pace), _) => {
-                vec![ask::stream(&subject.place, &subject.model, planned.size, plan.events(), pace)]
+    let work = |pause: Option<Duration>| {
+        let asks = match (pause, planned.case) {
+            (Some(pause), _) => {
+                vec![ask::stream(&subject.place, &subject.model, planned.size, plan.events(), pause)]
             }
             (None, Case::Routed) => ask::questions(&subject.place),
             (None, _) => vec![ask::conversation(&subject.place, &subject.model, planned.size)],
         };
-        let expected = Expected { head: subject.head, events: pace.map(|_| plan.events()) };
+        let expected = Expected { head: subject.head, events: pause.map(|_| plan.events()) };
         Arc::new(Work { place: subject.place.clone(), asks, expected: Arc::new(expected) })
     };
     let (first, second) = match planned.stream {
-        true => (work(Some(PACE)), work(Some(Duration::ZERO))),
+        true => (work(Some(plan.pause())), work(Some(Duration::ZERO))),
         false => (work(None), work(None)),
     };
     if let Err(Failure { what, example }) = load::once(&first).await {
@@ -256,7 +261,7 @@ async fn measure(
         time: plan.measured(),
         spread: Duration::ZERO,
     };
-    let length = PACE * u32::try_from(plan.events()).unwrap_or(u32::MAX);
+    let length = plan.pause() * u32::try_from(plan.events()).unwrap_or(u32::MAX);
     let gentle = match planned.stream {
         true => Load { spread: length.min(load.warm_up), ..load },
         false => Load { connections: 1, threads: 1, ..load },

@@ -158,7 +158,7 @@ impl Process {
 /// Where a line says that it is ready.
 fn address(line: &str) -> Option<SocketAddr> {
     let (_, rest) = line.strip_prefix(READY)?.split_once("http://")?;
-    rest.split(['/', ' ']).next()?.parse().ok()
+    rest.split(['/', ' ', ';']).next()?.parse().ok()
 }
 
 /// Processor time that some processes have used: by thread, in nanoseconds.
@@ -237,7 +237,10 @@ mod tests {
         let line =
             "ready      OPENAI_BASE_URL=http://127.0.0.1:12000/v1  ANTHROPIC_BASE_URL=http://127.0.0.1:12000";
         assert_eq!(address(line), Some(([127, 0, 0, 1], 12000).into()));
-        assert_eq!(address("ready      http://127.0.0.1:1"), Some(([127, 0, 0, 1], 1).into()));
+        assert_eq!(
+            address("ready      mock on http://127.0.0.1:1; any key"),
+            Some(([127, 0, 0, 1], 1).into())
+        );
         assert_eq!(address("listening  http://127.0.0.1:1"), None);
     }
 

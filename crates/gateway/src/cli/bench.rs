@@ -13,6 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::Stop;
 use super::routes::bar;
 use super::table::figures;
+use super::up;
 use crate::bench::{self, Case, Figure, Plan, Report, Row, Target, mock, process};
 use crate::config::Environment;
 
@@ -38,7 +39,7 @@ pub(super) struct Options {
     /// Connections at saturation, and streams at once
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=10_000), value_name = "N")]
     connections: u16,
-    /// Sizes of requests in bytes, such as `1k,32k,1m`; cases that do not depend on it take the first
+    /// Sizes of requests in bytes, such as `1k,32k,1m`; cases that do not depend on it take the smallest
     #[arg(long, default_value = "1k,32k,256k", value_parser = size, value_delimiter = ',', value_name = "SIZE,…")]
     sizes: Vec<usize>,
     /// Threads of the load, and as many of the mock provider [default: a fourth of the cores each]
@@ -91,8 +92,7 @@ fn size(text: &str) -> Result<usize, String> {
 }
 
 pub(super) fn run(options: &Options) -> Result<(), Stop> {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = options.threads.map_or((cores / 4).max(1), usize::from);
+    let threads = options.threads.map_or_else(|| (up::cores() / 4).max(1), usize::from);
     if let Some(address) = options.mock {
         return serve_mock(address, threads);
     }
@@ -123,10 +123,11 @@ pub(super) fn run(options: &Options) -> Result<(), Stop> {
                 for failure in &row.failures {
                     let (label, what, example) = (row.label(), &failure.what, failure.example.trim());
                     let example = if example.is_empty() { String::new() } else { format!(": {example}") };
-                    anstream::eprintln!("{label}: {} times {what}{example}", failure.count);
+                    anstream::eprintln!("{label}: {what}, {}{example}", counted(failure.count, "time"));
                 }
             }
-            Err(anyhow::anyhow!("{failed} requests failed: the figures do not count").into())
+            let failed = counted(failed, "request");
+            Err(anyhow::anyhow!("{failed} failed: the figures do not count").into())
         }
     }
 }
@@ -155,9 +156,12 @@ fn plan(options: &Options, threads: usize) -> Result<Plan, Stop> {
         }
         (only, _) => only.to_vec(),
     };
+    let mut sizes = options.sizes.clone();
+    sizes.sort_unstable();
+    sizes.dedup();
     Ok(Plan {
         cases,
-        sizes: options.sizes.clone(),
+        sizes,
         duration: options.duration,
         rounds: options.rounds.into(),
         connections: options.connections.into(),
@@ -194,12 +198,13 @@ fn usage<T>(problem: &str) -> Result<T, Stop> {
 }
 
 async fn measure(plan: &Plan) -> Result<Report, Stop> {
-    if cfg!(debug_assertions) {
-        anstream::eprintln!("warning: this is a debug build: its figures mean nothing");
-    }
-    let expected = humantime::format_duration(Duration::from_secs(plan.expected().as_secs()));
+    // For somebody who waits.
     if std::io::stderr().is_terminal() {
+        let expected = humantime::format_duration(Duration::from_secs(plan.expected().as_secs()));
         anstream::eprintln!("about {expected}; leave the machine alone meanwhile");
+        if cfg!(debug_assertions) {
+            anstream::eprintln!("warning: this is a debug build: its figures mean nothing");
+        }
     }
     let bar = bar("measured", bench::rows(plan));
     let mut is_first = true;
@@ -221,11 +226,11 @@ fn print(report: &Report) {
         anstream::println!("in place of waypost: {url}");
     }
     anstream::println!(
-        "{} rounds, {} s each measurement, {} connections, {} of load and of mock on the same cores; medians",
-        settings.rounds,
+        "{}, {} s each measurement, {} connections, {} of load and of mock on the same cores; medians",
+        counted(settings.rounds as u64, "round"),
         settings.measured_s,
         settings.connections,
-        counted(settings.threads, "thread"),
+        counted(settings.threads as u64, "thread"),
     );
     let (streams, plain): (Vec<&Row>, Vec<&Row>) = report.results.iter().partition(|row| row.stream);
     if !plain.is_empty() {
@@ -241,7 +246,7 @@ fn print(report: &Report) {
     }
 }
 
-fn counted(count: usize, what: &str) -> String {
+fn counted(count: u64, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
