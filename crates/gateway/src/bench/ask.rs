@@ -80,9 +80,8 @@ pub(super) fn conversation(place: &Place, model: &str, size: usize) -> Ask {
         messages.push(json!({"role": role, "content": text}));
         length = body(&messages).to_string().len();
     }
-    if messages.len().is_multiple_of(2) {
+    if !messages.len().is_multiple_of(2) {
         // The last word is a user's.
-        messages.push(json!({"role": "assistant", "content": "Done."}));
         messages.push(json!({"role": "user", "content": "Go on."}));
         length = body(&messages).to_string().len();
     }

@@ -180,7 +180,7 @@ fn a_failing_gateway_is_said_and_shown() {
     let answer = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}";
     let (address, _heads) = refusing(answer);
     let url = format!("http://{address}");
-    fails(&["--only=bare", "--sizes=1k", "--url", &url], &["another answer than the mock's: {}"]);
+    fails(&["--only=bare", "--sizes=1k", "--url", &url], &["another answer than the mock's, 1 time: {}"]);
 
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let url = format!("http://{nobody}");
