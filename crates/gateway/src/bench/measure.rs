@@ -97,18 +97,18 @@ impl Plan {
         (self.measured() / 10).clamp(SHORTEST_PAUSE, PAUSE)
     }
 
+    /// How many measurements it has.
+    #[must_use]
+    pub fn steps(&self) -> usize {
+        self.planned().len() * self.rounds
+    }
+
     /// About how long all of it takes.
     #[must_use]
     pub fn expected(&self) -> Duration {
         let one = self.duration + self.warm_up() * 2 + Duration::from_millis(300);
-        one * u32::try_from(self.planned().len() * self.rounds).unwrap_or(u32::MAX)
+        one * u32::try_from(self.steps()).unwrap_or(u32::MAX)
     }
-}
-
-/// How many measurements a plan has.
-#[must_use]
-pub fn rows(plan: &Plan) -> usize {
-    plan.planned().len() * plan.rounds
 }
 
 /// What became of one planned row.

@@ -24,6 +24,8 @@ pub const FINISH: &str = "/finish";
 
 /// Bytes of a body in which orders are looked for.
 const ORDERED: usize = 1024;
+/// Most of a body that is read at once, in bytes.
+const MOST_AT_ONCE: usize = 256 << 10;
 /// Longest silence of an idle stream: shorter than a gateway's idle timeout.
 const PING: Duration = Duration::from_secs(60);
 /// Most events of a stream.
@@ -149,6 +151,7 @@ impl Mock {
             let answers = if path.ends_with(b"/messages") { &self.messages } else { &self.chat };
             // The rest is not looked at.
             let mut whole = head.end + length;
+            buffer.reserve(whole.saturating_sub(buffer.len()).min(MOST_AT_ONCE));
             while buffer.len() < whole {
                 whole -= buffer.len();
                 buffer.clear();

@@ -20,6 +20,6 @@ mod wire;
 
 pub use answers::ANSWER;
 pub use case::Case;
-pub use measure::{Plan, rows, run};
+pub use measure::{Plan, run};
 pub use report::{Failed, Figure, Report, Row, Settings, Spread};
-pub use target::{Target, parse};
+pub use target::Target;

@@ -209,6 +209,12 @@ fn coarse(process: u32) -> Option<f64> {
     Some(ticks / TICKS * 1e9)
 }
 
+/// There is such a process, as far as `/proc` says.
+#[must_use]
+pub fn is_there(process: u32) -> bool {
+    Path::new("/proc").join(process.to_string()).exists()
+}
+
 /// A figure of `/proc/PID/status`, in bytes.
 fn memory(process: u32, name: &str) -> Option<u64> {
     let text = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;

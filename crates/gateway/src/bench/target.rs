@@ -21,11 +21,8 @@ pub struct Target {
     pub processes: Vec<u32>,
 }
 
-/// Reads the address of a gateway's API, such as `http://127.0.0.1:4000/v1`; without a path it is `/v1`.
-///
-/// # Errors
-/// It is none, or not plain HTTP.
-pub fn parse(url: &str) -> Result<(String, String), String> {
+/// The host of a gateway's API, such as `http://127.0.0.1:4000/v1`, and its path; without one it is `/v1`.
+fn parse(url: &str) -> Result<(String, String), String> {
     let uri: Uri = url.parse().map_err(|error| format!("{error}"))?;
     match uri.scheme_str() {
         Some("http") => {}

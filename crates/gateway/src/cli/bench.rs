@@ -188,6 +188,11 @@ fn target(options: &Options) -> Result<Option<Target>, Stop> {
         value.set_sensitive(true);
         target.authorization = Some(value);
     }
+    for process in &options.pid {
+        if cfg!(target_os = "linux") && !process::is_there(*process) {
+            return usage(&format!("`--pid`: there is no process {process}"));
+        }
+    }
     target.processes.clone_from(&options.pid);
     Ok(Some(target))
 }
@@ -206,7 +211,7 @@ async fn measure(plan: &Plan) -> Result<Report, Stop> {
             anstream::eprintln!("warning: this is a debug build: its figures mean nothing");
         }
     }
-    let bar = bar("measured", bench::rows(plan));
+    let bar = bar("measured", plan.steps());
     let mut is_first = true;
     let report = bench::run(plan, |case| {
         if !std::mem::take(&mut is_first) {
@@ -270,7 +275,7 @@ const STREAMS: &[Column] = &[
     ("event p50 µs", Figure::EventP50, 1.0),
     ("event p99", Figure::EventP99, 1.0),
     ("added p50", Figure::AddedEventP50, 1.0),
-    ("CPU µs/event", Figure::CpuPaced, 1.0),
+    ("paced CPU µs", Figure::CpuPaced, 1.0),
     ("events/s", Figure::EventRate, 1.0),
     ("CPU µs/event", Figure::CpuEvent, 1.0),
     ("peak MiB", Figure::Peak, 1_048_576.0),

@@ -193,6 +193,7 @@ fn wrong_arguments_are_refused_before_anything_is_measured() {
         (&["--url=https://proxy"][..], "the load speaks plain HTTP"),
         (&["--url=http://proxy", "--only=bare,routed"], "with `--url` the cases are direct, bare, stream"),
         (&["--url=http://proxy", "--key-env=BENCH_NOT_SET"], "$BENCH_NOT_SET is not set"),
+        (&["--url=http://proxy", "--pid=4194305"], "there is no process 4194305"),
         (&["--sizes=1g"], "a size from 512 to 16m"),
         (&["--duration=1ms"], "a time from 100ms to 1h"),
         (&["--only=bear"], "bare"),
