@@ -10,8 +10,8 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::OnceLock;
 
+use crate::json::Raw;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
-use serde_json::value::RawValue;
 
 use crate::error::RequestError;
 
@@ -80,7 +80,7 @@ pub struct Envelope<'a> {
     /// The body has an `anthropic_version`, as clouds want it.
     has_version: bool,
     /// Routes for this request alone, as the client wrote them; `None` if omitted or null.
-    pub routing_preferences: Option<&'a RawValue>,
+    pub routing_preferences: Option<Raw<'a>>,
     /// The kept answer that the request goes on from (Responses).
     pub previous_response_id: Option<Cow<'a, str>>,
     /// Whether the answer may be kept (Responses; yes if it does not say).
@@ -98,7 +98,7 @@ pub struct Envelope<'a> {
 /// # Errors
 /// Invalid JSON (anywhere in the body), a wrong type with its path (`messages[3].content`), no messages.
 pub fn peek(body: &[u8]) -> Result<Envelope<'_>, RequestError> {
-    let mut fields: Fields<'_> = serde_json::from_slice(body).map_err(|error| locate(body, &error))?;
+    let mut fields: Fields<'_> = crate::json::from_slice(body).map_err(|error| locate(body, &error))?;
     match fields.messages.take() {
         None => Err(field("messages", "missing field `messages`")),
         Some(messages) => conversation(body, &fields, messages),
@@ -110,7 +110,7 @@ pub fn peek(body: &[u8]) -> Result<Envelope<'_>, RequestError> {
 /// # Errors
 /// As [`peek`], but for the messages.
 pub fn peek_responses(body: &[u8]) -> Result<Envelope<'_>, RequestError> {
-    let fields: Fields<'_> = serde_json::from_slice(body).map_err(|error| locate(body, &error))?;
+    let fields: Fields<'_> = crate::json::from_slice(body).map_err(|error| locate(body, &error))?;
     let items = fields.input.map_or(Ok(Vec::new()), |raw| items("input", raw))?;
     envelope(body, &fields, items)
 }
@@ -121,7 +121,7 @@ pub fn peek_responses(body: &[u8]) -> Result<Envelope<'_>, RequestError> {
 /// # Errors
 /// As [`peek`], but for the messages.
 pub fn peek_model(body: &[u8]) -> Result<Envelope<'_>, RequestError> {
-    let fields: Fields<'_> = serde_json::from_slice(body).map_err(|error| locate(body, &error))?;
+    let fields: Fields<'_> = crate::json::from_slice(body).map_err(|error| locate(body, &error))?;
     envelope(body, &fields, Vec::new())
 }
 
@@ -130,7 +130,7 @@ pub fn peek_model(body: &[u8]) -> Result<Envelope<'_>, RequestError> {
 /// # Errors
 /// As [`peek`]; `contents` in place of `messages`.
 pub fn peek_contents<'a>(body: &'a [u8], model: &'a str, stream: bool) -> Result<Envelope<'a>, RequestError> {
-    let fields: Fields<'_> = serde_json::from_slice(body).map_err(|error| locate(body, &error))?;
+    let fields: Fields<'_> = crate::json::from_slice(body).map_err(|error| locate(body, &error))?;
     let raw = fields.contents.ok_or_else(|| field("contents", "missing field `contents`"))?;
     let messages = items("contents", raw)?;
     if messages.is_empty() {
@@ -146,7 +146,7 @@ pub fn peek_contents<'a>(body: &'a [u8], model: &'a str, stream: bool) -> Result
 /// # Errors
 /// As [`peek`]; none of the three is there.
 pub fn peek_any(body: &[u8]) -> Result<Envelope<'_>, RequestError> {
-    let mut fields: Fields<'_> = serde_json::from_slice(body).map_err(|error| locate(body, &error))?;
+    let mut fields: Fields<'_> = crate::json::from_slice(body).map_err(|error| locate(body, &error))?;
     let (name, raw) = match (fields.messages.take(), fields.input, fields.contents) {
         (Some(messages), _, _) => return conversation(body, &fields, messages),
         (None, Some(input), _) => ("input", input),
@@ -156,7 +156,7 @@ pub fn peek_any(body: &[u8]) -> Result<Envelope<'_>, RequestError> {
     conversation(body, &fields, items(name, raw)?)
 }
 
-fn items<'a>(name: &str, raw: &'a RawValue) -> Result<Vec<MessagePeek<'a>>, RequestError> {
+fn items<'a>(name: &str, raw: Raw<'a>) -> Result<Vec<MessagePeek<'a>>, RequestError> {
     let refused = |error| {
         let mut deserializer = serde_json::Deserializer::from_str(raw.get());
         let located = serde_path_to_error::deserialize::<_, Vec<ItemPeek<'_>>>(&mut deserializer).err();
@@ -165,7 +165,7 @@ fn items<'a>(name: &str, raw: &'a RawValue) -> Result<Vec<MessagePeek<'a>>, Requ
             |located| field(&format!("{name}{}", located.path()), &plain(located.inner())),
         )
     };
-    serde_json::from_str(raw.get()).map(|Items(items)| items).map_err(refused)
+    crate::json::from_str(raw.get()).map(|Items(items)| items).map_err(refused)
 }
 
 fn conversation<'a>(
@@ -187,7 +187,7 @@ fn envelope<'a>(
     let model = match fields.model.map(|raw| (raw, raw.get().as_bytes().first())) {
         None | Some((_, Some(b'n'))) => None,
         Some((raw, Some(b'"'))) => Some(
-            serde_json::from_str::<JsonStr<'_>>(raw.get())
+            crate::json::from_str::<JsonStr<'_>>(raw.get())
                 .map_err(|error| RequestError::Json(error.to_string()))?
                 .0,
         ),
@@ -244,16 +244,16 @@ impl<'a> Envelope<'a> {
 /// take a list for an object, and `null` for an absent key.
 #[derive(Default)]
 struct Fields<'a> {
-    model: Option<&'a RawValue>,
+    model: Option<Raw<'a>>,
     stream: Option<bool>,
     messages: Option<Vec<MessagePeek<'a>>>,
     /// The conversation of other APIs. Read only where there are no `messages`: beside them these keys are unknown
     /// fields that may hold anything.
-    input: Option<&'a RawValue>,
-    contents: Option<&'a RawValue>,
-    preferences: Option<&'a RawValue>,
-    previous_response_id: Option<&'a RawValue>,
-    store: Option<&'a RawValue>,
+    input: Option<Raw<'a>>,
+    contents: Option<Raw<'a>>,
+    preferences: Option<Raw<'a>>,
+    previous_response_id: Option<Raw<'a>>,
+    store: Option<Raw<'a>>,
     has_version: bool,
     wanted: Wanted<'a>,
 }
@@ -326,7 +326,7 @@ fn once<T, E: de::Error>(name: &'static str, slot: &mut Option<T>, value: T) -> 
 #[derive(Debug)]
 struct MessagePeek<'a> {
     role: Cow<'a, str>,
-    content: Option<&'a RawValue>,
+    content: Option<Raw<'a>>,
 }
 
 impl<'a> MessagePeek<'a> {
@@ -336,7 +336,7 @@ impl<'a> MessagePeek<'a> {
             "assistant" | "model" => Role::Assistant,
             _ => return None,
         };
-        let Content(parts) = serde_json::from_str(self.content?.get()).ok()?;
+        let Content(parts) = crate::json::from_str(self.content?.get()).ok()?;
         parts.iter().any(|part| !part.trim().is_empty()).then_some(RawTurn { role, parts })
     }
 }
@@ -372,11 +372,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for MessagePeek<'a> {
 }
 
 /// The raw bytes of `content`, checked by their first byte.
-struct ContentSpan<'a>(&'a RawValue);
+struct ContentSpan<'a>(Raw<'a>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for ContentSpan<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw = <&RawValue>::deserialize(deserializer)?;
+        let raw = Raw::deserialize(deserializer)?;
         match raw.get().as_bytes().first() {
             Some(b'"' | b'[') => Ok(Self(raw)),
             _ => Err(de::Error::custom(format_args!(
@@ -404,6 +404,9 @@ impl<'de: 'a, 'a> Deserialize<'de> for JsonStr<'a> {
             fn visit_str<E>(self, text: &str) -> Result<JsonStr<'de>, E> {
                 Ok(JsonStr(Cow::Owned(text.to_owned())))
             }
+            fn visit_string<E>(self, text: String) -> Result<JsonStr<'de>, E> {
+                Ok(JsonStr(Cow::Owned(text)))
+            }
         }
         deserializer.deserialize_str(Str)
     }
@@ -415,12 +418,13 @@ struct Items<'a>(Vec<MessagePeek<'a>>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Items<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw = <&'de RawValue>::deserialize(deserializer)?;
+        let raw = <Raw<'de>>::deserialize(deserializer)?;
         let said = |content| MessagePeek { role: Cow::Borrowed("user"), content: Some(content) };
         match raw.get().as_bytes().first() {
             Some(b'"') => Ok(Self(vec![said(raw)])),
             Some(b'[') => {
-                let items: Vec<ItemPeek<'de>> = serde_json::from_str(raw.get()).map_err(de::Error::custom)?;
+                let items: Vec<ItemPeek<'de>> =
+                    crate::json::from_str(raw.get()).map_err(de::Error::custom)?;
                 Ok(Self(items.into_iter().map(|ItemPeek(message)| message).collect()))
             }
             _ => Err(de::Error::custom(format_args!("found {}", kind(raw.get())))),
@@ -446,7 +450,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for ItemPeek<'a> {
                         "role" => role = string(map.next_value()?),
                         // `content` in Responses, `parts` in Gemini.
                         "content" | "parts" => content = Some(map.next_value()?),
-                        "type" => is_message = map.next_value::<&RawValue>()?.get() == "\"message\"",
+                        "type" => is_message = map.next_value::<Raw<'_>>()?.get() == "\"message\"",
                         _ => {
                             map.next_value::<de::IgnoredAny>()?;
                         }

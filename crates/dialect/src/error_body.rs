@@ -48,8 +48,8 @@ fn object(body: &[u8]) -> Option<Fields<'_>> {
         return Some(fields);
     }
     // A few servers wrap the error in a list.
-    let raw: &serde_json::value::RawValue = serde_json::from_slice(body).ok()?;
-    Node::new(Node::new(raw, &Path::Root).list().ok()?.first()?, &Path::Root).fields().ok()
+    let raw: crate::json::Raw<'_> = crate::json::from_slice(body).ok()?;
+    Node::new(*Node::new(raw, &Path::Root).list().ok()?.first()?, &Path::Root).fields().ok()
 }
 
 /// Known shapes: `{"error": {"message", "type", "code", "param"}}`, `{"type": "error", "error": {"type", "message"}}`,
@@ -118,7 +118,7 @@ fn detail(fields: &Fields<'_>) -> Option<String> {
 /// A body that is plain text, if it is short enough to be a message; pages of HTML are not.
 fn text(body: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(body.get(..MAX_MESSAGE).unwrap_or(body)).ok()?.trim();
-    let is_json = serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok();
+    let is_json = crate::json::from_str::<serde::de::IgnoredAny>(text).is_ok();
     let is_message = !text.is_empty() && text.len() <= 300 && !text.starts_with(['<', '{', '[']) && !is_json;
     is_message.then(|| format!("the provider answered: {text}"))
 }

@@ -8,10 +8,16 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::value::RawValue;
+
+mod block;
+mod raw;
+mod read;
+pub(crate) mod take;
 
 use crate::chat::Json;
 use crate::error::{ApiError, RequestError, ResponseError};
+pub use raw::Raw;
+pub(crate) use read::{from_slice, from_str};
 
 /// What is wrong, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,7 +98,7 @@ impl fmt::Display for Path<'_> {
 /// The keys of an object with the text of their values, in the order in which they stand. Where a key stands twice,
 /// readers that go through in order keep the last one, as most JSON libraries do.
 #[derive(Debug, Default)]
-pub(crate) struct Fields<'a>(pub(crate) Vec<(Cow<'a, str>, &'a RawValue)>);
+pub(crate) struct Fields<'a>(pub(crate) Vec<(Cow<'a, str>, Raw<'a>)>);
 
 impl<'a> Fields<'a> {
     /// Reads a body that must be an object.
@@ -102,14 +108,14 @@ impl<'a> Fields<'a> {
         if text.trim_ascii().is_empty() {
             return Err(Fault::Syntax("the body is empty".into()));
         }
-        match serde_json::from_str(text).map_err(|error| Fault::Syntax(error.to_string()))? {
+        match from_str(text).map_err(|error| Fault::Syntax(error.to_string()))? {
             Element::Object(fields) => Ok(fields),
             Element::Other(kind) => Err(Path::Root.fault(format!("expected an object, found {kind}"))),
         }
     }
 
     /// The value of one key, null counting as absent.
-    pub(crate) fn get(&self, name: &str) -> Option<&'a RawValue> {
+    pub(crate) fn get(&self, name: &str) -> Option<Raw<'a>> {
         self.0
             .iter()
             .rev()
@@ -120,7 +126,7 @@ impl<'a> Fields<'a> {
 
     /// The value of one key as text, if it is that.
     pub(crate) fn text(&self, name: &str) -> Option<String> {
-        serde_json::from_str(self.get(name)?.get()).ok()
+        from_str(self.get(name)?.get()).ok()
     }
 
     /// The value of one key as an object, if it is that.
@@ -152,12 +158,12 @@ impl<'a> Fields<'a> {
 /// One value and where it stands.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Node<'p, 'a> {
-    raw: &'a RawValue,
+    raw: Raw<'a>,
     path: &'p Path<'p>,
 }
 
 impl<'p, 'a> Node<'p, 'a> {
-    pub(crate) fn new(raw: &'a RawValue, path: &'p Path<'p>) -> Self {
+    pub(crate) fn new(raw: Raw<'a>, path: &'p Path<'p>) -> Self {
         Self { raw, path }
     }
 
@@ -175,17 +181,17 @@ impl<'p, 'a> Node<'p, 'a> {
         if self.first_byte() != b'"' {
             return Err(self.expected("a string"));
         }
-        serde_json::from_str(self.raw.get()).map_err(|error| self.path.fault(error.to_string()))
+        from_str(self.raw.get()).map_err(|error| self.path.fault(error.to_string()))
     }
 
     pub(crate) fn boolean(self) -> Result<bool, Fault> {
-        serde_json::from_str(self.raw.get()).map_err(|_bad| self.expected("true or false"))
+        from_str(self.raw.get()).map_err(|_bad| self.expected("true or false"))
     }
 
     /// A whole number; `7.0` counts as one, as it does in JSON Schema.
     pub(crate) fn count(self) -> Result<u64, Fault> {
         let text = self.raw.get();
-        if let Ok(number) = serde_json::from_str::<u64>(text) {
+        if let Ok(number) = from_str::<u64>(text) {
             return Ok(number);
         }
         match text.strip_suffix(".0").and_then(|whole| whole.parse().ok()) {
@@ -195,11 +201,11 @@ impl<'p, 'a> Node<'p, 'a> {
     }
 
     pub(crate) fn integer(self) -> Result<i64, Fault> {
-        serde_json::from_str(self.raw.get()).map_err(|_bad| self.expected("a whole number"))
+        from_str(self.raw.get()).map_err(|_bad| self.expected("a whole number"))
     }
 
     pub(crate) fn number(self) -> Result<f64, Fault> {
-        serde_json::from_str(self.raw.get()).map_err(|_bad| self.expected("a number"))
+        from_str(self.raw.get()).map_err(|_bad| self.expected("a number"))
     }
 
     /// The value as it stands.
@@ -208,18 +214,18 @@ impl<'p, 'a> Node<'p, 'a> {
     }
 
     pub(crate) fn fields(self) -> Result<Fields<'a>, Fault> {
-        match serde_json::from_str(self.raw.get()).map_err(|error| self.path.fault(error.to_string()))? {
+        match from_str(self.raw.get()).map_err(|error| self.path.fault(error.to_string()))? {
             Element::Object(fields) => Ok(fields),
             Element::Other(_) => Err(self.expected("an object")),
         }
     }
 
     /// The elements of a list, unread.
-    pub(crate) fn list(self) -> Result<Vec<&'a RawValue>, Fault> {
+    pub(crate) fn list(self) -> Result<Vec<Raw<'a>>, Fault> {
         if self.first_byte() != b'[' {
             return Err(self.expected("a list"));
         }
-        serde_json::from_str(self.raw.get()).map_err(|error| self.path.fault(error.to_string()))
+        from_str(self.raw.get()).map_err(|error| self.path.fault(error.to_string()))
     }
 
     /// The elements of a list of objects, in one scan.
@@ -228,7 +234,7 @@ impl<'p, 'a> Node<'p, 'a> {
             return Err(self.expected("a list"));
         }
         let elements: Vec<Element<'a>> =
-            serde_json::from_str(self.raw.get()).map_err(|error| self.path.fault(error.to_string()))?;
+            from_str(self.raw.get()).map_err(|error| self.path.fault(error.to_string()))?;
         let check = |(position, element)| match element {
             Element::Object(fields) => Ok(fields),
             Element::Other(kind) => {
@@ -384,6 +390,9 @@ impl<'de: 'a, 'a> Deserialize<'de> for Key<'a> {
             }
             fn visit_str<E>(self, text: &str) -> Result<Key<'de>, E> {
                 Ok(Key(Cow::Owned(text.to_owned())))
+            }
+            fn visit_string<E>(self, text: String) -> Result<Key<'de>, E> {
+                Ok(Key(Cow::Owned(text)))
             }
         }
         deserializer.deserialize_str(Str)

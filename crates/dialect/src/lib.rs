@@ -39,3 +39,4 @@ mod stream;
 mod turns;
 
 pub use dialect::{ClientDialect, DialectId};
+pub use json::Raw;

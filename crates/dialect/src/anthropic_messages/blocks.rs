@@ -339,7 +339,7 @@ pub(super) fn extra_of(fields: &Fields<'_>, known: &[&str]) -> Extra {
     let mut extra = Extra::default();
     for (key, raw) in &fields.0 {
         if !known.contains(&key.as_ref()) && raw.get() != "null" {
-            extra.keep(key, Node::new(raw, &Path::Root).json());
+            extra.keep(key, Node::new(*raw, &Path::Root).json());
         }
     }
     extra

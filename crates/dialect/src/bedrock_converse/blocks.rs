@@ -13,7 +13,7 @@ pub(super) fn decode(node: Node<'_, '_>, path: &Path<'_>) -> Result<Vec<Part>, F
         let path = path.index(position);
         if let Some((kind, raw)) = fields.0.iter().find(|(_, raw)| raw.get() != "null") {
             let path = path.key(kind);
-            parts.push(block(kind, Node::new(raw, &path), &path)?);
+            parts.push(block(kind, Node::new(*raw, &path), &path)?);
         }
     }
     Ok(parts)

@@ -92,7 +92,7 @@ fn notes(metadata: &Json, request: &ChatRequest, loss: &mut Loss, out: &mut Writ
         .0
         .iter()
         .filter_map(|(key, raw)| {
-            let text: String = serde_json::from_str(raw.get()).ok()?;
+            let text: String = crate::json::from_str(raw.get()).ok()?;
             (!key.is_empty() && is_note(key) && is_note(&text)).then_some((key.as_ref(), text))
         })
         .take(MAX_NOTES)

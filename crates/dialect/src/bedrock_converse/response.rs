@@ -29,7 +29,7 @@ pub(super) fn decode(body: &[u8]) -> Result<ChatResponse, Fault> {
         match key.as_ref() {
             // How long it took is no part of the answer.
             "output" | "stopReason" | "usage" | "serviceTier" | "metrics" => {}
-            _ => response.extra.keep(key, Node::new(raw, &root).json()),
+            _ => response.extra.keep(key, Node::new(*raw, &root).json()),
         }
     }
     response.choices.push(choice);

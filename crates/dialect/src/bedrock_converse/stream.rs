@@ -213,7 +213,7 @@ impl Converse {
         let path = path.key(kind);
         let opened = match kind.as_ref() {
             "toolUse" => {
-                let fields = Node::new(raw, &path).fields()?;
+                let fields = Node::new(*raw, &path).fields()?;
                 // One with a type is run by the provider.
                 if fields.get("type").is_none() {
                     let (id, name) = (fields.string("toolUseId", &path)?, fields.string("name", &path)?);
@@ -263,7 +263,7 @@ impl Converse {
         let delta = fields.object("delta").ok_or_else(|| path.fault("expected an object"))?;
         for (name, raw) in &delta.0 {
             let path = path.key(name);
-            let node = Node::new(raw, &path);
+            let node = Node::new(*raw, &path);
             if node.first_byte() == b'n' {
                 continue;
             }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde_json::value::RawValue;
+use crate::json::Raw;
 
 use crate::json::Writer;
 use crate::loss::{Loss, Reason};
@@ -10,17 +10,17 @@ use crate::loss::{Loss, Reason};
 /// JSON text that is known to be valid, with its keys in the order in which they came: a schema or a tool's input
 /// that changes its order misses the provider's prompt cache.
 #[derive(Clone)]
-pub struct Json(Box<RawValue>);
+pub struct Json(Box<str>);
 
 impl Json {
-    pub(crate) fn from_raw(raw: &RawValue) -> Self {
-        Self(raw.to_owned())
+    pub(crate) fn from_raw(raw: Raw<'_>) -> Self {
+        Self(raw.get().into())
     }
 
     /// Takes text that is JSON; `None` if it is not.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        serde_json::from_str::<&RawValue>(text).ok().map(Self::from_raw)
+        crate::json::from_str::<Raw<'_>>(text).ok().map(Self::from_raw)
     }
 
     /// What a codec writes as an object.
@@ -33,7 +33,7 @@ impl Json {
     /// The text.
     #[must_use]
     pub fn get(&self) -> &str {
-        self.0.get()
+        &self.0
     }
 
     /// The value says nothing: null, or an empty list or object.

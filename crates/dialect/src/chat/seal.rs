@@ -2,6 +2,9 @@
 //! ride unharmed through a client of any dialect.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 
 use crate::dialect::ClientDialect;
 use crate::provider::Quirks;
@@ -116,15 +119,18 @@ pub(crate) fn in_field<'s>(seal: Option<&'s Seal>, own: &Family, item: Option<&s
 /// anew even for a provider of the same dialect, which would refuse what it did not make. A false alarm costs time only.
 #[must_use]
 pub fn is_present(dialect: ClientDialect, quirks: Quirks, body: &[u8]) -> bool {
+    // Made once: every body is searched.
+    static DETAILS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"reasoning_details\""));
+    static WRAPPED: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"waypost:"));
     let says = |text: &[u8]| memchr::memmem::find(body, text).is_some();
     match dialect {
         ClientDialect::OpenAiChat => {
             let known = [Family::OpenAi, Family::Anthropic, Family::Google, Family::Bedrock];
             !quirks.reasoning_details
-                && says(b"\"reasoning_details\"")
+                && DETAILS.find(body).is_some()
                 && known.iter().any(|family| says(family.word().as_bytes()))
         }
-        ClientDialect::OpenAiResponses | ClientDialect::AnthropicMessages => says(b"\"waypost:"),
+        ClientDialect::OpenAiResponses | ClientDialect::AnthropicMessages => WRAPPED.find(body).is_some(),
         ClientDialect::Gemini => {
             let has_ids = || says(b"\"id\"") && says(b"\"function");
             crate::gemini::signature::is_foreign_present(body) || quirks.no_call_ids && has_ids()

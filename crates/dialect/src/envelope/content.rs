@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::json::Raw;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_json::value::RawValue;
 
 use super::JsonStr;
 
@@ -38,8 +38,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Content<'a> {
 }
 
 /// The string in a JSON value; `None` if it is none.
-pub(super) fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
-    serde_json::from_str::<JsonStr<'_>>(raw.get()).ok().map(|text| text.0)
+pub(super) fn string(raw: Raw<'_>) -> Option<Cow<'_, str>> {
+    crate::json::from_str::<JsonStr<'_>>(raw.get()).ok().map(|text| text.0)
 }
 
 /// What a part that is not text is called; `None` for tool calls, tool results and whatever else a list may hold.
@@ -54,13 +54,13 @@ pub(super) fn mention(part_type: &str) -> Option<&'static str> {
 }
 
 /// The same for Gemini's blobs, which state a media type.
-pub(super) fn mention_media(blob: &RawValue) -> &'static str {
+pub(super) fn mention_media(blob: Raw<'_>) -> &'static str {
     #[derive(serde::Deserialize)]
     struct Blob<'a> {
         #[serde(borrow, alias = "mime_type", rename = "mimeType")]
         mime_type: Option<Cow<'a, str>>,
     }
-    let blob: Option<Blob<'_>> = serde_json::from_str(blob.get()).ok();
+    let blob: Option<Blob<'_>> = crate::json::from_str(blob.get()).ok();
     let media_type = blob.and_then(|blob| blob.mime_type).unwrap_or_default();
     match media_type.split('/').next() {
         Some("image") => "[image]",
@@ -94,7 +94,7 @@ impl<'de> Visitor<'de> for Part {
             match key.as_ref() {
                 "type" => part_type = string(map.next_value()?),
                 "text" => text = string(map.next_value()?),
-                "thought" => thought = map.next_value::<&RawValue>()?.get() == "true",
+                "thought" => thought = map.next_value::<Raw<'_>>()?.get() == "true",
                 "inlineData" | "inline_data" | "fileData" | "file_data" => {
                     media = Some(mention_media(map.next_value()?));
                 }

@@ -3,8 +3,8 @@
 
 use std::fmt;
 
+use crate::json::Raw;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
-use serde_json::value::RawValue;
 
 use super::JsonStr;
 use super::content::{mention, mention_media, string};
@@ -32,20 +32,20 @@ pub struct Needs {
 /// Fields of a request that say so beside its messages, as they came.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Wanted<'a> {
-    pub(super) tools: Option<&'a RawValue>,
+    pub(super) tools: Option<Raw<'a>>,
     /// The system's text, where it is no message.
-    pub(super) system: Option<&'a RawValue>,
+    pub(super) system: Option<Raw<'a>>,
     /// The form of the answer, wherever the API has it.
-    pub(super) form: Option<&'a RawValue>,
+    pub(super) form: Option<Raw<'a>>,
 }
 
 /// Words that stand in the form of an answer only if a schema does, one or two an API.
 const SCHEMAS: [&str; 3] = ["\"json_schema\"", "\"responseSchema\"", "\"responseJsonSchema\""];
 
 impl Needs {
-    pub(super) fn read<'a>(wanted: &Wanted<'a>, contents: impl Iterator<Item = &'a RawValue>) -> Self {
-        let form = wanted.form.map(RawValue::get).unwrap_or_default();
-        let tools = wanted.tools.map(RawValue::get).unwrap_or_default();
+    pub(super) fn read<'a>(wanted: &Wanted<'a>, contents: impl Iterator<Item = Raw<'a>>) -> Self {
+        let form = wanted.form.map(Raw::get).unwrap_or_default();
+        let tools = wanted.tools.map(Raw::get).unwrap_or_default();
         let mut needs = Self {
             tools: tools.strip_prefix('[').is_some_and(|list| !list.trim_start().starts_with(']')),
             schema: SCHEMAS.iter().any(|word| form.contains(word)),
@@ -59,12 +59,12 @@ impl Needs {
 
     /// The content of a message: text, or a list of parts, of which some may hold parts of their own. What is neither is
     /// the provider's to refuse.
-    fn content(&mut self, content: &RawValue, is_outer: bool) {
+    fn content(&mut self, content: Raw<'_>, is_outer: bool) {
         if content.get().starts_with('"') {
             self.text_bytes += content.get().len();
             return;
         }
-        let parts: Vec<&RawValue> = serde_json::from_str(content.get()).unwrap_or_default();
+        let parts: Vec<Raw<'_>> = crate::json::from_str(content.get()).unwrap_or_default();
         for part in parts.into_iter().filter(|part| part.get().starts_with('{')) {
             // A part with a key that is no text (half of a surrogate pair) says no more.
             let _ = serde_json::Deserializer::from_str(part.get())
@@ -73,7 +73,7 @@ impl Needs {
     }
 
     /// A part that is no text, by its mention. Of a file, only a PDF is known to need an ability.
-    fn part(&mut self, mention: &str, file: Option<&RawValue>) {
+    fn part(&mut self, mention: &str, file: Option<Raw<'_>>) {
         match mention {
             "[image]" => self.images = true,
             "[audio]" => self.audio = true,
@@ -103,13 +103,13 @@ impl<'de> Visitor<'de> for Part<'_> {
         while let Some(JsonStr(key)) = map.next_key()? {
             match key.as_ref() {
                 "type" => part_type = string(map.next_value()?),
-                "text" => self.needs.text_bytes += map.next_value::<&RawValue>()?.get().len(),
+                "text" => self.needs.text_bytes += map.next_value::<Raw<'_>>()?.get().len(),
                 // The result of a tool. One level is all that an API has, and a body may be nested without end.
                 "content" if self.is_outer => self.needs.content(map.next_value()?, false),
-                "source" | "file" => source = Some(map.next_value::<&RawValue>()?),
-                "file_data" | "file_url" => data = Some(map.next_value::<&RawValue>()?),
+                "source" | "file" => source = Some(map.next_value::<Raw<'_>>()?),
+                "file_data" | "file_url" => data = Some(map.next_value::<Raw<'_>>()?),
                 "inlineData" | "inline_data" | "fileData" => {
-                    let blob: &RawValue = map.next_value()?;
+                    let blob: Raw<'_> = map.next_value()?;
                     self.needs.part(mention_media(blob), Some(blob));
                 }
                 _ => {

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 
 use super::content::Content;
-use super::{Envelope, JsonStr, RawTurn, RawValue};
+use super::{Envelope, JsonStr, Raw, RawTurn};
 
 /// The parts of a request that its conversation keeps.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -41,24 +41,24 @@ impl<'a> Envelope<'a> {
 }
 
 /// The texts of a string, of a list of parts, or of a Gemini content.
-fn texts(raw: &RawValue) -> Vec<Cow<'_, str>> {
+fn texts(raw: Raw<'_>) -> Vec<Cow<'_, str>> {
     #[derive(Deserialize)]
     struct Parts<'a> {
         #[serde(borrow)]
-        parts: &'a RawValue,
+        parts: Raw<'a>,
     }
     // Serde would take a list for the struct.
     let is_content = raw.get().starts_with('{');
     let raw = if is_content {
-        serde_json::from_str::<Parts<'_>>(raw.get()).map_or(raw, |content| content.parts)
+        crate::json::from_str::<Parts<'_>>(raw.get()).map_or(raw, |content| content.parts)
     } else {
         raw
     };
-    serde_json::from_str::<Content<'_>>(raw.get()).map(|content| content.0).unwrap_or_default()
+    crate::json::from_str::<Content<'_>>(raw.get()).map(|content| content.0).unwrap_or_default()
 }
 
 /// The names of tools in any of the APIs; what has none is passed over.
-fn names(raw: &RawValue) -> Vec<Cow<'_, str>> {
+fn names(raw: Raw<'_>) -> Vec<Cow<'_, str>> {
     #[derive(Deserialize)]
     struct Named<'a> {
         #[serde(borrow)]
@@ -73,7 +73,7 @@ fn names(raw: &RawValue) -> Vec<Cow<'_, str>> {
         #[serde(borrow, alias = "function_declarations", rename = "functionDeclarations")]
         declarations: Option<Vec<Named<'a>>>,
     }
-    let tools: Vec<Tool<'_>> = serde_json::from_str(raw.get()).unwrap_or_default();
+    let tools: Vec<Tool<'_>> = crate::json::from_str(raw.get()).unwrap_or_default();
     let mut names = Vec::new();
     for tool in tools {
         let declared = tool.declarations.into_iter().flatten().filter_map(|one| one.name);

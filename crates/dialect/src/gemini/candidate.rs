@@ -13,7 +13,7 @@ pub(super) fn read(fields: &Fields<'_>, position: usize, id: &str, path: &Path<'
     let mut choice = Choice { index: position as u64, ..Choice::default() };
     for (key, raw) in &fields.0 {
         let path = path.key(key);
-        let node = Node::new(raw, &path);
+        let node = Node::new(*raw, &path);
         match key.as_ref() {
             "index" => choice.index = node.count().unwrap_or(position as u64),
             "finishReason" | "logprobsResult" => {}

@@ -1,6 +1,6 @@
 //! Reading `generationConfig`: <https://ai.google.dev/api/generate-content#generationconfig>.
 
-use serde_json::value::RawValue;
+use crate::json::Raw;
 
 use super::{keys, schema};
 use crate::chat::{ChatRequest, Json, ResponseFormat, Thinking};
@@ -46,8 +46,8 @@ pub(super) fn read(node: Node<'_, '_>, path: &Path<'_>, request: &mut ChatReques
 #[derive(Default)]
 struct Format<'a> {
     media_type: Option<(String, Json)>,
-    subset: Option<&'a RawValue>,
-    schema: Option<&'a RawValue>,
+    subset: Option<Raw<'a>>,
+    schema: Option<Raw<'a>>,
 }
 
 impl Format<'_> {

@@ -94,7 +94,7 @@ impl Reader<'_> {
                 || key == "thoughtSignature"
                 || key == "thought" && (part.is_reasoning() || !is_thought);
             if !is_read && raw.get() != "null" {
-                extra.keep(key, Json::from_raw(raw));
+                extra.keep(key, Json::from_raw(*raw));
             }
         }
         part.extra = extra;
@@ -157,7 +157,7 @@ fn given(fields: &Fields<'_>) -> Option<String> {
 fn keep(fields: &Fields<'_>, known: &[&str], inner: &str, extra: &mut Extra) {
     for (key, raw) in &fields.0 {
         if !known.contains(&key.as_ref()) && raw.get() != "null" {
-            extra.keep(&format!("{inner}.{key}"), Json::from_raw(raw));
+            extra.keep(&format!("{inner}.{key}"), Json::from_raw(*raw));
         }
     }
 }
@@ -171,7 +171,7 @@ fn answer(node: Node<'_, '_>, is_error: &mut bool) -> Result<Option<String>, Fau
         && matches!(key.as_ref(), "output" | "error")
     {
         *is_error = key == "error";
-        return Node::new(raw, &Path::Root).string().map(Some);
+        return Node::new(*raw, &Path::Root).string().map(Some);
     }
     Ok((!fields.0.is_empty()).then(|| node.json().get().to_owned()))
 }

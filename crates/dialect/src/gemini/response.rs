@@ -56,7 +56,7 @@ pub(super) fn observe(body: &[u8]) -> Result<Observed, Fault> {
     let fields = answer(body)?;
     let first = fields.get("candidates").and_then(|raw| {
         let list = Node::new(raw, &Path::Root).list().ok()?;
-        keys::fields(Node::new(list.first()?, &Path::Root)).ok()
+        keys::fields(Node::new(*list.first()?, &Path::Root)).ok()
     });
     let word = match first {
         Some(first) => first.text("finishReason"),

@@ -46,7 +46,7 @@ fn write(schema: &str, depth: usize, out: &mut Writer<'_>) {
                 "property_ordering" => "propertyOrdering",
                 key => key,
             };
-            let node = Node::new(raw, &Path::Root);
+            let node = Node::new(*raw, &Path::Root);
             match key {
                 "nullable" => {}
                 "type" => match node.string() {

@@ -179,7 +179,7 @@ impl Gemini {
         }
         for (key, raw) in &fields.0 {
             let is_read = matches!(key.as_ref(), "content" | "index" | "finishReason" | "logprobsResult");
-            if !is_read && !Node::new(raw, path).json().is_void() {
+            if !is_read && !Node::new(*raw, path).json().is_void() {
                 events.push(StreamEvent::Lost(format!("candidates[].{key}")));
             }
         }

@@ -213,6 +213,6 @@ impl Head<'_> {
 }
 
 /// The list of a message, for readers that go by its fields.
-pub(super) fn of_field(raw: &serde_json::value::RawValue, path: &Path<'_>) -> Result<Vec<Placed>, Fault> {
+pub(super) fn of_field(raw: crate::json::Raw<'_>, path: &Path<'_>) -> Result<Vec<Placed>, Fault> {
     Ok(Node::new(raw, path).optional(read)?.unwrap_or_default())
 }

@@ -15,19 +15,18 @@ mod response;
 mod stream;
 mod stream_out;
 mod tap;
+mod usage;
 
 use crate::chat::{ChatRequest, ChatResponse, FinishReason};
 use crate::dialect::{
     ClientCodec, DialectId, Observed, ProviderCodec, StreamDecoder, StreamEncoder, StreamOptions, StreamTap,
 };
 use crate::error::{ApiError, RequestError, ResponseError};
-use crate::json::Fields;
 use crate::loss::{Loss, Reason};
 use crate::names::Site;
 use crate::openai_errors;
 use crate::provider::Quirks;
 use crate::stream::{Decoder, Tap};
-use crate::usage::Usage;
 
 /// The name in error messages.
 const NAME: &str = "Chat Completions";
@@ -133,39 +132,4 @@ fn read_finish(word: String) -> FinishReason {
         "content_filter" | "sensitive" => FinishReason::ContentFilter,
         _ => FinishReason::Other(word),
     }
-}
-
-/// Reads `usage`. Counts that are missing or of the wrong type are 0: a bill is no reason to lose an answer.
-fn read_usage(fields: &Fields<'_>) -> Usage {
-    let input = fields.object("prompt_tokens_details").unwrap_or_default();
-    let output = fields.object("completion_tokens_details").unwrap_or_default();
-    let count = |fields: &Fields<'_>, name: &str| fields.count(name).unwrap_or(0);
-    Usage {
-        input: count(fields, "prompt_tokens"),
-        cache_read: count(&input, "cached_tokens"),
-        cache_write: count(&input, "cache_write_tokens"),
-        output: count(fields, "completion_tokens"),
-        reasoning: count(&output, "reasoning_tokens"),
-        input_audio: count(&input, "audio_tokens"),
-        output_audio: count(&output, "audio_tokens"),
-    }
-}
-
-fn write_usage(usage: &Usage, out: &mut crate::json::Writer<'_>) {
-    out.key("usage").object(|out| {
-        out.key("prompt_tokens").count(usage.input);
-        out.key("completion_tokens").count(usage.output);
-        out.key("total_tokens").count(usage.total());
-        out.key("prompt_tokens_details").object(|out| {
-            out.key("cached_tokens").count(usage.cache_read);
-            if usage.cache_write > 0 {
-                out.key("cache_write_tokens").count(usage.cache_write);
-            }
-            out.key("audio_tokens").count(usage.input_audio);
-        });
-        out.key("completion_tokens_details").object(|out| {
-            out.key("reasoning_tokens").count(usage.reasoning);
-            out.key("audio_tokens").count(usage.output_audio);
-        });
-    });
 }

@@ -1,11 +1,17 @@
 //! A plain answer, both ways, and a look at one: <https://platform.openai.com/docs/api-reference/chat/object>.
 
-use super::{details, message, message_out, read_finish, read_usage, word_for_client, write_usage};
+use std::borrow::Cow;
+
+use serde::de::MapAccess;
+
+use super::usage::{Tokens, read_usage, write_usage};
+use super::{details, message, message_out, read_finish, word_for_client};
 use crate::chat::{Annotation, ChatResponse, Choice, Content, FinishReason, Json, Part};
 use crate::dialect::{DialectId, Observed};
 use crate::error::ApiError;
 use crate::error_body;
-use crate::json::{Fault, Fields, Node, Path, Writer};
+use crate::json::take::{First, Members, Taken, pass, take};
+use crate::json::{self, Fault, Fields, Node, Path, Writer};
 use crate::loss::{Loss, Reason};
 use crate::names::Site;
 
@@ -16,7 +22,8 @@ pub(super) fn decode(body: &[u8]) -> Result<ChatResponse, Fault> {
     let root = Path::Root;
     let mut response = ChatResponse { source: Some(DialectId::OpenAiChat), ..ChatResponse::default() };
     let fields = error_body::answer(body)?;
-    if let Some(error) = reported(&fields) {
+    let first = first_choice(&fields).unwrap_or_default();
+    if let Some(error) = reported(&fields, &first, first.text("finish_reason").as_deref()) {
         return Err(Fault::Reported(error));
     }
     let mut has_choices = false;
@@ -34,7 +41,7 @@ pub(super) fn decode(body: &[u8]) -> Result<ChatResponse, Fault> {
                     response.choices.push(choice(fields, position, &path.index(position))?);
                 }
             }
-            "usage" => response.usage = node.fields().ok().map(|fields| read_usage(&fields)),
+            "usage" => response.usage = read_usage(raw),
             "service_tier" => response.service_tier = node.string().ok(),
             _ => response.extra.keep(&key, node.json()),
         }
@@ -77,33 +84,97 @@ fn choice(fields: Fields<'_>, position: usize, path: &Path<'_>) -> Result<Choice
 
 /// Looks at an answer that passes through: only the object itself and its first choice are opened.
 pub(super) fn observe(body: &[u8]) -> Result<Observed, Fault> {
-    let fields = error_body::answer(body)?;
-    if let Some(error) = reported(&fields) {
-        return Err(Fault::Reported(error));
-    }
+    let answer = json::from_slice::<Taken<Option<Answer<'_>>>>(body).ok().and_then(|Taken(answer)| answer);
+    let answer = match answer {
+        Some(answer) if !answer.may_be_error() => answer,
+        answer => {
+            let fields = error_body::answer(body)?;
+            let first = first_choice(&fields).unwrap_or_default();
+            if let Some(error) = reported(&fields, &first, first.text("finish_reason").as_deref()) {
+                return Err(Fault::Reported(error));
+            }
+            answer.unwrap_or_default()
+        }
+    };
+    let First(choice) = answer.choice;
     Ok(Observed {
-        usage: fields.object("usage").map(|usage| read_usage(&usage)),
-        finish_reason: first_choice(&fields).and_then(|choice| choice.text("finish_reason")),
-        model: fields.text("model"),
+        usage: answer.usage.map(|Tokens(usage)| usage),
+        finish_reason: choice.and_then(|choice| choice.finish_reason).map(Cow::into_owned),
+        model: answer.model.map(Cow::into_owned),
         complete: true,
         error: false,
     })
 }
 
+/// What is looked for in an answer that passes through.
+#[derive(Debug, Default)]
+struct Answer<'a> {
+    usage: Option<Tokens>,
+    choice: First<Option<FirstChoice<'a>>>,
+    model: Option<Cow<'a, str>>,
+    has_error: bool,
+}
+
+impl Answer<'_> {
+    fn may_be_error(&self) -> bool {
+        let First(choice) = &self.choice;
+        let is_answer =
+            choice.as_ref().and_then(|choice| choice.finish_reason.as_deref()).is_some_and(is_end);
+        !is_answer && (self.has_error || choice.as_ref().is_some_and(|choice| choice.has_error))
+    }
+}
+
+impl<'a> Members<'a> for Answer<'a> {
+    fn member<A: MapAccess<'a>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
+        match key {
+            "usage" => self.usage = take(map)?,
+            "choices" => self.choice = take(map)?,
+            "model" => self.model = take(map)?,
+            _ => {
+                self.has_error |= key == "error";
+                pass(map)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[derive(Debug, Default)]
+struct FirstChoice<'a> {
+    finish_reason: Option<Cow<'a, str>>,
+    has_error: bool,
+}
+
+impl<'a> Members<'a> for FirstChoice<'a> {
+    fn member<A: MapAccess<'a>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
+        match key {
+            "finish_reason" => self.finish_reason = take(map)?,
+            _ => {
+                self.has_error |= key == "error";
+                pass(map)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The reason says that there is an answer.
+fn is_end(finish_reason: &str) -> bool {
+    !finish_reason.is_empty() && finish_reason != "error"
+}
+
 fn first_choice<'a>(fields: &Fields<'a>) -> Option<Fields<'a>> {
     let list = Node::new(fields.get("choices")?, &Path::Root).list().ok()?;
-    Node::new(list.first()?, &Path::Root).fields().ok()
+    Node::new(*list.first()?, &Path::Root).fields().ok()
 }
 
 /// The error that the body is instead of an answer: beside the choices, or in one that ended by it. One that stands
 /// beside an answer is no more than a field that nobody knows.
-fn reported(fields: &Fields<'_>) -> Option<ApiError> {
-    let choice = first_choice(fields).unwrap_or_default();
-    let is_answer = choice.text("finish_reason").is_some_and(|word| !word.is_empty() && word != "error");
-    if is_answer {
+fn reported(fields: &Fields<'_>, choice: &Fields<'_>, finish_reason: Option<&str>) -> Option<ApiError> {
+    if finish_reason.is_some_and(is_end) {
         return None;
     }
-    error_body::reported(fields).or_else(|| error_body::reported(&choice))
+    error_body::reported(fields).or_else(|| error_body::reported(choice))
 }
 
 // === Writing ===

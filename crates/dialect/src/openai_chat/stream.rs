@@ -10,7 +10,8 @@
 use super::calls::Calls;
 use super::details::{self, EntryKey};
 use super::message::{logprob_list, read_annotations, read_images};
-use super::{NAME, read_finish, read_usage};
+use super::usage::read_usage;
+use super::{NAME, read_finish};
 use crate::chat::{Extra, FinishReason};
 use crate::dialect::{DialectId, Observed};
 use crate::event::{BlockKind, Delta, StreamEvent};
@@ -83,8 +84,8 @@ impl Meaning for Chat {
         if let Some(tier) = fields.text("service_tier") {
             self.service_tier = Some(tier);
         }
-        if let Some(usage) = fields.object("usage") {
-            observed.usage = Some(read_usage(&usage));
+        if let Some(usage) = fields.get("usage").and_then(read_usage) {
+            observed.usage = Some(usage);
         }
         let Some(choices) = fields.get("choices") else { return Ok(()) };
         let path = Path::Key(&Path::Root, "choices");
@@ -136,7 +137,7 @@ impl Chat {
         let Some(state) = self.choices.get_mut(position) else { return Ok(()) };
         for (key, raw) in &fields.0 {
             let path = path.key(key);
-            let node = Node::new(raw, &path);
+            let node = Node::new(*raw, &path);
             match key.as_ref() {
                 "index" | "finish_reason" | "logprobs" => {}
                 "delta" => {
@@ -186,7 +187,7 @@ impl ChoiceState {
         self.thinking(fields, path, events)?;
         for (key, raw) in &fields.0 {
             let path = path.key(key);
-            let node = Node::new(raw, &path);
+            let node = Node::new(*raw, &path);
             match key.as_ref() {
                 "content" => self.text(&OpenKind::Text, node.optional(content)?, events),
                 "refusal" => self.text(&OpenKind::Refusal, node.optional(Node::string)?, events),

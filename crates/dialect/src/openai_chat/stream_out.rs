@@ -3,7 +3,8 @@
 use super::details::Head;
 use super::message::write_image;
 use super::message_out::kind_words;
-use super::{response, word_for_client, write_usage};
+use super::usage::write_usage;
+use super::{response, word_for_client};
 use crate::chat::{Annotation, CallKind, FinishReason, SealKind};
 use crate::dialect::{DialectId, StreamEncoder, StreamOptions};
 use crate::event::{BlockKind, Delta, StreamEvent};

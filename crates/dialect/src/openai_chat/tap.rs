@@ -2,7 +2,7 @@
 
 use memchr::memmem::Finder;
 
-use super::read_usage;
+use super::usage::read_usage;
 use crate::dialect::Observed;
 use crate::json::{Fields, Node, Path};
 use crate::stream::Watch;
@@ -47,8 +47,8 @@ impl Watch for ChatWatch {
         if observed.model.is_none() {
             observed.model = fields.text("model").filter(|model| !model.is_empty());
         }
-        if let Some(usage) = fields.object("usage") {
-            observed.usage = Some(read_usage(&usage));
+        if let Some(usage) = fields.get("usage").and_then(read_usage) {
+            observed.usage = Some(usage);
         }
         let choices = fields.get("choices").and_then(|raw| Node::new(raw, &Path::Root).objects().ok());
         let mut words = choices.iter().flatten().filter_map(|choice| choice.text("finish_reason"));

@@ -3,7 +3,7 @@
 //! Items are copied as text: what a client or a provider said goes round byte for byte. The instructions of an earlier
 //! request do not come along, as the API reference has it.
 
-use serde_json::value::RawValue;
+use crate::json::Raw;
 
 use crate::error::{RequestError, ResponseError};
 use crate::json::{Fields, Path, Writer};
@@ -45,7 +45,7 @@ pub fn input(body: &[u8]) -> Result<String, RequestError> {
 /// The answer is no response object.
 pub fn items_after(input: &[u8], response: &[u8]) -> Result<Vec<u8>, ResponseError> {
     let fields = Fields::of_body(response).map_err(|fault| fault.of_answer(super::NAME))?;
-    let output = fields.get("output").map_or("[]", RawValue::get);
+    let output = fields.get("output").map_or("[]", Raw::get);
     let (before, after) = (inner(input), inner(output.as_bytes()));
     let comma = if before.is_empty() || after.is_empty() { "" } else { "," };
     Ok(format!("[{before}{comma}{after}]").into_bytes())
@@ -90,9 +90,9 @@ impl Default for Listing {
 /// The page that lists the items of an input: each with an id, as a client's own need not have one.
 #[must_use]
 pub fn item_page(input: &[u8], listing: &Listing) -> Vec<u8> {
-    let items: Vec<&RawValue> = serde_json::from_slice(input).unwrap_or_default();
+    let items: Vec<Raw<'_>> = crate::json::from_slice(input).unwrap_or_default();
     let mut rows: Vec<(String, String)> =
-        items.iter().enumerate().map(|(position, raw)| item_row(position, raw)).collect();
+        items.iter().enumerate().map(|(position, raw)| item_row(position, *raw)).collect();
     if !listing.ascending {
         rows.reverse();
     }
@@ -114,7 +114,7 @@ pub fn item_page(input: &[u8], listing: &Listing) -> Vec<u8> {
 }
 
 /// An item with its id.
-fn item_row(position: usize, raw: &RawValue) -> (String, String) {
+fn item_row(position: usize, raw: Raw<'_>) -> (String, String) {
     let fields = Fields::of_body(raw.get().as_bytes()).unwrap_or_default();
     let id = fields.text("id").filter(|id| !id.is_empty());
     let id = id.unwrap_or_else(|| format!("item_{position}"));

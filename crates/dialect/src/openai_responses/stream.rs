@@ -124,7 +124,7 @@ impl Responses {
         let response = fields.object("response").unwrap_or_default();
         let mut echo = Extra::default();
         for (key, raw) in response.0.iter().filter(|(key, _)| is_echo(key)) {
-            echo.keep(key, Json::from_raw(raw));
+            echo.keep(key, Json::from_raw(*raw));
         }
         events.push(StreamEvent::Start {
             source: DialectId::OpenAiResponses,

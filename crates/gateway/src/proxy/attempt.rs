@@ -6,7 +6,6 @@ use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use tokio::time::Instant;
 use waypost_dialect::chat::{ChatRequest, CustomTools, seal};
 use waypost_dialect::envelope;
@@ -23,7 +22,7 @@ use super::stream::Limits;
 use crate::responses::Keeper;
 use crate::server::Api;
 use crate::telemetry::record::Record;
-use crate::upstream::client::{Segments, failed_to_connect};
+use crate::upstream::client::{self, Body, Segments};
 use crate::upstream::endpoint::{Address, Upstream, is_named_by_connection};
 use crate::upstream::fleet::Ticket;
 use crate::upstream::wait;
@@ -209,7 +208,7 @@ impl Reader<'_> {
     /// A stream is passed on from its first content; what follows is read in [`super::stream`].
     async fn stream(
         &self,
-        response: Response<Incoming>,
+        response: Response<Body>,
         mut wish: Wish,
         ticket: &mut Ticket,
         record: &mut Record,
@@ -240,7 +239,7 @@ impl Reader<'_> {
     }
 
     /// Some servers answer with an error and a status of success even where a stream was asked for.
-    async fn no_stream(&self, body: Incoming, is_json: bool, what: &str) -> Failure {
+    async fn no_stream(&self, body: Body, is_json: bool, what: &str) -> Failure {
         if is_json
             && let Ok(bytes) = self.whole(body, MAX_ERROR).await
             && let Err(error @ ResponseError::Reported(_)) = self.dialect.codec().observe_response(&bytes)
@@ -253,7 +252,7 @@ impl Reader<'_> {
     /// A plain answer or an error is read whole, checked, and put into the client's dialect.
     async fn plain(
         &self,
-        response: Response<Incoming>,
+        response: Response<Body>,
         wish: Wish,
         ticket: &mut Ticket,
         record: &mut Record,
@@ -334,7 +333,7 @@ impl Reader<'_> {
         Ok(body.into())
     }
 
-    async fn whole(&self, mut body: Incoming, limit: usize) -> Result<Bytes, Failure> {
+    async fn whole(&self, mut body: Body, limit: usize) -> Result<Bytes, Failure> {
         let mut first = Bytes::new();
         let mut joined = BytesMut::new();
         loop {
@@ -427,13 +426,13 @@ fn too_slow(upstream: &Upstream, what: &str, limit: Duration) -> Failure {
     Failure::new(Fault::Timeout, error)
 }
 
-fn unreachable(upstream: &Upstream, error: &hyper_util::client::legacy::Error) -> Failure {
+fn unreachable(upstream: &Upstream, error: &client::Error) -> Failure {
     // The chain of causes says more than the outermost error; none of it holds a header or a key.
     let mut cause: &dyn std::error::Error = error;
     while let Some(source) = cause.source() {
         cause = source;
     }
-    let what = if failed_to_connect(error) { "cannot be reached" } else { "closed the connection" };
+    let what = if error.is_connect() { "cannot be reached" } else { "closed the connection" };
     let message = format!("provider `{}` {what}: {cause}", upstream.provider);
     let error = ApiError::new(ErrorKind::BadGateway, message).with_code("upstream_unreachable");
     Failure::new(Fault::Transport, error)

@@ -213,11 +213,14 @@ async fn explanation(router: Arc<Router>, client: ClientDialect, named: Option<N
 fn explain(record: &Record) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(8);
     let mut put = |name: &'static str, value: Option<HeaderValue>| {
-        headers.extend(value.map(|value| (HeaderName::from_static(name), value)));
+        if let Some(value) = value {
+            headers.insert(HeaderName::from_static(name), value);
+        }
     };
-    put("x-waypost-request-id", HeaderValue::try_from(record.id.to_string()).ok());
+    let mut id = uuid::Uuid::encode_buffer();
+    put("x-waypost-request-id", HeaderValue::from_str(record.id.as_hyphenated().encode_lower(&mut id)).ok());
     if let (Some(provider), Some(model)) = (&record.provider, &record.model) {
-        put("x-waypost-model", visible(&format!("{provider}/{model}")));
+        put("x-waypost-model", visible(&[provider, "/", model].concat()));
     }
     put("x-waypost-route", record.route.as_deref().and_then(visible));
     put("x-waypost-decision", record.method.and_then(|_| visible(&record.decision_text())));
@@ -245,7 +248,7 @@ fn dropped(record: &Record) -> Option<String> {
 fn visible(text: &str) -> Option<HeaderValue> {
     // Checked here, as `HeaderValue` takes any byte above ASCII.
     if text.bytes().all(|byte| matches!(byte, b' '..=b'~' if byte != b'%')) {
-        return HeaderValue::try_from(text).ok();
+        return HeaderValue::from_str(text).ok();
     }
     let mut encoded = String::with_capacity(text.len() * 3);
     for byte in text.bytes() {

@@ -5,20 +5,20 @@ use std::fmt;
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use tokio::time::Instant;
 use waypost_dialect::error::{ApiError, ErrorKind, ResponseError};
 use waypost_routing::fault::Fault;
 
 use super::relay::Relay;
 use super::stream::Limits;
+use crate::upstream::client::Body;
 
 /// Most bytes that are held back; a stream with more of a preamble goes to its client as it is.
 const MAX_HELD: usize = 256 * 1024;
 
 /// A stream whose content has begun.
 pub struct Opened {
-    pub(super) incoming: Incoming,
+    pub(super) incoming: Body,
     pub(super) relay: Relay,
     /// What the client gets first.
     pub(super) held: Bytes,
@@ -38,7 +38,7 @@ impl fmt::Debug for Opened {
 /// # Errors
 /// What went wrong before, and what the client is told if nobody else answers.
 pub(super) async fn open(
-    mut incoming: Incoming,
+    mut incoming: Body,
     mut relay: Relay,
     limits: Limits,
     provider: &str,

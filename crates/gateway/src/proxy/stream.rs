@@ -14,7 +14,6 @@ use bytes::Bytes;
 use http::Response;
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 use waypost_dialect::ClientDialect;
 use waypost_dialect::error::{ApiError, ErrorKind, ResponseError};
@@ -28,6 +27,7 @@ use super::relay::Relay;
 use crate::admin::Feed;
 use crate::server::drain::{self, Drain};
 use crate::telemetry::{Open, current};
+use crate::upstream::client::Body as Answering;
 use crate::upstream::fleet::Ticket;
 
 /// The body of every response of the gateway.
@@ -145,7 +145,7 @@ impl Limits {
 
 /// A stream from a provider to a client.
 pub struct Events {
-    incoming: Incoming,
+    incoming: Answering,
     relay: Relay,
     /// Tells the client of its request.
     tail: Option<Box<Tail>>,

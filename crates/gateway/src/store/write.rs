@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rusqlite::{Connection, params};
@@ -16,6 +16,8 @@ use crate::telemetry::record::Record;
 
 /// How long records are gathered before they are written: what a crash may cost.
 const GATHER: Duration = Duration::from_millis(500);
+/// How often it is looked for more.
+const LOOK: Duration = Duration::from_millis(25);
 /// Most records of one transaction.
 const BATCH: usize = 4096;
 /// How often it is looked for what is old or too much.
@@ -91,6 +93,10 @@ impl Writer {
         let Self { connection, names, .. } = self;
         let transaction = connection.transaction()?;
         let mut sums = Sums::default();
+        let mut insert = transaction.prepare_cached(
+            "INSERT INTO records (id, at, status, method, route, model, caller, session, cost, total, record)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        )?;
         for finished in batch {
             let record = &finished.record;
             let model = model_of(record);
@@ -102,24 +108,19 @@ impl Writer {
             let route = names.number(&transaction, route)?;
             let caller = names.number(&transaction, &caller)?;
             let cost = record.cost().map(nanos);
-            transaction
-                .prepare_cached(
-                    "INSERT INTO records (id, at, status, method, route, model, caller, session, cost, total, record)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
-                )?
-                .execute(params![
-                    record.id.as_bytes(),
-                    millis(record.at),
-                    record.status,
-                    record.method.map_or("", |method| method.name()),
-                    route,
-                    model,
-                    caller,
-                    record.session.as_deref().map(super::read::digest),
-                    cost,
-                    i64::try_from(record.total.as_micros()).unwrap_or(i64::MAX),
-                    finished.row(),
-                ])?;
+            insert.execute(params![
+                record.id.as_bytes(),
+                millis(record.at),
+                record.status,
+                record.method.map_or("", |method| method.name()),
+                route,
+                model,
+                caller,
+                record.session.as_deref().map(super::read::digest),
+                cost,
+                i64::try_from(record.total.as_micros()).unwrap_or(i64::MAX),
+                finished.row(),
+            ])?;
             if let Some(content) = &finished.content {
                 let content = serde_json::to_string(content).unwrap_or_default();
                 transaction
@@ -128,6 +129,7 @@ impl Writer {
             }
             sums.add(record, (model, route, caller));
         }
+        drop(insert);
         sums.write(&transaction)?;
         transaction.commit()?;
         self.metrics.records_stored(batch.len());
@@ -217,17 +219,24 @@ impl Names {
     }
 }
 
-/// Gathers what comes in a moment; false if nobody can send any more.
+/// Gathers what comes in a moment; false if nobody can send any more. It looks now and then instead of waiting for each,
+/// which would have to wake it.
+#[expect(clippy::disallowed_methods, reason = "this thread has no requests to stop")]
 fn gather(receiver: &Receiver<Arc<Finished>>, batch: &mut Vec<Arc<Finished>>) -> bool {
     let end = Instant::now() + GATHER;
-    while batch.len() < BATCH {
-        match receiver.recv_timeout(end.saturating_duration_since(Instant::now())) {
+    loop {
+        let room = BATCH - batch.len();
+        batch.extend(receiver.try_iter().take(room));
+        if batch.len() >= BATCH || Instant::now() >= end {
+            return true;
+        }
+        std::thread::sleep(LOOK);
+        match receiver.try_recv() {
             Ok(finished) => batch.push(finished),
-            Err(RecvTimeoutError::Timeout) => return true,
-            Err(RecvTimeoutError::Disconnected) => return false,
+            Err(TryRecvError::Empty) => {}
+            Err(TryRecvError::Disconnected) => return false,
         }
     }
-    true
 }
 
 /// `provider/model`; empty where none was asked.

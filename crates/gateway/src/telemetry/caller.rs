@@ -20,7 +20,8 @@ pub fn mark(headers: &HeaderMap) -> Option<[u8; 6]> {
 /// A mark as people see it.
 #[must_use]
 pub fn shown(mark: [u8; 6]) -> String {
-    mark.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digit = |value: u8| char::from(b"0123456789abcdef"[usize::from(value & 15)]);
+    mark.iter().flat_map(|byte| [digit(byte >> 4), digit(*byte)]).collect()
 }
 
 #[cfg(test)]
@@ -37,5 +38,6 @@ mod tests {
         assert_eq!(mark("authorization", "Bearer sk-1"), expected);
         assert_eq!(mark("x-api-key", "sk-1"), expected);
         assert_eq!(mark("x-other", "sk-1"), None);
+        assert_eq!(shown([0x0f, 0x2c, 0x10, 0xbf, 0x3d, 0x12]), "0f2c10bf3d12");
     }
 }

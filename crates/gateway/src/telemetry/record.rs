@@ -321,7 +321,7 @@ impl Record {
     pub fn tried(&mut self, provider: &str, model: &str, outcome: &'static str, status: u16, took: Duration) {
         let (span, server) = self.calling.take().map_or((None, None), |(span, server)| (Some(span), server));
         let started_ms = millis(self.elapsed().saturating_sub(took));
-        let model = format!("{provider}/{model}");
+        let model = [provider, model].join("/");
         self.tries.push(Try { model, outcome, status, started_ms, ms: millis(took), span, server });
     }
 
@@ -392,21 +392,25 @@ impl Record {
     #[must_use]
     pub fn decision_text(&self) -> String {
         use std::fmt::Write;
-        let mut text = format!("method={}", self.method.map_or("none", |method| method.name()));
+        let mut text = String::with_capacity(96);
+        let mut say = |parts: [&str; 2]| text.extend(parts);
+        say(["method=", self.method.map_or("none", |method| method.name())]);
         if let Some(scorer) = self.scorer {
-            // Writing into a string cannot fail.
-            let _ = write!(text, "; scorer={scorer}");
+            say(["; scorer=", scorer]);
         }
         if let Some(confidence) = self.confidence {
+            // Writing into a string cannot fail.
             let _ = write!(text, "; confidence={confidence:.2}");
         }
+        let mut say = |parts: [&str; 2]| text.extend(parts);
         if let Some(affinity) = self.affinity {
-            let _ = write!(text, "; affinity={affinity}");
+            say(["; affinity=", affinity]);
         }
         if let Some(prefer) = self.prefer {
-            let _ = write!(text, "; prefer={prefer}");
+            say(["; prefer=", prefer]);
         }
-        let _ = write!(text, "; ms={:.3}", self.decision.as_secs_f64() * 1e3);
+        let micros = self.decision.as_micros();
+        let _ = write!(text, "; ms={}.{:03}", micros / 1000, micros % 1000);
         text
     }
 

@@ -76,8 +76,16 @@ struct Row<'a> {
     total_ms: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     tokens_per_second: Option<f64>,
-    #[serde(flatten)]
-    tokens: Option<Tokens>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    input_tokens: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cached_tokens: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache_write_tokens: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output_tokens: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasoning_tokens: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cost: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -106,19 +114,13 @@ struct Unread {
 }
 
 #[derive(Serialize)]
-struct Tokens {
-    input_tokens: u64,
-    cached_tokens: u64,
-    cache_write_tokens: u64,
-    output_tokens: u64,
-    reasoning_tokens: u64,
-}
-
-#[derive(Serialize)]
 struct Lost<'a> {
     field: &'a str,
     reason: &'a str,
 }
+
+/// Most records take no more bytes.
+const USUAL: usize = 1024;
 
 /// One JSON object.
 pub(super) fn json(record: &Record) -> String {
@@ -177,21 +179,21 @@ pub(super) fn json(record: &Record) -> String {
         first_token_ms: record.first_token.map(millis),
         total_ms: millis(record.total),
         tokens_per_second: record.tokens_per_second().map(|pace| (pace * 10.0).round() / 10.0),
-        tokens: record.usage.map(|usage| Tokens {
-            input_tokens: usage.input,
-            cached_tokens: usage.cache_read,
-            cache_write_tokens: usage.cache_write,
-            output_tokens: usage.output,
-            reasoning_tokens: usage.reasoning,
-        }),
+        input_tokens: record.usage.map(|usage| usage.input),
+        cached_tokens: record.usage.map(|usage| usage.cache_read),
+        cache_write_tokens: record.usage.map(|usage| usage.cache_write),
+        output_tokens: record.usage.map(|usage| usage.output),
+        reasoning_tokens: record.usage.map(|usage| usage.reasoning),
         cost: record.cost().map(dollars),
         default_cost: record.default_cost().map(dollars),
         finish_reason: record.finish_reason.as_deref(),
         loss: record.loss.entries().map(|(field, reason)| Lost { field, reason: reason.word() }).collect(),
         error: record.error.as_deref(),
     };
-    // Strings and numbers only.
-    serde_json::to_string(&row).unwrap_or_default()
+    let mut json = Vec::with_capacity(USUAL);
+    // Strings and numbers only, written to memory.
+    let _ = serde_json::to_writer(&mut json, &row);
+    String::from_utf8(json).unwrap_or_default()
 }
 
 /// A threshold of nothing is none.

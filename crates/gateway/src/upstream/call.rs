@@ -4,10 +4,9 @@ use std::time::SystemTime;
 
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{Method, Request, Response};
-use hyper::body::Incoming;
 use waypost_dialect::ClientDialect;
 
-use super::client::{Client, Segments};
+use super::client::{Body, Client, Segments};
 use super::endpoint::{Address, Upstream};
 
 /// Why a call was not answered; it names no secret.
@@ -31,7 +30,7 @@ pub(super) async fn post(
     address: &Address,
     model: &str,
     body: Vec<u8>,
-) -> Result<Response<Incoming>, Unanswered> {
+) -> Result<Response<Body>, Unanswered> {
     let token = upstream.token(client).await.map_err(Unanswered::NotMade)?;
     let mut request = Request::new(Segments::whole(body));
     *request.method_mut() = Method::POST;

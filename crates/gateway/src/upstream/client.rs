@@ -1,38 +1,32 @@
-//! The HTTP client toward providers: the only file that names its library.
+//! The HTTP client toward providers.
 //!
 //! One client per worker thread, so that its pool is never contended. HTTP/1.1 only: over one HTTP/2 connection all
 //! streams of a provider would share one flow-control window and one fate (`docs/decisions/0002-http-stack.md`). gRPC,
-//! which traces are exported by, knows no other.
+//! which traces are exported by, knows no other, and has [`Http2Client`].
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use http::{Request, Response, Uri};
-use http_body::{Body, Frame, SizeHint};
+use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper_rustls::builderstates::WantsProtocols1;
 use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::proxy::Tunnel;
-use hyper_util::client::legacy::{Builder, Client as PooledClient, Error};
+use hyper_util::client::legacy::{self, Client as PooledClient};
 use hyper_util::client::proxy::matcher::Matcher;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tower_service::Service;
 use waypost_dialect::envelope::Pieces;
 
-/// How long an unused connection to a provider is kept.
-const POOL_IDLE: Duration = Duration::from_secs(90);
-/// How many unused connections to one provider a worker keeps.
-const POOL_MAX_IDLE: usize = 512;
-
-/// Most that is read of a provider's answer at once, in bytes, and so the largest head of one. What a connection reads
-/// before others have their turn is a multiple of it.
-const MAX_READ: usize = 128 * 1024;
+pub use super::http1::{Body, Error};
+use super::http1::{Connection, Io, Origin, Pool, Unanswered};
 
 /// What all workers' clients share: the TLS configuration (root certificates are read once) and the proxy settings.
 #[derive(Debug, Clone)]
@@ -80,32 +74,17 @@ pub(crate) fn platform_tls() -> Result<rustls::ClientConfig, rustls::Error> {
 
 /// One worker's client with its pool of connections.
 #[derive(Debug, Clone)]
-pub struct Client(PooledClient<HttpsConnector<Dial>, Segments>);
+pub struct Client {
+    connector: HttpsConnector<Dial>,
+    pool: Arc<Pool>,
+}
 
 impl Client {
-    /// A client with an empty pool. Must be made on the worker's own runtime.
+    /// A client with an empty pool. Must be used on the worker's own runtime.
     #[must_use]
     pub fn new(settings: &ClientSettings) -> Self {
         let connector = settings.connector().enable_http1().wrap_connector(settings.dial());
-        Self(Self::pool().build(connector))
-    }
-
-    /// The same for servers that speak HTTP/2 alone, also without TLS ("prior knowledge", RFC 9113 section 3.3).
-    #[must_use]
-    pub fn http2(settings: &ClientSettings) -> Self {
-        let connector = settings.connector().enable_http2().wrap_connector(settings.dial());
-        Self(Self::pool().http2_only(true).build(connector))
-    }
-
-    fn pool() -> Builder {
-        let mut builder = PooledClient::builder(TokioExecutor::new());
-        builder
-            .pool_idle_timeout(POOL_IDLE)
-            .pool_max_idle_per_host(POOL_MAX_IDLE)
-            .pool_timer(TokioTimer::new())
-            .timer(TokioTimer::new())
-            .http1_max_buf_size(MAX_READ);
-        builder
+        Self { connector, pool: Arc::default() }
     }
 
     /// Sends one request and waits for the response's head. A pooled connection that turns out to be closed before
@@ -113,15 +92,48 @@ impl Client {
     ///
     /// # Errors
     /// DNS, connection, TLS or HTTP failure before the head was complete.
-    pub async fn send(&self, request: Request<Segments>) -> Result<Response<Incoming>, Error> {
-        self.0.request(request).await
+    pub async fn send(&self, mut request: Request<Segments>) -> Result<Response<Body>, Error> {
+        let origin = Origin::of(request.uri()).ok_or(Error::Malformed("its address has no host"))?;
+        while let Some(connection) = self.pool.take(&origin) {
+            match connection.exchange(request).await {
+                Ok(response) => return Ok(response),
+                Err(Unanswered { request: Some(unsent), .. }) => request = unsent,
+                Err(Unanswered { error, request: None }) => return Err(error),
+            }
+        }
+        let io = Box::pin(self.connect(request.uri().clone())).await?;
+        let connection = Connection::new(io, origin, Arc::downgrade(&self.pool));
+        connection.exchange(request).await.map_err(|unanswered| unanswered.error)
+    }
+
+    async fn connect(&self, destination: Uri) -> Result<Io, Error> {
+        let mut connector = self.connector.clone();
+        poll_fn(|context| connector.poll_ready(context)).await.map_err(Error::Connect)?;
+        connector.call(destination).await.map(TokioIo::new).map_err(Error::Connect)
     }
 }
 
-/// True if the failure came before a connection stood: nothing has reached the provider.
-#[must_use]
-pub fn failed_to_connect(error: &Error) -> bool {
-    error.is_connect()
+/// A client for servers that speak HTTP/2 alone, also without TLS ("prior knowledge", RFC 9113 section 3.3).
+#[derive(Debug, Clone)]
+pub struct Http2Client(PooledClient<HttpsConnector<Dial>, Segments>);
+
+impl Http2Client {
+    /// Must be made on the runtime that it is used on.
+    #[must_use]
+    pub fn new(settings: &ClientSettings) -> Self {
+        let connector = settings.connector().enable_http2().wrap_connector(settings.dial());
+        let mut builder = PooledClient::builder(TokioExecutor::new());
+        builder.pool_timer(TokioTimer::new()).timer(TokioTimer::new()).http2_only(true);
+        Self(builder.build(connector))
+    }
+
+    /// Sends one request and waits for the response's head.
+    ///
+    /// # Errors
+    /// DNS, connection, TLS or HTTP failure before the head was complete.
+    pub async fn send(&self, request: Request<Segments>) -> Result<Response<Incoming>, legacy::Error> {
+        self.0.request(request).await
+    }
 }
 
 /// A request body in a few pieces, sent without joining them: the client's bytes around what was spliced in.
@@ -153,6 +165,26 @@ impl Segments {
         Self { pieces, next: 0 }
     }
 
+    /// How many bytes are still to be sent.
+    #[must_use]
+    pub fn length(&self) -> u64 {
+        self.rest().iter().map(|piece| piece.len() as u64).sum()
+    }
+
+    /// Something is still to be sent.
+    pub(super) fn has_more(&self) -> bool {
+        self.rest().iter().any(|piece| !piece.is_empty())
+    }
+
+    /// So many bytes have been sent.
+    pub(super) fn advance(&mut self, mut count: usize) {
+        for piece in self.pieces.iter_mut().skip(self.next) {
+            let step = count.min(piece.len());
+            piece.advance(step);
+            count -= step;
+        }
+    }
+
     /// What is still to be sent, in order.
     #[must_use]
     pub fn rest(&self) -> &[Bytes] {
@@ -160,7 +192,7 @@ impl Segments {
     }
 }
 
-impl Body for Segments {
+impl http_body::Body for Segments {
     type Data = Bytes;
     type Error = std::convert::Infallible;
 
@@ -177,11 +209,11 @@ impl Body for Segments {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.rest().iter().all(Bytes::is_empty)
+        !self.has_more()
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.rest().iter().map(|piece| piece.len() as u64).sum())
+        SizeHint::with_exact(self.length())
     }
 }
 
@@ -227,6 +259,7 @@ impl Service<Uri> for Dial {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http_body::Body as _;
     use http_body_util::BodyExt;
 
     #[tokio::test]

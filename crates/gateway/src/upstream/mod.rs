@@ -6,6 +6,7 @@ pub mod client;
 pub mod endpoint;
 pub mod fleet;
 pub mod google;
+mod http1;
 pub mod place;
 pub mod rotating;
 pub mod router_model;

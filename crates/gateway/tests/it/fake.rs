@@ -265,7 +265,7 @@ fn responses_events(words: &[&str]) -> Vec<String> {
     events
 }
 
-fn read_request(stream: &mut TcpStream) -> Option<Seen> {
+pub(crate) fn read_request(stream: &mut TcpStream) -> Option<Seen> {
     let mut bytes = Vec::new();
     let mut buffer = [0; 1 << 16];
     loop {

@@ -39,6 +39,7 @@ mod openapi;
 mod other_apis;
 mod passthrough;
 mod process;
+mod provider_connections;
 mod providers;
 mod records;
 mod reliability;

@@ -11,7 +11,7 @@ use hyper::body::Incoming;
 
 use super::protobuf::{Field, fields};
 use crate::config::Protocol;
-use crate::upstream::client::{Client, ClientSettings, Segments};
+use crate::upstream::client::{Body, Client, ClientSettings, Http2Client, Segments};
 use crate::upstream::wait;
 
 /// Larger answers are not read.
@@ -37,11 +37,17 @@ pub(super) struct Accepted {
     pub(super) message: String,
 }
 
+/// How a collector is spoken to.
+#[derive(Debug)]
+enum Way {
+    Http(Client),
+    Grpc(Http2Client),
+}
+
 /// A way to a collector.
 #[derive(Debug)]
 pub(super) struct Transport {
-    client: Client,
-    protocol: Protocol,
+    client: Way,
     uri: Uri,
     headers: HeaderMap,
     timeout: Duration,
@@ -57,8 +63,8 @@ impl Transport {
         timeout: Duration,
     ) -> Self {
         let (client, kind) = match protocol {
-            Protocol::Http => (Client::new(settings), "application/x-protobuf"),
-            Protocol::Grpc => (Client::http2(settings), "application/grpc"),
+            Protocol::Http => (Way::Http(Client::new(settings)), "application/x-protobuf"),
+            Protocol::Grpc => (Way::Grpc(Http2Client::new(settings)), "application/grpc"),
         };
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
         let agent = concat!("waypost/", env!("CARGO_PKG_VERSION"));
@@ -66,7 +72,7 @@ impl Transport {
         if protocol == Protocol::Grpc {
             headers.insert(TE, HeaderValue::from_static("trailers"));
         }
-        Self { client, protocol, uri, headers, timeout }
+        Self { client, uri, headers, timeout }
     }
 
     /// Sends an `ExportTraceServiceRequest`.
@@ -79,27 +85,34 @@ impl Transport {
     }
 
     async fn send(&self, message: &Bytes) -> Result<Accepted, Refusal> {
-        let body = match self.protocol {
-            Protocol::Http => Segments::whole(message.clone()),
-            Protocol::Grpc => Segments::whole(frame(message)),
-        };
+        match &self.client {
+            Way::Http(client) => {
+                let request = self.request(Segments::whole(message.clone()));
+                http(client.send(request).await.map_err(|error| unreached(&error))?).await
+            }
+            Way::Grpc(client) => {
+                let request = self.request(Segments::whole(frame(message)));
+                grpc(client.send(request).await.map_err(|error| unreached(&error))?).await
+            }
+        }
+    }
+
+    fn request(&self, body: Segments) -> Request<Segments> {
         let mut request = Request::new(body);
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.uri.clone();
         request.headers_mut().clone_from(&self.headers);
-        let response = self.client.send(request).await.map_err(|error| {
-            // The innermost cause says most; none of them holds a header.
-            let mut cause: &dyn std::error::Error = &error;
-            while let Some(source) = cause.source() {
-                cause = source;
-            }
-            Refusal::Again { why: cause.to_string(), after: None }
-        })?;
-        match self.protocol {
-            Protocol::Http => http(response).await,
-            Protocol::Grpc => grpc(response).await,
-        }
+        request
     }
+}
+
+fn unreached(error: &dyn std::error::Error) -> Refusal {
+    // The innermost cause says most; none of them holds a header.
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    Refusal::Again { why: cause.to_string(), after: None }
 }
 
 /// A message without compression: a zero, its length, and itself
@@ -112,7 +125,7 @@ fn frame(message: &Bytes) -> Vec<u8> {
     frame
 }
 
-async fn http(response: Response<Incoming>) -> Result<Accepted, Refusal> {
+async fn http(response: Response<Body>) -> Result<Accepted, Refusal> {
     let status = response.status();
     let after = wait::asked(response.headers(), SystemTime::now());
     let is_protobuf = response

@@ -1,0 +1,670 @@
+//! A reader of JSON for the way of a request, which sees every byte of every body.
+//!
+//! It is a `serde` deserializer, so the same visitors run on it as on `serde_json`, and it takes what that takes and
+//! nothing else. Strings, of which bodies of language models are made, are passed over a vector at a time. It knows no
+//! messages: whatever it does not take is read once more by `serde_json`, which says what is wrong and where.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::forward_to_deserialize_any;
+
+use super::{block, raw};
+
+/// Reads a value out of text.
+///
+/// # Errors
+/// Those of `serde_json`.
+pub(crate) fn from_str<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, serde_json::Error> {
+    quickly(text).or_else(|Unread| serde_json::from_str(text))
+}
+
+/// Reads a value out of bytes that are said to be text.
+///
+/// # Errors
+/// Those of `serde_json`.
+pub(crate) fn from_slice<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, serde_json::Error> {
+    match simdutf8::basic::from_utf8(body) {
+        Ok(text) => from_str(text),
+        Err(_) => serde_json::from_slice(body),
+    }
+}
+
+/// Reads a value, or not; without a word about the reason.
+pub(super) fn quickly<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Unread> {
+    let mut reader = Reader { text, at: 0, depth: 0 };
+    let value = T::deserialize(&mut reader)?;
+    match reader.peek() {
+        None => Ok(value),
+        Some(_) => Err(Unread),
+    }
+}
+
+/// It could not be read here.
+#[derive(Debug)]
+pub(super) struct Unread;
+
+impl fmt::Display for Unread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not read")
+    }
+}
+
+impl std::error::Error for Unread {}
+
+impl de::Error for Unread {
+    fn custom<T: fmt::Display>(_: T) -> Self {
+        Self
+    }
+}
+
+/// Text, and how far it has been read.
+struct Reader<'a> {
+    text: &'a str,
+    at: usize,
+    /// Objects and lists that visitors are in.
+    depth: u8,
+}
+
+/// Visitors that go deeper are for `serde_json`, which has the same limit.
+const DEEPEST: u8 = 127;
+
+/// What is open around a place: one bit a level, an object or a list, so that no depth overflows a stack.
+#[derive(Default)]
+struct Levels {
+    depth: usize,
+    /// The innermost up to 64 levels.
+    bits: u64,
+    outer: Vec<u64>,
+}
+
+impl Levels {
+    fn open(&mut self, is_object: bool) {
+        if self.depth > 0 && self.depth.is_multiple_of(64) {
+            self.outer.push(self.bits);
+        }
+        self.bits = self.bits << 1 | u64::from(is_object);
+        self.depth += 1;
+    }
+
+    fn close(&mut self) {
+        self.depth -= 1;
+        self.bits >>= 1;
+        if self.depth > 0 && self.depth.is_multiple_of(64) {
+            self.bits = self.outer.pop().unwrap_or_default();
+        }
+    }
+
+    fn is_object(&self) -> bool {
+        self.bits & 1 == 1
+    }
+}
+
+/// A byte of a string that stands for itself.
+const fn is_plain(byte: u8) -> bool {
+    byte >= b' ' && byte != b'"' && byte != b'\\'
+}
+
+/// Up to this many bytes of a string are looked at a block at a time: most keys and words end within. What is longer is
+/// mostly text without anything special in it for a while, which the search of `memchr` is faster on.
+const SHORT: usize = 64;
+/// So many bytes are checked for control characters at once.
+const RUN: usize = 1024;
+
+impl<'a> Reader<'a> {
+    fn byte(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    /// The next byte that is no white space, which is passed over.
+    fn peek(&mut self) -> Option<u8> {
+        loop {
+            match self.byte() {
+                Some(b' ' | b'\n' | b'\t' | b'\r') => self.at += 1,
+                byte => return byte,
+            }
+        }
+    }
+
+    fn expect(&mut self, byte: u8) -> Result<(), Unread> {
+        if self.peek() == Some(byte) {
+            self.at += 1;
+            Ok(())
+        } else {
+            Err(Unread)
+        }
+    }
+
+    fn word(&mut self, word: &str) -> Result<(), Unread> {
+        let is_there =
+            self.text.as_bytes().get(self.at..).is_some_and(|rest| rest.starts_with(word.as_bytes()));
+        self.at += word.len();
+        if is_there { Ok(()) } else { Err(Unread) }
+    }
+
+    fn digits(&mut self) -> Result<(), Unread> {
+        let from = self.at;
+        while self.byte().is_some_and(|byte| byte.is_ascii_digit()) {
+            self.at += 1;
+        }
+        if self.at > from { Ok(()) } else { Err(Unread) }
+    }
+
+    /// A number; true if it is a whole one.
+    fn number(&mut self) -> Result<bool, Unread> {
+        if self.byte() == Some(b'-') {
+            self.at += 1;
+        }
+        match self.byte() {
+            Some(b'0') => self.at += 1,
+            _ => self.digits()?,
+        }
+        let mut is_whole = true;
+        if self.byte() == Some(b'.') {
+            is_whole = false;
+            self.at += 1;
+            self.digits()?;
+        }
+        if let Some(b'e' | b'E') = self.byte() {
+            is_whole = false;
+            self.at += 1;
+            if let Some(b'+' | b'-') = self.byte() {
+                self.at += 1;
+            }
+            self.digits()?;
+        }
+        Ok(is_whole)
+    }
+
+    /// Passes over the bytes of a string that stand for themselves, up to one that does not.
+    fn plain(&mut self) -> Result<u8, Unread> {
+        let bytes = self.text.as_bytes();
+        let end = self.at + SHORT;
+        while self.at < end {
+            match bytes.get(self.at..).and_then(|rest| rest.first_chunk()) {
+                Some(block) => match block::special(block) {
+                    block::SIZE => self.at += block::SIZE,
+                    count => {
+                        self.at += count;
+                        return Ok(block[count]);
+                    }
+                },
+                // The last bytes of the text.
+                None => match self.byte().ok_or(Unread)? {
+                    byte if is_plain(byte) => self.at += 1,
+                    byte => return Ok(byte),
+                },
+            }
+        }
+        let rest = &bytes[self.at..];
+        let found = memchr::memchr2(b'"', b'\\', rest).ok_or(Unread)?;
+        // In runs, as a loop that may end early is not made of vectors.
+        let is_control = |block: &[u8]| block.iter().fold(false, |found, byte| found | (*byte < b' '));
+        if rest[..found].chunks(RUN).any(is_control) {
+            return Err(Unread);
+        }
+        self.at += found;
+        Ok(rest[found])
+    }
+
+    /// Passes over a string behind its opening quote; true if it has escapes.
+    fn skip_string(&mut self) -> Result<bool, Unread> {
+        let mut has_escapes = false;
+        loop {
+            match self.plain()? {
+                b'"' => {
+                    self.at += 1;
+                    return Ok(has_escapes);
+                }
+                b'\\' => {
+                    has_escapes = true;
+                    self.at += 1;
+                    match self.byte() {
+                        Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 1,
+                        Some(b'u') => {
+                            self.at += 1;
+                            self.code_unit()?;
+                        }
+                        _ => return Err(Unread),
+                    }
+                }
+                _ => return Err(Unread),
+            }
+        }
+    }
+
+    /// Four hexadecimal digits.
+    fn code_unit(&mut self) -> Result<u32, Unread> {
+        let digits = self.text.get(self.at..self.at + 4).ok_or(Unread)?;
+        if !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+            return Err(Unread);
+        }
+        self.at += 4;
+        u32::from_str_radix(digits, 16).map_err(|_digits| Unread)
+    }
+
+    /// What an escape stands for, behind its backslash.
+    fn escape(&mut self) -> Result<char, Unread> {
+        let byte = self.byte().ok_or(Unread)?;
+        self.at += 1;
+        Ok(match byte {
+            b'"' | b'\\' | b'/' => char::from(byte),
+            b'b' => '\u{8}',
+            b'f' => '\u{c}',
+            b'n' => '\n',
+            b'r' => '\r',
+            b't' => '\t',
+            b'u' => {
+                let first = self.code_unit()?;
+                if !(0xD800..0xDC00).contains(&first) {
+                    return char::from_u32(first).ok_or(Unread);
+                }
+                // Two halves of one character (RFC 8259, section 7).
+                self.word("\\u")?;
+                let second = self.code_unit()?;
+                let low = second.checked_sub(0xDC00).filter(|low| *low < 0x400).ok_or(Unread)?;
+                char::from_u32(0x1_0000 + ((first - 0xD800) << 10) + low).ok_or(Unread)?
+            }
+            _ => return Err(Unread),
+        })
+    }
+
+    /// The text of a string behind its opening quote.
+    fn string<V: Visitor<'a>>(&mut self, visitor: V) -> Result<V::Value, Unread> {
+        let from = self.at;
+        let mut byte = self.plain()?;
+        let head = &self.text[from..self.at];
+        if byte == b'"' {
+            self.at += 1;
+            return visitor.visit_borrowed_str(head);
+        }
+        let mut text = String::from(head);
+        loop {
+            match byte {
+                b'"' => {
+                    self.at += 1;
+                    return visitor.visit_string(text);
+                }
+                b'\\' => {
+                    self.at += 1;
+                    let decoded = self.escape()?;
+                    text.push(decoded);
+                }
+                _ => return Err(Unread),
+            }
+            let from = self.at;
+            byte = self.plain()?;
+            text.push_str(&self.text[from..self.at]);
+        }
+    }
+
+    /// Passes over a string, a number or a word.
+    fn skip_scalar(&mut self, first: u8) -> Result<(), Unread> {
+        match first {
+            b'"' => {
+                self.at += 1;
+                self.skip_string().map(drop)
+            }
+            b't' => self.word("true"),
+            b'f' => self.word("false"),
+            b'n' => self.word("null"),
+            _ => self.number().map(drop),
+        }
+    }
+
+    /// Passes over a value and gives its text.
+    fn skip(&mut self) -> Result<&'a str, Unread> {
+        let first = self.peek().ok_or(Unread)?;
+        let from = self.at;
+        if matches!(first, b'{' | b'[') {
+            self.skip_nested()?;
+        } else {
+            self.skip_scalar(first)?;
+        }
+        self.text.get(from..self.at).ok_or(Unread)
+    }
+
+    /// Passes over an object or a list.
+    fn skip_nested(&mut self) -> Result<(), Unread> {
+        let mut levels = Levels::default();
+        loop {
+            // A value is due.
+            let first = self.peek().ok_or(Unread)?;
+            match first {
+                b'{' | b'[' => {
+                    self.at += 1;
+                    let is_object = first == b'{';
+                    levels.open(is_object);
+                    let next = self.peek().ok_or(Unread)?;
+                    if next != if is_object { b'}' } else { b']' } {
+                        if is_object {
+                            self.skip_key()?;
+                        }
+                        continue;
+                    }
+                }
+                _ => self.skip_scalar(first)?,
+            }
+            // A value, or the opening of an empty one, has been passed.
+            loop {
+                let next = self.peek().ok_or(Unread)?;
+                self.at += 1;
+                match (next, levels.is_object()) {
+                    (b',', true) => {
+                        self.skip_key()?;
+                        break;
+                    }
+                    (b',', false) => break,
+                    (b'}', true) | (b']', false) => levels.close(),
+                    _ => return Err(Unread),
+                }
+                if levels.depth == 0 {
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// Passes over a key and its colon.
+    fn skip_key(&mut self) -> Result<(), Unread> {
+        self.expect(b'"')?;
+        self.skip_string()?;
+        self.expect(b':')
+    }
+}
+
+impl<'de> Deserializer<'de> for &mut Reader<'de> {
+    type Error = Unread;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unread> {
+        let first = self.peek().ok_or(Unread)?;
+        match first {
+            b'{' | b'[' => {
+                self.at += 1;
+                self.depth += 1;
+                if self.depth > DEEPEST {
+                    return Err(Unread);
+                }
+                let inside = Inside { reader: &mut *self, is_first: true };
+                let value =
+                    if first == b'{' { visitor.visit_map(inside) } else { visitor.visit_seq(inside) }?;
+                self.depth -= 1;
+                Ok(value)
+            }
+            b'"' => {
+                self.at += 1;
+                self.string(visitor)
+            }
+            b't' => self.word("true").and_then(|()| visitor.visit_bool(true)),
+            b'f' => self.word("false").and_then(|()| visitor.visit_bool(false)),
+            b'n' => self.word("null").and_then(|()| visitor.visit_unit()),
+            _ => {
+                let from = self.at;
+                let is_whole = self.number()?;
+                let text = &self.text[from..self.at];
+                // Whatever is not plainly a number of the usual size is for `serde_json`.
+                match (is_whole, first) {
+                    (true, b'-') => visitor.visit_i64(parsed(text).and_then(below_zero)?),
+                    (true, _) => visitor.visit_u64(parsed(text)?),
+                    (false, _) => visitor.visit_f64(parsed(text).and_then(finite)?),
+                }
+            }
+        }
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unread> {
+        if self.peek() == Some(b'n') {
+            self.word("null")?;
+            visitor.visit_none()
+        } else {
+            visitor.visit_some(self)
+        }
+    }
+
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unread> {
+        self.skip()?;
+        visitor.visit_unit()
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Unread> {
+        if name == raw::NAME {
+            return visitor.visit_borrowed_str(self.skip()?);
+        }
+        visitor.visit_newtype_struct(self)
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple
+        tuple_struct map struct enum identifier
+    }
+}
+
+fn parsed<T: FromStr>(text: &str) -> Result<T, Unread> {
+    text.parse().map_err(|_number| Unread)
+}
+
+/// Without `-0`, which is no integer.
+fn below_zero(number: i64) -> Result<i64, Unread> {
+    if number < 0 { Ok(number) } else { Err(Unread) }
+}
+
+fn finite(number: f64) -> Result<f64, Unread> {
+    if number.is_finite() { Ok(number) } else { Err(Unread) }
+}
+
+/// An object or a list behind its opening bracket.
+struct Inside<'r, 'a> {
+    reader: &'r mut Reader<'a>,
+    is_first: bool,
+}
+
+impl Inside<'_, '_> {
+    /// Another one follows; else the closing bracket has been passed.
+    fn has_more(&mut self, closing: u8) -> Result<bool, Unread> {
+        let next = self.reader.peek().ok_or(Unread)?;
+        if next == closing {
+            self.reader.at += 1;
+            return Ok(false);
+        }
+        if !std::mem::replace(&mut self.is_first, false) {
+            self.reader.expect(b',')?;
+        }
+        Ok(true)
+    }
+}
+
+impl<'de> SeqAccess<'de> for Inside<'_, 'de> {
+    type Error = Unread;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Unread> {
+        if self.has_more(b']')? { seed.deserialize(&mut *self.reader).map(Some) } else { Ok(None) }
+    }
+}
+
+impl<'de> MapAccess<'de> for Inside<'_, 'de> {
+    type Error = Unread;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Unread> {
+        if !self.has_more(b'}')? {
+            return Ok(None);
+        }
+        if self.reader.peek() != Some(b'"') {
+            return Err(Unread);
+        }
+        seed.deserialize(&mut *self.reader).map(Some)
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Unread> {
+        self.reader.expect(b':')?;
+        seed.deserialize(&mut *self.reader)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Raw;
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    /// Fractions are read here to the nearest, and by `serde_json` nearly so.
+    fn alike(one: &Value, other: &Value) -> bool {
+        match (one, other) {
+            (Value::Array(one), Value::Array(other)) => {
+                one.len() == other.len() && one.iter().zip(other).all(|(one, other)| alike(one, other))
+            }
+            (Value::Object(one), Value::Object(other)) => {
+                let is_there = |(key, value)| other.get(key).is_some_and(|other| alike(value, other));
+                one.len() == other.len() && one.iter().all(is_there)
+            }
+            (Value::Number(one), Value::Number(other)) if one.is_f64() && other.is_f64() => {
+                let (one, other) = (one.as_f64().unwrap(), other.as_f64().unwrap());
+                (one - other).abs() <= one.abs() * 8.0 * f64::EPSILON
+            }
+            (one, other) => one == other,
+        }
+    }
+
+    /// What it takes is what `serde_json` takes, and it means the same.
+    fn agree(text: &str) {
+        let theirs: Result<Value, _> = serde_json::from_str(text);
+        match quickly::<Value>(text) {
+            Ok(ours) => assert!(alike(&ours, &theirs.unwrap()), "{text}"),
+            // It may leave a thing to `serde_json`, but nothing usual.
+            Err(Unread) => {
+                let is_long = text.split(|c: char| !c.is_ascii_digit()).any(|digits| digits.len() > 18);
+                assert!(theirs.is_err() || is_long || text.contains(['e', 'E', '-']), "not read: {text}");
+            }
+        }
+        let skipped = quickly::<Raw<'_>>(text).map(Raw::get).ok();
+        let ignored = serde_json::from_str::<&serde_json::value::RawValue>(text).ok();
+        assert_eq!(skipped, ignored.map(serde_json::value::RawValue::get), "{text}");
+    }
+
+    #[test]
+    fn bytes_mean_what_they_mean_elsewhere() {
+        let deep = |depth: usize| format!("{}{}", "[{\"a\":".repeat(depth) + "1", "}]".repeat(depth));
+        for text in [
+            "",
+            " ",
+            "null",
+            " true ",
+            "false",
+            "nul",
+            "tru",
+            "truee",
+            "0",
+            "-0",
+            "01",
+            "1.",
+            "1.5",
+            ".5",
+            "-",
+            "1e5",
+            "1E+",
+            "-1",
+            "18446744073709551615",
+            "18446744073709551616",
+            "-9223372036854775809",
+            "1e999",
+            "[]",
+            "[ ]",
+            "{}",
+            "{ }",
+            "[1,]",
+            "[,1]",
+            "{,}",
+            "[1 2]",
+            "{\"a\"}",
+            "{\"a\":}",
+            "{\"a\":1,}",
+            "{\"a\":1 \"b\":2}",
+            "{a:1}",
+            "{1:1}",
+            "[}",
+            "{]",
+            "[1}",
+            "{\"a\":1]",
+            "]",
+            "\"",
+            "\"a",
+            "\"a\"x",
+            "\"\\\"",
+            "\"\\\\\"",
+            "\"\\x\"",
+            "\"\\u12\"",
+            "\"\\u12g4\"",
+            "\"\\u+123\"",
+            "\"\\ud800\"",
+            "\"\\ud83d\\ude00\"",
+            "\"\\ud83d\\u0041\"",
+            "\"\\ude00\"",
+            "\"é😀\"",
+            "\"a\u{1}b\"",
+            "\"a\nb\"",
+            "\"\u{7f}\"",
+            "[[[[]]]]",
+            "[1]]",
+            "{} {}",
+            "\u{feff}{}",
+            "{\"\\ud800\":1}",
+            "[\"0123456789abcdef0123456789abcdef\u{1f}\"]",
+            "[\"0123456789abcdef0123456789abcdef\\n\"]",
+        ] {
+            agree(text);
+        }
+        for depth in [1, 31, 32, 33, 63] {
+            agree(&deep(depth));
+        }
+        let deeper = deep(100_000);
+        assert_eq!(quickly::<Raw<'_>>(&deeper).unwrap().get(), deeper);
+        assert!(quickly::<Raw<'_>>(&deeper[..deeper.len() - 1]).is_err());
+        assert!(quickly::<Raw<'_>>(&deeper.replace("}]}", "}}]")).is_err());
+    }
+
+    fn json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<u64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            ".{0,60}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(5, 64, 6, |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+                proptest::collection::hash_map(".{0,20}", inner, 0..6)
+                    .prop_map(|map| Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_written_is_read(value in json(), is_pretty in any::<bool>()) {
+            let text = if is_pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) };
+            agree(&text.unwrap());
+        }
+
+        /// One byte put in, taken out or changed.
+        #[test]
+        fn whatever_is_broken_is_refused(value in json(), at in any::<prop::sample::Index>(), how in 0..3, byte in prop::sample::select(b"{}[]\",:\\/0129-+.eEtfnu \n\t\x01ab".to_vec())) {
+            let mut bytes = value.to_string().into_bytes();
+            let at = at.index(bytes.len());
+            match how {
+                0 => bytes.insert(at, byte),
+                1 => { bytes.remove(at); }
+                _ => bytes[at] = byte,
+            }
+            if let Ok(text) = std::str::from_utf8(&bytes) {
+                agree(text);
+            }
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! The head of a request, written; the head of an answer, read.
+
+use std::mem::MaybeUninit;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
+
+use super::Error;
+use super::framing::Framing;
+
+/// Most headers of an answer.
+const MAX_HEADERS: usize = 100;
+/// Largest head of an answer, in bytes.
+pub(super) const MAX_HEAD: usize = 128 * 1024;
+
+/// The head of a request whose body has so many bytes.
+pub(super) fn write<B>(request: &Request<B>, length: u64) -> Vec<u8> {
+    let (method, uri, headers) = (request.method(), request.uri(), request.headers());
+    let target = uri.path_and_query().map_or("/", |target| target.as_str());
+    let sizes = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
+    let mut out = Vec::with_capacity(128 + target.len() + sizes.sum::<usize>());
+    out.put_slice(method.as_str().as_bytes());
+    out.push(b' ');
+    out.put_slice(target.as_bytes());
+    out.put_slice(b" HTTP/1.1\r\n");
+    if !headers.contains_key(HOST) {
+        out.put_slice(b"host: ");
+        write_host(uri, &mut out);
+        out.put_slice(b"\r\n");
+    }
+    for (name, value) in headers {
+        if *name == CONTENT_LENGTH || *name == TRANSFER_ENCODING || *name == CONNECTION {
+            continue;
+        }
+        out.put_slice(name.as_str().as_bytes());
+        out.put_slice(b": ");
+        out.put_slice(value.as_bytes());
+        out.put_slice(b"\r\n");
+    }
+    if length > 0 || !matches!(*method, Method::GET | Method::HEAD) {
+        out.put_slice(b"content-length: ");
+        out.put_slice(HeaderValue::from(length).as_bytes());
+        out.put_slice(b"\r\n");
+    }
+    out.put_slice(b"\r\n");
+    out
+}
+
+/// The host, and the port where it is not the scheme's own.
+fn write_host(uri: &Uri, out: &mut Vec<u8>) {
+    out.put_slice(uri.host().unwrap_or_default().as_bytes());
+    let usual = if uri.scheme_str() == Some("https") { 443 } else { 80 };
+    if let Some(port) = uri.port().filter(|port| port.as_u16() != usual) {
+        out.push(b':');
+        out.put_slice(port.as_str().as_bytes());
+    }
+}
+
+/// The head of an answer, and what follows it.
+#[derive(Debug)]
+pub(super) struct Head {
+    pub(super) response: Response<()>,
+    pub(super) framing: Framing,
+    /// The provider keeps the connection.
+    pub(super) keeps: bool,
+}
+
+/// Takes the head of an answer out of what was read; `None` if it is not complete. `seen` bytes of it were looked at
+/// before. Heads that only say that the answer is still to come (status 1xx) are passed over.
+pub(super) fn read(buffer: &mut BytesMut, seen: &mut usize, method: &Method) -> Result<Option<Head>, Error> {
+    loop {
+        if let Some(b'\r' | b'\n') = buffer.first() {
+            return Err(Error::Malformed("it begins with an empty line"));
+        }
+        let Some(length) = end(buffer, *seen) else {
+            *seen = buffer.len();
+            return if buffer.len() > MAX_HEAD {
+                Err(Error::Malformed("its head is too large"))
+            } else {
+                Ok(None)
+            };
+        };
+        *seen = 0;
+        let head = parse(&buffer.split_to(length).freeze(), method)?;
+        match head.response.status() {
+            StatusCode::SWITCHING_PROTOCOLS => return Err(Error::Malformed("it wants another protocol")),
+            status if status.is_informational() => {}
+            _ => return Ok(Some(head)),
+        }
+    }
+}
+
+/// Where the head ends: behind the first empty line.
+fn end(buffer: &[u8], seen: usize) -> Option<usize> {
+    let from = seen.saturating_sub(3).min(buffer.len());
+    let fresh = &buffer[from..];
+    memchr::memchr_iter(b'\n', fresh).find_map(|at| match fresh.get(at + 1..) {
+        Some([b'\n', ..]) => Some(from + at + 2),
+        Some([b'\r', b'\n', ..]) => Some(from + at + 3),
+        _ => None,
+    })
+}
+
+fn parse(head: &Bytes, method: &Method) -> Result<Head, Error> {
+    let mut room = [const { MaybeUninit::uninit() }; MAX_HEADERS];
+    let mut parsed = httparse::Response::new(&mut []);
+    let config = httparse::ParserConfig::default();
+    match config.parse_response_with_uninit_headers(&mut parsed, head, &mut room) {
+        Ok(httparse::Status::Complete(_)) => {}
+        Err(httparse::Error::TooManyHeaders) => return Err(Error::Malformed("it has too many headers")),
+        _ => return Err(Error::Malformed("it is no HTTP/1.1")),
+    }
+    let status = parsed.code.and_then(|code| StatusCode::from_u16(code).ok());
+    let status = status.ok_or(Error::Malformed("it has no status"))?;
+    let is_current = parsed.version == Some(1);
+    let mut headers = HeaderMap::with_capacity(parsed.headers.len());
+    for header in parsed.headers.iter() {
+        let name = HeaderName::from_bytes(header.name.as_bytes());
+        let value = HeaderValue::from_maybe_shared(head.slice_ref(header.value));
+        let (Ok(name), Ok(value)) = (name, value) else {
+            return Err(Error::Malformed("it has a broken header"));
+        };
+        headers.append(name, value);
+    }
+    let framing = framing(&headers, status, method)?;
+    let keeps = keeps(&headers, is_current) && framing != Framing::UntilClosed;
+    let mut response = Response::new(());
+    *response.status_mut() = status;
+    *response.version_mut() = if is_current { Version::HTTP_11 } else { Version::HTTP_10 };
+    *response.headers_mut() = headers;
+    Ok(Head { response, framing, keeps })
+}
+
+/// How long the body is (RFC 9112, section 6.3).
+fn framing(headers: &HeaderMap, status: StatusCode, method: &Method) -> Result<Framing, Error> {
+    let has_none = status.is_informational()
+        || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+        || *method == Method::HEAD;
+    if has_none {
+        return Ok(Framing::Length(0));
+    }
+    if let Some(codings) = headers.get_all(TRANSFER_ENCODING).into_iter().next_back() {
+        let last = codings.as_bytes().rsplit(|byte| *byte == b',').next().unwrap_or_default();
+        let is_chunked = last.trim_ascii().eq_ignore_ascii_case(b"chunked");
+        return Ok(if is_chunked { Framing::chunked() } else { Framing::UntilClosed });
+    }
+    let mut lengths = headers.get_all(CONTENT_LENGTH).into_iter().map(length);
+    let Some(first) = lengths.next() else { return Ok(Framing::UntilClosed) };
+    match first {
+        Some(length) if lengths.all(|other| other == first) => Ok(Framing::Length(length)),
+        _ => Err(Error::Malformed("it does not say how long it is")),
+    }
+}
+
+/// Digits alone; a list of the same number counts as one (RFC 9110, section 8.6).
+fn length(value: &HeaderValue) -> Option<u64> {
+    let mut parts = value.to_str().ok()?.split(',').map(str::trim);
+    let first = parts.next().filter(|digits| digits.bytes().all(|digit| digit.is_ascii_digit()))?;
+    parts.all(|part| part == first).then(|| first.parse().ok())?
+}
+
+/// The connection can be used again (RFC 9112, section 9.3).
+fn keeps(headers: &HeaderMap, is_current: bool) -> bool {
+    let says = |word: &str| {
+        let values = headers.get_all(CONNECTION).into_iter().filter_map(|value| value.to_str().ok());
+        values.flat_map(|value| value.split(',')).any(|option| option.trim().eq_ignore_ascii_case(word))
+    };
+    if is_current { !says("close") } else { says("keep-alive") && !says("close") }
+}
+
+/// Status of an answer whose first bytes are there.
+pub(super) fn early_status(buffer: &[u8]) -> Option<u16> {
+    let digits = buffer.strip_prefix(b"HTTP/1.")?.get(2..5)?;
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn headed(text: &str) -> Result<Option<Head>, Error> {
+        read(&mut BytesMut::from(text), &mut 0, &Method::POST)
+    }
+
+    #[test]
+    fn a_request_says_what_it_is() {
+        let written = |method: Method, uri: &str, headers: &[(&'static str, &str)], length| {
+            let mut request = Request::new(());
+            *request.method_mut() = method;
+            *request.uri_mut() = uri.parse().unwrap();
+            for (name, value) in headers {
+                request.headers_mut().append(*name, value.parse().unwrap());
+            }
+            String::from_utf8(write(&request, length)).unwrap()
+        };
+        let headers = [
+            ("x-a", "1"),
+            ("x-a", "2"),
+            ("content-length", "7"),
+            ("transfer-encoding", "chunked"),
+            ("connection", "close"),
+        ];
+        assert_eq!(
+            written(Method::POST, "http://user:pw@h.example:8080/v1/x?y=z", &headers, 12),
+            "POST /v1/x?y=z HTTP/1.1\r\nhost: h.example:8080\r\nx-a: 1\r\nx-a: 2\r\ncontent-length: 12\r\n\r\n"
+        );
+        assert_eq!(
+            written(Method::GET, "https://h.example:443", &[("host", "other")], 0),
+            "GET / HTTP/1.1\r\nhost: other\r\n\r\n"
+        );
+        assert!(
+            written(Method::POST, "https://h.example:443/", &[], 0)
+                .contains("host: h.example\r\ncontent-length: 0\r\n")
+        );
+    }
+
+    #[test]
+    fn an_answer_says_how_long_it_is() {
+        for (rest, framing, keeps) in [
+            ("1 200 OK\r\ncontent-length: 5\r\n", Framing::Length(5), true),
+            ("1 200 \r\nContent-Length: 5, 5\r\nContent-Length: 5\r\n", Framing::Length(5), true),
+            ("1 200 OK\r\ncontent-length: 5\r\nconnection: x, Close\r\n", Framing::Length(5), false),
+            ("0 200 OK\r\ncontent-length: 5\r\n", Framing::Length(5), false),
+            ("0 200 OK\r\ncontent-length: 5\r\nconnection: Keep-Alive\r\n", Framing::Length(5), true),
+            ("1 200 OK\r\n", Framing::UntilClosed, false),
+            ("1 204 No Content\r\n", Framing::Length(0), true),
+            (
+                "1 200 OK\r\ntransfer-encoding: gzip, Chunked\r\ncontent-length: 5\r\n",
+                Framing::chunked(),
+                true,
+            ),
+            ("1 200 OK\r\ntransfer-encoding: gzip\r\n", Framing::UntilClosed, false),
+            (
+                "1 100 Continue\r\n\r\nHTTP/1.1 103 Early\r\na: b\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 0\r\n",
+                Framing::Length(0),
+                true,
+            ),
+        ] {
+            let head = headed(&format!("HTTP/1.{rest}\r\n")).unwrap().unwrap();
+            assert_eq!((head.framing, head.keeps), (framing, keeps), "{rest}");
+        }
+        for rest in [
+            "1 200 OK\r\ncontent-length: 5\r\ncontent-length: 6\r\n",
+            "1 200 OK\r\ncontent-length: +5\r\n",
+            "1 200 OK\r\ncontent-length: \r\n",
+            "1 200 OK\r\ncontent-length: 99999999999999999999\r\n",
+            "1 20 OK\r\n",
+            "1 101 Switching\r\n",
+            "1 200 OK\r\na b: c\r\n",
+            "1 200 OK\r\na: \u{1}\r\n",
+            "x 200 OK\r\n",
+            "2 200 OK\r\n",
+        ] {
+            assert!(headed(&format!("HTTP/1.{rest}\r\n")).is_err(), "{rest}");
+        }
+    }
+
+    #[test]
+    fn an_answer_that_drips_is_looked_at_once() {
+        let whole = format!("HTTP/1.1 200 OK\r\nx: {}\r\ncontent-length: 3\r\n\r\nabc", "y".repeat(2000));
+        let (mut buffer, mut seen, mut heads) = (BytesMut::new(), 0, 0);
+        for byte in whole.bytes() {
+            buffer.put_u8(byte);
+            heads +=
+                usize::from(heads == 0 && read(&mut buffer, &mut seen, &Method::POST).unwrap().is_some());
+        }
+        assert_eq!((heads, &buffer[..]), (1, &b"abc"[..]));
+        let mut endless = BytesMut::from(&b"HTTP/1.1 200 OK\r\n"[..]);
+        endless.extend(std::iter::repeat_n(b'x', MAX_HEAD));
+        assert!(read(&mut endless, &mut 0, &Method::POST).is_err());
+        let many: String = (0..=MAX_HEADERS).map(|at| format!("h{at}: x\r\n")).collect();
+        assert!(headed(&format!("HTTP/1.1 200 OK\r\n{many}\r\n")).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_panics(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = read(&mut BytesMut::from(&bytes[..]), &mut 0, &Method::POST);
+            let mut bytes = [&b"HTTP/1.1 200 OK\r\n"[..], &bytes, b"\r\n\r\n"].concat();
+            let _ = read(&mut BytesMut::from(&bytes[..]), &mut 0, &Method::POST);
+            bytes.truncate(20);
+            let _ = early_status(&bytes);
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Connections that nobody uses at the moment, by where they lead. Each worker has its own, so its lock is never waited
+//! for.
+
+use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use http::Uri;
+use http::uri::{Authority, Scheme};
+use tokio::time::Instant;
+
+use super::Connection;
+
+/// How long an unused connection is kept.
+const IDLE: Duration = Duration::from_secs(90);
+/// How long it is kept where there are many.
+const SURPLUS_IDLE: Duration = Duration::from_secs(15);
+/// So many are not many.
+const USUAL: usize = 8;
+/// Most that lead to one place.
+const MOST: usize = 512;
+/// How often they are looked at.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// Where connections lead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::upstream) struct Origin {
+    authority: Authority,
+    is_secure: bool,
+}
+
+impl Origin {
+    /// `None` for an address without a host.
+    pub(in crate::upstream) fn of(uri: &Uri) -> Option<Self> {
+        Some(Self { authority: uri.authority()?.clone(), is_secure: uri.scheme() == Some(&Scheme::HTTPS) })
+    }
+}
+
+impl Hash for Origin {
+    /// The length tells most apart; the rest is for the comparison. (Names of hosts are hashed letter by letter, as they
+    /// are the same in capitals.)
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let text = self.authority.as_str().as_bytes();
+        let mut folded = [0_u8; 8];
+        for (at, byte) in text.iter().enumerate() {
+            folded[at % 8] = folded[at % 8].wrapping_mul(31) ^ byte.to_ascii_lowercase();
+        }
+        state.write_u64(u64::from_le_bytes(folded) ^ u64::from(self.is_secure));
+    }
+}
+
+/// Unused connections.
+#[derive(Debug, Default)]
+pub(in crate::upstream) struct Pool {
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    by_origin: HashMap<Origin, Vec<Idle>>,
+    /// A task looks after them.
+    is_watched: bool,
+}
+
+#[derive(Debug)]
+struct Idle {
+    connection: Box<Connection>,
+    since: Instant,
+}
+
+/// The pool that a connection belongs to.
+pub(in crate::upstream) type Place = Weak<Pool>;
+
+impl Pool {
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The one that was used last, if it is still good.
+    pub(in crate::upstream) fn take(&self, origin: &Origin) -> Option<Box<Connection>> {
+        let mut kept = self.kept();
+        let idle = kept.by_origin.get_mut(origin)?;
+        loop {
+            let Idle { mut connection, .. } = idle.pop()?;
+            if connection.is_fresh() {
+                return Some(connection);
+            }
+        }
+    }
+
+    fn put(self: &Arc<Self>, connection: Box<Connection>) {
+        let mut kept = self.kept();
+        if !std::mem::replace(&mut kept.is_watched, true) {
+            tokio::spawn(watch(Arc::downgrade(self)));
+        }
+        let idle = kept.by_origin.entry(connection.origin.clone()).or_default();
+        if idle.len() < MOST {
+            idle.push(Idle { connection, since: Instant::now() });
+        }
+    }
+
+    /// Closes those that were kept long enough, or that providers have closed. True if there are others.
+    fn look(&self) -> bool {
+        let now = Instant::now();
+        let mut kept = self.kept();
+        kept.by_origin.retain(|_, idle| {
+            let surplus = idle.len().saturating_sub(USUAL);
+            let mut at = 0;
+            idle.retain_mut(|Idle { connection, since }| {
+                at += 1;
+                let limit = if at <= surplus { SURPLUS_IDLE } else { IDLE };
+                now.duration_since(*since) < limit && connection.is_fresh()
+            });
+            idle.shrink_to(idle.len() * 2);
+            !idle.is_empty()
+        });
+        kept.is_watched = !kept.by_origin.is_empty();
+        kept.is_watched
+    }
+}
+
+/// Looks after unused connections for as long as there are any.
+async fn watch(pool: Weak<Pool>) {
+    loop {
+        tokio::time::sleep(LOOK).await;
+        match pool.upgrade() {
+            Some(pool) if pool.look() => {}
+            _ => return,
+        }
+    }
+}
+
+impl Connection {
+    /// Free for the next one who wants to go there.
+    pub(super) fn put_back(self: Box<Self>) {
+        if let Some(pool) = self.place.upgrade() {
+            pool.put(self);
+        }
+    }
+}
