@@ -1,5 +1,6 @@
 //! As much of HTTP/1.1 (RFC 9112) as a load client and a mock provider need, read without a copy: where a head ends,
-//! how long the body is, and chunked bodies in pieces.
+//! how long the body is, and chunked bodies in pieces. It shares nothing with the gateway's own client, which it measures
+//! and checks.
 
 use std::io;
 

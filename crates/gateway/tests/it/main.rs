@@ -6,6 +6,7 @@ mod admin_records;
 mod affinity;
 mod bad_input;
 mod bedrock;
+#[cfg(feature = "bench")]
 mod bench;
 mod cli;
 mod clouds;
