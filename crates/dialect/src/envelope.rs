@@ -231,6 +231,11 @@ impl<'a> Envelope<'a> {
         *self.needs.get_or_init(read)
     }
 
+    /// Some message has `reasoning_details` (Chat Completions).
+    pub(crate) fn has_details(&self) -> bool {
+        self.messages.iter().any(|message| message.has_details)
+    }
+
     /// How many messages the request has.
     #[must_use]
     pub fn message_count(&self) -> usize {
@@ -327,6 +332,8 @@ fn once<T, E: de::Error>(name: &'static str, slot: &mut Option<T>, value: T) -> 
 struct MessagePeek<'a> {
     role: Cow<'a, str>,
     content: Option<Raw<'a>>,
+    /// It has `reasoning_details` (Chat Completions).
+    has_details: bool,
 }
 
 impl<'a> MessagePeek<'a> {
@@ -351,20 +358,21 @@ impl<'de: 'a, 'a> Deserialize<'de> for MessagePeek<'a> {
                 f.write_str("an object with `role` and `content`")
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<MessagePeek<'de>, A::Error> {
-                let (mut role, mut content) = (None, None);
+                let (mut role, mut content, mut has_details) = (None, None, false);
                 while let Some(JsonStr(key)) = map.next_key()? {
                     match key.as_ref() {
                         "role" => once("role", &mut role, map.next_value::<JsonStr<'de>>()?.0)?,
                         "content" => {
                             once("content", &mut content, map.next_value::<Option<ContentSpan<'de>>>()?)?
                         }
-                        _ => {
+                        key => {
+                            has_details |= key == "reasoning_details";
                             map.next_value::<de::IgnoredAny>()?;
                         }
                     }
                 }
                 let role = role.ok_or_else(|| de::Error::missing_field("role"))?;
-                Ok(MessagePeek { role, content: content.flatten().map(|content| content.0) })
+                Ok(MessagePeek { role, content: content.flatten().map(|content| content.0), has_details })
             }
         }
         deserializer.deserialize_map(Object)
@@ -419,7 +427,8 @@ struct Items<'a>(Vec<MessagePeek<'a>>);
 impl<'de: 'a, 'a> Deserialize<'de> for Items<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = <Raw<'de>>::deserialize(deserializer)?;
-        let said = |content| MessagePeek { role: Cow::Borrowed("user"), content: Some(content) };
+        let said =
+            |content| MessagePeek { role: Cow::Borrowed("user"), content: Some(content), has_details: false };
         match raw.get().as_bytes().first() {
             Some(b'"') => Ok(Self(vec![said(raw)])),
             Some(b'[') => {
@@ -458,7 +467,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for ItemPeek<'a> {
                 }
                 // Gemini takes contents without a role for the person's.
                 let role = if is_message { role.unwrap_or(Cow::Borrowed("user")) } else { Cow::Borrowed("") };
-                Ok(ItemPeek(MessagePeek { role, content }))
+                Ok(ItemPeek(MessagePeek { role, content, has_details: false }))
             }
         }
         deserializer.deserialize_map(Item)

@@ -12,6 +12,7 @@ use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAcces
 mod block;
 mod raw;
 mod read;
+mod scan;
 pub(crate) mod take;
 
 use crate::chat::Json;

@@ -23,6 +23,7 @@ pub mod openai_responses;
 pub mod error;
 pub mod loss;
 pub mod usage;
+mod words;
 
 pub mod provider;
 pub mod providers;

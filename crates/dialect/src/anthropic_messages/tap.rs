@@ -1,37 +1,29 @@
 //! Watching a stream that passes through: only events that can tell something are opened.
 
-use memchr::memmem::Finder;
+use std::sync::LazyLock;
 
 use super::Tally;
 use super::stream::{kind_of, observe_event};
 use crate::dialect::Observed;
 use crate::json::Fields;
 use crate::stream::Watch;
+use crate::words::{self, Words};
 
 /// The names of events that tell something.
 const TELLING: [&[u8]; 4] = [b"message_start", b"message_delta", b"message_stop", b"error"];
 
-#[derive(Debug)]
+/// What stands in such an event that has no name.
+static WORDS: Words = LazyLock::new(|| words::ready(&["\"message_", "\"error\""]));
+
+#[derive(Debug, Default)]
 pub(super) struct MessagesWatch {
     tally: Tally,
-    message: Finder<'static>,
-    error: Finder<'static>,
-}
-
-impl Default for MessagesWatch {
-    fn default() -> Self {
-        Self {
-            tally: Tally::default(),
-            message: Finder::new(b"\"message_"),
-            error: Finder::new(b"\"error\""),
-        }
-    }
 }
 
 impl Watch for MessagesWatch {
     fn event(&mut self, name: &[u8], data: &[u8], observed: &mut Observed) {
         let is_telling = match name {
-            b"" => self.message.find(data).is_some() || self.error.find(data).is_some(),
+            b"" => words::any(&WORDS, data),
             name => TELLING.contains(&name),
         };
         if !is_telling || observed.complete {

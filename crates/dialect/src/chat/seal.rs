@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 use memchr::memmem::Finder;
 
 use crate::dialect::ClientDialect;
+use crate::envelope::Envelope;
 use crate::provider::Quirks;
 
 /// What a wrapped seal begins with.
@@ -118,16 +119,15 @@ pub(crate) fn in_field<'s>(seal: Option<&'s Seal>, own: &Family, item: Option<&s
 /// A body of a client may hold a stranger's seals, or ids of calls that its provider refuses. It must then be written
 /// anew even for a provider of the same dialect, which would refuse what it did not make. A false alarm costs time only.
 #[must_use]
-pub fn is_present(dialect: ClientDialect, quirks: Quirks, body: &[u8]) -> bool {
+pub fn is_present(dialect: ClientDialect, quirks: Quirks, envelope: &Envelope<'_>, body: &[u8]) -> bool {
     // Made once: every body is searched.
-    static DETAILS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"reasoning_details\""));
     static WRAPPED: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"waypost:"));
     let says = |text: &[u8]| memchr::memmem::find(body, text).is_some();
     match dialect {
         ClientDialect::OpenAiChat => {
             let known = [Family::OpenAi, Family::Anthropic, Family::Google, Family::Bedrock];
             !quirks.reasoning_details
-                && DETAILS.find(body).is_some()
+                && envelope.has_details()
                 && known.iter().any(|family| says(family.word().as_bytes()))
         }
         ClientDialect::OpenAiResponses | ClientDialect::AnthropicMessages => WRAPPED.find(body).is_some(),
@@ -141,6 +141,7 @@ pub fn is_present(dialect: ClientDialect, quirks: Quirks, body: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::envelope::peek_any;
 
     #[test]
     fn what_is_wrapped_comes_back() {
@@ -150,11 +151,15 @@ mod tests {
         let unsealed = Seal::new(Family::Other("unknown".into()), SealKind::Signature, String::new());
         assert_eq!(unwrap(&wrap(None, None)), Some((unsealed, None)));
         assert_eq!(unwrap("c2ln"), None);
-        let is_present = |dialect, body: &str| is_present(dialect, Quirks::default(), body.as_bytes());
-        assert!(is_present(ClientDialect::AnthropicMessages, &format!("{{\"signature\": \"{text}\"}}")));
-        assert!(!is_present(ClientDialect::AnthropicMessages, r#"{"content": "say waypost: hello"}"#));
-        let details = r#"{"reasoning_details": [{"format": "anthropic-claude-v1"}]}"#;
+        let is_present = |dialect, field: &str| {
+            let body = format!("{{\"messages\": [{{\"role\": \"assistant\", {field}}}]}}").into_bytes();
+            is_present(dialect, Quirks::default(), &peek_any(&body).unwrap(), &body)
+        };
+        assert!(is_present(ClientDialect::AnthropicMessages, &format!("\"signature\": \"{text}\"")));
+        assert!(!is_present(ClientDialect::AnthropicMessages, r#""content": "say waypost: hello""#));
+        let details = r#""reasoning_details": [{"format": "anthropic-claude-v1"}]"#;
         assert!(is_present(ClientDialect::OpenAiChat, details));
-        assert!(!is_present(ClientDialect::OpenAiChat, r#"{"reasoning_details": [{"format": "own-v1"}]}"#));
+        assert!(is_present(ClientDialect::OpenAiChat, &details.replace("_details", "\\u005fdetails")));
+        assert!(!is_present(ClientDialect::OpenAiChat, r#""reasoning_details": [{"format": "own-v1"}]"#));
     }
 }

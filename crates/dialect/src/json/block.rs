@@ -1,18 +1,23 @@
-//! Sixteen bytes of a string at once: is there one that does not stand for itself?
+//! Some bytes of a string at once: which of them do not stand for themselves?
 
 use wide::u8x16;
 
 /// Bytes that are looked at.
-pub(super) const SIZE: usize = 16;
+pub(super) const SIZE: usize = 32;
 
-/// How many bytes come before the first quote, backslash or control character; [`SIZE`] if there is none.
-pub(super) fn special(block: &[u8; SIZE]) -> usize {
-    let bytes = u8x16::new(*block);
+/// One bit for each byte, the first one lowest: it is a quote, a backslash or a control character.
+pub(super) fn specials(block: &[u8; SIZE]) -> u32 {
+    let (halves, _) = block.as_chunks();
+    let [low, high] = [0, 1].map(|half: usize| halves.get(half).map_or(0, half_of));
+    low | high << (SIZE / 2)
+}
+
+fn half_of(half: &[u8; SIZE / 2]) -> u32 {
+    let bytes = u8x16::new(*half);
     // Whatever is not above the last control character is the smaller of the two.
     let control = bytes.min(u8x16::splat(0x1F)).simd_eq(bytes);
     let is = |byte| bytes.simd_eq(u8x16::splat(byte));
-    let found = (control | is(b'"') | is(b'\\')).to_bitmask();
-    (found | 1 << SIZE).trailing_zeros() as usize
+    (control | is(b'"') | is(b'\\')).to_bitmask()
 }
 
 #[cfg(test)]
@@ -20,7 +25,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_special_byte_is_found() {
+    fn each_special_byte_is_found() {
         for byte in 0..=u8::MAX {
             let is_special = byte < b' ' || byte == b'"' || byte == b'\\';
             for at in 0..SIZE {
@@ -28,14 +33,9 @@ mod tests {
                     let mut block = [b' '; SIZE];
                     block[at] = byte;
                     block[at + 1..].fill(rest);
-                    let expected = if is_special {
-                        at
-                    } else if rest == b'"' {
-                        at + 1
-                    } else {
-                        SIZE
-                    };
-                    assert_eq!(special(&block), expected, "{byte} at {at}");
+                    let others =
+                        if rest == b'"' { u32::MAX.checked_shl(at as u32 + 1).unwrap_or(0) } else { 0 };
+                    assert_eq!(specials(&block), u32::from(is_special) << at | others, "{byte} at {at}");
                 }
             }
         }

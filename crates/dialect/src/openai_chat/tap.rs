@@ -1,28 +1,20 @@
 //! Watching a stream that passes through: only events that can tell something are opened.
 
-use memchr::memmem::Finder;
+use std::sync::LazyLock;
 
 use super::usage::read_usage;
 use crate::dialect::Observed;
 use crate::json::{Fields, Node, Path};
 use crate::stream::Watch;
+use crate::words::{self, Words};
 
-#[derive(Debug)]
-pub(super) struct ChatWatch {
-    usage: Finder<'static>,
-    finish: Finder<'static>,
-    error: Finder<'static>,
-}
+/// The keys that can tell something, and how a value of each begins that does.
+const TELLING: [(&str, &[u8]); 3] =
+    [("\"usage\"", b"{"), ("\"finish_reason\"", b"\""), ("\"error\"", b"{\"[")];
+static KEYS: Words = LazyLock::new(|| words::ready(&TELLING.map(|(key, _)| key)));
 
-impl Default for ChatWatch {
-    fn default() -> Self {
-        Self {
-            usage: Finder::new(b"\"usage\""),
-            finish: Finder::new(b"\"finish_reason\""),
-            error: Finder::new(b"\"error\""),
-        }
-    }
-}
+#[derive(Debug, Default)]
+pub(super) struct ChatWatch;
 
 impl Watch for ChatWatch {
     fn event(&mut self, _name: &[u8], data: &[u8], observed: &mut Observed) {
@@ -33,10 +25,7 @@ impl Watch for ChatWatch {
             observed.complete = true;
             return;
         }
-        let is_telling = says(&self.usage, data, b"{")
-            || says(&self.finish, data, b"\"")
-            || says(&self.error, data, b"{\"[");
-        if !is_telling && observed.model.is_some() {
+        if observed.model.is_some() && !is_telling(data) {
             return;
         }
         let Ok(fields) = Fields::of_body(data) else { return };
@@ -60,11 +49,12 @@ impl Watch for ChatWatch {
     }
 }
 
-/// The key stands somewhere with a value that begins with one of these bytes.
-fn says(key: &Finder<'_>, data: &[u8], begins: &[u8]) -> bool {
-    key.find_iter(data).any(|at| {
-        let after = data.get(at + key.needle().len()..).unwrap_or_default().trim_ascii_start();
+/// One of the keys stands somewhere with a value that tells something.
+fn is_telling(data: &[u8]) -> bool {
+    words::found(&KEYS, data).any(|(key, end)| {
+        let after = data.get(end..).unwrap_or_default().trim_ascii_start();
         let value = after.strip_prefix(b":").unwrap_or_default().trim_ascii_start();
+        let begins = TELLING.get(key).map_or(&b""[..], |(_, begins)| begins);
         value.first().is_some_and(|first| begins.contains(first))
     })
 }

@@ -1,39 +1,35 @@
 //! Watching a stream that passes through: only events that can tell something are opened.
 
-use memchr::memmem::Finder;
+use std::sync::LazyLock;
 
 use super::{read_usage, word_of};
 use crate::dialect::Observed;
 use crate::json::Fields;
 use crate::stream::Watch;
+use crate::words::{self, Words};
 
 /// The names of events that tell something.
 const TELLING: [&[u8]; 5] =
     [b"response.created", b"response.completed", b"response.incomplete", b"response.failed", b"error"];
 
-#[derive(Debug)]
-pub(super) struct ResponsesWatch {
-    kinds: [Finder<'static>; 5],
-}
+/// What stands in such an event that has no name.
+static WORDS: Words = LazyLock::new(|| {
+    words::ready(&[
+        "\"response.created\"",
+        "\"response.completed\"",
+        "\"response.incomplete\"",
+        "\"response.failed\"",
+        "\"error\"",
+    ])
+});
 
-impl Default for ResponsesWatch {
-    fn default() -> Self {
-        Self {
-            kinds: [
-                Finder::new(b"\"response.created\""),
-                Finder::new(b"\"response.completed\""),
-                Finder::new(b"\"response.incomplete\""),
-                Finder::new(b"\"response.failed\""),
-                Finder::new(b"\"error\""),
-            ],
-        }
-    }
-}
+#[derive(Debug, Default)]
+pub(super) struct ResponsesWatch;
 
 impl Watch for ResponsesWatch {
     fn event(&mut self, name: &[u8], data: &[u8], observed: &mut Observed) {
         let is_telling = match name {
-            b"" => self.kinds.iter().any(|kind| kind.find(data).is_some()),
+            b"" => words::any(&WORDS, data),
             name => TELLING.contains(&name),
         };
         if !is_telling || observed.complete {

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use waypost_dialect::ClientDialect;
 use waypost_dialect::ClientDialect::{AnthropicMessages, Gemini, OpenAiChat};
 use waypost_dialect::chat::{ChatRequest, ChatResponse, seal};
+use waypost_dialect::envelope::peek_any;
 use waypost_dialect::event::fold;
 use waypost_dialect::loss::Loss;
 use waypost_dialect::provider::Quirks;
@@ -130,7 +131,8 @@ fn another_familys_thinking_rides_through_a_client_of_this_dialect() {
     assert_eq!(sent_back["messages"][1]["content"], blocks);
     // A provider of this dialect never gets to see it.
     let body = json!({"contents": [shown["candidates"][0]["content"]]}).to_string();
-    assert!(seal::is_present(Gemini, Quirks::default(), body.as_bytes()));
+    let envelope = peek_any(body.as_bytes()).unwrap();
+    assert!(seal::is_present(Gemini, Quirks::default(), &envelope, body.as_bytes()));
     let mut loss = Loss::default();
     let to_own = sent(Gemini, &request, &mut loss);
     assert_eq!(

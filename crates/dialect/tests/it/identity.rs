@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use waypost_dialect::ClientDialect;
 use waypost_dialect::ClientDialect::{AnthropicMessages, Gemini, OpenAiChat, OpenAiResponses};
 use waypost_dialect::chat::{ChatRequest, ChatResponse, Content, Message, seal};
+use waypost_dialect::envelope::peek_any;
 use waypost_dialect::loss::{Loss, Reason};
 use waypost_dialect::openai_responses;
 use waypost_dialect::provider::Quirks;
@@ -42,7 +43,9 @@ fn fixtures_come_back() {
     for (dialect, case) in client_cases() {
         let codec = dialect.codec();
         // A stranger's seal does not go to a provider of this dialect.
-        let is_own = |body: &Vec<u8>| !seal::is_present(dialect, QUIRKS, body);
+        let is_own = |body: &Vec<u8>| {
+            !peek_any(body).is_ok_and(|envelope| seal::is_present(dialect, QUIRKS, &envelope, body))
+        };
         let body = file(&case, "request.json").filter(is_own);
         if let Some(Ok(request)) = body.map(|body| codec.decode_request(&body))
             && let Some(again) = written_and_read(dialect, &request)

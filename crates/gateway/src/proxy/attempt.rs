@@ -23,7 +23,7 @@ use crate::responses::Keeper;
 use crate::server::Api;
 use crate::telemetry::record::Record;
 use crate::upstream::client::{self, Body, Segments};
-use crate::upstream::endpoint::{Address, Upstream, is_named_by_connection};
+use crate::upstream::endpoint::{Address, Upstream, named_by_connection};
 use crate::upstream::fleet::Ticket;
 use crate::upstream::wait;
 use crate::worker::Worker;
@@ -141,7 +141,9 @@ fn outgoing(
     record: &mut Record,
 ) -> Result<(Segments, Wish), Failure> {
     let dialect = address.dialect;
-    if dialect == asked.client.id() && !seal::is_present(asked.client, upstream.quirks, asked.body) {
+    if dialect == asked.client.id()
+        && !seal::is_present(asked.client, upstream.quirks, asked.envelope, asked.body)
+    {
         return Ok((Segments::new(address.splice(asked.envelope, asked.body, model)), Wish::default()));
     }
     let refused = |error: RequestError| Failure::new(Fault::Request, refusal(error));
@@ -462,8 +464,9 @@ fn is_messages_error(bytes: &[u8]) -> bool {
 /// provider's own body.
 pub(crate) fn passed_on(headers: &HeaderMap, same_dialect: bool) -> HeaderMap {
     let mut kept = HeaderMap::with_capacity(headers.len() + 8);
+    let is_of_this_hop = named_by_connection(headers);
     for (name, value) in headers {
-        if is_passed_on(name, same_dialect) && !is_named_by_connection(headers, name) {
+        if is_passed_on(name, same_dialect) && !is_of_this_hop(name) {
             kept.append(name, value.clone());
         }
     }

@@ -72,23 +72,25 @@ async fn answer(
         let serving = pin!(serve(&worker, endpoint, request, &mut record, &early));
         current::within(id, worker.drain.cut_short(serving)).await
     };
-    let explanation = explain(&record);
-    let mut response = match outcome {
-        Ok(Outcome::Answer(answer, tells)) => {
+    match outcome {
+        Ok(Outcome::Answer(mut answer, tells)) => {
+            explain(&record, &mut answer.headers);
             stream::respond(endpoint.dialect, answer, tells, record, Arc::clone(&worker.drain))
         }
         Ok(Outcome::Decision(page)) => {
+            let mut response = respond::json(StatusCode::OK, page);
+            explain(&record, response.headers_mut());
             record.settle(200);
-            respond::json(StatusCode::OK, page)
+            response
         }
         Err(error) => {
+            let mut response = respond::error(endpoint.dialect, &error);
+            explain(&record, response.headers_mut());
             record.failed(error.message.as_str());
             record.settle(error.status);
-            respond::error(endpoint.dialect, &error)
+            response
         }
-    };
-    response.headers_mut().extend(explanation);
-    response
+    }
 }
 
 enum Outcome {
@@ -148,8 +150,10 @@ async fn serve(
         && !named.as_ref().is_some_and(|named| named.as_array)
         && let Some(every) = worker.listener.keep_alive
     {
+        let mut headers = HeaderMap::new();
+        explain(record, &mut headers);
         // Nobody sets it twice.
-        let _ = early.set(Expected { headers: explain(record), every });
+        let _ = early.set(Expected { headers, every });
     }
     // Attempt: the decision's targets as the plan has it, until one answers.
     let chosen = order::chosen(&worker.runtime, &router, &decision);
@@ -209,9 +213,8 @@ async fn explanation(router: Arc<Router>, client: ClientDialect, named: Option<N
     tokio::task::spawn_blocking(explain).await.ok().flatten().unwrap_or_default()
 }
 
-/// The headers that say what was decided and why.
-fn explain(record: &Record) -> HeaderMap {
-    let mut headers = HeaderMap::with_capacity(8);
+/// Adds the headers that say what was decided and why.
+fn explain(record: &Record, headers: &mut HeaderMap) {
     let mut put = |name: &'static str, value: Option<HeaderValue>| {
         if let Some(value) = value {
             headers.insert(HeaderName::from_static(name), value);
@@ -226,7 +229,6 @@ fn explain(record: &Record) -> HeaderMap {
     put("x-waypost-decision", record.method.and_then(|_| visible(&record.decision_text())));
     put("x-waypost-tried", tried(record).as_deref().and_then(visible));
     put("x-waypost-dropped", dropped(record).as_deref().and_then(visible));
-    headers
 }
 
 /// Who was tried or passed by, where it was not only the one that answered: `openai/m=rate_limit, azure/m=ok`.

@@ -239,12 +239,19 @@ impl Pass {
     fn look(&mut self, data: &[u8]) -> Option<ResponseError> {
         let scout = self.scout.as_mut()?;
         let mut events = Vec::new();
-        let result = scout.push(data, &mut events);
-        events.iter().for_each(|event| self.opening.saw(event));
-        if self.opening.content || result.is_err() {
-            self.scout = None;
+        let ends = memchr::memchr_iter(b'\n', data).map(|newline| newline + 1);
+        let mut from = 0;
+        // By lines: what comes behind the first content is not read.
+        for end in ends.chain([data.len()]) {
+            let result = scout.push(data.get(from..end).unwrap_or_default(), &mut events);
+            from = end;
+            events.drain(..).for_each(|event| self.opening.saw(&event));
+            if self.opening.content || result.is_err() {
+                self.scout = None;
+                return result.err().filter(|_| !self.opening.content);
+            }
         }
-        result.err().filter(|_| !self.opening.content)
+        None
     }
 }
 

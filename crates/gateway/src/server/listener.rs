@@ -104,7 +104,11 @@ pub(crate) async fn serve(listening: Listening, slot: Arc<Slot>, drain: Arc<Drai
             () = drain.reached(Phase::Draining) => break,
         };
         match accepted {
-            Ok(accepted) => begin(accepted),
+            Ok(accepted) => {
+                begin(accepted);
+                // Whoever takes all that wait at once leaves none to the other workers.
+                tokio::task::yield_now().await;
+            }
             Err(error) => {
                 // Out of file descriptors, most likely: wait for some to be closed instead of spinning.
                 tracing::warn!(%error, "cannot accept a connection");

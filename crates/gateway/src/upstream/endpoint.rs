@@ -273,8 +273,9 @@ impl Upstream {
     ) -> HeaderMap {
         let dialect = address.dialect;
         let mut headers = HeaderMap::with_capacity(client.len() + 4);
+        let is_of_this_hop = named_by_connection(client);
         for (name, value) in client {
-            if is_forwarded(name, client_dialect.id() == dialect) && !is_named_by_connection(client, name) {
+            if is_forwarded(name, client_dialect.id() == dialect) && !is_of_this_hop(name) {
                 headers.append(name, value.clone());
             }
         }
@@ -382,10 +383,13 @@ fn client_key(headers: &HeaderMap) -> Option<&str> {
         .or_else(|| headers.get(AZURE_KEY)?.to_str().ok())
 }
 
-/// True for a header that the message's own `connection` header keeps to this hop (RFC 9110 section 7.6.1).
-pub(crate) fn is_named_by_connection(headers: &HeaderMap, name: &HeaderName) -> bool {
-    let values = headers.get_all(CONNECTION).into_iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).any(|option| option.trim().eq_ignore_ascii_case(name.as_str()))
+/// Tells headers that the message's own `connection` header keeps to this hop (RFC 9110 section 7.6.1).
+pub(crate) fn named_by_connection(headers: &HeaderMap) -> impl Fn(&HeaderName) -> bool {
+    let values = headers.contains_key(CONNECTION).then(|| headers.get_all(CONNECTION));
+    move |name| {
+        let values = values.iter().flatten().filter_map(|value| value.to_str().ok());
+        values.flat_map(|value| value.split(',')).any(|word| word.trim().eq_ignore_ascii_case(name.as_str()))
+    }
 }
 
 /// Which of a client's headers go to the provider. Never: hop-by-hop headers (RFC 9110 section 7.6.1), the client's

@@ -3,11 +3,12 @@
 
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex};
 
 use waypost::serve::Options;
 
-use crate::fake::{PATIENCE, good, json_answer, read_request, wait_for_close, write};
+use crate::fake::{PATIENCE, good, json_answer, read_request, told, wait_for_close, write};
 use crate::support::{CHAT, Gateway, pair, question};
 
 /// What becomes of a connection once its answer is written.
@@ -22,6 +23,8 @@ enum Then {
 struct Keeping {
     address: SocketAddr,
     seen: Arc<Mutex<Vec<usize>>>,
+    /// Tells of each connection that it has closed.
+    is_closed: Receiver<()>,
 }
 
 impl Keeping {
@@ -30,13 +33,18 @@ impl Keeping {
         let address = listener.local_addr().unwrap();
         let seen: Arc<Mutex<Vec<usize>>> = Arc::default();
         let all = Arc::clone(&seen);
+        let (closed, is_closed) = told();
+        let closed = Arc::new(closed);
         std::thread::spawn(move || {
             for (connection, stream) in listener.incoming().enumerate() {
-                let (all, stream) = (Arc::clone(&all), stream.unwrap());
-                std::thread::spawn(move || serve(connection, stream, &all, script));
+                let (all, closed, stream) = (Arc::clone(&all), Arc::clone(&closed), stream.unwrap());
+                std::thread::spawn(move || {
+                    serve(connection, stream, &all, script);
+                    closed();
+                });
             }
         });
-        Self { address, seen }
+        Self { address, seen, is_closed }
     }
 
     /// The connection of each request.
@@ -74,7 +82,10 @@ fn a_connection_is_used_again() {
     let provider = Keeping::start(&[
         (PLAIN, Then::Keep),
         // What is said before the answer, and a body in pieces with something behind it.
-        ("HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\nHTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n3;a=b\r\n{\"i\r\n16\r\nd\":\"1\",\"choices\":[{}]}\r\n0\r\nx-trailer: y\r\n\r\n", Then::Keep),
+        (
+            "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\nHTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n3;a=b\r\n{\"i\r\n16\r\nd\":\"1\",\"choices\":[{}]}\r\n0\r\nx-trailer: y\r\n\r\n",
+            Then::Keep,
+        ),
         ("HTTP/1.1 429 Slow\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}", Then::Keep),
         (PLAIN, Then::Keep),
     ]);
@@ -91,6 +102,7 @@ fn one_that_was_closed_is_replaced() {
     let gateway = gateway(provider.address);
     for _ in 0..4 {
         assert_eq!(gateway.chat("m", "Hi").status, 200);
+        provider.is_closed.recv_timeout(PATIENCE).unwrap();
     }
     assert_eq!(provider.connections(), [0, 1, 2, 3]);
     gateway.stop();
@@ -99,10 +111,19 @@ fn one_that_was_closed_is_replaced() {
 #[test]
 fn one_of_which_nobody_knows_what_comes_next_is_given_up() {
     let provider = Keeping::start(&[
-        ("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: LENGTH\r\nconnection: close\r\n\r\nBODY", Then::Keep),
-        ("HTTP/1.0 200 OK\r\ncontent-type: application/json\r\ncontent-length: LENGTH\r\n\r\nBODY", Then::Keep),
+        (
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: LENGTH\r\nconnection: close\r\n\r\nBODY",
+            Then::Keep,
+        ),
+        (
+            "HTTP/1.0 200 OK\r\ncontent-type: application/json\r\ncontent-length: LENGTH\r\n\r\nBODY",
+            Then::Keep,
+        ),
         // An answer that nobody has asked for.
-        ("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: LENGTH\r\n\r\nBODYHTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", Then::Keep),
+        (
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: LENGTH\r\n\r\nBODYHTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
+            Then::Keep,
+        ),
         ("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\nBODY", Then::Close),
         (PLAIN, Then::Keep),
     ]);
@@ -123,7 +144,9 @@ fn a_refusal_before_the_end_of_a_request_is_read() {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let mut begin = [0; 1000];
         std::io::Read::read_exact(&mut stream, &mut begin).unwrap();
-        stream.write_all(&json_answer(413, r#"{"error":{"message":"too long","type":"request_too_large"}}"#)).unwrap();
+        stream
+            .write_all(&json_answer(413, r#"{"error":{"message":"too long","type":"request_too_large"}}"#))
+            .unwrap();
         wait_for_close(&mut stream);
     });
     let gateway = gateway(address);
