@@ -9,10 +9,9 @@ fn main() {
     tell("WAYPOST_TARGET", &variable("TARGET"));
     tell("WAYPOST_RUSTC", &output(&variable("RUSTC"), &["--version"]));
     tell("WAYPOST_COMMIT", &commit());
-    let mut features: Vec<&str> = Vec::new();
-    if std::env::var_os("CARGO_FEATURE_MIMALLOC").is_some() {
-        features.push("mimalloc");
-    }
+    let mut features = vec!["bench", "mimalloc", "postgres"];
+    features
+        .retain(|name| std::env::var_os(format!("CARGO_FEATURE_{}", name.to_ascii_uppercase())).is_some());
     tell("WAYPOST_FEATURES", &if features.is_empty() { "none".to_owned() } else { features.join(", ") });
 }
 

@@ -8,6 +8,7 @@ mod contents;
 pub mod reload;
 pub mod runtime;
 pub mod serve;
+mod temporary;
 pub mod worker;
 
 pub mod server;
@@ -25,3 +26,6 @@ pub mod evaluation;
 pub mod lint;
 
 pub mod echo;
+
+#[cfg(feature = "bench")]
+pub mod bench;

@@ -13,7 +13,8 @@ use hyper::{Method, Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
 
-use super::provider::{self, FINISH};
+use waypost::bench::ANSWER;
+use waypost::bench::mock::{self, FINISH};
 
 type Body = Full<Bytes>;
 
@@ -103,7 +104,7 @@ pub(super) async fn read_stream(response: Response<Incoming>, mut on_delay: impl
     while let Some(frame) = body.frame().await {
         let frame = frame?;
         let Some(data) = frame.data_ref() else { continue };
-        let now = provider::now();
+        let now = mock::now();
         for_each_time(data, |sent| on_delay(now.saturating_sub(sent)));
         tail.extend_from_slice(data);
         let surplus = tail.len().saturating_sub(64);
@@ -113,12 +114,12 @@ pub(super) async fn read_stream(response: Response<Incoming>, mut on_delay: impl
     Ok(())
 }
 
-/// Reads a stream up to its first word.
+/// Reads a stream up to its first word, which is a time.
 pub(super) async fn read_first(response: &mut Response<Incoming>) -> Result<()> {
     let mut seen = Vec::new();
     while let Some(frame) = response.body_mut().frame().await {
         seen.extend_from_slice(frame?.data_ref().map_or(&[], Bytes::as_ref));
-        if seen.windows(5).any(|five| five == b"first") {
+        if seen.contains(&b'@') {
             return Ok(());
         }
     }
@@ -129,7 +130,7 @@ pub(super) async fn read_first(response: &mut Response<Incoming>) -> Result<()> 
 pub(super) async fn read_plain(response: Response<Incoming>) -> Result<()> {
     let bytes = response.into_body().collect().await?.to_bytes();
     let answer: serde_json::Value = serde_json::from_slice(&bytes)?;
-    ensure!(answer["choices"][0]["message"]["content"] == "Fine", "another answer: {answer}");
+    ensure!(answer["choices"][0]["message"]["content"] == ANSWER, "another answer: {answer}");
     Ok(())
 }
 

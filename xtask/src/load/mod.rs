@@ -3,11 +3,14 @@
 
 mod client;
 mod process;
-mod provider;
 mod soak;
 mod streams;
 
+use std::io::Write as _;
+use std::net::Ipv4Addr;
+
 use clap::Subcommand;
+use waypost::bench::{mock, process as bench};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Load {
@@ -27,7 +30,17 @@ pub(crate) fn run(load: Load) -> anyhow::Result<()> {
         match load {
             Load::Streams(options) => streams::run(&options).await,
             Load::Soak(options) => soak::run(&options).await,
-            Load::Provider => provider::run().await,
+            Load::Provider => provide(),
         }
     })
+}
+
+/// Serves until the process is ended.
+fn provide() -> anyhow::Result<()> {
+    let (address, running) = mock::start((Ipv4Addr::LOCALHOST, 0).into(), 1)?;
+    writeln!(std::io::stderr(), "{} http://{address}", bench::READY)?;
+    for thread in running {
+        thread.join().map_err(|_panic| anyhow::anyhow!("the provider has failed"))??;
+    }
+    Ok(())
 }

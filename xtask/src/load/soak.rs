@@ -14,7 +14,8 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::client::{self, Ask, Connection};
-use super::process::{self, Process};
+use super::process;
+use waypost::bench::process::Process;
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
@@ -43,8 +44,8 @@ const LEAVES: u64 = 50;
 
 pub(crate) async fn run(options: &Options) -> Result<()> {
     let mut out = std::io::stdout();
-    let provider = process::provider()?;
-    let gateway = process::gateway(&options.gateway, provider.address).await?;
+    let provider = process::provider().await?;
+    let gateway = process::gateway(&options.gateway, &provider).await?;
     let rate = match options.rate {
         Some(rate) => rate,
         None => saturation(options, gateway.address).await? / 2.0,
@@ -172,7 +173,7 @@ async fn one(connection: &mut Option<Connection>, address: SocketAddr, number: u
     let size = usize::try_from(number / 4)? % SIZES.len();
     let ask = Ask {
         model: if number % 4 < 2 { "m" } else { "c" },
-        order: if is_stream { "paced 20 2".to_owned() } else { "plain".to_owned() },
+        order: if is_stream { "stream 20 2".to_owned() } else { "plain".to_owned() },
         stream: is_stream,
         ballast: SIZES.get(size).copied().unwrap_or_default(),
     };

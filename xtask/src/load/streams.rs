@@ -54,12 +54,12 @@ const WARM: usize = 500;
 
 pub(crate) async fn run(options: &Options) -> Result<()> {
     let mut out = std::io::stdout();
-    let provider = process::provider()?;
+    let provider = process::provider().await?;
     let straight = active(options, provider.address, 1).await?;
     straight.print("no gateway")?;
     ensure!(straight.failed == 0, "the provider or this machine cannot carry so many streams");
 
-    let gateway = process::gateway(&options.gateway, provider.address).await?;
+    let gateway = process::gateway(&options.gateway, &provider).await?;
     warm(options, gateway.address, WARM).await?;
     tokio::time::sleep(Duration::from_secs(2)).await;
     let (before, cpu) = (gateway.memory()?, gateway.cpu()?);
@@ -173,7 +173,7 @@ impl Options {
 async fn warm(options: &Options, address: SocketAddr, requests: usize) -> Result<()> {
     let mut connection = Connection::one(address).await?;
     for _ in 0..requests {
-        let response = connection.ask(&options.ask("paced 5 0".to_owned()), address).await?;
+        let response = connection.ask(&options.ask("stream 5 0".to_owned()), address).await?;
         client::read_stream(response, |_| {}).await?;
     }
     Ok(())
@@ -210,7 +210,7 @@ async fn idle(options: &Options, address: SocketAddr) -> Result<JoinSet<Result<(
 async fn active(options: &Options, address: SocketAddr, on_each: usize) -> Result<Seen> {
     let connections = Options::connections(options.active, address, on_each).await?;
     let seen = Arc::new(Mutex::new(Seen::default()));
-    let ask = options.ask(format!("paced {} {}", options.events, options.pace));
+    let ask = options.ask(format!("stream {} {}", options.events, options.pace));
     let started = Instant::now();
     let until = started + Duration::from_secs(options.seconds);
     let length = Duration::from_millis(options.events * options.pace);

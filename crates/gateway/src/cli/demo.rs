@@ -2,7 +2,6 @@
 //! providers answered by the built-in echo provider; a few conversations go through its front door.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +21,7 @@ use crate::serve::Server;
 use crate::telemetry::Telemetry;
 use crate::telemetry::kept::Keep;
 use crate::telemetry::metrics::Metrics;
+use crate::temporary::Folder;
 use crate::upstream::client::{Client, ClientSettings, Segments};
 
 /// The configuration of the routing guide.
@@ -68,8 +68,8 @@ pub(super) fn run(options: &Options) -> Result<(), Stop> {
     let echo = start_echo()?;
     let mut config = example(echo, options.port)?;
     // Nothing of it stays; who stops at once has nobody to show it to.
-    let folder = if options.once { None } else { Folder::new() };
-    if let Some(Folder(path)) = &folder {
+    let folder = if options.once { None } else { Folder::new("demo").ok() };
+    if let Some(path) = folder.as_ref().map(Folder::path) {
         config.log.file = Some(RecordsFile { path: path.join("records.db"), is_chosen: false });
         config.log.content = Some(Keep { redact: false, most: 32 << 10 });
     }
@@ -91,25 +91,6 @@ pub(super) fn run(options: &Options) -> Result<(), Stop> {
     drop(telemetry);
     let _ = records.join();
     Ok(())
-}
-
-/// A folder for the demo's records, gone with it.
-struct Folder(PathBuf);
-
-impl Folder {
-    /// For this user alone, under a name that nobody knows beforehand.
-    fn new() -> Option<Self> {
-        use std::os::unix::fs::DirBuilderExt;
-        let path = std::env::temp_dir().join(format!("waypost-demo-{:016x}", fastrand::u64(..)));
-        std::fs::DirBuilder::new().mode(0o700).create(&path).ok()?;
-        Some(Self(path))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }
 
 /// Starts the echo provider on a free port of its own thread; it ends with the process.

@@ -3,6 +3,8 @@
 //! Data goes to standard output, everything else to standard error. Exit codes: 0 done, 1 failed, 2 the arguments or
 //! the configuration are wrong.
 
+#[cfg(feature = "bench")]
+mod bench;
 mod check;
 mod completions;
 mod cost;
@@ -82,6 +84,9 @@ enum Command {
     Obs(obs::Options),
     /// Run the built-in fake provider alone, as a mock for tests
     Echo(echo::Options),
+    /// Measure the gateway on this machine: latency, throughput, processor time and memory
+    #[cfg(feature = "bench")]
+    Bench(bench::Options),
     /// Print the JSON Schema of the configuration
     Schema,
     /// Print what a shell needs to complete the arguments
@@ -148,6 +153,8 @@ pub fn main() -> ExitCode {
         Command::Cost(options) => cost::run(&options),
         Command::Obs(options) => obs::run(&options),
         Command::Echo(options) => echo::run(&options),
+        #[cfg(feature = "bench")]
+        Command::Bench(options) => bench::run(&options),
         Command::Schema => schema::run(),
         Command::Init(options) => init::run(&options),
         Command::Run(options) => run::run(&options, arguments.log.as_deref().unwrap_or("info")),

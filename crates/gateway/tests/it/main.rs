@@ -6,6 +6,8 @@ mod admin_records;
 mod affinity;
 mod bad_input;
 mod bedrock;
+#[cfg(feature = "bench")]
+mod bench;
 mod cli;
 mod clouds;
 mod config;
