@@ -5,6 +5,7 @@ pub mod admin;
 pub mod cli;
 pub mod config;
 mod contents;
+mod memory;
 pub mod reload;
 pub mod runtime;
 pub mod serve;

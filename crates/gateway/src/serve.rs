@@ -14,6 +14,7 @@ use tokio::task::AbortHandle;
 
 use crate::admin::Live;
 use crate::config::{Address, Config, Listener, Log, RecordsFile};
+use crate::memory;
 use crate::runtime::Runtime;
 use crate::server::bound::{Bound, File, Listening};
 use crate::server::drain::{Drain, GRACE, Phase};
@@ -139,6 +140,9 @@ impl Server {
             checks: Checks::default(),
         };
         server.checks = server.start_checks();
+        if let Some(thread) = server.threads.first() {
+            thread.handle.spawn(memory::tend());
+        }
         let doors = config
             .listeners
             .iter()

@@ -23,8 +23,9 @@ use crate::responses::Keeper;
 use crate::server::Api;
 use crate::telemetry::record::Record;
 use crate::upstream::client::{self, Body, Segments};
-use crate::upstream::endpoint::{Address, Upstream, named_by_connection};
+use crate::upstream::endpoint::{Address, Upstream};
 use crate::upstream::fleet::Ticket;
+use crate::upstream::hop::named_by_connection;
 use crate::upstream::wait;
 use crate::worker::Worker;
 

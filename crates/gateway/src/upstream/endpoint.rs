@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST};
 use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri};
 use secrecy::{ExposeSecret, SecretString};
@@ -15,6 +15,7 @@ use waypost_dialect::{ClientDialect, DialectId};
 
 use super::client::{Client, Segments};
 use super::google::Account;
+use super::hop::named_by_connection;
 use super::place::Place;
 use super::rotating::Rotating;
 use super::sigv4::{Signed, Signer};
@@ -381,15 +382,6 @@ fn client_key(headers: &HeaderMap) -> Option<&str> {
         .or_else(|| headers.get("x-api-key")?.to_str().ok())
         .or_else(|| headers.get(GOOGLE_KEY)?.to_str().ok())
         .or_else(|| headers.get(AZURE_KEY)?.to_str().ok())
-}
-
-/// Tells headers that the message's own `connection` header keeps to this hop (RFC 9110 section 7.6.1).
-pub(crate) fn named_by_connection(headers: &HeaderMap) -> impl Fn(&HeaderName) -> bool {
-    let values = headers.contains_key(CONNECTION).then(|| headers.get_all(CONNECTION));
-    move |name| {
-        let values = values.iter().flatten().filter_map(|value| value.to_str().ok());
-        values.flat_map(|value| value.split(',')).any(|word| word.trim().eq_ignore_ascii_case(name.as_str()))
-    }
 }
 
 /// Which of a client's headers go to the provider. Never: hop-by-hop headers (RFC 9110 section 7.6.1), the client's

@@ -6,6 +6,7 @@ pub mod client;
 pub mod endpoint;
 pub mod fleet;
 pub mod google;
+pub(crate) mod hop;
 mod http1;
 pub mod place;
 pub mod rotating;

@@ -41,7 +41,7 @@ pub(super) struct Accepted {
 #[derive(Debug)]
 enum Way {
     Http(Client),
-    Grpc(Http2Client),
+    Grpc(Box<Http2Client>),
 }
 
 /// A way to a collector.
@@ -64,7 +64,7 @@ impl Transport {
     ) -> Self {
         let (client, kind) = match protocol {
             Protocol::Http => (Way::Http(Client::new(settings)), "application/x-protobuf"),
-            Protocol::Grpc => (Way::Grpc(Http2Client::new(settings)), "application/grpc"),
+            Protocol::Grpc => (Way::Grpc(Box::new(Http2Client::new(settings))), "application/grpc"),
         };
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
         let agent = concat!("waypost/", env!("CARGO_PKG_VERSION"));
