@@ -356,7 +356,7 @@ impl Server {
             identity: identity.cloned(),
             gate: Arc::clone(gate),
             client: thread.client.clone(),
-            telemetry: self.telemetry.clone(),
+            telemetry: Arc::new(self.telemetry.clone()),
             drain: Arc::clone(drain),
             readiness: Arc::clone(&self.readiness),
             desk: None,

@@ -28,8 +28,8 @@ pub struct Worker {
     pub gate: Arc<Gate>,
     /// This thread's client and pool.
     pub client: Client,
-    /// Where records go.
-    pub telemetry: Telemetry,
+    /// Where records go. Its own: what all threads count references in goes from core to core.
+    pub telemetry: Arc<Telemetry>,
     /// How far the listener is in stopping.
     pub drain: Arc<Drain>,
     /// Which configuration it is, and since when.

@@ -23,7 +23,7 @@ pub(super) struct MessagesWatch {
 impl Watch for MessagesWatch {
     fn event(&mut self, name: &[u8], data: &[u8], observed: &mut Observed) {
         let is_telling = match name {
-            b"" => words::any(&WORDS, data),
+            b"" => WORDS.is_in(data),
             name => TELLING.contains(&name),
         };
         if !is_telling || observed.complete {

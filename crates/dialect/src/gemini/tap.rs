@@ -18,7 +18,7 @@ pub(super) struct GeminiWatch {
 
 impl Watch for GeminiWatch {
     fn event(&mut self, _name: &[u8], data: &[u8], observed: &mut Observed) {
-        if observed.model.is_some() && !words::any(&WORDS, data) {
+        if observed.model.is_some() && !WORDS.is_in(data) {
             return;
         }
         let Ok(fields) = Fields::of_body(data) else { return };

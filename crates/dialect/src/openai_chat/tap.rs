@@ -51,7 +51,7 @@ impl Watch for ChatWatch {
 
 /// One of the keys stands somewhere with a value that tells something.
 fn is_telling(data: &[u8]) -> bool {
-    words::found(&KEYS, data).any(|(key, end)| {
+    KEYS.any(data, |key, end| {
         let after = data.get(end..).unwrap_or_default().trim_ascii_start();
         let value = after.strip_prefix(b":").unwrap_or_default().trim_ascii_start();
         let begins = TELLING.get(key).map_or(&b""[..], |(_, begins)| begins);

@@ -29,7 +29,7 @@ pub(super) struct ResponsesWatch;
 impl Watch for ResponsesWatch {
     fn event(&mut self, name: &[u8], data: &[u8], observed: &mut Observed) {
         let is_telling = match name {
-            b"" => words::any(&WORDS, data),
+            b"" => WORDS.is_in(data),
             name => TELLING.contains(&name),
         };
         if !is_telling || observed.complete {

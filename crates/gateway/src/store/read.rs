@@ -227,7 +227,7 @@ impl Reader {
             By::Model => ("model", "(SELECT name FROM names WHERE id = model)"),
             By::Route => ("route", "(SELECT name FROM names WHERE id = route)"),
             By::Caller => ("caller", "(SELECT name FROM names WHERE id = caller)"),
-            By::Day => ("hour / 24 AS day", "date(day * 86400, 'unixepoch')"),
+            By::Day => ("place * step / 24 AS day", "date(day * 86400, 'unixepoch')"),
         });
         let (keys, names): (Vec<&str>, Vec<&str>) = keys.unzip();
         let listed =
@@ -241,14 +241,24 @@ impl Reader {
             format!("cost DESC, requests DESC{last}")
         };
         let query = format!(
-            "SELECT {names}{SUMMED} FROM (SELECT {keys}{SUMS} FROM hours WHERE hour >= ?1 AND hour < ?2 {group})
+            "SELECT {names}{SUMMED} FROM (SELECT {keys}{SUMS} FROM (
+                SELECT * FROM bills WHERE step = 24 AND place >= ?1 AND place < ?2
+                UNION ALL SELECT * FROM bills WHERE step = 1 AND place >= ?3 AND place < ?4
+                UNION ALL SELECT * FROM bills WHERE step = 1 AND place >= ?5 AND place < ?6
+             ) {group})
              WHERE requests > 0 ORDER BY {order}",
             names = listed(&names),
             keys = listed(&keys),
         );
         let hour = |time: Option<SystemTime>, default| time.map_or(default, |time| millis(time) / 3_600_000);
+        let (from, to) = (hour(since, 0), hour(until, i64::MAX - 1).saturating_add(1));
+        // Whole days are kept as such; hours are what is left at both ends.
+        let days = (from.saturating_add(23) / 24, to / 24);
+        let bounds = match days {
+            (first, last) if first < last => [first, last, from, first * 24, last * 24, to],
+            _ => [0, 0, from, to, 0, 0],
+        };
         let mut query = self.0.prepare_cached(&query)?;
-        let bounds = [hour(since, 0), hour(until, i64::MAX - 1).saturating_add(1)];
         let rows = query.query_map(bounds, |row| {
             let names =
                 (0..by.len()).map(|place| Ok(row.get::<_, Option<String>>(place)?.unwrap_or_default()));

@@ -71,6 +71,30 @@ const STEPS: &[&str] = &["
         unpriced INTEGER NOT NULL,
         PRIMARY KEY (hour, model, route, caller)
     ) STRICT, WITHOUT ROWID;
+", "
+    -- Sums without percentiles. `step`: hours that a row is of, 1 or 24; `place` as above.
+    CREATE TABLE bills (
+        step INTEGER NOT NULL,
+        place INTEGER NOT NULL,
+        model INTEGER NOT NULL,
+        route INTEGER NOT NULL,
+        caller INTEGER NOT NULL,
+        requests INTEGER NOT NULL,
+        errors INTEGER NOT NULL,
+        input INTEGER NOT NULL,
+        cached INTEGER NOT NULL,
+        output INTEGER NOT NULL,
+        cost INTEGER NOT NULL,
+        default_cost INTEGER NOT NULL,
+        saved INTEGER NOT NULL,
+        unpriced INTEGER NOT NULL,
+        PRIMARY KEY (step, place, model, route, caller)
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO bills SELECT 1, * FROM hours;
+    INSERT INTO bills SELECT 24, hour / 24, model, route, caller, SUM(requests), SUM(errors), SUM(input), SUM(cached),
+        SUM(output), SUM(cost), SUM(default_cost), SUM(saved), SUM(unpriced)
+        FROM hours GROUP BY hour / 24, model, route, caller;
+    DROP TABLE hours;
 "];
 
 fn known() -> i64 {
@@ -109,4 +133,49 @@ pub(super) fn migrate(connection: &Connection) -> Result<(), StoreError> {
 pub(super) fn check(connection: &Connection) -> Result<i64, StoreError> {
     let found = found(connection)?;
     if found > known() { Err(StoreError::Newer { found, known: known() }) } else { Ok(found) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::super::read::{By, Reader};
+    use super::*;
+
+    /// A file of the first format, with one request in each of 100 hours, from the fifth on.
+    fn first_format() -> Connection {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(STEPS[0]).unwrap();
+        connection.pragma_update(None, "user_version", 1).unwrap();
+        connection.execute_batch("INSERT INTO names VALUES (1, 'openai/m'), (2, '')").unwrap();
+        for hour in 5..105 {
+            let row = "INSERT INTO hours VALUES (?1, 1, 2, 2, 1, 0, 10, 0, 1, 1000, 1000, 0, 0)";
+            connection.execute(row, [hour]).unwrap();
+        }
+        connection
+    }
+
+    #[test]
+    fn bills_of_the_first_format_are_kept() {
+        let connection = first_format();
+        migrate(&connection).unwrap();
+        assert_eq!(found(&connection).unwrap(), known());
+        let reader = Reader(connection);
+        let at = |hour: u64| Some(UNIX_EPOCH + Duration::from_secs(hour * 3600 + 1));
+        let count = |since, until| {
+            let totals = reader.totals(&[], since, until).unwrap();
+            totals.first().map_or(0, |total| total.requests)
+        };
+        assert_eq!(count(None, None), 100);
+        // Within a day, from day to day, and over whole days; the hour of the end belongs to it.
+        for (since, until) in
+            [(5, 5), (6, 20), (20, 30), (24, 47), (24, 48), (23, 49), (7, 104), (30, 80), (0, 4)]
+        {
+            let expected = (since..=until).filter(|hour| (5..105).contains(hour)).count();
+            assert_eq!(count(at(since), at(until)), i64::try_from(expected).unwrap(), "{since} to {until}");
+        }
+        let days = reader.totals(&[By::Day], None, None).unwrap();
+        let days: Vec<_> = days.iter().map(|day| (day.names[0].as_str(), day.requests)).collect();
+        assert_eq!(days[..2], [("1970-01-01", 19), ("1970-01-02", 24)]);
+    }
 }

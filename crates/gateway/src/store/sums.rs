@@ -1,4 +1,4 @@
-//! Sums by minute and by hour, kept as records come in.
+//! Sums by minute, hour and day, kept as records come in.
 
 use std::collections::HashMap;
 
@@ -69,13 +69,16 @@ struct Pulse {
 
 /// Minutes of a step: a month by the minute would be too much to read at once.
 pub(super) const STEPS: [i64; 2] = [1, 60];
+/// Hours of a step of bills: where there are many callers, nearly every record has an hour of its own.
+pub(super) const BILL_STEPS: [i64; 2] = [1, 24];
 
 /// The sums of a batch.
 #[derive(Debug, Default)]
 pub(super) struct Sums {
     /// By the minutes of a step, its place, the model and the route.
     pulses: HashMap<(i64, i64, i64, i64), Pulse>,
-    hours: HashMap<(i64, Names), Sum>,
+    /// By the hours of a step, its place, and the names.
+    bills: HashMap<(i64, i64, Names), Sum>,
 }
 
 impl Sums {
@@ -90,16 +93,18 @@ impl Sums {
                 pulse.first_tokens.add(first_token);
             }
         }
-        self.hours.entry((at / 3_600_000, names)).or_default().add(record);
+        for step in BILL_STEPS {
+            self.bills.entry((step, at / 3_600_000 / step, names)).or_default().add(record);
+        }
     }
 
     /// Adds them to those that are there.
     pub(super) fn write(&self, connection: &Connection) -> rusqlite::Result<()> {
-        let hours = format!("INSERT INTO hours VALUES (?, ?, ?, ?, {PLACES}) {ADDED}");
-        for ((hour, (model, route, caller)), sum) in &self.hours {
-            let keys = [*hour, *model, *route, *caller];
+        let bills = format!("INSERT INTO bills VALUES (?, ?, ?, ?, ?, {PLACES}) {ADDED}");
+        for ((step, place, (model, route, caller)), sum) in &self.bills {
+            let keys = [*step, *place, *model, *route, *caller];
             let values = keys.into_iter().chain(sum.values());
-            connection.prepare_cached(&hours)?.execute(params_from_iter(values))?;
+            connection.prepare_cached(&bills)?.execute(params_from_iter(values))?;
         }
         let pulses = format!(
             "INSERT INTO pulses VALUES (?, ?, ?, ?, {PLACES}, ?, ?)

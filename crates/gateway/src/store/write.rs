@@ -9,7 +9,7 @@ use rusqlite::{Connection, params};
 use tokio::time::Instant;
 
 use super::Retention;
-use super::sums::{STEPS, Sums};
+use super::sums::{BILL_STEPS, STEPS, Sums};
 use crate::telemetry::finished::Finished;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::record::Record;
@@ -153,7 +153,10 @@ impl Writer {
             self.connection.execute("DELETE FROM pulses WHERE step = ?1 AND place < ?2", [step, place])?;
         }
         let oldest_hour = (oldest / 3_600_000).min(now / 3_600_000 - HOURS_KEPT);
-        self.connection.execute("DELETE FROM hours WHERE hour < ?1", [oldest_hour])?;
+        for step in BILL_STEPS {
+            let place = oldest_hour / step;
+            self.connection.execute("DELETE FROM bills WHERE step = ?1 AND place < ?2", [step, place])?;
+        }
         if deleted > 0 {
             self.forget_names()?;
             self.connection.execute_batch("PRAGMA incremental_vacuum")?;
@@ -190,7 +193,7 @@ impl Writer {
             self.connection.execute_batch(
                 "DELETE FROM names WHERE id NOT IN (
                     SELECT model FROM records UNION SELECT route FROM records UNION SELECT caller FROM records
-                    UNION SELECT model FROM hours UNION SELECT route FROM hours UNION SELECT caller FROM hours
+                    UNION SELECT model FROM bills UNION SELECT route FROM bills UNION SELECT caller FROM bills
                     UNION SELECT model FROM pulses UNION SELECT route FROM pulses
                 )",
             )?;

@@ -95,7 +95,7 @@ pub(crate) const CLIENT_CLOSED: u16 = 499;
 /// client that hangs up drops its request's future or body).
 #[derive(Debug)]
 pub struct Open {
-    telemetry: Telemetry,
+    telemetry: Arc<Telemetry>,
     record: Box<Record>,
     settled: bool,
     /// The request's place at the gate, held as long as it is open.
@@ -105,10 +105,10 @@ pub struct Open {
 impl Open {
     /// Opens a record for a request that starts now.
     #[must_use]
-    pub fn new(telemetry: &Telemetry, endpoint: &'static str, client: ClientDialect) -> Self {
+    pub fn new(telemetry: &Arc<Telemetry>, endpoint: &'static str, client: ClientDialect) -> Self {
         telemetry.metrics.in_flight.inc();
         Self {
-            telemetry: telemetry.clone(),
+            telemetry: Arc::clone(telemetry),
             record: Box::new(Record::open(endpoint, client)),
             settled: false,
             permit: None,
