@@ -2,17 +2,18 @@
 """Draws where processor time goes, as a still picture.
 
     cargo build --profile profiling -p waypost        # and put a load on it
-    perf record -F 1999 -g -p PID -- sleep 10
+    perf record -F 299 --call-graph dwarf,65528 -p PID -- sleep 6
     perf script | benches/flame.py "one request of 1 KB, saturated" > flame.svg
 
-Each box is a function, as wide as its share; what it calls stands on it. Functions below `--least` percent are left out.
+Each box is a function, as wide as its share; what it calls hangs below it. Functions below `--least` percent and what
+is deeper than twenty-two calls are left out.
 """
 import argparse
 import html
 import re
 import sys
 
-WIDTH, HEIGHT, FONT = 1200, 17, 11
+WIDTH, HEIGHT, FONT, LEVELS = 1200, 17, 11, 22
 TONES = {"kernel": "#c9b1e0", "waypost": "#f0a868", "http": "#8fbcd4", "memory": "#d9d27e", "other": "#c8ccd0"}
 
 
@@ -22,6 +23,8 @@ def name_of(line):
     if not found:
         return None
     symbol, place = found.groups()
+    if place == "inlined":
+        return None
     symbol = re.sub(r"::h[0-9a-f]{16}$", "", symbol)
     if "kernel" in place or place == "[unknown]" and symbol.startswith("["):
         return symbol, "kernel"
@@ -69,6 +72,8 @@ class Node:
 
 
 def draw(node, x, level, scale, whole, least, out):
+    if level >= LEVELS:
+        return
     width = node.count * scale
     y = level * (HEIGHT + 1)
     share = 100 * node.count / whole
@@ -87,19 +92,20 @@ def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("title")
     arguments.add_argument("--least", type=float, default=0.4, help="percent")
-    arguments.add_argument("--from", dest="root", default="run_task", help="the function that stands at the bottom")
+    arguments.add_argument("--from", dest="root", default="conn::auto::Connection|h1::dispatch::Dispatcher",
+                           help="the function that stands at the bottom, as a pattern")
     wanted = arguments.parse_args()
     root = Node(wanted.title, "other")
     for stack in stacks(sys.stdin):
-        begin = next((at for at, (name, _) in enumerate(stack) if wanted.root in name), None)
-        root.add(stack[begin:] if begin is not None else [("outside of requests: waiting, records, store", "other")])
+        begin = next((at for at, (name, _) in enumerate(stack) if re.search(wanted.root, name)), None)
+        root.add(stack[begin + 1:] if begin is not None else [("other threads: records, store; waiting", "other")])
     least = root.count * wanted.least / 100
     out = []
     draw(root, 0, 0, WIDTH / max(root.count, 1), max(root.count, 1), least, out)
     legend = "".join(f'<rect x="{12 + 130 * at}" y="6" width="11" height="11" fill="{tone}"/><text x="{28 + 130 * at}" y="16">{name}</text>'
                      for at, (name, tone) in enumerate({"kernel": TONES["kernel"], "Waypost": TONES["waypost"], "HTTP and runtime": TONES["http"],
                                                         "memory": TONES["memory"], "other": TONES["other"]}.items()))
-    high = root.depth(least) * (HEIGHT + 1)
+    high = min(root.depth(least), LEVELS) * (HEIGHT + 1)
     print(f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {high + 24}" font-family="system-ui, sans-serif" font-size="{FONT}" '
           f'fill="#1b1f24"><rect width="100%" height="100%" fill="#fff"/>{legend}<g transform="translate(0 24)">{"".join(out)}</g></svg>')
 

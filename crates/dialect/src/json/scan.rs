@@ -150,7 +150,7 @@ impl<'a> Reader<'a> {
         let end = self.at + SHORT;
         while self.at < end {
             match bytes.get(self.at..).and_then(|rest| rest.first_chunk()) {
-                Some(block) => match block::specials(block).trailing_zeros() as usize {
+                Some(block) => match (block::specials(block) | 1 << block::SIZE).trailing_zeros() as usize {
                     block::SIZE => self.at += block::SIZE,
                     count => {
                         self.at += count;
