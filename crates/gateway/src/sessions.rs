@@ -1,16 +1,17 @@
 //! Conversations that were answered lately, and where: a bounded number, for a bounded time, each caller's apart.
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderMap;
 use moka::sync::Cache;
 use waypost_routing::affinity::Ledger;
 use waypost_routing::health::Moment;
 use waypost_routing::router::Method;
 
 use crate::config::Affinity;
-use crate::responses::store::Caller;
+use crate::responses::store::KEY_HEADERS;
 
 /// As long as providers keep a prompt that nobody asks about.
 pub const WARM: Duration = Duration::from_secs(300);
@@ -79,6 +80,19 @@ impl Binding {
     }
 }
 
+/// Who sent these headers: whoever shows the same keys.
+struct Caller<'h>(&'h HeaderMap);
+
+impl Hash for Caller<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        for (place, name) in KEY_HEADERS.iter().enumerate() {
+            for value in self.0.get_all(*name) {
+                (place, value.as_bytes()).hash(state);
+            }
+        }
+    }
+}
+
 impl Sessions {
     /// Room for conversations.
     #[must_use]
@@ -99,10 +113,12 @@ impl Sessions {
         (self.time, self.most) == (affinity.time, affinity.most)
     }
 
-    /// The key of a caller's conversation.
+    /// The key of the conversation of whoever sent these headers. It is secret how it is made: nobody can make that of
+    /// somebody else.
     #[must_use]
-    pub fn key(&self, caller: Caller, tenant: &str, id: &str) -> u128 {
-        let [high, low] = self.hashers.each_ref().map(|hasher| hasher.hash_one((caller, tenant, id)));
+    pub fn key(&self, headers: &HeaderMap, tenant: &str, id: &str) -> u128 {
+        let named = (Caller(headers), tenant, id);
+        let [high, low] = self.hashers.each_ref().map(|hasher| hasher.hash_one(&named));
         u128::from(high) << 64 | u128::from(low)
     }
 

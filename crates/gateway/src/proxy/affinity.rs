@@ -12,7 +12,6 @@ use waypost_routing::preference::reading;
 use waypost_routing::router::{AUTO, Decision, Method, Router};
 
 use super::order;
-use crate::responses::store::Caller;
 use crate::runtime::Runtime;
 use crate::sessions::{Binding, Place};
 use crate::telemetry::record::Record;
@@ -69,7 +68,7 @@ impl Session {
             },
             |id| id.get(..id.floor_char_boundary(LONGEST)).unwrap_or_default().to_owned(),
         );
-        let key = runtime.sessions.key(Caller::of(headers), tenant, &id);
+        let key = runtime.sessions.key(headers, tenant, &id);
         let now = runtime.fleet.now();
         let binding = runtime.sessions.get(key);
         let keeps = binding.as_ref().filter(|binding| binding.is_warm(now) || !replenishes(runtime));

@@ -33,7 +33,7 @@ pub fn arrange(
     if decision.targets.len() > 1 {
         let prefer = chosen.map_or(Prefer::Declared, |chosen| chosen.prefer);
         let size = if prefer == Prefer::Cheapest { tokens(envelope) } else { 0.0 };
-        let candidates = candidates(runtime, &decision.targets, size, warm);
+        let candidates = candidates(runtime, &decision.targets, prefer, size, warm);
         let mut places = order(&candidates, prefer, runtime.reliability.balance, fastrand::f64);
         // The cheapest are ordered with what is in the cache; else whoever has it comes first.
         if prefer != Prefer::Cheapest
@@ -82,6 +82,7 @@ pub fn tokens(envelope: &Envelope<'_>) -> f64 {
 fn candidates(
     runtime: &Runtime,
     targets: &[Target],
+    prefer: Prefer,
     size: f64,
     warm: Option<&(Target, f64)>,
 ) -> Vec<Candidate> {
@@ -90,7 +91,8 @@ fn candidates(
         .iter()
         .map(|target| {
             let member = runtime.member(target)?;
-            let pace = member.pace();
+            // Who is taken as declared is not asked how fast it is.
+            let pace = if prefer == Prefer::Declared { Pace::default() } else { member.pace() };
             Some((member, pace))
         })
         .collect();

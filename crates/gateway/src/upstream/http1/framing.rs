@@ -33,6 +33,8 @@ pub(super) enum Chunk {
     Trailers(usize),
     /// Nothing.
     Done,
+    /// Nobody knows: it was no chunk.
+    Broken,
 }
 
 /// What comes next of a body.
@@ -91,7 +93,16 @@ fn chunks(chunk: &mut Chunk, buffer: &mut BytesMut) -> Result<Step, Error> {
         step => return Ok(step),
     };
     let mut joined = Vec::new();
-    while let Step::Data(more) = next(chunk, buffer)? {
+    loop {
+        let more = match next(chunk, buffer) {
+            Ok(Step::Data(more)) => more,
+            Ok(Step::More | Step::End) => break,
+            // What came before is still good.
+            Err(_) => {
+                *chunk = Chunk::Broken;
+                break;
+            }
+        };
         if joined.is_empty() {
             joined.reserve(first.len() + more.len() + buffer.len());
             joined.extend_from_slice(&first);
@@ -139,6 +150,7 @@ fn next(chunk: &mut Chunk, buffer: &mut BytesMut) -> Result<Step, Error> {
                 }
             }
             Chunk::Done => return Ok(Step::End),
+            Chunk::Broken => return Err(Error::Malformed("its chunks are broken")),
         }
     }
 }
@@ -223,6 +235,14 @@ mod tests {
         }
         assert!(chunked(&format!("1;{}", "x".repeat(MAX_LINE))).is_err());
         assert!(chunked(&format!("0\r\n{}", "x: y\r\n".repeat(MAX_TRAILERS / 4 + 1))).is_err());
+    }
+
+    #[test]
+    fn what_came_before_a_broken_chunk_is_read() {
+        let mut buffer = BytesMut::from(&b"1\r\na\r\n2\r\nbc\r\nx\r\n"[..]);
+        let mut framing = Framing::chunked();
+        assert_eq!(framing.take(&mut buffer).unwrap(), Step::Data(Bytes::from_static(b"abc")));
+        assert!(framing.take(&mut buffer).is_err() && framing.take(&mut buffer).is_err());
     }
 
     #[test]
