@@ -42,7 +42,18 @@ pub enum StoreError {
     /// A file without tables, which no gateway has written to yet.
     #[error("it holds no records")]
     Empty,
-    /// Another version's.
+    /// An earlier version's. It is changed by whoever writes to it, as that version may still do so.
+    #[error(
+        "it was written by an earlier version of Waypost (format {found}, this one reads {known}): start this version with \
+         it, which changes it, or read it with that one"
+    )]
+    Older {
+        /// The format of the file.
+        found: i64,
+        /// The one that is read here.
+        known: i64,
+    },
+    /// A later version's.
     #[error(
         "it was written by a newer version of Waypost (format {found}, this one knows {known}): use that one, or another file"
     )]
@@ -127,8 +138,9 @@ fn open_to_read(path: &Path) -> Result<Connection, StoreError> {
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY)?;
     connection.pragma_update(None, "query_only", true)?;
-    if schema::check(&connection)? == 0 {
-        return Err(StoreError::Empty);
+    match schema::check(&connection)? {
+        0 => Err(StoreError::Empty),
+        found if found < schema::known() => Err(StoreError::Older { found, known: schema::known() }),
+        _ => Ok(connection),
     }
-    Ok(connection)
 }

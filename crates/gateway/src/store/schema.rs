@@ -97,7 +97,8 @@ const STEPS: &[&str] = &["
     DROP TABLE hours;
 "];
 
-fn known() -> i64 {
+/// The newest format.
+pub(super) fn known() -> i64 {
     i64::try_from(STEPS.len()).unwrap_or(i64::MAX)
 }
 
@@ -139,12 +140,12 @@ pub(super) fn check(connection: &Connection) -> Result<i64, StoreError> {
 mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
+    use super::super::open_to_read;
     use super::super::read::{By, Reader};
     use super::*;
 
     /// A file of the first format, with one request in each of 100 hours, from the fifth on.
-    fn first_format() -> Connection {
-        let connection = Connection::open_in_memory().unwrap();
+    fn first_format(connection: Connection) -> Connection {
         connection.execute_batch(STEPS[0]).unwrap();
         connection.pragma_update(None, "user_version", 1).unwrap();
         connection.execute_batch("INSERT INTO names VALUES (1, 'openai/m'), (2, '')").unwrap();
@@ -157,7 +158,7 @@ mod tests {
 
     #[test]
     fn bills_of_the_first_format_are_kept() {
-        let connection = first_format();
+        let connection = first_format(Connection::open_in_memory().unwrap());
         migrate(&connection).unwrap();
         assert_eq!(found(&connection).unwrap(), known());
         let reader = Reader(connection);
@@ -177,5 +178,16 @@ mod tests {
         let days = reader.totals(&[By::Day], None, None).unwrap();
         let days: Vec<_> = days.iter().map(|day| (day.names[0].as_str(), day.requests)).collect();
         assert_eq!(days[..2], [("1970-01-01", 19), ("1970-01-02", 24)]);
+    }
+
+    #[test]
+    fn a_file_of_the_first_format_is_not_read_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("records.db");
+        drop(first_format(Connection::open(&path).unwrap()));
+        let error = open_to_read(&path).unwrap_err().to_string();
+        assert!(error.contains("earlier version of Waypost (format 1, this one reads 2)"), "{error}");
+        migrate(&Connection::open(&path).unwrap()).unwrap();
+        assert!(open_to_read(&path).is_ok());
     }
 }
