@@ -80,10 +80,10 @@ impl Binding {
     }
 }
 
-/// Who sent these headers: whoever shows the same keys.
-struct Caller<'h>(&'h HeaderMap);
+/// The keys that a caller shows: whoever shows the same ones is the same caller.
+struct Keys<'h>(&'h HeaderMap);
 
-impl Hash for Caller<'_> {
+impl Hash for Keys<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         for (place, name) in KEY_HEADERS.iter().enumerate() {
             for value in self.0.get_all(*name) {
@@ -117,7 +117,7 @@ impl Sessions {
     /// somebody else.
     #[must_use]
     pub fn key(&self, headers: &HeaderMap, tenant: &str, id: &str) -> u128 {
-        let named = (Caller(headers), tenant, id);
+        let named = (Keys(headers), tenant, id);
         let [high, low] = self.hashers.each_ref().map(|hasher| hasher.hash_one(&named));
         u128::from(high) << 64 | u128::from(low)
     }

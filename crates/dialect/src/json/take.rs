@@ -116,18 +116,13 @@ pub(crate) trait Members<'a>: Default {
 }
 
 impl<'a, T: Members<'a>> Take<'a> for Option<T> {
-    fn object<A: MapAccess<'a>>(map: A) -> Result<Self, A::Error> {
-        members(map).map(Some)
+    fn object<A: MapAccess<'a>>(mut map: A) -> Result<Self, A::Error> {
+        let mut found = T::default();
+        while let Some(Key(key)) = map.next_key()? {
+            found.member(&key, &mut map)?;
+        }
+        Ok(Some(found))
     }
-}
-
-/// Goes through an object.
-pub(crate) fn members<'a, T: Members<'a>, A: MapAccess<'a>>(mut map: A) -> Result<T, A::Error> {
-    let mut found = T::default();
-    while let Some(Key(key)) = map.next_key()? {
-        found.member(&key, &mut map)?;
-    }
-    Ok(found)
 }
 
 /// The first element of a list.

@@ -2,6 +2,7 @@
 //! about the same conversation within a minute.
 
 use std::hash::{BuildHasher, RandomState};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -132,6 +133,9 @@ impl RouterModel {
         if let Some(body) = cache.as_ref().zip(key).and_then(|(answers, key)| answers.kept.get(&key)) {
             return Ok(Answer { body, fresh: None });
         }
+        // It begins when it is awaited. It stands before the place and the ticket, so that one who gives up frees these
+        // first: once the connection is seen to close, there is room for the next one.
+        let call = pin!(tokio::time::timeout(self.deadline, self.call(client, upstream, question)));
         let permit = permits.try_acquire().map_err(|_full| Failure::Busy)?;
         let Fare { fleet, member, health } = &self.fare;
         let admitted = Ticket::admit(fleet, member, *health);
@@ -139,8 +143,7 @@ impl RouterModel {
             Admission::No { cause: Fault::Full, .. } => Failure::Busy,
             _ => Failure::Resting,
         })?;
-        let call = self.call(client, upstream, question);
-        match tokio::time::timeout(self.deadline, call).await.unwrap_or(Err(Failure::Deadline)) {
+        match call.await.unwrap_or(Err(Failure::Deadline)) {
             Ok(body) => {
                 Ok(Answer { body, fresh: Some(Fresh { server: &self.server, ticket, key, _permit: permit }) })
             }

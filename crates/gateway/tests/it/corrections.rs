@@ -1,12 +1,11 @@
 //! What a request's route should have been: said by clients, kept, exported, and learned when the operator wants it.
 
 use std::path::Path;
-use std::process::Command;
 
 use serde_json::{Value, json};
 use waypost::store::read::Reader;
 
-use crate::support::{CHAT, Gateway, Reply, question, request, send};
+use crate::support::{CHAT, Gateway, Reply, question, request, send, waypost};
 
 pub(crate) const FEEDBACK: &str = "/routing/v1/feedback";
 
@@ -108,15 +107,8 @@ fn routes_of_a_request_are_its_own_and_without_records_nothing_can_be_corrected(
     assert_eq!((refused.status, &refused.json()["error"]["code"]), (404, &json!("no_records")));
 }
 
-fn waypost(folder: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_waypost"));
-    command
-        .current_dir(folder)
-        .args(arguments)
-        .env_clear()
-        .env("OPENAI_API_KEY", "k")
-        .env("ANTHROPIC_API_KEY", "k");
-    let output = command.output().unwrap();
+fn run(folder: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let output = waypost(folder, arguments);
     let [out, err] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
     (output.status.code(), out, err)
 }
@@ -163,7 +155,7 @@ const CORRECTIONS: &[(&str, Option<&str>)] = &[
 fn corrections_are_listed_and_exported() {
     let folder = corrected("full", CORRECTIONS);
     let feedback =
-        |more: &[&str]| waypost(folder.path(), &[&["routes", "feedback", "waypost.yaml"], more].concat());
+        |more: &[&str]| run(folder.path(), &[&["routes", "feedback", "waypost.yaml"], more].concat());
     let (code, table, _) = feedback(&[]);
     assert!(code == Some(0) && table.contains("debug the boarding") && table.contains("travel"), "{table}");
     let page: Value = serde_json::from_str(&feedback(&["--json"]).1).unwrap();
@@ -186,7 +178,7 @@ fn corrections_are_listed_and_exported() {
     let (_, lines, _) = feedback(&["--jsonl"]);
     std::fs::write(folder.path().join("corrections.jsonl"), &lines).unwrap();
     let (code, measured, errors) =
-        waypost(folder.path(), &["routes", "test", "waypost.yaml", "corrections.jsonl", "--json"]);
+        run(folder.path(), &["routes", "test", "waypost.yaml", "corrections.jsonl", "--json"]);
     let measured: Value = serde_json::from_str(&measured).unwrap();
     assert_eq!((code, &measured["turns"]), (Some(0), &json!(6)), "{errors}");
 }
@@ -195,8 +187,7 @@ fn corrections_are_listed_and_exported() {
 fn routes_learn_what_breaks_nothing_else_and_only_if_told() {
     let folder = corrected("full", CORRECTIONS);
     let path = folder.path().join("waypost.yaml");
-    let learn =
-        |more: &[&str]| waypost(folder.path(), &[&["routes", "learn", "waypost.yaml"], more].concat());
+    let learn = |more: &[&str]| run(folder.path(), &[&["routes", "learn", "waypost.yaml"], more].concat());
     let page: Value = serde_json::from_str(&learn(&["--json"]).1).unwrap();
     let count = |of: &str, when: &str| page[of][when]["right"].as_u64().unwrap();
     assert_eq!(
@@ -237,12 +228,12 @@ fn without_what_was_said_nothing_is_learned() {
     for command in
         [&["routes", "learn", "waypost.yaml"][..], &["routes", "feedback", "waypost.yaml", "--tests"]]
     {
-        let (code, _, errors) = waypost(folder.path(), command);
+        let (code, _, errors) = run(folder.path(), command);
         assert!(code == Some(1) && errors.contains("of 3 corrections none can be used"), "{errors}");
     }
-    let (code, table, _) = waypost(folder.path(), &["routes", "feedback", "waypost.yaml"]);
+    let (code, table, _) = run(folder.path(), &["routes", "feedback", "waypost.yaml"]);
     assert!(code == Some(0) && table.contains("(not kept)"), "{table}");
     let none = corrected("full", &[]);
-    let (code, out, errors) = waypost(none.path(), &["routes", "feedback", "waypost.yaml", "--examples"]);
+    let (code, out, errors) = run(none.path(), &["routes", "feedback", "waypost.yaml", "--examples"]);
     assert!(code == Some(0) && out.is_empty() && errors.contains("there are no corrections"), "{errors}");
 }

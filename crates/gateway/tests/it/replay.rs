@@ -1,11 +1,10 @@
 //! Past decisions under another configuration: what moves, what it costs, and what cannot be told.
 
 use std::path::Path;
-use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 
-use crate::support::Gateway;
+use crate::support::{Gateway, waypost};
 
 const CODE: &str =
     "  - {name: code, description: 'write, explain and debug computer code', models: [anthropic/small]}";
@@ -45,17 +44,6 @@ fn record(records: &Path, content: &str) {
     assert_eq!(gateway.chat("anthropic/small", "hello").status, 200);
     assert_eq!(gateway.chat("nobody/knows", "hello").status, 404);
     gateway.stop();
-}
-
-fn waypost(folder: &Path, arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_waypost"));
-    command
-        .current_dir(folder)
-        .args(arguments)
-        .env_clear()
-        .env("OPENAI_API_KEY", "k")
-        .env("ANTHROPIC_API_KEY", "k");
-    command.output().unwrap()
 }
 
 fn replay(folder: &Path, more: &[&str]) -> (Option<i32>, Value, String) {

@@ -393,3 +393,15 @@ impl Write for Log {
         Ok(())
     }
 }
+
+/// Runs the program in a folder, with two keys and nothing else in its environment.
+pub(crate) fn waypost(folder: &std::path::Path, arguments: &[&str]) -> std::process::Output {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_waypost"));
+    command
+        .current_dir(folder)
+        .args(arguments)
+        .env_clear()
+        .env("OPENAI_API_KEY", "k")
+        .env("ANTHROPIC_API_KEY", "k");
+    command.output().unwrap()
+}

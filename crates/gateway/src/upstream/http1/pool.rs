@@ -38,8 +38,8 @@ impl Origin {
 }
 
 impl Hash for Origin {
-    /// The length tells most apart; the rest is for the comparison. (Names of hosts are hashed letter by letter, as they
-    /// are the same in capitals.)
+    /// Folded into one word: their own hash goes letter by letter, as names of hosts are the same in capitals. Names that
+    /// fold alike are told apart by the comparison.
     fn hash<H: Hasher>(&self, state: &mut H) {
         let text = self.authority.as_str().as_bytes();
         let mut folded = [0_u8; 8];
