@@ -40,6 +40,12 @@ const BOUNDS: [(&str, f64); 10] = [
     ("a plain request with a log line and a record", 48.5),
 ];
 
+/// The least of three: what a busy machine does to a count (more batches, smaller pieces) adds to it, and what the code
+/// asks for is in all of them.
+fn least(mut count: impl FnMut() -> f64) -> f64 {
+    [count(), count(), count()].into_iter().fold(f64::INFINITY, f64::min)
+}
+
 /// Runs before it counts, and runs that it counts.
 const WARM: u32 = 100;
 const COUNTED: u32 = 200;
@@ -86,8 +92,7 @@ fn allocations_are_bounded() {
         count(&region)
     };
     life(WARM);
-    let few = life(WARM);
-    let kept = (life(WARM + COUNTED) - few) / f64::from(COUNTED);
+    let kept = (least(|| life(WARM + COUNTED)) - least(|| life(WARM))) / f64::from(COUNTED);
     found.push(("a plain request with a log line and a record", kept));
 
     let bound = |name: &str| BOUNDS.iter().find(|(known, _)| *known == name).unwrap().1;
@@ -101,9 +106,12 @@ fn allocations_are_bounded() {
 /// Allocations of one run.
 fn mean(mut run: impl FnMut()) -> f64 {
     (0..WARM).for_each(|_| run());
-    let region = Region::new(ALLOCATOR);
-    (0..COUNTED).for_each(|_| run());
-    count(&region) / f64::from(COUNTED)
+    let all = || {
+        let region = Region::new(ALLOCATOR);
+        (0..COUNTED).for_each(|_| run());
+        count(&region)
+    };
+    least(all) / f64::from(COUNTED)
 }
 
 /// Allocations since the region began.
