@@ -41,3 +41,4 @@ mod turns;
 
 pub use dialect::{ClientDialect, DialectId};
 pub use json::Raw;
+pub use stream::before_nonsense;

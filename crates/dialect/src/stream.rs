@@ -144,6 +144,26 @@ fn is_nonsense(name: &[u8], data: &[u8]) -> bool {
     }
 }
 
+/// How many bytes of these events come before the first one that is no JSON and should be.
+#[must_use]
+pub fn before_nonsense(events: &[u8]) -> usize {
+    let (mut reader, mut sound, mut read) = (Reader::default(), 0, 0);
+    for line in events.split_inclusive(|byte| *byte == b'\n') {
+        let mut found = false;
+        reader.push(line, &mut |event| {
+            found |= matches!(event, Found::Event { name, data } if is_nonsense(name, data));
+        });
+        if found {
+            break;
+        }
+        read += line.len();
+        if line.trim_ascii().is_empty() {
+            sound = read;
+        }
+    }
+    sound
+}
+
 /// The numbers of one choice's blocks, for a decoder.
 #[derive(Debug, Default)]
 pub(crate) struct Blocks {

@@ -10,7 +10,7 @@ use waypost_dialect::event::{BlockKind, StreamEvent};
 use waypost_dialect::gemini::array::{ToArray, ToEvents};
 use waypost_dialect::loss::Loss;
 use waypost_dialect::openai_responses;
-use waypost_dialect::{ClientDialect, DialectId};
+use waypost_dialect::{ClientDialect, DialectId, before_nonsense};
 
 use super::boundary::Boundary;
 use super::forward::Wish;
@@ -192,11 +192,12 @@ impl Way {
         match self {
             Self::Pass(pass) => {
                 pass.tap.push(data);
-                if pass.tap.is_garbled() && pass.opening.content {
-                    return (Bytes::new(), Some(garbled()));
+                let mut error = pass.look(data);
+                let mut events = pass.boundary.push(data);
+                if pass.tap.is_garbled() {
+                    events.truncate(before_nonsense(&events));
+                    error = error.or_else(|| Some(garbled()));
                 }
-                let error = pass.look(data);
-                let events = pass.boundary.push(data);
                 if let Some(keeper) = &pass.keeper
                     && let Some(response) = openai_responses::last_response(&events)
                 {

@@ -197,20 +197,20 @@ fn a_break_inside_of_an_event_shows_none_of_it() {
     }
 }
 
-/// What is no event of any API does not reach a client, whose SDK would fail at reading it.
+/// What is no event of any API does not reach a client, whose SDK would fail at reading it; what came before it does,
+/// also out of the same piece.
 #[test]
 fn nonsense_behind_content_ends_in_an_error_event() {
     for (path, model) in WAYS {
         let (content, has_come) = gate();
         let fake = Fake::start(move |seen, stream| {
             write(stream, STREAM);
-            let events = good_events(seen, &["One", "Two"]).concat();
-            let end = events.find("Two").unwrap();
-            let end = events[..end].rfind("\n\n").unwrap() + 2;
-            write(stream, chunk(&events[..end]));
+            let events = good_events(seen, &["One", "Two", "Three"]).concat();
+            let begin_of = |word| events[..events.find(word).unwrap()].rfind("\n\n").unwrap() + 2;
+            write(stream, chunk(&events[..begin_of("Two")]));
             has_come();
-            write(stream, chunk("data: {\"NONSENSE\": [\n\n"));
-            write(stream, chunk(&good_events(seen, &["One", "Two"]).concat()[end..]));
+            let (two, rest) = events[begin_of("Two")..].split_at(begin_of("Three") - begin_of("Two"));
+            write(stream, chunk(&format!("{two}data: {{\"NONSENSE\": [\n\n{rest}")));
             write(stream, END);
         });
         let gateway = Gateway::with(&pair(fake.address, ""));
@@ -220,8 +220,8 @@ fn nonsense_behind_content_ends_in_an_error_event() {
         client.read_until("One");
         content.send(()).unwrap();
         let reply = client.read_to_end();
-        assert!(has_error(&reply), "{path} {model}: {reply}");
-        assert!(!reply.contains("NONSENSE") && !reply.contains("Two"), "{path} {model}: {reply}");
+        assert!(has_error(&reply) && reply.contains("Two"), "{path} {model}: {reply}");
+        assert!(!reply.contains("NONSENSE") && !reply.contains("Three"), "{path} {model}: {reply}");
         gateway.stop();
     }
 }

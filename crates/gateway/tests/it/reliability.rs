@@ -146,11 +146,12 @@ fn one_that_rests_gets_the_last_attempt() {
 /// A connection that breaks, nonsense and silence are the provider's fault, whatever has come before the content.
 #[test]
 fn a_stream_is_replaced_until_its_content_has_begun() {
-    let preamble = |seen: &Seen| {
+    let content = |seen: &Seen| {
         let all = good_events(seen, &["CONTENT"]);
         let begins = all.iter().position(|event| event.contains("CONTENT")).unwrap();
-        all[..begins].concat()
+        (all[..begins].concat(), all[begins].clone())
     };
+    let preamble = move |seen: &Seen| content(seen).0;
     type Fault = Box<dyn Fn(&Seen, &mut std::net::TcpStream) + Send + Sync>;
     let faults: Vec<(&str, Fault)> = vec![
         ("reset", Box::new(|_, _| {})),
@@ -184,6 +185,16 @@ fn a_stream_is_replaced_until_its_content_has_begun() {
                 crate::fake::wait_for_close(stream);
             }),
         ),
+        (
+            "nonsense in one piece with the content",
+            Box::new(move |seen, stream| {
+                let (preamble, content) = content(seen);
+                write(
+                    stream,
+                    STREAM.to_owned() + &chunk(&format!("{preamble}{content}data: {{\"busy\": [\n\n")) + END,
+                );
+            }),
+        ),
     ];
     for (about, fault) in faults {
         let (bad, _) = first(usize::MAX, fault);
@@ -200,7 +211,7 @@ fn a_stream_is_replaced_until_its_content_has_begun() {
                 assert_eq!(reply.status, 200, "{about} {path}: {text}");
                 assert!(text.contains("Fi") && text.contains(end_of(path)), "{about} {path}: {text}");
                 // Nothing of the first attempt is left.
-                assert!(!text.contains("busy"), "{about} {path}: {text}");
+                assert!(!text.contains("busy") && !text.contains("CONTENT"), "{about} {path}: {text}");
                 assert_eq!(text.matches("event: response.created").count(), usize::from(path == RESPONSES));
                 assert_eq!(text.matches("event: message_start").count(), usize::from(path == MESSAGES));
             }
