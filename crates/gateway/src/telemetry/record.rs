@@ -419,15 +419,10 @@ impl Record {
         self.total = self.started.elapsed();
     }
 
-    /// A record of nothing, in place of one that has been handed over.
+    /// A record of nothing, where one has been handed over.
     #[must_use]
-    pub(super) fn blank(at: SystemTime, started: Instant) -> Self {
-        Self::of(Uuid::nil(), at, started, "", ClientDialect::OpenAiChat)
-    }
-
-    /// When it was opened.
-    pub(super) fn times(&self) -> (SystemTime, Instant) {
-        (self.at, self.started)
+    pub(super) fn blank() -> Self {
+        Self::of(Uuid::nil(), SystemTime::UNIX_EPOCH, Instant::now(), "", ClientDialect::OpenAiChat)
     }
 }
 
@@ -457,4 +452,9 @@ fn from_millis(millis: f64) -> Duration {
 /// Milliseconds with three decimals.
 pub(crate) fn millis(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1e6).round() / 1e3
+}
+
+/// Whole microseconds, the nearest.
+pub(super) fn micros(duration: Duration) -> u64 {
+    u64::try_from((duration.as_nanos() + 500) / 1000).unwrap_or(u64::MAX)
 }
