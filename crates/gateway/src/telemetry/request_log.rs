@@ -65,6 +65,8 @@ struct Line<'a> {
     stream: bool,
     decision_ms: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
+    connect_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     first_byte_ms: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     first_token_ms: Option<f64>,
@@ -112,6 +114,7 @@ pub(super) fn append(batch: &mut Vec<u8>, record: &Record, format: Format) {
         tries: if record.tries.len() > 1 || record.status >= 400 { &record.tries } else { &[] },
         stream: record.stream,
         decision_ms: millis(record.decision),
+        connect_ms: record.connect_ms(),
         first_byte_ms: record.first_byte.map(millis),
         first_token_ms: record.first_token.map(millis),
         total_ms: millis(record.total),

@@ -70,6 +70,8 @@ struct Row<'a> {
     stream: bool,
     decision_ms: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
+    connect_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     first_byte_ms: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     first_token_ms: Option<f64>,
@@ -175,6 +177,7 @@ pub(super) fn json(record: &Record) -> String {
         tries: &record.tries,
         stream: record.stream,
         decision_ms: millis(record.decision),
+        connect_ms: record.connect_ms(),
         first_byte_ms: record.first_byte.map(millis),
         first_token_ms: record.first_token.map(millis),
         total_ms: millis(record.total),
