@@ -66,6 +66,7 @@ fn append_json(batch: &mut Vec<u8>, record: &Record) {
         }
         line.key("stream").boolean(record.stream);
         line.key("decision_ms").thousandths(micros(record.decision));
+        line.number_field("connect_ms", record.connect_ms());
         row::optional_millis(line, "first_byte_ms", record.first_byte);
         row::optional_millis(line, "first_token_ms", record.first_token);
         line.key("total_ms").thousandths(micros(record.total));

@@ -91,6 +91,7 @@ fn answered(row: &mut JsonWriter<'_>, record: &Record) {
     tries(row, &record.tries);
     row.key("stream").boolean(record.stream);
     row.key("decision_ms").thousandths(micros(record.decision));
+    row.number_field("connect_ms", record.connect_ms());
     optional_millis(row, "first_byte_ms", record.first_byte);
     optional_millis(row, "first_token_ms", record.first_token);
     row.key("total_ms").thousandths(micros(record.total));
@@ -142,13 +143,14 @@ pub(super) fn tries(out: &mut JsonWriter<'_>, tries: &[Try]) {
         return;
     }
     out.key("tries").list(|all| {
-        for Try { model, outcome, status, started_ms, ms, span: _, server: _ } in tries {
+        for Try { model, outcome, status, started_ms, ms, connect_ms, span: _, server: _ } in tries {
             all.object(|one| {
                 one.text_field("model", model);
                 one.text_field("outcome", outcome);
                 one.key("status").count((*status).into());
                 one.key("started_ms").number(*started_ms);
                 one.key("ms").number(*ms);
+                one.number_field("connect_ms", *connect_ms);
             });
         }
     });
