@@ -1,8 +1,10 @@
 //! Toward clients: which endpoints exist, and what each one does.
 
+pub mod body;
 pub mod bound;
 pub mod drain;
 pub mod gate;
+pub mod http1;
 pub mod inherited;
 pub mod listener;
 pub mod models;
@@ -17,7 +19,6 @@ use std::sync::Arc;
 
 use http::header::ALLOW;
 use http::{HeaderValue, Method, Request, Response};
-use hyper::body::Incoming;
 use waypost_dialect::ClientDialect;
 use waypost_dialect::error::{ApiError, ErrorKind};
 
@@ -27,6 +28,7 @@ use crate::proxy;
 use crate::proxy::stream::ResponseBody;
 use crate::responses;
 use crate::worker::Worker;
+use body::Body;
 
 /// What an endpoint does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,7 +148,7 @@ impl Endpoint {
 }
 
 /// Answers one request; never fails.
-pub async fn dispatch(worker: Arc<Worker>, request: Request<Incoming>) -> Response<ResponseBody> {
+pub async fn dispatch(worker: Arc<Worker>, request: Request<Body>) -> Response<ResponseBody> {
     if let Some(desk) = worker.desk.clone() {
         return admin::dispatch(worker, desk, request).await;
     }
