@@ -101,7 +101,7 @@ impl Reading {
 
 impl Wire {
     /// Reads more of a body of `length` bytes, of which `whole` has come.
-    fn poll_into(
+    pub(super) fn poll_into(
         &mut self,
         context: &mut Context<'_>,
         whole: &mut Vec<u8>,

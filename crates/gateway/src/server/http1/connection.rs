@@ -25,15 +25,14 @@ use crate::server::socket::Socket;
 
 /// What begins a connection of HTTP/2 (RFC 9113, section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// How long, and how much, is read of a body that nobody wanted.
-const UNWANTED: (Duration, usize) = (Duration::from_secs(1), 64 * 1024);
-/// The same of what comes when the last answer has been sent: a connection that is closed over unread bytes is reset,
-/// and the answer lost.
-const LINGER: (Duration, usize) = (Duration::from_secs(1), 256 * 1024);
 
 /// What came next on a connection.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is taken apart at once, and on the heap it would cost more"
+)]
 enum Next {
-    Request(Box<Head>),
+    Request(Head),
     /// The preface of HTTP/2.
     Http2,
     /// No request.
@@ -60,7 +59,7 @@ where
     let mut is_first = true;
     loop {
         let head = match next(&wire, &mut patience, drain, is_first).await {
-            Next::Request(head) => *head,
+            Next::Request(head) => head,
             Next::Http2 => return Ok(handed_on(wire)),
             Next::Refused(refusal) => {
                 refuse(&wire, refusal.status()).await?;
@@ -155,7 +154,7 @@ async fn next(wire: &Shared, patience: &mut Patience, drain: &Drain, is_first: b
                 }
             } else {
                 match head::read(&mut wire.buffer, &mut seen) {
-                    Ok(Some(head)) => return Poll::Ready(Next::Request(Box::new(head))),
+                    Ok(Some(head)) => return Poll::Ready(Next::Request(head)),
                     Ok(None) => {}
                     Err(refusal) => return Poll::Ready(Next::Refused(refusal)),
                 }
@@ -230,13 +229,13 @@ where
 
 /// Reads what is left of a request's body behind its answer; whether that came to its end.
 async fn over(wire: &Shared, drain: &Drain) -> bool {
-    let (limit, most) = {
-        let mut wire = lock(wire);
-        if !wire.can_go_on() {
-            return false;
-        }
-        wire.refused().unwrap_or(UNWANTED)
+    let (can_go_on, (limit, most)) = {
+        let wire = lock(wire);
+        (wire.can_go_on(), wire.limits())
     };
+    if !can_go_on {
+        return false;
+    }
     let mut count = 0;
     let rest = poll_fn(|context| {
         let wire = &mut *lock(wire);
@@ -263,7 +262,8 @@ async fn refuse(wire: &Shared, status: StatusCode) -> Result<(), Error> {
     close(wire, true).await
 }
 
-/// Ends a connection. Where the client may still send, what it sends is read for a moment.
+/// Ends a connection. Where the client may still send, what it sends is read for a while: a connection that is closed over
+/// unread bytes is reset, and the answer lost.
 async fn close(wire: &Shared, lingers: bool) -> Result<(), Error> {
     poll_fn(|context| {
         let wire = &mut *lock(wire);
@@ -273,7 +273,7 @@ async fn close(wire: &Shared, lingers: bool) -> Result<(), Error> {
     if !lingers {
         return Ok(());
     }
-    let (limit, most) = lock(wire).refused().unwrap_or(LINGER);
+    let (limit, most) = lock(wire).limits();
     let mut count = 0;
     let rest = poll_fn(|context| {
         let wire = &mut *lock(wire);

@@ -49,13 +49,16 @@ impl Refusal {
 pub(super) fn read(buffer: &mut BytesMut, seen: &mut usize) -> Result<Option<Head>, Refusal> {
     if *seen == 0 {
         skip_empty_lines(buffer);
+        if matches!(**buffer, [] | [b'\r']) {
+            return Ok(None);
+        }
     }
     let Some(length) = fields::end(buffer, *seen) else {
         if buffer.len() > MAX_HEAD {
             return Err(Refusal::TooLarge);
         }
         // Whoever speaks something else is told at once; a head that drips is looked at once more when it is whole.
-        if *seen == 0 && !buffer.is_empty() {
+        if *seen == 0 {
             let mut room = [const { MaybeUninit::uninit() }; MAX_HEADERS];
             parse(buffer, &mut httparse::Request::new(&mut []), &mut room)?;
         }
@@ -103,10 +106,11 @@ fn understand(head: &Bytes) -> Result<Head, Refusal> {
         return Err(Refusal::Malformed);
     }
     let (method, target) = (parsed.method.unwrap_or_default(), parsed.path.unwrap_or_default());
-    let method = Method::from_bytes(method.as_bytes()).map_err(|_| Refusal::Malformed)?;
-    let target = Uri::from_maybe_shared(head.slice_ref(target.as_bytes())).map_err(|_| Refusal::Malformed)?;
+    let method = Method::from_bytes(method.as_bytes()).map_err(|_why| Refusal::Malformed)?;
+    let target =
+        Uri::from_maybe_shared(head.slice_ref(target.as_bytes())).map_err(|_why| Refusal::Malformed)?;
     let is_current = parsed.version == Some(1);
-    let mut headers = fields::map(head, parsed.headers).map_err(|_| Refusal::Malformed)?;
+    let mut headers = fields::map(head, parsed.headers).map_err(|_why| Refusal::Malformed)?;
     if headers.get_all(HOST).into_iter().nth(1).is_some() {
         return Err(Refusal::Malformed);
     }

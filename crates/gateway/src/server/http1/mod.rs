@@ -11,6 +11,9 @@ mod head;
 mod outbox;
 mod wire;
 
+#[cfg(test)]
+mod tests;
+
 pub use body::Reading;
 pub(super) use connection::serve;
 pub(super) use head::MAX_HEAD;

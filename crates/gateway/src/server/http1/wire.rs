@@ -24,6 +24,9 @@ const MAX_AHEAD: usize = 64 * 1024;
 /// Bytes that say where chunks end, beside those that say more than they have to: in all, and for each byte of a body.
 const MAX_OVERHEAD: (u64, u64) = (16 * 1024, 16);
 
+/// How long, and how much, is read of a body that nobody wanted.
+const UNWANTED: (Duration, usize) = (Duration::from_secs(1), 64 * 1024);
+
 /// The socket of a connection, and where its reader is.
 #[derive(Debug)]
 pub(super) struct Wire {
@@ -91,9 +94,9 @@ impl Wire {
         self.refused = Some(limit);
     }
 
-    /// How long what is left of the body may be read, and how much of it, if it was refused; that is asked once.
-    pub(super) fn refused(&mut self) -> Option<(Duration, usize)> {
-        self.refused.take().map(|limit| (limit, MAX_DISCARDED))
+    /// How long what is left of the body may be read, and how much of it.
+    pub(super) fn limits(&self) -> (Duration, usize) {
+        self.refused.map_or(UNWANTED, |limit| (limit, MAX_DISCARDED))
     }
 
     /// The body has been read to its end.
@@ -101,9 +104,10 @@ impl Wire {
         self.framing.is_done() && !self.is_broken
     }
 
-    /// What is left of the body can be read and thrown away.
+    /// What is left of the body can be read and thrown away, as far as that is known.
     pub(super) fn can_go_on(&self) -> bool {
-        !self.is_broken && !self.is_held && !self.waits && self.leave.is_empty()
+        let is_small = self.rest().is_none_or(|rest| rest <= self.limits().1 as u64);
+        is_small && !self.is_broken && !self.is_held && !self.waits && self.leave.is_empty()
     }
 
     /// Bytes of the body that are still to come, if that is known.
