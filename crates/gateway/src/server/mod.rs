@@ -147,10 +147,10 @@ impl Endpoint {
     }
 }
 
-/// Answers one request; never fails.
+/// Answers one request; never fails. What is rare is on the heap, so that all others take no room for it.
 pub async fn dispatch(worker: Arc<Worker>, request: Request<Body>) -> Response<ResponseBody> {
     if let Some(desk) = worker.desk.clone() {
-        return admin::dispatch(worker, desk, request).await;
+        return Box::pin(admin::dispatch(worker, desk, request)).await;
     }
     let endpoint = match find(request.method(), request.uri().path()) {
         Ok(endpoint) => endpoint,
@@ -164,7 +164,7 @@ pub async fn dispatch(worker: Arc<Worker>, request: Request<Body>) -> Response<R
         Operation::Proxy(_) | Operation::Decide => proxy::handle(worker, endpoint, request).await,
         Operation::Correct => {
             let (head, body) = request.into_parts();
-            corrections::answer(&worker, &head.headers, body).await
+            Box::pin(corrections::answer(&worker, &head.headers, body)).await
         }
         Operation::Models => worker.runtime.model_list.page(request.headers()),
         Operation::Model => {
@@ -173,7 +173,7 @@ pub async fn dispatch(worker: Arc<Worker>, request: Request<Body>) -> Response<R
         }
         Operation::Kept => {
             let id = endpoint.rest(request.uri().path()).to_owned();
-            let answering = async { Ok(responses::answer(&worker, &request, &id).await) };
+            let answering = async { Ok(Box::pin(responses::answer(&worker, &request, &id)).await) };
             let answered = worker.drain.cut_short(answering).await;
             answered.unwrap_or_else(|error| respond::error(endpoint.dialect, &error))
         }

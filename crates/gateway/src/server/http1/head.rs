@@ -4,7 +4,7 @@
 use std::mem::MaybeUninit;
 
 use bytes::{Buf, Bytes, BytesMut};
-use http::header::{CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, Version};
 
 use crate::http1::fields;
@@ -111,9 +111,6 @@ fn understand(head: &Bytes) -> Result<Head, Refusal> {
         Uri::from_maybe_shared(head.slice_ref(target.as_bytes())).map_err(|_why| Refusal::Malformed)?;
     let is_current = parsed.version == Some(1);
     let mut headers = fields::map(head, parsed.headers).map_err(|_why| Refusal::Malformed)?;
-    if headers.get_all(HOST).into_iter().nth(1).is_some() {
-        return Err(Refusal::Malformed);
-    }
     let has_both = headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH);
     let framing = framing(&headers, is_current)?;
     if has_both {
