@@ -23,9 +23,9 @@ mod way;
 use std::pin::pin;
 use std::sync::Arc;
 
+use crate::server::body::Body;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
-use hyper::body::Incoming;
 use serde_json::Value;
 use tokio::time::Instant;
 use waypost_dialect::ClientDialect;
@@ -49,7 +49,7 @@ use crate::worker::Worker;
 pub async fn handle(
     worker: Arc<Worker>,
     endpoint: &'static Endpoint,
-    request: Request<Incoming>,
+    request: Request<Body>,
 ) -> Response<ResponseBody> {
     let early = Early::default();
     let answering = Box::pin(answer(worker, endpoint, request, Arc::clone(&early)));
@@ -59,7 +59,7 @@ pub async fn handle(
 async fn answer(
     worker: Arc<Worker>,
     endpoint: &'static Endpoint,
-    request: Request<Incoming>,
+    request: Request<Body>,
     early: Early,
 ) -> Response<ResponseBody> {
     let mut record = Open::new(&worker.telemetry, endpoint.path, endpoint.dialect);
@@ -102,7 +102,7 @@ enum Outcome {
 async fn serve(
     worker: &Worker,
     endpoint: &Endpoint,
-    request: Request<Incoming>,
+    request: Request<Body>,
     record: &mut Open,
     early: &Early,
 ) -> Result<Outcome, ApiError> {

@@ -1,8 +1,10 @@
 //! Toward clients: which endpoints exist, and what each one does.
 
+pub mod body;
 pub mod bound;
 pub mod drain;
 pub mod gate;
+pub mod http1;
 pub mod inherited;
 pub mod listener;
 pub mod models;
@@ -17,7 +19,6 @@ use std::sync::Arc;
 
 use http::header::ALLOW;
 use http::{HeaderValue, Method, Request, Response};
-use hyper::body::Incoming;
 use waypost_dialect::ClientDialect;
 use waypost_dialect::error::{ApiError, ErrorKind};
 
@@ -27,6 +28,7 @@ use crate::proxy;
 use crate::proxy::stream::ResponseBody;
 use crate::responses;
 use crate::worker::Worker;
+use body::Body;
 
 /// What an endpoint does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,10 +147,10 @@ impl Endpoint {
     }
 }
 
-/// Answers one request; never fails.
-pub async fn dispatch(worker: Arc<Worker>, request: Request<Incoming>) -> Response<ResponseBody> {
+/// Answers one request; never fails. What is rare is on the heap, so that all others take no room for it.
+pub async fn dispatch(worker: Arc<Worker>, request: Request<Body>) -> Response<ResponseBody> {
     if let Some(desk) = worker.desk.clone() {
-        return admin::dispatch(worker, desk, request).await;
+        return Box::pin(admin::dispatch(worker, desk, request)).await;
     }
     let endpoint = match find(request.method(), request.uri().path()) {
         Ok(endpoint) => endpoint,
@@ -162,7 +164,7 @@ pub async fn dispatch(worker: Arc<Worker>, request: Request<Incoming>) -> Respon
         Operation::Proxy(_) | Operation::Decide => proxy::handle(worker, endpoint, request).await,
         Operation::Correct => {
             let (head, body) = request.into_parts();
-            corrections::answer(&worker, &head.headers, body).await
+            Box::pin(corrections::answer(&worker, &head.headers, body)).await
         }
         Operation::Models => worker.runtime.model_list.page(request.headers()),
         Operation::Model => {
@@ -171,7 +173,7 @@ pub async fn dispatch(worker: Arc<Worker>, request: Request<Incoming>) -> Respon
         }
         Operation::Kept => {
             let id = endpoint.rest(request.uri().path()).to_owned();
-            let answering = async { Ok(responses::answer(&worker, &request, &id).await) };
+            let answering = async { Ok(Box::pin(responses::answer(&worker, &request, &id)).await) };
             let answered = worker.drain.cut_short(answering).await;
             answered.unwrap_or_else(|error| respond::error(endpoint.dialect, &error))
         }

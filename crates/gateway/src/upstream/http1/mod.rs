@@ -6,10 +6,10 @@
 
 mod body;
 mod connection;
-mod framing;
 mod head;
 mod pool;
 
+use crate::http1::Malformed;
 pub use body::Body;
 pub(super) use connection::{Connection, Io, Unanswered};
 pub(super) use pool::{Origin, Pool};
@@ -29,6 +29,12 @@ pub enum Error {
     /// What came is no HTTP.
     #[error("{0}")]
     Malformed(&'static str),
+}
+
+impl From<Malformed> for Error {
+    fn from(Malformed(problem): Malformed) -> Self {
+        Self::Malformed(problem)
+    }
 }
 
 impl Error {
