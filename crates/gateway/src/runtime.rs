@@ -8,14 +8,14 @@ use http::HeaderValue;
 use waypost_routing::catalog::{self, Facts, Prices};
 use waypost_routing::health::Moment;
 use waypost_routing::models::{Alias, Entry, Models, Served, Target};
-use waypost_routing::order::Prefer;
 use waypost_routing::preference::Route;
 use waypost_routing::preference::cascade::Cascade;
 use waypost_routing::retry_budget::{BudgetPolicy, RetryBudget};
 use waypost_routing::router::Router;
 
-use crate::config::{Affinity, Config, ModelEntry, ModelPattern, Reliability, Times, Tracing};
+use crate::config::{Affinity, Config, ModelEntry, ModelPattern, Reliability, Tracing};
 use crate::proxy::preferences::Preferences;
+use crate::proxy::routes::Routes;
 use crate::responses::store::Store;
 use crate::server::models::ModelList;
 use crate::sessions::Sessions;
@@ -27,8 +27,8 @@ use crate::upstream::router_model::{Fare, RouterModel};
 /// A configuration made ready: every address, name and route vector computed.
 #[derive(Debug)]
 pub struct Runtime {
-    /// The routing methods.
-    pub router: Arc<Router>,
+    /// The routing methods, and what holds for each route.
+    pub router: Arc<Routes>,
     /// What becomes of routes that a request brings along.
     pub preferences: Preferences,
     /// Where each entry of the configuration leads, by its index.
@@ -39,8 +39,8 @@ pub struct Runtime {
     pub reliability: Reliability,
     /// What may be repeated.
     pub retries: Arc<Retries>,
-    /// How the models of routes are ordered, and who stands in for them.
-    pub selection: Selection,
+    /// Who is asked where all others have failed.
+    pub fallbacks: Arc<[Target]>,
     /// What keeps a conversation with its model.
     pub affinity: Affinity,
     /// Conversations that were answered lately.
@@ -126,6 +126,7 @@ impl Runtime {
         let cascade = Cascade::new(routes, config.routing.scoring());
         let router =
             Router::new(models, default.into_iter().collect(), &route_models, cascade, config.routing.mode);
+        let router = Routes::new(router, &config.routes);
         let responses = match old {
             Some(old) => old.responses.succeeded_by(&config.keeping)?,
             None => Store::new(&config.keeping)?,
@@ -133,7 +134,7 @@ impl Runtime {
         // From here on nothing fails: limits are set that targets share with the old configuration.
         let mut lanes: Vec<Lane> = config.entries.iter().map(|entry| Lane::new(entry, &fleet)).collect();
         share_limits(&mut lanes);
-        let selection = Selection::new(config, &router);
+        let fallbacks = router.models().pool(&config.fallbacks);
         let server = arch_router
             .and_then(|router| lanes.get(router.entry))
             .and_then(|lane| Some((lane.account, lane.member.clone()?)));
@@ -153,7 +154,7 @@ impl Runtime {
                 _ => Arc::new(Retries::new(budget, fleet.now())),
             },
             lanes,
-            selection,
+            fallbacks,
             affinity: config.affinity.clone(),
             sessions: fleet.sessions(&config.affinity),
             fleet,
@@ -240,52 +241,6 @@ impl Runtime {
             Some(format!("{}/{}", upstream.provider, target.model))
         };
         targets.iter().filter_map(name).collect()
-    }
-}
-
-/// How the models of each route are ordered, and who stands in for them.
-#[derive(Debug)]
-pub struct Selection {
-    routes: Vec<Chosen>,
-    /// Who is asked where all others have failed.
-    fallbacks: Arc<[Target]>,
-}
-
-/// How the models of one route are ordered, and who stands in for them.
-#[derive(Debug)]
-pub struct Chosen {
-    /// How.
-    pub prefer: Prefer,
-    /// Who.
-    pub fallbacks: Arc<[Target]>,
-    /// A second model is asked where the first is slow to begin.
-    pub hedge: bool,
-    /// Its own limits of time.
-    pub times: Times,
-}
-
-impl Selection {
-    fn new(config: &Config, router: &Router) -> Self {
-        let pool = |names: &[String]| router.models().pool(names);
-        let routes = config.routes.iter().map(|entry| Chosen {
-            prefer: entry.prefer,
-            fallbacks: pool(&entry.fallbacks),
-            hedge: entry.hedge,
-            times: entry.times,
-        });
-        Self { routes: routes.collect(), fallbacks: pool(&config.fallbacks) }
-    }
-
-    /// What holds for a route of the configuration.
-    #[must_use]
-    pub fn of_route(&self, route: usize) -> Option<&Chosen> {
-        self.routes.get(route)
-    }
-
-    /// Who is asked where all others have failed.
-    #[must_use]
-    pub fn fallbacks(&self) -> &Arc<[Target]> {
-        &self.fallbacks
     }
 }
 
@@ -410,8 +365,7 @@ fn upstream(entry: &ModelEntry, accounts: &mut Vec<Arc<Tokens>>) -> Result<Upstr
         passthrough_auth: entry.passthrough_auth,
         headers: entry.headers.clone(),
         host: host.map_err(|error| format!("`http_host` of `{}`: {error}", entry.name))?,
-        first_byte_timeout: entry.first_byte_timeout,
-        idle_timeout: entry.idle_timeout,
+        times: entry.times,
     })
 }
 

@@ -16,6 +16,7 @@ mod schema;
 mod secret;
 mod setting;
 mod thresholds;
+mod times;
 mod tree;
 
 use std::ops::Range;
@@ -53,6 +54,7 @@ pub(crate) use self::resolve::default_keeping;
 pub(crate) use self::resolve::is_secret;
 pub use self::secret::Environment;
 pub use self::thresholds::{Thresholds, with_thresholds};
+pub use self::times::Times;
 
 use self::diagnostic::Problems;
 use self::tree::{Kind, Node};
@@ -207,21 +209,10 @@ pub struct Reliability {
     pub balance: Balance,
     /// Who may wait for a model that is busy.
     pub queue: Queue,
-    /// Longest wait for a connection to a provider.
+    /// Longest wait for a connection to a provider, where neither route nor entry nor listener says another.
     pub connect_timeout: Duration,
     /// How often targets whose rest is over are asked whether they are back; `None` if only clients' requests do.
     pub check: Option<Duration>,
-}
-
-/// Limits of time, where others than the entry's and the listener's hold.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Times {
-    /// Longest wait for the first byte of an answer.
-    pub first_byte: Option<Duration>,
-    /// Longest wait between two pieces of it.
-    pub idle: Option<Duration>,
-    /// Longest time that a request may take as a whole.
-    pub total: Option<Duration>,
 }
 
 /// How many may wait, and how long.
@@ -273,10 +264,8 @@ pub struct ModelEntry {
     pub host: Option<String>,
     /// The client's own key is sent instead of ours.
     pub passthrough_auth: bool,
-    /// Longest wait for the first byte of its answers, in place of the listener's.
-    pub first_byte_timeout: Option<Duration>,
-    /// Longest wait between two pieces of them, in place of the listener's.
-    pub idle_timeout: Option<Duration>,
+    /// Its own limits of time.
+    pub times: Times,
     /// Its part of the requests among entries of the same model.
     pub weight: Option<f64>,
     /// Most requests at a time.

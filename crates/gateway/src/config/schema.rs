@@ -131,10 +131,14 @@ pub(super) struct Entry {
     /// Send the client's own key instead of `access_key`.
     #[schemars(extend("default" = false))]
     pub(super) passthrough_auth: Setting<bool>,
+    /// Longest wait for a connection to it, in place of the listener's.
+    pub(super) connect_timeout: Setting<String>,
     /// Longest wait for the first byte of its answers, in place of the listener's.
     pub(super) timeout: Setting<String>,
     /// Longest wait between two pieces of them, in place of the listener's.
     pub(super) idle_timeout: Setting<String>,
+    /// Longest time that one of its answers may take, from the call to its end, in place of the listener's.
+    pub(super) total_timeout: Setting<String>,
     /// Its part of the requests, beside other entries of the same model: `3` gets three times as many as `1`. Without
     /// weights the declared order holds.
     #[schemars(extend("type" = "number", "minimum" = 0))]
@@ -256,11 +260,13 @@ pub(super) struct Route {
     pub(super) selection_policy: Setting<SelectionPolicy>,
     /// Who is asked where all of `models` have failed, whatever `selection_policy` prefers.
     pub(super) fallbacks: Setting<Vec<Setting<String>>>,
+    /// Longest wait for a connection to a provider, in place of the entry's and the listener's.
+    pub(super) connect_timeout: Setting<String>,
     /// Longest wait for the first byte of an answer, in place of the entry's and the listener's.
     pub(super) timeout: Setting<String>,
     /// Longest wait between two pieces of it, in place of theirs.
     pub(super) idle_timeout: Setting<String>,
-    /// Longest time that a request may take as a whole, in place of the listener's.
+    /// Longest time that a request may take as a whole, in place of the entry's and the listener's.
     pub(super) total_timeout: Setting<String>,
     /// Ask a second model as well where the first one is slower to begin than it usually is, and take whoever begins
     /// first; the other is given up. It costs what a request to the second one costs.

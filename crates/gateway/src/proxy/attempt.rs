@@ -109,11 +109,13 @@ async fn call(
     let limits = asked.limits(worker, upstream);
     let head = asked.first_byte(worker, upstream);
     let head = limits.end.map_or(head, |end| head.min(end.saturating_duration_since(Instant::now())));
-    let response = match tokio::time::timeout(head, worker.client.send(request)).await {
+    let connect = asked.connect(worker, upstream);
+    let response = match tokio::time::timeout(head, worker.client.send_within(connect, request)).await {
         Ok(Ok(response)) => response,
         Ok(Err(error)) => return Err(unreachable(upstream, &error)),
         Err(_elapsed) if limits.is_over(Instant::now()) => {
-            return Err(Failure::new(Fault::Deadline, limits.exceeded(Instant::now())));
+            let now = Instant::now();
+            return Err(Failure::new(limits.fault(now), limits.exceeded(now)));
         }
         Err(_elapsed) => return Err(too_slow(upstream, "did not begin to answer", head)),
     };
@@ -342,7 +344,8 @@ impl Reader<'_> {
         loop {
             let frame = match tokio::time::timeout_at(self.limits.next(Instant::now()), body.frame()).await {
                 Err(_elapsed) if self.limits.is_over(Instant::now()) => {
-                    return Err(Failure::new(Fault::Deadline, self.limits.exceeded(Instant::now())));
+                    let now = Instant::now();
+                    return Err(Failure::new(self.limits.fault(now), self.limits.exceeded(now)));
                 }
                 Err(_elapsed) => {
                     return Err(too_slow(

@@ -48,8 +48,7 @@ pub(super) async fn open(
         let next = tokio::time::timeout_at(limits.next(Instant::now()), incoming.frame()).await;
         let frame = next.map_err(|_elapsed| {
             let now = Instant::now();
-            let fault = if limits.is_over(now) { Fault::Deadline } else { Fault::Timeout };
-            (fault, limits.exceeded(now))
+            (limits.fault(now), limits.exceeded(now))
         })?;
         let (bytes, error, ended) = match frame {
             Some(Ok(frame)) => {

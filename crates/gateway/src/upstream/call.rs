@@ -38,5 +38,6 @@ pub(super) async fn post(
     *request.headers_mut() = upstream.headers(&HeaderMap::new(), ClientDialect::OpenAiChat, address, token);
     request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     upstream.sign(&mut request, SystemTime::now()).map_err(Unanswered::NotMade)?;
-    client.send(request).await.map_err(|error| Unanswered::Connection(error.to_string()))
+    let connect = upstream.times.connect.unwrap_or(client.connect_timeout());
+    client.send_within(connect, request).await.map_err(|error| Unanswered::Connection(error.to_string()))
 }

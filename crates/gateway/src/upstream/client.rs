@@ -50,11 +50,12 @@ impl ClientSettings {
         HttpsConnectorBuilder::new().with_tls_config((*self.tls).clone()).https_or_http()
     }
 
-    fn dial(&self) -> Dial {
+    fn dial(&self, connect: Duration) -> Dial {
         let mut http = HttpConnector::new();
         http.set_nodelay(true);
         http.enforce_http(false);
-        http.set_connect_timeout(Some(self.connect_timeout));
+        // Divided among the addresses of a name, so that one of them which is silent leaves time for the others.
+        http.set_connect_timeout(Some(connect));
         http.set_keepalive(Some(Duration::from_secs(60)));
         Dial { http, proxy: Arc::clone(&self.proxy) }
     }
@@ -75,7 +76,7 @@ pub(crate) fn platform_tls() -> Result<rustls::ClientConfig, rustls::Error> {
 /// One worker's client with its pool of connections.
 #[derive(Debug, Clone)]
 pub struct Client {
-    connector: HttpsConnector<Dial>,
+    settings: ClientSettings,
     pool: Arc<Pool>,
 }
 
@@ -83,16 +84,34 @@ impl Client {
     /// A client with an empty pool. Must be used on the worker's own runtime.
     #[must_use]
     pub fn new(settings: &ClientSettings) -> Self {
-        let connector = settings.connector().enable_http1().wrap_connector(settings.dial());
-        Self { connector, pool: Arc::default() }
+        Self { settings: settings.clone(), pool: Arc::default() }
     }
 
-    /// Sends one request and waits for the response's head. A pooled connection that turns out to be closed before
+    /// The usual wait for a connection.
+    #[must_use]
+    pub fn connect_timeout(&self) -> Duration {
+        self.settings.connect_timeout
+    }
+
+    /// As [`Self::send_within`], with the usual wait for a connection.
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn send(&self, request: Request<Segments>) -> Result<Response<Body>, Error> {
+        self.send_within(self.settings.connect_timeout, request).await
+    }
+
+    /// Sends one request and waits for the response's head. A new connection has to be there within `connect`, the name's
+    /// address, a proxy's tunnel and TLS included. A pooled connection that turns out to be closed before
     /// anything was written is replaced without notice; nothing else is ever sent twice.
     ///
     /// # Errors
     /// DNS, connection, TLS or HTTP failure before the head was complete.
-    pub async fn send(&self, mut request: Request<Segments>) -> Result<Response<Body>, Error> {
+    pub async fn send_within(
+        &self,
+        connect: Duration,
+        mut request: Request<Segments>,
+    ) -> Result<Response<Body>, Error> {
         let origin = Origin::of(request.uri()).ok_or(Error::Malformed("its address has no host"))?;
         while let Some(connection) = self.pool.take(&origin) {
             match connection.exchange(request).await {
@@ -101,15 +120,21 @@ impl Client {
                 Err(Unanswered { error, request: None }) => return Err(error),
             }
         }
-        let io = Box::pin(self.connect(request.uri().clone())).await?;
+        let io = Box::pin(self.connect(connect, request.uri().clone())).await?;
         let connection = Connection::new(io, origin, Arc::downgrade(&self.pool));
         connection.exchange(request).await.map_err(|unanswered| unanswered.error)
     }
 
-    async fn connect(&self, destination: Uri) -> Result<Io, Error> {
-        let mut connector = self.connector.clone();
-        poll_fn(|context| connector.poll_ready(context)).await.map_err(Error::Connect)?;
-        connector.call(destination).await.map(TokioIo::new).map_err(Error::Connect)
+    async fn connect(&self, within: Duration, destination: Uri) -> Result<Io, Error> {
+        let mut connector =
+            HttpsConnector::from((self.settings.dial(within), Arc::clone(&self.settings.tls)));
+        let connecting = async {
+            poll_fn(|context| connector.poll_ready(context)).await?;
+            connector.call(destination).await
+        };
+        let connected =
+            tokio::time::timeout(within, connecting).await.map_err(|_late| Error::Late(within))?;
+        connected.map(TokioIo::new).map_err(Error::Connect)
     }
 }
 
@@ -121,7 +146,8 @@ impl Http2Client {
     /// Must be made on the runtime that it is used on.
     #[must_use]
     pub fn new(settings: &ClientSettings) -> Self {
-        let connector = settings.connector().enable_http2().wrap_connector(settings.dial());
+        let connector =
+            settings.connector().enable_http2().wrap_connector(settings.dial(settings.connect_timeout));
         let mut builder = PooledClient::builder(TokioExecutor::new());
         builder.pool_timer(TokioTimer::new()).timer(TokioTimer::new()).http2_only(true);
         Self(builder.build(connector))

@@ -2,7 +2,7 @@
 //! the first request is computed here.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST};
@@ -19,6 +19,7 @@ use super::hop::named_by_connection;
 use super::place::Place;
 use super::rotating::Rotating;
 use super::sigv4::{Signed, Signer};
+use crate::config::Times;
 use crate::server::Api;
 
 /// Anthropic's API wants a version with every request; a client of that API sends its own.
@@ -54,10 +55,8 @@ pub struct Upstream {
     headers: Vec<(HeaderName, HeaderValue)>,
     /// Departures from the dialect.
     pub quirks: Quirks,
-    /// Longest wait for the response's head; `None`: the listener's own limit holds.
-    pub first_byte_timeout: Option<Duration>,
-    /// Longest wait between two pieces of it; `None`: the listener's own limit holds.
-    pub idle_timeout: Option<Duration>,
+    /// Its own limits of time; where it has none the listener's hold.
+    pub times: Times,
 }
 
 /// One API of a provider.
@@ -151,10 +150,8 @@ pub struct Settings<'a> {
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// The operator's `http_host`.
     pub host: Option<HeaderValue>,
-    /// The operator's own limits for this entry.
-    pub first_byte_timeout: Option<Duration>,
-    /// As [`Upstream::idle_timeout`].
-    pub idle_timeout: Option<Duration>,
+    /// The operator's own limits of time for this entry.
+    pub times: Times,
 }
 
 impl Upstream {
@@ -173,8 +170,7 @@ impl Upstream {
             passthrough_auth,
             mut headers,
             host,
-            first_byte_timeout,
-            idle_timeout,
+            times,
         } = settings;
         let mut addresses = Vec::new();
         for mut served in provider.served() {
@@ -213,8 +209,7 @@ impl Upstream {
             signer,
             headers,
             quirks: provider.quirks,
-            first_byte_timeout,
-            idle_timeout,
+            times,
         })
     }
 
@@ -463,8 +458,7 @@ mod tests {
             passthrough_auth,
             headers: vec![(HeaderName::from_static("x-team"), HeaderValue::from_static("blue"))],
             host: None,
-            first_byte_timeout: None,
-            idle_timeout: None,
+            times: Times::default(),
         })
         .unwrap()
     }
@@ -571,8 +565,7 @@ mod tests {
             passthrough_auth: false,
             headers: Vec::new(),
             host: None,
-            first_byte_timeout: None,
-            idle_timeout: None,
+            times: Times::default(),
         });
         let upstream = upstream.unwrap();
         let address = upstream.route(ClientDialect::OpenAiChat, Api::Conversation, "m").unwrap();

@@ -335,32 +335,40 @@ impl Ticket {
         })
     }
 
-    /// An attempt when there is room; `None` if too many wait already, it takes too long, or, unless it is `forced`, the
-    /// target has come to rest meanwhile.
+    /// An attempt when there is room.
+    ///
+    /// # Errors
+    /// [`Fault::Full`]: too many wait already, or it takes too long. Any other, unless it is `forced`: the target has
+    /// come to rest meanwhile, by this.
     pub async fn queue(
         fleet: &Arc<Fleet>,
         member: &Arc<Member>,
         policy: HealthPolicy,
         queue: Queue,
         forced: bool,
-    ) -> Option<Self> {
-        let enter = || {
-            if forced { Self::enter(fleet, member, policy) } else { Self::admit(fleet, member, policy).ok() }
+    ) -> Result<Self, Fault> {
+        // `None` as long as there is no room.
+        let enter = || match forced {
+            true => Self::enter(fleet, member, policy).map(Ok),
+            false => match Self::admit(fleet, member, policy) {
+                Err(Admission::No { cause, .. }) if cause != Fault::Full => Some(Err(cause)),
+                admitted => admitted.ok().map(Ok),
+            },
         };
-        if let Some(ticket) = enter() {
-            return Some(ticket);
+        if let Some(result) = enter() {
+            return result;
         }
-        let place = Place::take(&member.account, queue.places)?;
+        let place = Place::take(&member.account, queue.places).ok_or(Fault::Full)?;
         let waited = async {
             loop {
                 let left = place.0.left.notified();
-                if let Some(ticket) = enter() {
-                    return ticket;
+                if let Some(result) = enter() {
+                    return result;
                 }
                 left.await;
             }
         };
-        tokio::time::timeout(queue.time, waited).await.ok()
+        tokio::time::timeout(queue.time, waited).await.unwrap_or(Err(Fault::Full))
     }
 
     /// The attempt is made only now.

@@ -372,11 +372,11 @@ fn a_waiting_client_gets_signs_of_life() {
             assert_eq!(all.matches("HTTP/1.1").count(), 1);
         }
         let lines = gateway.stop();
-        assert_eq!(
-            (&lines[0]["status"], &lines[1]["status"]),
-            (&200.into(), &400.into()),
-            "as the provider had it"
-        );
+        for (line, error) in lines.iter().zip(["", "openai/m: no"]) {
+            assert_eq!(line["status"], 200, "as the client saw it");
+            assert!(line["error"].as_str().unwrap_or_default().contains(error), "{line}");
+            assert_eq!(line["error"].is_null(), error.is_empty(), "{line}");
+        }
     }
 }
 
@@ -393,54 +393,4 @@ fn it_is_told_who_was_tried_and_passed_by() {
     let lines = gateway.stop();
     assert_eq!(tries(&lines[1])[0], ("openai/m".to_owned(), "passed_by:billing".to_owned()));
     assert_eq!((&lines[0]["attempts"], &lines[1]["attempts"]), (&2.into(), &1.into()));
-}
-
-/// A route's own limits hold before the entry's and the listener's.
-#[test]
-fn each_place_has_its_limits_of_time() {
-    const POEM: &str = "Write a poem in four verses about the sea";
-    let gateway = Gateway::with(
-        "
-listeners: {egress_traffic: {timeout: 20s, idle_timeout: 20s}}
-model_providers:
-  - {model: openai/m, access_key: $OPENAI_API_KEY, base_url: 'http://@ECHO@', default: true}
-  - {model: openai/quick, access_key: $OPENAI_API_KEY, base_url: 'http://@ECHO@', timeout: 200ms, idle_timeout: 300ms}
-routing_preferences:
-  - {name: poetry, description: writing poems and songs in verse, models: [openai/m], timeout: 250ms, total_timeout: 700ms}
-reliability: {attempts: 1}
-",
-    );
-    for (model, text, expected) in [
-        ("openai/quick", "[[echo delay=5000]]".to_owned(), "within 0.2 seconds"),
-        ("openai/quick", "[[echo hang_after=2]]".to_owned(), "within 0.3 seconds"),
-        ("auto", format!("{POEM} [[echo delay=5000]]"), "within 0.25 seconds"),
-        ("auto", format!("{POEM} [[echo hang_after=2]]"), "total_timeout"),
-    ] {
-        let reply = gateway.ask(CHAT, model, &text);
-        assert!(reply.status == 504 && reply.text().contains(expected), "{model} {text}: {}", reply.text());
-    }
-    assert_eq!(gateway.ask(CHAT, "openai/m", "[[echo delay=400]]").status, 200);
-    gateway.stop();
-}
-
-/// The whole may be bounded, too, whoever is slow.
-#[test]
-fn the_whole_may_be_bounded() {
-    let limits = "listeners: {egress_traffic: {total_timeout: 500ms}}\nreliability: {failures: 1}";
-    let config = format!(
-        "{limits}\nmodel_providers: [{{model: openai/m, access_key: $OPENAI_API_KEY, base_url: 'http://@ECHO@'}}]"
-    );
-    let gateway = Gateway::with(&config);
-    for path in ALL {
-        let words = "a b c d e f g h i j k l m n o p q r s t";
-        let started = Instant::now();
-        let reply = gateway.stream(path, "m", &format!("[[echo text='{words}' chunk_delay=200]]"));
-        let text = reply.text();
-        assert!(text.contains("total_timeout") && started.elapsed() < Duration::from_secs(3), "{text}");
-        let reply = gateway.ask(path, "m", "[[echo delay=3000]]");
-        assert!(reply.status == 504 && reply.text().contains("total_timeout"), "{}", reply.text());
-    }
-    // It is the request's own limit, and no fault of the provider's.
-    assert_eq!(gateway.get("/admin/targets").json()["targets"][0]["state"], "ready");
-    gateway.stop();
 }

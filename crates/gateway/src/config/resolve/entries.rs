@@ -146,8 +146,10 @@ impl<'f> Entries<'f> {
             headers: values::headers(context, &entry.headers),
             host: values::http_host(context, &entry.http_host),
             passthrough_auth,
-            first_byte_timeout: values::optional_duration(context, "timeout", &entry.timeout),
-            idle_timeout: values::optional_duration(context, "idle_timeout", &entry.idle_timeout),
+            times: values::times(
+                context,
+                [&entry.connect_timeout, &entry.timeout, &entry.idle_timeout, &entry.total_timeout],
+            ),
             weight: values::weight(context, &entry.weight),
             max_requests: values::count(context, "max_requests", &entry.max_requests, 1, u32::MAX),
             max_account_requests: values::count(
