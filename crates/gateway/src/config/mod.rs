@@ -276,6 +276,13 @@ pub struct ModelEntry {
     pub facts: Facts,
 }
 
+impl Config {
+    /// Files beside its own that it was made of: another content of them is another configuration.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        self.entries.iter().filter_map(|entry| entry.account.as_ref()?.file())
+    }
+}
+
 impl ModelEntry {
     /// What is known of a model of this entry: what the operator says, and the catalogue where they do not.
     #[must_use]

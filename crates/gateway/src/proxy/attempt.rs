@@ -14,6 +14,7 @@ use waypost_dialect::loss::Loss;
 use waypost_dialect::openai_responses;
 use waypost_dialect::{ClientDialect, DialectId};
 use waypost_routing::fault::Fault;
+use waypost_routing::models::Target;
 
 use super::forward::{Answer, AnswerBody, Asked, Failure, Wish};
 use super::opening::{self, Opened};
@@ -40,13 +41,13 @@ pub(super) async fn attempt(
     worker: &Worker,
     asked: &Asked<'_>,
     upstream: &Upstream,
-    model: &str,
+    target: &Target,
     mut ticket: Ticket,
     record: &mut Record,
 ) -> Result<Answer, Failure> {
     ticket.starts();
     let started = Instant::now();
-    let result = call(worker, asked, upstream, model, &mut ticket, record).await;
+    let result = call(worker, asked, upstream, target, &mut ticket, record).await;
     let (outcome, status) = match &result {
         Ok(received) => ("ok", received.status.as_u16()),
         Err(failure) => {
@@ -54,7 +55,7 @@ pub(super) async fn attempt(
             (failure.fault.name(), failure.error.status)
         }
     };
-    record.tried(&upstream.provider, model, outcome, status, started.elapsed());
+    record.tried(&upstream.provider, &target.model, outcome, status, started.elapsed());
     let Received { status, headers, body } = result?;
     let body = match body {
         ReceivedBody::Whole(bytes) => {
@@ -82,15 +83,16 @@ async fn call(
     worker: &Worker,
     asked: &Asked<'_>,
     upstream: &Upstream,
-    model: &str,
+    target: &Target,
     ticket: &mut Ticket,
     record: &mut Record,
 ) -> Result<Received, Failure> {
+    let model = &*target.model;
     let Some(address) = upstream.route(asked.client, asked.api, model) else {
         return Err(not_served(upstream, asked.api));
     };
     record.dialect = Some(address.dialect);
-    let (body, mut wish) = outgoing(worker, asked, address, upstream, model, record)?;
+    let (body, mut wish) = outgoing(worker, asked, address, upstream, target, record)?;
     wish.as_array = asked.as_array;
     if asked.client == ClientDialect::OpenAiResponses && address.dialect == asked.client.id() {
         let store = &worker.runtime.responses;
@@ -127,10 +129,17 @@ async fn call(
         is_framed: address.is_framed(),
         limits,
     };
-    if asked.envelope.stream && response.status().is_success() {
-        return reader.stream(response, wish, ticket, record).await;
-    }
-    reader.plain(response, wish, ticket, record).await
+    let wait = wait::asked(response.headers(), record.now());
+    let received = if asked.envelope.stream && response.status().is_success() {
+        reader.stream(response, wish, ticket, record).await
+    } else {
+        reader.plain(response, wish, ticket, record).await
+    };
+    // An error in a success may come with a wait as well.
+    received.map_err(|failure| match failure.fault {
+        Fault::RateLimit | Fault::Overload => Failure { asked: failure.asked.or(wait), ..failure },
+        _ => failure,
+    })
 }
 
 /// The body for the provider: the client's own bytes with the model's name spliced in, or a translation. Thinking of
@@ -140,9 +149,10 @@ fn outgoing(
     asked: &Asked<'_>,
     address: &Address,
     upstream: &Upstream,
-    model: &str,
+    target: &Target,
     record: &mut Record,
 ) -> Result<(Segments, Wish), Failure> {
+    let model = &*target.model;
     let dialect = address.dialect;
     if dialect == asked.client.id()
         && !seal::is_present(asked.client, upstream.quirks, asked.envelope, asked.body)
@@ -156,6 +166,7 @@ fn outgoing(
         .decode_request(&asked.envelope.without_preferences(asked.body))
         .map_err(refused)?;
     model.clone_into(&mut request.model);
+    request.most_tokens = worker.runtime.facts(target).max_output.map(u64::from);
     // One dialect says it in the address.
     request.stream |= asked.envelope.stream;
     let mut wish = wish(worker, asked, &mut request);
@@ -270,6 +281,7 @@ impl Reader<'_> {
         let encoded = head.headers.contains_key(CONTENT_ENCODING);
         let mut headers = passed_on(&head.headers, same);
         let mut failed = None;
+        let mut answered = head.status;
         let body = match head.status {
             // What we cannot read we do not judge.
             _ if encoded && same => bytes,
@@ -286,10 +298,12 @@ impl Reader<'_> {
                 let asked = wait::asked(&head.headers, record.now()).or_else(|| wait::asked_in(&bytes));
                 let fault = Fault::of_error(&error);
                 // An error body of the client's own dialect goes through as it came; HTML and the like do not.
-                let own = same && json && is_object(&bytes);
-                let body = if own && (!self.is_framed || is_messages_error(&bytes)) {
+                let own = same && json && is_object(&bytes) && (!self.is_framed || is_messages_error(&bytes));
+                let body = if own {
                     bytes
                 } else {
+                    // As the error means it, so that an SDK raises its own class.
+                    answered = StatusCode::from_u16(error.status).unwrap_or(status);
                     self.client.codec().encode_error(&error).into()
                 };
                 failed = Some(Failure { asked, ..Failure::new(fault, error) });
@@ -302,7 +316,7 @@ impl Reader<'_> {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
         if let Some(failure) = failed {
-            let answer = Some(Box::new((head.status, headers, body)));
+            let answer = Some(Box::new((answered, headers, body)));
             return Err(Failure { answer, ..failure });
         }
         ticket.began();

@@ -132,7 +132,7 @@ impl Leg<'_> {
         record.prices = worker.runtime.facts(target).prices;
         // What an earlier attempt's translation lost is not lost to this one.
         record.loss = Loss::default();
-        let result = attempt::attempt(worker, asked, upstream, &target.model, ticket, record).await;
+        let result = attempt::attempt(worker, asked, upstream, target, ticket, record).await;
         if let Err(failure) = &result {
             worker.telemetry.metrics.failed(&upstream.name, failure.fault);
             record.failed(format!("{}: {}", upstream.name, failure.error.message));

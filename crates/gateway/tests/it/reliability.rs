@@ -394,3 +394,42 @@ fn it_is_told_who_was_tried_and_passed_by() {
     assert_eq!(tries(&lines[1])[0], ("openai/m".to_owned(), "passed_by:billing".to_owned()));
     assert_eq!((&lines[0]["attempts"], &lines[1]["attempts"]), (&2.into(), &1.into()));
 }
+
+/// Google says of a wrong key with 400 that the request is wrong; it is not. SDKs raise what it is.
+#[test]
+fn a_wrong_key_is_one_in_whatever_status() {
+    const WRONG: &str = r#"{"error":{"code":400,"message":"API key not valid. Please pass a valid API key.","status":"INVALID_ARGUMENT","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"API_KEY_INVALID","domain":"googleapis.com"}]}}"#;
+    let google = Fake::answering(json_answer(400, WRONG));
+    let (other, _) = first(0, well);
+    let gateway = Gateway::with(&format!(
+        "
+model_providers:
+  - {{model: gemini/m, access_key: $ANTHROPIC_API_KEY, base_url: 'http://{}', provider_interface: gemini_native}}
+  - {{model: openai/m, access_key: $OPENAI_API_KEY, base_url: 'http://{}'}}
+",
+        google.address, other.address
+    ));
+    let reply = gateway.ask(CHAT, "m", "Hi");
+    assert_eq!((reply.status, reply.header("x-waypost-tried")), (200, "gemini/m=auth, openai/m=ok"));
+    let reply = gateway.ask(CHAT, "gemini/m", "Hi");
+    assert_eq!((reply.status, &reply.json()["error"]["type"]), (401, &"authentication_error".into()));
+    gateway.stop();
+}
+
+/// An error in the place of an answer says how long to wait, as one with a status of its own does.
+#[test]
+fn a_wait_is_kept_whatever_the_status() {
+    const LIMITED: &str = r#"{"error":{"message":"Rate limit exceeded","code":429}}"#;
+    let answer = String::from_utf8(json_answer(200, LIMITED)).unwrap();
+    let answer = answer.replacen("\r\n", "\r\nretry-after: 120\r\n", 1);
+    let limited = Fake::answering(answer);
+    let (other, _) = first(0, well);
+    let gateway = Gateway::with(&pool(&[limited.address, other.address], ""));
+    let reply = gateway.ask(CHAT, "m", "Hi");
+    assert_eq!((reply.status, reply.header("x-waypost-tried")), (200, "openai/m=rate_limit, anthropic/m=ok"));
+    let targets = gateway.get("/admin/targets").json();
+    let of = |target: &&Value| target["target"] == "openai/m";
+    let rests = targets["targets"].as_array().unwrap().iter().find(of).unwrap()["rests_for_ms"].as_f64();
+    assert!(rests.unwrap() > 100_000.0, "{targets}");
+    gateway.stop();
+}

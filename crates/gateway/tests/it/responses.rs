@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::fake::{END, Fake, STREAM, chunk, json_answer, write};
-use crate::support::{Gateway, Reply, pair, send};
+use crate::support::{Gateway, Reply, pair, request, send};
 
 const RESPONSES: &str = "/v1/responses";
 
@@ -281,5 +281,20 @@ fn a_custom_tool_is_called_as_one() {
             assert_eq!(answer["output"].as_array().unwrap().len(), 1, "{answer}");
         }
     }
+    gateway.stop();
+}
+
+/// The provider has the operator's one key for all: whose answer it is has to be known here.
+#[test]
+fn what_a_provider_keeps_is_gone_on_from_by_its_caller_alone() {
+    let gateway = Gateway::with(&pair("@ECHO@", ""));
+    let first = post(&gateway, &json!({"model": "r", "input": "Hi"})).json();
+    let next = json!({"model": "r", "input": "And now?", "previous_response_id": first["id"]});
+    let seen = gateway.upstream_count();
+    let asked = request(RESPONSES, "", &next.to_string()).replace("Bearer client-secret", "Bearer another");
+    let reply = send(gateway.address, &[asked.as_bytes()]);
+    assert_eq!((reply.status, &reply.json()["error"]["code"]), (400, &json!("previous_response_not_found")));
+    assert_eq!(gateway.upstream_count(), seen);
+    assert_eq!(post(&gateway, &next).status, 200);
     gateway.stop();
 }

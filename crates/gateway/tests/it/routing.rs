@@ -252,3 +252,27 @@ fn an_alias_of_several_models_is_tried_in_order() {
     }
     gateway.stop();
 }
+
+/// SDKs escape the slash of a name that the list gives.
+#[test]
+fn a_listed_name_is_found_escaped() {
+    let gateway = Gateway::start();
+    let list = gateway.get("/v1/models").json();
+    for model in list["data"].as_array().unwrap() {
+        let id = model["id"].as_str().unwrap();
+        let one = gateway.get(&format!("/v1/models/{}", id.replace('/', "%2F")));
+        assert_eq!((one.status, &one.json()["id"]), (200, &model["id"]), "{id}");
+    }
+    gateway.stop();
+}
+
+/// Messages wants a limit: where the client gives none it is what the model can write.
+#[test]
+fn an_answer_may_be_as_long_as_the_model_can_write() {
+    let gateway = Gateway::start();
+    for path in [CHAT, RESPONSES] {
+        assert_eq!(gateway.ask(path, "claude-sonnet-4-5", "Hi").status, 200);
+        assert_eq!(gateway.last_upstream()["body"]["max_tokens"], 64_000);
+    }
+    gateway.stop();
+}

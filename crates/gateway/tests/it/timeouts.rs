@@ -1,9 +1,11 @@
 //! Limits of time: of connecting, of the first byte, of silence and of the whole, at a listener, an entry and a route.
 
+use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener};
 use std::time::{Duration, Instant};
 
-use crate::support::{ALL, CHAT, Gateway};
+use crate::fake::{Fake, STREAM, chunk, write};
+use crate::support::{ALL, CHAT, Gateway, end_of};
 
 const POEM: &str = "Write a poem in four verses about the sea";
 
@@ -120,5 +122,31 @@ reliability: {attempts: 2}
     // A stream that has begun is cut with an error.
     let reply = gateway.stream(CHAT, "openai/quick", &format!("[[echo text='{words}' chunk_delay=60]]"));
     assert!(reply.text().contains("total_timeout"), "{}", reply.text());
+    gateway.stop();
+}
+
+/// Comments say that somebody is there: until the first content they are no answer, and the next model is asked.
+#[test]
+fn signs_of_life_are_no_answer() {
+    let alive = Fake::start(|_, stream| {
+        write(stream, STREAM);
+        // Nothing comes here: it is the pace.
+        stream.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+        while stream.read(&mut [0; 1]).is_err() && stream.write_all(chunk(": here\n\n").as_bytes()).is_ok() {}
+    });
+    let gateway = Gateway::with(&format!(
+        "
+listeners: {{egress_traffic: {{timeout: 20s, idle_timeout: 300ms}}}}
+model_providers:
+  - {{model: openai/m, access_key: $OPENAI_API_KEY, base_url: 'http://{}'}}
+  - {{model: anthropic/m, access_key: $ANTHROPIC_API_KEY, base_url: 'http://@ECHO@'}}
+",
+        alive.address
+    ));
+    for path in ALL {
+        let reply = gateway.stream(path, "m", "Hi");
+        assert_eq!(reply.header("x-waypost-tried"), "openai/m=timeout, anthropic/m=ok", "{path}");
+        assert!(reply.text().contains(end_of(path)), "{}", reply.text());
+    }
     gateway.stop();
 }

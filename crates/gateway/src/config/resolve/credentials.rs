@@ -136,5 +136,5 @@ fn read(path: &str) -> Result<Account, String> {
     if text.len() as u64 > LARGEST {
         return Err(format!("it is larger than {} KiB", LARGEST / 1024));
     }
-    Account::read(&text)
+    Account::read(&text).map(|account| account.of_file(Path::new(path)))
 }
