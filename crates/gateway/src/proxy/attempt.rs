@@ -112,7 +112,8 @@ async fn call(
     let head = asked.first_byte(worker, upstream);
     let head = limits.end.map_or(head, |end| head.min(end.saturating_duration_since(Instant::now())));
     let connect = asked.connect(worker, upstream);
-    let response = match tokio::time::timeout(head, worker.client.send_within(connect, request)).await {
+    let sent = worker.client.send_within(connect, request, &mut record.calling.connecting);
+    let response = match tokio::time::timeout(head, sent).await {
         Ok(Ok(response)) => response,
         Ok(Err(error)) => return Err(unreachable(upstream, &error)),
         Err(_elapsed) if limits.is_over(Instant::now()) => {

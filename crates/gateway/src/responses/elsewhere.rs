@@ -62,7 +62,7 @@ async fn ask<B>(
     let reply = async {
         let response = worker
             .client
-            .send_within(connect, outgoing)
+            .send_within(connect, outgoing, &mut None)
             .await
             .map_err(|error| failed(&format!("cannot be reached: {error}")))?;
         let (head, body) = response.into_parts();

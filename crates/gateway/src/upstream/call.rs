@@ -39,5 +39,8 @@ pub(super) async fn post(
     request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     upstream.sign(&mut request, SystemTime::now()).map_err(Unanswered::NotMade)?;
     let connect = upstream.times.connect.unwrap_or(client.connect_timeout());
-    client.send_within(connect, request).await.map_err(|error| Unanswered::Connection(error.to_string()))
+    client
+        .send_within(connect, request, &mut None)
+        .await
+        .map_err(|error| Unanswered::Connection(error.to_string()))
 }

@@ -22,6 +22,7 @@ use hyper_util::client::legacy::{self, Client as PooledClient};
 use hyper_util::client::proxy::matcher::Matcher;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 use tower_service::Service;
 use waypost_dialect::envelope::Pieces;
 
@@ -98,11 +99,11 @@ impl Client {
     /// # Errors
     /// The same.
     pub async fn send(&self, request: Request<Segments>) -> Result<Response<Body>, Error> {
-        self.send_within(self.settings.connect_timeout, request).await
+        self.send_within(self.settings.connect_timeout, request, &mut None).await
     }
 
     /// Sends one request and waits for the response's head. A new connection has to be there within `connect`, the name's
-    /// address, a proxy's tunnel and TLS included. A pooled connection that turns out to be closed before
+    /// address, a proxy's tunnel and TLS included; how long it took stands in `connecting` as soon as that is known. A pooled connection that turns out to be closed before
     /// anything was written is replaced without notice; nothing else is ever sent twice.
     ///
     /// # Errors
@@ -111,6 +112,7 @@ impl Client {
         &self,
         connect: Duration,
         mut request: Request<Segments>,
+        connecting: &mut Option<Duration>,
     ) -> Result<Response<Body>, Error> {
         let origin = Origin::of(request.uri()).ok_or(Error::Malformed("its address has no host"))?;
         while let Some(connection) = self.pool.take(&origin) {
@@ -120,7 +122,10 @@ impl Client {
                 Err(Unanswered { error, request: None }) => return Err(error),
             }
         }
-        let io = Box::pin(self.connect(connect, request.uri().clone())).await?;
+        let started = Instant::now();
+        let io = Box::pin(self.connect(connect, request.uri().clone())).await;
+        *connecting = Some(started.elapsed());
+        let io = io?;
         let connection = Connection::new(io, origin, Arc::downgrade(&self.pool));
         connection.exchange(request).await.map_err(|unanswered| unanswered.error)
     }
