@@ -80,7 +80,8 @@ impl Watch {
             // It has changed under the reader; the next look is soon.
             return;
         }
-        let file = self.path.display();
+        let path = self.path.clone();
+        let file = path.display();
         let refused = match loaded {
             Ok(loaded) => match server.reload(&loaded.config, self.origin()) {
                 Ok(()) => {

@@ -103,8 +103,9 @@ impl Client {
     }
 
     /// Sends one request and waits for the response's head. A new connection has to be there within `connect`, the name's
-    /// address, a proxy's tunnel and TLS included; how long it took stands in `connecting` as soon as that is known. A pooled connection that turns out to be closed before
-    /// anything was written is replaced without notice; nothing else is ever sent twice.
+    /// address, a proxy's tunnel and TLS included; how long it took stands in `connecting` as soon as that is known. A
+    /// pooled connection that turns out to be closed before anything was written is replaced without notice; nothing else
+    /// is ever sent twice.
     ///
     /// # Errors
     /// DNS, connection, TLS or HTTP failure before the head was complete.

@@ -188,13 +188,13 @@ fn a_request_follows_the_answer_that_its_provider_keeps() {
     assert_eq!(told["notes"], json!(["`openai/gpt-5` keeps the answer that it goes on from"]));
     let reply = post(&gateway, &next);
     assert_eq!((reply.status, reply.header("x-waypost-model")), (200, "openai/gpt-5"), "{}", reply.text());
-    // Another caller's id leads nowhere, and a model that is named is asked.
+    // Another caller's id is not known, and a model that is named is asked.
     let stranger = format!(
         "POST /routing/v1/responses HTTP/1.1\r\nhost: test\r\nauthorization: Bearer x\r\ncontent-length: {}\r\n\r\n{next}",
         next.to_string().len()
     );
     let told = send(gateway.address, &[stranger.as_bytes()]).json();
-    assert_eq!(told["models"], json!(["anthropic/claude-sonnet-4-5"]));
+    assert_eq!(told["error"]["code"], "previous_response_not_found");
     next["model"] = "claude-sonnet-4-5".into();
     assert_eq!(post(&gateway, &next).json()["error"]["code"], "previous_response_not_found");
     gateway.stop();
