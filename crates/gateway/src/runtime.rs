@@ -22,7 +22,9 @@ use crate::sessions::Sessions;
 use crate::telemetry::kept::Keep;
 use crate::upstream::endpoint::{Settings, Tokens, Upstream};
 use crate::upstream::fleet::{Fleet, Member, Standing};
+use crate::upstream::rotating::{Issuer, Rotating};
 use crate::upstream::router_model::{Fare, RouterModel};
+use crate::upstream::signing::{Keys, Signing};
 
 /// A configuration made ready: every address, name and route vector computed.
 #[derive(Debug)]
@@ -35,6 +37,8 @@ pub struct Runtime {
     pub upstreams: Vec<Upstream>,
     /// The tokens that they share.
     accounts: Vec<Arc<Tokens>>,
+    /// The access keys of roles that they share.
+    roles: Vec<Arc<Keys>>,
     /// How far a request may go, and who is left alone.
     pub reliability: Reliability,
     /// What may be repeated.
@@ -95,11 +99,13 @@ impl Runtime {
     fn build(config: &Config, fleet: Arc<Fleet>, old: Option<&Self>) -> Result<Self, String> {
         let arch_router = config.routing.arch_router.as_ref();
         let mut accounts = old.map(|old| old.accounts.clone()).unwrap_or_default();
-        let upstreams = config.entries.iter().map(|entry| upstream(entry, &mut accounts));
+        let mut roles = old.map(|old| old.roles.clone()).unwrap_or_default();
+        let upstreams = config.entries.iter().map(|entry| upstream(entry, &mut accounts, &mut roles));
         let upstreams = upstreams.collect::<Result<Vec<_>, _>>()?;
         accounts.retain(|tokens| {
             config.entries.iter().any(|entry| entry.account.as_ref() == Some(tokens.issuer()))
         });
+        roles.retain(|keys| config.entries.iter().any(|entry| entry.role.as_ref() == Some(keys.issuer())));
         // The router model is for the router only: no client can name it.
         let visible = config
             .entries
@@ -148,6 +154,7 @@ impl Runtime {
             preferences: Preferences::new(config),
             upstreams,
             accounts,
+            roles,
             reliability: config.reliability,
             retries: match old {
                 Some(old) if old.reliability.budget == budget => Arc::clone(&old.retries),
@@ -342,15 +349,14 @@ impl EntryFacts {
 }
 
 /// Entries of the same account share its tokens.
-fn upstream(entry: &ModelEntry, accounts: &mut Vec<Arc<Tokens>>) -> Result<Upstream, String> {
-    let tokens = entry.account.as_ref().map(|account| {
-        let known = accounts.iter().find(|tokens| tokens.issuer() == account).cloned();
-        known.unwrap_or_else(|| {
-            let tokens = Arc::new(Tokens::new(account.clone()));
-            accounts.push(Arc::clone(&tokens));
-            tokens
-        })
-    });
+fn upstream(
+    entry: &ModelEntry,
+    accounts: &mut Vec<Arc<Tokens>>,
+    roles: &mut Vec<Arc<Keys>>,
+) -> Result<Upstream, String> {
+    let tokens = entry.account.as_ref().map(|account| shared(account, accounts));
+    let key = entry.signer.clone().map(Signing::Key);
+    let signer = key.or_else(|| entry.role.as_ref().map(|role| Signing::Role(shared(role, roles))));
     let host = entry.host.as_deref().map(HeaderValue::from_str).transpose();
     Upstream::new(Settings {
         provider: &entry.provider,
@@ -360,13 +366,23 @@ fn upstream(entry: &ModelEntry, accounts: &mut Vec<Arc<Tokens>>) -> Result<Upstr
             ModelPattern::Any => "*".into(),
         },
         key: entry.key.as_ref(),
-        signer: entry.signer.clone(),
+        signer,
         tokens,
         passthrough_auth: entry.passthrough_auth,
         headers: entry.headers.clone(),
         host: host.map_err(|error| format!("`http_host` of `{}`: {error}", entry.name))?,
         times: entry.times,
     })
+}
+
+/// What this issuer gives out: the same for all who name it.
+fn shared<I: Issuer + Clone + PartialEq>(issuer: &I, known: &mut Vec<Arc<Rotating<I>>>) -> Arc<Rotating<I>> {
+    if let Some(same) = known.iter().find(|one| one.issuer() == issuer) {
+        return Arc::clone(same);
+    }
+    let new = Arc::new(Rotating::new(issuer.clone()));
+    known.push(Arc::clone(&new));
+    new
 }
 
 fn named(index: usize, entry: &ModelEntry) -> Entry {

@@ -21,6 +21,7 @@ use super::{
 };
 use crate::responses::store::Keeping;
 use crate::telemetry::request_log::Format;
+use crate::upstream::aws::Role;
 use crate::upstream::google::Account;
 use crate::upstream::sigv4::Signer;
 
@@ -160,7 +161,7 @@ impl PartialEq for Fact<'_> {
 
 /// What makes a signer the same.
 fn parts(signer: &Signer) -> [Option<&str>; 5] {
-    let Signer { access_key_id, secret_access_key, session_token, region, service } = signer;
+    let Signer { access_key_id, secret_access_key, session_token, region, service, file: _ } = signer;
     let token = session_token.as_ref().map(SecretString::expose_secret);
     [Some(access_key_id), Some(secret_access_key.expose_secret()), token, Some(region), Some(service)]
 }
@@ -298,6 +299,7 @@ fn model(entry: &ModelEntry) -> Item<'_> {
         key_source,
         account,
         signer,
+        role,
         headers,
         host,
         passthrough_auth,
@@ -319,6 +321,7 @@ fn model(entry: &ModelEntry) -> Item<'_> {
         ("access_key".to_owned(), Fact::Key(key.as_ref().map(SecretString::expose_secret), key_source)),
         ("credentials".to_owned(), Fact::Account(account.as_ref())),
         ("secret_access_key".to_owned(), Fact::Signer(signer.as_ref())),
+        shown("role", role.as_ref().map(Role::place)),
         shown("http_host", host.as_deref()),
         shown("passthrough_auth", *passthrough_auth),
         shown("weight", *weight),

@@ -63,6 +63,7 @@ fn entry(provider: &Provider, environment: &Environment) -> Option<ModelEntry> {
         key_source,
         account,
         signer,
+        role: None,
         headers: Vec::new(),
         host: None,
         passthrough_auth: false,

@@ -39,6 +39,7 @@ use waypost_routing::router::Mode;
 use crate::responses::store::Keeping;
 use crate::telemetry::diagnostics;
 use crate::telemetry::kept::Keep;
+use crate::upstream::aws::Role;
 use crate::upstream::google::Account;
 use crate::upstream::sigv4::Signer;
 
@@ -258,6 +259,8 @@ pub struct ModelEntry {
     pub account: Option<Account>,
     /// What signs its requests in place of a key.
     pub signer: Option<Signer>,
+    /// Whose keys sign them.
+    pub role: Option<Role>,
     /// Headers to add to each request.
     pub headers: Vec<(http::HeaderName, http::HeaderValue)>,
     /// The `host` header to send instead of the base URL's.
@@ -279,7 +282,10 @@ pub struct ModelEntry {
 impl Config {
     /// Files beside its own that it was made of: another content of them is another configuration.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
-        self.entries.iter().filter_map(|entry| entry.account.as_ref()?.file())
+        self.entries.iter().filter_map(|entry| {
+            let of_account = entry.account.as_ref().and_then(Account::file);
+            of_account.or_else(|| entry.signer.as_ref()?.file.as_deref())
+        })
     }
 }
 

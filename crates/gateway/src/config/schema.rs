@@ -94,10 +94,12 @@ pub(super) struct Entry {
     /// The provider's key: `$VARIABLE` or `${VARIABLE}`, from the environment or from `.env` beside the configuration.
     pub(super) access_key: Setting<String>,
     /// Google Cloud, in place of `access_key`: the file of a service account, or of a user who has logged in with
-    /// `gcloud auth application-default login`. Without both, `$GOOGLE_APPLICATION_CREDENTIALS` names it. A variable is
-    /// replaced.
+    /// `gcloud auth application-default login`. Without both, `$GOOGLE_APPLICATION_CREDENTIALS` names it. Amazon Bedrock:
+    /// the file of access keys that Amazon's tools share, such as `$HOME/.aws/credentials`; its profile is `$AWS_PROFILE`,
+    /// or `default`. A variable is replaced. The file is read again when it changes.
     pub(super) credentials_file: Setting<String>,
-    /// Google Cloud, in place of `access_key`: the service account of the machine or the pod that Waypost runs on.
+    /// In place of `access_key`. Google Cloud: the service account of the machine or the pod that Waypost runs on. Amazon
+    /// Bedrock: the role of the container, the pod or the machine.
     pub(super) credentials: Setting<CredentialSource>,
     /// Amazon Bedrock, in place of `access_key`: the id of an AWS access key, by which each request is signed (Signature
     /// Version 4). A variable is replaced, as in the next two.

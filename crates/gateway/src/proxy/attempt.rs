@@ -104,7 +104,7 @@ async fn call(
     *request.uri_mut() = address.uri(model, asked.envelope.stream).map_err(own_fault)?;
     *request.headers_mut() = upstream.headers(asked.headers, asked.client, address, token);
     record.calls(upstream.server.as_ref(), request.headers_mut());
-    upstream.sign(&mut request, record.now()).map_err(no_credential)?;
+    upstream.sign(&worker.client, &mut request, record.now()).await.map_err(no_credential)?;
 
     record.attempts += 1;
     worker.telemetry.metrics.attempted(&upstream.name);

@@ -18,7 +18,7 @@ use super::google::Account;
 use super::hop::named_by_connection;
 use super::place::Place;
 use super::rotating::Rotating;
-use super::sigv4::{Signed, Signer};
+use super::signing::Signing;
 use crate::config::Times;
 use crate::server::Api;
 
@@ -50,7 +50,7 @@ pub struct Upstream {
     /// Tokens in place of a key.
     tokens: Option<Arc<Tokens>>,
     /// Signs each request in place of a key.
-    signer: Option<Signer>,
+    signer: Option<Signing>,
     /// The operator's own headers, `host` included; they win over everything else.
     headers: Vec<(HeaderName, HeaderValue)>,
     /// Departures from the dialect.
@@ -143,7 +143,7 @@ pub struct Settings<'a> {
     /// Tokens in place of it.
     pub tokens: Option<Arc<Tokens>>,
     /// Signatures in place of it.
-    pub signer: Option<Signer>,
+    pub signer: Option<Signing>,
     /// Pass the client's own key on.
     pub passthrough_auth: bool,
     /// The operator's own headers.
@@ -249,13 +249,17 @@ impl Upstream {
     ///
     /// # Errors
     /// Why it cannot be signed, for people.
-    pub fn sign(&self, request: &mut Request<Segments>, at: SystemTime) -> Result<(), String> {
+    pub async fn sign(
+        &self,
+        client: &Client,
+        request: &mut Request<Segments>,
+        at: SystemTime,
+    ) -> Result<(), String> {
         let Some(signer) = &self.signer else { return Ok(()) };
-        let mut headers = std::mem::take(request.headers_mut());
-        let signed = Signed { method: request.method(), uri: request.uri(), body: request.body().rest() };
-        let result = signer.sign(signed, &mut headers, at);
-        *request.headers_mut() = headers;
-        result.map_err(|error| format!("a request to provider `{}` cannot be signed: {error}", self.provider))
+        signer
+            .sign(client, request, at)
+            .await
+            .map_err(|error| format!("a request to provider `{}` cannot be signed: {error}", self.provider))
     }
 
     /// The headers of a request to this provider, from the client's. `token` is what [`Self::token`] gave.

@@ -546,14 +546,14 @@ mod tests {
         let waiting = Ticket::queue(&fleet, &one, policy, queue, false);
         tokio::pin!(waiting);
         assert!(tokio::time::timeout(Duration::from_millis(10), &mut waiting).await.is_err());
-        assert!(Ticket::queue(&fleet, &two, policy, queue, false).await.is_none());
+        assert!(Ticket::queue(&fleet, &two, policy, queue, false).await.is_err());
         drop(second);
         assert!(tokio::time::timeout(Duration::from_millis(10), &mut waiting).await.is_err(), "not his room");
         drop(first);
-        assert!(waiting.await.is_some());
+        assert!(waiting.await.is_ok());
         assert_eq!(one.in_flight(), 0);
         let _first = Ticket::admit(&fleet, &one, policy).unwrap();
-        assert!(Ticket::queue(&fleet, &one, policy, queue, false).await.is_none(), "not for ever");
+        assert!(Ticket::queue(&fleet, &one, policy, queue, false).await.is_err(), "not for ever");
     }
 
     #[tokio::test(start_paused = true)]

@@ -2,7 +2,9 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::fake::{Fake, STREAM, chunk, write};
 use crate::support::{ALL, CHAT, Gateway, end_of};
