@@ -36,6 +36,7 @@ mod json;
 mod names;
 mod openai_choice;
 mod openai_errors;
+mod openai_models;
 mod stream;
 mod turns;
 

@@ -9,6 +9,7 @@ pub mod metadata;
 pub mod order;
 pub mod page;
 pub mod preferences;
+pub mod routes;
 pub mod stream;
 pub mod tell;
 
@@ -31,11 +32,12 @@ use tokio::time::Instant;
 use waypost_dialect::ClientDialect;
 use waypost_dialect::envelope::Envelope;
 use waypost_dialect::error::ApiError;
-use waypost_routing::router::{Decision, Router};
+use waypost_routing::router::Decision;
 
 use crate::proxy::affinity::Session;
 use crate::proxy::ingress::Named;
 use crate::proxy::patience::{Early, Expected};
+use crate::proxy::routes::Routes;
 use crate::proxy::stream::ResponseBody;
 use crate::responses;
 use crate::server::{Api, Endpoint, Operation, respond};
@@ -52,7 +54,7 @@ pub async fn handle(
     request: Request<Body>,
 ) -> Response<ResponseBody> {
     let early = Early::default();
-    let answering = Box::pin(answer(worker, endpoint, request, Arc::clone(&early)));
+    let answering = Box::pin(answer(worker, endpoint, request, early.clone()));
     patience::answer(answering, &early, endpoint.dialect).await
 }
 
@@ -72,6 +74,7 @@ async fn answer(
         let serving = pin!(serve(&worker, endpoint, request, &mut record, &early));
         current::within(id, worker.drain.cut_short(serving)).await
     };
+    record.answered = early.status();
     match outcome {
         Ok(Outcome::Answer(mut answer, tells)) => {
             explain(&record, &mut answer.headers);
@@ -152,11 +155,10 @@ async fn serve(
     {
         let mut headers = HeaderMap::new();
         explain(record, &mut headers);
-        // Nobody sets it twice.
-        let _ = early.set(Expected { headers, every });
+        early.expect(Expected { headers, every });
     }
     // Attempt: the decision's targets as the plan has it, until one answers.
-    let chosen = order::chosen(&worker.runtime, &router, &decision);
+    let chosen = router.chosen(&decision);
     let total = chosen.and_then(|chosen| chosen.times.total).or(worker.listener.total_timeout);
     let asked = forward::Asked {
         client: endpoint.dialect,
@@ -184,7 +186,7 @@ async fn choose(
     api: Api,
     headers: &HeaderMap,
     envelope: &Envelope<'_>,
-    router: &Arc<Router>,
+    router: &Routes,
     record: &mut Record,
 ) -> Result<(Decision, Option<Session>), ApiError> {
     let runtime = &worker.runtime;
@@ -205,7 +207,7 @@ async fn choose(
 }
 
 /// What drove a decision. It asks the scorer dozens of times, so it must not hold up the other requests of this worker.
-async fn explanation(router: Arc<Router>, client: ClientDialect, named: Option<Named>, body: Bytes) -> Value {
+async fn explanation(router: Arc<Routes>, client: ClientDialect, named: Option<Named>, body: Bytes) -> Value {
     let explain = move || {
         let envelope = ingress::peek(client, Api::Conversation, named.as_ref(), &body).ok()?;
         Some(page::explanation(&router, &router.explain(envelope.turns())))

@@ -19,6 +19,7 @@ use std::sync::Arc;
 
 use http::header::ALLOW;
 use http::{HeaderValue, Method, Request, Response};
+use percent_encoding::percent_decode_str;
 use waypost_dialect::ClientDialect;
 use waypost_dialect::error::{ApiError, ErrorKind};
 
@@ -168,8 +169,9 @@ pub async fn dispatch(worker: Arc<Worker>, request: Request<Body>) -> Response<R
         }
         Operation::Models => worker.runtime.model_list.page(request.headers()),
         Operation::Model => {
-            let id = endpoint.rest(request.uri().path());
-            worker.runtime.model_list.one(&worker.runtime.router, request.headers(), id)
+            // SDKs escape the slash of `provider/name`.
+            let id = percent_decode_str(endpoint.rest(request.uri().path())).decode_utf8_lossy();
+            worker.runtime.model_list.one(&worker.runtime.router, request.headers(), &id)
         }
         Operation::Kept => {
             let id = endpoint.rest(request.uri().path()).to_owned();

@@ -14,7 +14,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::fake::{Client, Fake, PATIENCE, STREAM, chunk, good_events, write};
+use crate::fake::{Client, Fake, PATIENCE, STREAM, chunk, good, good_events, json_answer, write};
 use crate::support::{CHAT, question, request, send, start_echo};
 
 /// Names its socket, which the test holds open for it, as its third file: what systemd does. The process replaces the
@@ -457,4 +457,50 @@ fn a_crash_costs_no_more_than_the_last_records() {
     };
     next.stop();
     assert!(stored().is_superset(&found) && stored().contains(&id));
+}
+
+/// A key that is rotated is put to use: the file that the configuration names is looked at as the configuration is.
+#[test]
+fn a_file_of_credentials_that_changes_is_put_to_use() {
+    let place = Place::new();
+    // Its tokens are named as what they were asked for with.
+    let fake = Fake::start(|seen, stream| {
+        let token = seen.head.starts_with("POST /token ").then(|| {
+            let asked = seen.text().rsplit("refresh_token=").next().unwrap().to_owned();
+            format!(r#"{{"access_token": "{asked}", "expires_in": 3600}}"#)
+        });
+        write(stream, json_answer(200, token.as_deref().unwrap_or_else(|| good(seen))));
+    });
+    let file = place.folder.path().join("user.json");
+    let rotate = |refresh: &str| {
+        let uri = format!("http://{}/token", fake.address);
+        let user = serde_json::json!({
+            "type": "authorized_user", "client_id": "id", "client_secret": "s", "refresh_token": refresh,
+            "token_uri": uri,
+        });
+        fs::write(&file, user.to_string()).unwrap();
+    };
+    rotate("one");
+    place.write(&format!(
+        "admin: {{port: 0}}\nlisteners: {{egress_traffic: {{port: {}}}}}\nmodel_providers:\n  - {{model: vertex_ai/meta/m, \
+         project: p, region: global, base_url: 'http://{}', credentials_file: '{}'}}\n",
+        place.address.port(),
+        fake.address,
+        file.display()
+    ));
+    let process = Process::start(&place.socket, &place.file(), &[]);
+    let ask = |token: &str| {
+        let body = question(CHAT, "vertex_ai/meta/m", "Hi").to_string();
+        let reply = send(place.address, &[request(CHAT, "", &body).as_bytes()]);
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        assert_eq!(fake.last().header("authorization"), Some(format!("Bearer {token}").as_str()));
+    };
+    ask("one");
+    rotate("two");
+    wait_for("the reload", || place.last_reload()["outcome"] == "applied");
+    ask("two");
+    fs::write(&file, "half a fi").unwrap();
+    wait_for("the refusal", || place.last_reload()["outcome"] == "refused");
+    ask("two");
+    process.stop();
 }

@@ -20,6 +20,9 @@ pub enum Error {
     /// No connection came about: nothing has reached the provider.
     #[error("no connection")]
     Connect(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// It took too long.
+    #[error("no connection within {} seconds (`connect_timeout`)", .0.as_secs_f64())]
+    Late(std::time::Duration),
     /// The connection failed.
     #[error("the connection failed")]
     Io(#[from] std::io::Error),
@@ -41,6 +44,6 @@ impl Error {
     /// Nothing has reached the provider.
     #[must_use]
     pub fn is_connect(&self) -> bool {
-        matches!(self, Self::Connect(_))
+        matches!(self, Self::Connect(_) | Self::Late(_))
     }
 }
