@@ -40,7 +40,7 @@ use crate::proxy::patience::{Early, Expected};
 use crate::proxy::routes::Routes;
 use crate::proxy::stream::ResponseBody;
 use crate::responses;
-use crate::server::{Api, Endpoint, Operation, respond};
+use crate::server::{Api, Endpoint, Operation, Refusal, respond};
 use crate::telemetry::kept::{Held, Raw};
 use crate::telemetry::record::Record;
 use crate::telemetry::{Open, caller, current};
@@ -69,7 +69,9 @@ async fn answer(
     let id = record.id;
     record.listener = Arc::clone(&worker.listener.name);
     record.caller = caller::mark(request.headers());
-    record.default_prices = worker.runtime.default_prices;
+    // The default model answers conversations; it could not have taken the place of one that makes vectors.
+    let is_conversation = endpoint.operation == Operation::Proxy(Api::Conversation);
+    record.default_prices = worker.runtime.default_prices.filter(|_| is_conversation);
     let outcome = {
         let serving = pin!(serve(&worker, endpoint, request, &mut record, &early));
         current::within(id, worker.drain.cut_short(serving)).await
@@ -94,6 +96,21 @@ async fn answer(
             response
         }
     }
+}
+
+/// Notes a request that no endpoint takes, so that it has its line and its record, too.
+pub fn refused(
+    worker: &Worker,
+    refusal: &Refusal,
+    headers: &HeaderMap,
+    response: &mut Response<ResponseBody>,
+) {
+    let mut record = Open::new(&worker.telemetry, refusal.endpoint, refusal.dialect);
+    record.listener = Arc::clone(&worker.listener.name);
+    record.caller = caller::mark(headers);
+    record.failed(refusal.told.as_str());
+    explain(&record, response.headers_mut());
+    record.settle(refusal.error.status);
 }
 
 enum Outcome {

@@ -12,6 +12,7 @@ pub mod notify;
 pub mod ready;
 pub mod respond;
 
+mod site;
 mod socket;
 pub(crate) mod tls;
 
@@ -153,12 +154,16 @@ pub async fn dispatch(worker: Arc<Worker>, request: Request<Body>) -> Response<R
     if let Some(desk) = worker.desk.clone() {
         return Box::pin(admin::dispatch(worker, desk, request)).await;
     }
-    let endpoint = match find(request.method(), request.uri().path()) {
+    let found = find(request.method(), request.uri().path());
+    let found = found.and_then(|endpoint| site::check(endpoint, request.headers()).map(|()| endpoint));
+    let endpoint = match found {
         Ok(endpoint) => endpoint,
         Err(refusal) => {
             let (head, body) = request.into_parts();
             proxy::ingress::discard(&head.headers, body, &worker.listener);
-            return refusal.respond();
+            let mut response = refusal.respond();
+            proxy::refused(&worker, &refusal, &head.headers, &mut response);
+            return response;
         }
     };
     match endpoint.operation {
@@ -184,13 +189,21 @@ pub async fn dispatch(worker: Arc<Worker>, request: Request<Body>) -> Response<R
     }
 }
 
-/// Why a request has no endpoint.
-struct Refusal {
-    dialect: ClientDialect,
-    error: ApiError,
+/// Why no endpoint takes a request.
+#[derive(Debug)]
+pub struct Refusal {
+    /// The endpoint's path, or [`UNKNOWN`]: what clients make up is no label.
+    pub(crate) endpoint: &'static str,
+    pub(crate) dialect: ClientDialect,
+    pub(crate) error: ApiError,
+    /// What operators are told.
+    pub(crate) told: String,
     /// The methods that its path takes (RFC 9110 section 15.5.6).
     allow: Option<String>,
 }
+
+/// Stands for the path of a request that has none of ours.
+pub const UNKNOWN: &str = "(unknown)";
 
 impl Refusal {
     fn respond(&self) -> Response<ResponseBody> {
@@ -201,7 +214,7 @@ impl Refusal {
     }
 }
 
-fn find(method: &Method, path: &str) -> Result<&'static Endpoint, Refusal> {
+fn find(method: &Method, path: &str) -> Result<&'static Endpoint, Box<Refusal>> {
     let mut here = ENDPOINTS.iter().filter(|endpoint| endpoint.matches(path));
     let takes = |endpoint: &&Endpoint| {
         endpoint.method == *method || (*method == Method::HEAD && endpoint.method == Method::GET)
@@ -216,11 +229,13 @@ fn find(method: &Method, path: &str) -> Result<&'static Endpoint, Refusal> {
         if first.method == Method::GET {
             methods.insert(1, "HEAD");
         }
-        return Err(Refusal {
+        return Err(Box::new(Refusal {
+            endpoint: first.path,
             dialect: first.dialect,
+            told: shortened(&message),
             error: ApiError::new(ErrorKind::MethodNotAllowed, message),
             allow: Some(methods.join(", ")),
-        });
+        }));
     }
     let dialect = match path {
         path if path.contains("/messages") => ClientDialect::AnthropicMessages,
@@ -234,5 +249,14 @@ fn find(method: &Method, path: &str) -> Result<&'static Endpoint, Refusal> {
         format!("there is no `{method} {path}`; the endpoints are {}", known.join(", "))
     };
     let error = ApiError::new(ErrorKind::NotFound, message).with_code("unknown_url");
-    Err(Refusal { dialect, error, allow: None })
+    let told = shortened(&format!("there is no `{method} {path}`"));
+    Err(Box::new(Refusal { endpoint: UNKNOWN, dialect, error, told, allow: None }))
+}
+
+/// Paths are as long as their clients like.
+fn shortened(text: &str) -> String {
+    match text.floor_char_boundary(200) {
+        end if end == text.len() => text.to_owned(),
+        end => format!("{}…", text.get(..end).unwrap_or_default()),
+    }
 }
