@@ -18,6 +18,7 @@ pub use tool::{AllowedTool, CustomFormat, CustomTool, Function, Tool, ToolChoice
 
 use crate::dialect::DialectId;
 use crate::error::RequestError;
+use crate::json::Writer;
 use crate::loss::{Loss, Reason};
 use crate::usage::Usage;
 
@@ -42,6 +43,9 @@ pub struct ChatRequest {
     pub parallel_tool_calls: Option<bool>,
     /// Most tokens to generate, reasoning included.
     pub max_tokens: Option<u64>,
+    /// Most tokens that the model can generate, where somebody knows: for dialects that demand a limit and clients that
+    /// set none.
+    pub max_output: Option<u64>,
     /// 0 to 2 in OpenAI's dialects, 0 to 1 in Messages.
     pub temperature: Option<f64>,
     /// Nucleus sampling, 0 to 1.
@@ -178,6 +182,20 @@ pub enum Thinking {
     Adaptive,
     /// Up to this many tokens.
     Budget(u64),
+}
+
+impl Thinking {
+    /// Writes it as Messages has it, inside `thinking`.
+    pub(crate) fn write_own(&self, out: &mut Writer<'_>) {
+        match self {
+            Self::Disabled => out.text_field("type", "disabled"),
+            Self::Adaptive => out.text_field("type", "adaptive"),
+            Self::Budget(tokens) => {
+                out.text_field("type", "enabled");
+                out.key("budget_tokens").count(*tokens);
+            }
+        }
+    }
 }
 
 /// The word for a budget of thinking, in tokens.

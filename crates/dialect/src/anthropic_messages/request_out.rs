@@ -3,8 +3,8 @@
 use super::blocks::BlockWriter;
 use super::tools;
 use super::turns;
-use crate::chat::{ChatRequest, ResponseFormat, Thinking};
-use crate::claude::{self, Effort};
+use crate::chat::{ChatRequest, ResponseFormat};
+use crate::claude;
 use crate::dialect::DialectId;
 use crate::error::RequestError;
 use crate::json::Writer;
@@ -12,8 +12,8 @@ use crate::loss::{Loss, Reason};
 use crate::names::{self, Site};
 use crate::turns::{Conversation, arranged};
 
-/// `max_tokens` where the client gave none: the API demands it and Chat Completions does not. Every current model can
-/// write this much, and few answers are longer.
+/// `max_tokens` where the client gave none and nobody knows what the model can write: the API demands it and Chat
+/// Completions does not. Every current model can write this much, and few answers are longer.
 pub const DEFAULT_MAX_TOKENS: u64 = 8192;
 
 pub(super) fn encode(request: &ChatRequest, loss: &mut Loss) -> Result<Vec<u8>, RequestError> {
@@ -72,46 +72,34 @@ impl Target<'_, '_> {
     /// Writes `max_tokens`, `thinking`, `output_config` and the sampling fields, which depend on one another.
     fn thinking(&mut self, conversation: &Conversation<'_>, out: &mut Writer<'_>) {
         let request = self.request;
-        let effort = if self.same { None } else { claude::effort(request, conversation, self.blocks.loss) };
-        let limit = match (request.max_tokens, &effort) {
-            (Some(limit), _) => limit,
-            (None, Some(Effort::Budget(budget))) => DEFAULT_MAX_TOKENS.saturating_add(*budget),
-            (None, _) => DEFAULT_MAX_TOKENS,
-        };
-        out.key("max_tokens").count(limit);
-        match (&request.thinking, &effort) {
-            (_, Some(Effort::Budget(budget))) => self.write_thinking("enabled", Some(*budget), out),
-            (_, Some(Effort::Adaptive(_))) => self.write_thinking("adaptive", None, out),
-            (Some(Thinking::Disabled), _) => self.write_thinking("disabled", None, out),
-            (Some(Thinking::Adaptive), _) => self.write_thinking("adaptive", None, out),
-            (Some(Thinking::Budget(budget)), _) => self.write_thinking("enabled", Some(*budget), out),
-            (None, None) => {
-                if !self.same && request.summary.is_some() {
-                    self.lose("summary", Reason::Refused);
-                }
-            }
-        }
-        let word = match &effort {
-            Some(Effort::Adaptive(word)) => Some(*word),
-            _ if self.same => request.effort.as_deref(),
-            _ => None,
-        };
-        self.output_config(word, out);
         if self.same {
-            out.number_field("temperature", request.temperature);
-            out.number_field("top_p", request.top_p);
-        } else {
-            let (temperature, top_p) = claude::sampling(request, effort.is_some(), self.blocks.loss);
-            out.number_field("temperature", temperature);
-            out.number_field("top_p", top_p);
+            return self.own_thinking(out);
         }
-        if let Some(top_k) = request.top_k {
-            if effort.is_some() {
-                self.lose("top_k", Reason::Refused);
-            } else {
-                out.key("top_k").count(top_k);
-            }
+        let plan = claude::plan(request, conversation, self.blocks.loss);
+        let default = DEFAULT_MAX_TOKENS.saturating_add(plan.budget.unwrap_or(0));
+        out.key("max_tokens").count(request.max_tokens.or(request.max_output).unwrap_or(default));
+        plan.write(out);
+        self.output_config(plan.effort, out);
+        let sampling = claude::sampling(request, &plan, self.blocks.loss);
+        out.number_field("temperature", sampling.temperature);
+        out.number_field("top_p", sampling.top_p);
+        out.optional_count("top_k", sampling.top_k);
+    }
+
+    /// The same as the client said it.
+    fn own_thinking(&mut self, out: &mut Writer<'_>) {
+        let request = self.request;
+        out.key("max_tokens").count(request.max_tokens.unwrap_or(DEFAULT_MAX_TOKENS));
+        if let Some(thinking) = &request.thinking {
+            out.key("thinking").object(|out| {
+                thinking.write_own(out);
+                request.extra.write_inner("thinking.", out);
+            });
         }
+        self.output_config(request.effort.as_deref(), out);
+        out.number_field("temperature", request.temperature);
+        out.number_field("top_p", request.top_p);
+        out.optional_count("top_k", request.top_k);
     }
 
     fn output_config(&mut self, effort: Option<&str>, out: &mut Writer<'_>) {
@@ -131,7 +119,13 @@ impl Target<'_, '_> {
                 if schema.is_none() && !self.same {
                     self.lose("format", Reason::NoPlace);
                 }
-                Some(schema.as_ref()).filter(|schema| schema.is_some() || self.same)
+                let schema = match schema {
+                    Some(schema) if !self.same => {
+                        Some(claude::closed(schema, "format.schema", self.request, self.blocks.loss))
+                    }
+                    schema => schema.clone(),
+                };
+                Some(schema).filter(|schema| schema.is_some() || self.same)
             }
         };
         let extra = &self.request.extra;
@@ -147,7 +141,7 @@ impl Target<'_, '_> {
                 out.key("format").object(|out| {
                     out.text_field("type", "json_schema");
                     if let Some(schema) = schema {
-                        out.json_field("schema", schema);
+                        out.json_field("schema", &schema);
                     }
                 });
             }
@@ -205,19 +199,5 @@ impl Target<'_, '_> {
         if request.user.is_some() && request.safety_identifier.is_some() {
             self.lose("safety_identifier", Reason::NoPlace);
         }
-    }
-
-    fn write_thinking(&mut self, kind: &str, budget: Option<u64>, out: &mut Writer<'_>) {
-        let request = self.request;
-        out.key("thinking").object(|out| {
-            out.text_field("type", kind);
-            out.optional_count("budget_tokens", budget);
-            if self.same {
-                request.extra.write_inner("thinking.", out);
-            } else if request.summary.is_some() && kind == "adaptive" {
-                // Newer models show no thinking unless they are asked to.
-                out.text_field("display", "summarized");
-            }
-        });
     }
 }
