@@ -7,12 +7,14 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, He
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use tokio::time::Instant;
+use waypost_dialect::anthropic_messages::DEFAULT_MAX_TOKENS;
 use waypost_dialect::chat::{ChatRequest, CustomTools, seal};
 use waypost_dialect::envelope;
 use waypost_dialect::error::{ApiError, ErrorKind, RequestError, ResponseError};
 use waypost_dialect::loss::Loss;
 use waypost_dialect::openai_responses;
 use waypost_dialect::{ClientDialect, DialectId};
+use waypost_routing::catalog::Facts;
 use waypost_routing::fault::Fault;
 
 use super::forward::{Answer, AnswerBody, Asked, Failure, Wish};
@@ -33,6 +35,29 @@ use crate::worker::Worker;
 const MAX_ANSWER: usize = 64 * 1024 * 1024;
 /// Largest error body that is read, in bytes.
 const MAX_ERROR: usize = 1024 * 1024;
+/// Text takes up a token for so many bytes at the worst, but for rare scripts.
+const LEAST_BYTES_PER_TOKEN: usize = 2;
+
+/// The model that is asked.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Model<'a> {
+    /// The provider's name for it.
+    pub(super) name: &'a str,
+    /// What is known of it.
+    pub(super) facts: Facts,
+}
+
+impl Model<'_> {
+    /// Tokens that it can write in answer to this request, where that is known: never so many that they and the request
+    /// would be more than its context.
+    fn room(&self, asked: &Asked<'_>) -> Option<u64> {
+        let most = u64::from(self.facts.max_output?);
+        let Some(context) = self.facts.context.map(u64::from) else { return Some(most) };
+        let input = u64::try_from(asked.envelope.needs().text_bytes / LEAST_BYTES_PER_TOKEN);
+        let left = context.saturating_sub(input.unwrap_or(u64::MAX));
+        Some(most.min(left.max(DEFAULT_MAX_TOKENS)))
+    }
+}
 
 /// Calls one provider and reads its answer as far as needed to know that it can be passed on: the whole of a plain
 /// answer, a stream up to its first content.
@@ -40,7 +65,7 @@ pub(super) async fn attempt(
     worker: &Worker,
     asked: &Asked<'_>,
     upstream: &Upstream,
-    model: &str,
+    model: Model<'_>,
     mut ticket: Ticket,
     record: &mut Record,
 ) -> Result<Answer, Failure> {
@@ -54,7 +79,7 @@ pub(super) async fn attempt(
             (failure.fault.name(), failure.error.status)
         }
     };
-    record.tried(&upstream.provider, model, outcome, status, started.elapsed());
+    record.tried(&upstream.provider, model.name, outcome, status, started.elapsed());
     let Received { status, headers, body } = result?;
     let body = match body {
         ReceivedBody::Whole(bytes) => {
@@ -82,11 +107,11 @@ async fn call(
     worker: &Worker,
     asked: &Asked<'_>,
     upstream: &Upstream,
-    model: &str,
+    model: Model<'_>,
     ticket: &mut Ticket,
     record: &mut Record,
 ) -> Result<Received, Failure> {
-    let Some(address) = upstream.route(asked.client, asked.api, model) else {
+    let Some(address) = upstream.route(asked.client, asked.api, model.name) else {
         return Err(not_served(upstream, asked.api));
     };
     record.dialect = Some(address.dialect);
@@ -99,7 +124,7 @@ async fn call(
     let token = upstream.token(&worker.client).await.map_err(no_credential)?;
     let mut request = Request::new(body);
     *request.method_mut() = Method::POST;
-    *request.uri_mut() = address.uri(model, asked.envelope.stream).map_err(own_fault)?;
+    *request.uri_mut() = address.uri(model.name, asked.envelope.stream).map_err(own_fault)?;
     *request.headers_mut() = upstream.headers(asked.headers, asked.client, address, token);
     record.calls(upstream.server.as_ref(), request.headers_mut());
     upstream.sign(&mut request, record.now()).map_err(no_credential)?;
@@ -138,14 +163,14 @@ fn outgoing(
     asked: &Asked<'_>,
     address: &Address,
     upstream: &Upstream,
-    model: &str,
+    model: Model<'_>,
     record: &mut Record,
 ) -> Result<(Segments, Wish), Failure> {
     let dialect = address.dialect;
     if dialect == asked.client.id()
         && !seal::is_present(asked.client, upstream.quirks, asked.envelope, asked.body)
     {
-        return Ok((Segments::new(address.splice(asked.envelope, asked.body, model)), Wish::default()));
+        return Ok((Segments::new(address.splice(asked.envelope, asked.body, model.name)), Wish::default()));
     }
     let refused = |error: RequestError| Failure::new(Fault::Request, refusal(error));
     let mut request = asked
@@ -153,7 +178,8 @@ fn outgoing(
         .codec()
         .decode_request(&asked.envelope.without_preferences(asked.body))
         .map_err(refused)?;
-    model.clone_into(&mut request.model);
+    model.name.clone_into(&mut request.model);
+    request.max_output = request.max_tokens.map_or_else(|| model.room(asked), |_| None);
     // One dialect says it in the address.
     request.stream |= asked.envelope.stream;
     let mut wish = wish(worker, asked, &mut request);
@@ -169,7 +195,7 @@ fn outgoing(
     }
     let body = Bytes::from(body);
     let envelope = envelope::peek_model(&body).map_err(refused)?;
-    Ok((Segments::new(address.splice(&envelope, &body, model)), wish))
+    Ok((Segments::new(address.splice(&envelope, &body, model.name)), wish))
 }
 
 /// What the answer has to be in the client's dialect, beside the answer.

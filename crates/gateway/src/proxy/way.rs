@@ -11,7 +11,7 @@ use waypost_routing::health::{Admission, Moment};
 use waypost_routing::models::Target;
 use waypost_routing::plan::{Plan, Why, World};
 
-use super::attempt;
+use super::attempt::{self, Model};
 use super::forward::{Answer, Asked, Failure};
 use crate::config::Reliability;
 use crate::telemetry::record::Record;
@@ -113,10 +113,12 @@ impl Leg<'_> {
         record.entry = Some(Arc::clone(&upstream.name));
         record.served = Some(Arc::clone(&upstream.serves));
         record.model = Some(Arc::clone(&target.model));
-        record.prices = worker.runtime.facts(target).prices;
+        let facts = worker.runtime.facts(target);
+        record.prices = facts.prices;
         // What an earlier attempt's translation lost is not lost to this one.
         record.loss = Loss::default();
-        let result = attempt::attempt(worker, asked, upstream, &target.model, ticket, record).await;
+        let model = Model { name: &target.model, facts };
+        let result = attempt::attempt(worker, asked, upstream, model, ticket, record).await;
         if let Err(failure) = &result {
             worker.telemetry.metrics.failed(&upstream.name, failure.fault);
             record.failed(format!("{}: {}", upstream.name, failure.error.message));
