@@ -33,6 +33,11 @@ test("an empty live view says what to do, and the line works", async () => {
   assert.match(stdout, /Echo of claude-sonnet-4-5/);
   await rows(page).first().waitFor();
   assert.match(await rows(page).first().innerText(), /code debugging/);
+  // The first request had to connect to its provider.
+  await rows(page).first().click();
+  const detail = page.getByRole("complementary", { name: "The request" });
+  await detail.locator(".lane .connecting").first().waitFor({ state: "attached" });
+  assert.match(await detail.locator(".strip + .legend").innerText(), /decision[\s\S]*connecting[\s\S]*to first byte/);
   await close();
 });
 

@@ -204,6 +204,7 @@ def test_a_request_is_a_tree(start, collector):
     assert called["gen_ai.usage.input_tokens"] == lines[0]["input_tokens"]
     assert called["gen_ai.usage.output_tokens"] == lines[0]["output_tokens"]
     assert called["gen_ai.request.stream"] is True and called["gen_ai.response.time_to_first_chunk"] > 0
+    assert 0 < called["waypost.connect_time"] < called["gen_ai.response.time_to_first_chunk"]
     assert called["server.address"] == "127.0.0.1" and called["server.port"] > 0
     assert "error.type" not in called and server.status.code == 0
     # What is said stays here, although records keep it.

@@ -135,6 +135,7 @@ fn record(at: SystemTime, random: &mut fastrand::Rng) -> Record {
         status: record.status,
         started_ms: 1.0,
         ms,
+        connect_ms: None,
         span: None,
         server: None,
     });

@@ -14,11 +14,13 @@ mod raw;
 mod read;
 mod scan;
 pub(crate) mod take;
+mod write;
 
 use crate::chat::Json;
 use crate::error::{ApiError, RequestError, ResponseError};
 pub use raw::Raw;
 pub(crate) use read::{from_slice, from_str};
+pub use write::Writer;
 
 /// What is wrong, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -397,153 +399,5 @@ impl<'de: 'a, 'a> Deserialize<'de> for Key<'a> {
             }
         }
         deserializer.deserialize_str(Str)
-    }
-}
-
-/// Writes JSON to the end of a buffer. Commas are its business, matching brackets the caller's.
-#[derive(Debug)]
-pub(crate) struct Writer<'o> {
-    out: &'o mut Vec<u8>,
-    /// Nothing has been written yet in the innermost object or list.
-    first: bool,
-    /// A key has been written that waits for its value.
-    keyed: bool,
-}
-
-impl<'o> Writer<'o> {
-    pub(crate) fn new(out: &'o mut Vec<u8>) -> Self {
-        Self { out, first: true, keyed: false }
-    }
-
-    fn separate(&mut self) {
-        if self.keyed {
-            self.keyed = false;
-        } else if !self.first {
-            self.out.push(b',');
-        }
-        self.first = false;
-    }
-
-    fn quote(&mut self, text: &str) {
-        // Writing a string to a vector cannot fail.
-        let _ = serde_json::to_writer(&mut *self.out, text);
-    }
-
-    pub(crate) fn open(&mut self, bracket: u8) {
-        self.separate();
-        self.out.push(bracket);
-        self.first = true;
-    }
-
-    pub(crate) fn close(&mut self, bracket: u8) {
-        self.out.push(bracket);
-        self.first = false;
-    }
-
-    pub(crate) fn object(&mut self, write: impl FnOnce(&mut Self)) {
-        self.open(b'{');
-        write(self);
-        self.close(b'}');
-    }
-
-    pub(crate) fn list(&mut self, write: impl FnOnce(&mut Self)) {
-        self.open(b'[');
-        write(self);
-        self.close(b']');
-    }
-
-    /// Begins a field; the value follows.
-    pub(crate) fn key(&mut self, name: &str) -> &mut Self {
-        self.separate();
-        self.quote(name);
-        self.out.push(b':');
-        self.keyed = true;
-        self
-    }
-
-    pub(crate) fn string(&mut self, text: &str) {
-        self.separate();
-        self.quote(text);
-    }
-
-    /// Text that is known to be JSON.
-    pub(crate) fn raw(&mut self, json: &str) {
-        self.separate();
-        self.out.extend_from_slice(json.as_bytes());
-    }
-
-    pub(crate) fn null(&mut self) {
-        self.raw("null");
-    }
-
-    pub(crate) fn boolean(&mut self, value: bool) {
-        self.raw(if value { "true" } else { "false" });
-    }
-
-    pub(crate) fn count(&mut self, value: u64) {
-        self.separate();
-        let _ = serde_json::to_writer(&mut *self.out, &value);
-    }
-
-    pub(crate) fn number(&mut self, value: f64) {
-        self.separate();
-        let _ = serde_json::to_writer(&mut *self.out, &value);
-    }
-
-    /// A `data:` address (RFC 2397). The data may be megabytes: it is copied once, and unescaped if it is base64.
-    pub(crate) fn data_url(&mut self, media_type: &str, data: &str) {
-        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=-_".contains(&byte);
-        if !data.bytes().all(is_plain) {
-            return self.string(&format!("data:{media_type};base64,{data}"));
-        }
-        self.string(&format!("data:{media_type};base64,"));
-        self.out.pop();
-        self.out.extend_from_slice(data.as_bytes());
-        self.out.push(b'"');
-    }
-
-    pub(crate) fn text_field(&mut self, name: &str, text: &str) {
-        self.key(name).string(text);
-    }
-
-    pub(crate) fn optional_text(&mut self, name: &str, text: Option<&str>) {
-        if let Some(text) = text {
-            self.text_field(name, text);
-        }
-    }
-
-    pub(crate) fn text_or_null(&mut self, name: &str, text: Option<&str>) {
-        match text {
-            Some(text) => self.text_field(name, text),
-            None => self.key(name).null(),
-        }
-    }
-
-    pub(crate) fn optional_json(&mut self, name: &str, json: Option<&Json>) {
-        if let Some(json) = json {
-            self.json_field(name, json);
-        }
-    }
-
-    pub(crate) fn optional_count(&mut self, name: &str, value: Option<u64>) {
-        if let Some(value) = value {
-            self.key(name).count(value);
-        }
-    }
-
-    pub(crate) fn optional_boolean(&mut self, name: &str, value: Option<bool>) {
-        if let Some(value) = value {
-            self.key(name).boolean(value);
-        }
-    }
-
-    pub(crate) fn json_field(&mut self, name: &str, json: &Json) {
-        self.key(name).raw(json.get());
-    }
-
-    pub(crate) fn number_field(&mut self, name: &str, value: Option<f64>) {
-        if let Some(value) = value {
-            self.key(name).number(value);
-        }
     }
 }

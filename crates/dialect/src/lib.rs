@@ -40,5 +40,5 @@ mod stream;
 mod turns;
 
 pub use dialect::{ClientDialect, DialectId};
-pub use json::Raw;
+pub use json::{Raw, Writer as JsonWriter};
 pub use stream::before_nonsense;

@@ -186,6 +186,7 @@ async fn answer(
         Operation::Ready => return Ok(ready::page(&worker.readiness, worker.drain.is_draining(), query)),
         Operation::Metrics => {
             let form = Exposition::wanted(&head.headers);
+            worker.telemetry.counted().await;
             let page = worker.telemetry.metrics.page(&worker.runtime.labelled_standings(), form);
             return Ok(respond::text(form.content_type(), page));
         }

@@ -134,7 +134,8 @@ async fn call(
     let limits = asked.limits(worker, upstream);
     let head = asked.first_byte(worker, upstream);
     let head = limits.end.map_or(head, |end| head.min(end.saturating_duration_since(Instant::now())));
-    let response = match tokio::time::timeout(head, worker.client.send(request)).await {
+    let sent = worker.client.send_timed(request, &mut record.calling.connecting);
+    let response = match tokio::time::timeout(head, sent).await {
         Ok(Ok(response)) => response,
         Ok(Err(error)) => return Err(unreachable(upstream, &error)),
         Err(_elapsed) if limits.is_over(Instant::now()) => {

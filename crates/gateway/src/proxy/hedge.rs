@@ -46,7 +46,7 @@ pub(super) async fn race<'w>(
     let mut tries = record.tries.clone();
     tries.extend(apart.tries.split_off(before.tries.len()));
     let attempts = record.attempts + apart.attempts - before.attempts;
-    let given_up = if place == 1 { record.calling.take() } else { apart.calling.take() };
+    let given_up = std::mem::take(if place == 1 { &mut record.calling } else { &mut apart.calling });
     if place == 1 {
         apart.raw = std::mem::take(&mut record.raw);
         *record = apart;

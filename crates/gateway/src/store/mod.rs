@@ -11,6 +11,7 @@ pub mod postgres;
 pub mod read;
 mod schema;
 mod sums;
+mod sweep;
 pub mod walk;
 mod write;
 

@@ -1,6 +1,6 @@
 //! Sums by minute, hour and day, kept as records come in.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params_from_iter};
@@ -43,20 +43,34 @@ impl Sum {
         [requests, errors, input, cached, output, cost, default_cost, saved, unpriced]
     }
 
-    fn add(&mut self, record: &Record) {
-        self.requests += 1;
-        self.errors += i64::from(record.status >= 400);
+    fn of(record: &Record) -> Self {
         let count = |tokens: u64| i64::try_from(tokens).unwrap_or_default();
-        if let Some(usage) = record.usage {
-            self.input += count(usage.input);
-            self.cached += count(usage.cache_read);
-            self.output += count(usage.output);
-        }
+        let usage = record.usage.unwrap_or_default();
         let (cost, default) = (record.cost().map(nanos), record.default_cost().map(nanos));
-        self.cost += cost.unwrap_or_default();
-        self.default_cost += default.unwrap_or_default();
-        self.saved += cost.zip(default).map_or(0, |(cost, default)| default - cost);
-        self.unpriced += i64::from(record.entry.is_some() && record.status < 400 && cost.is_none());
+        Self {
+            requests: 1,
+            errors: i64::from(record.status >= 400),
+            input: count(usage.input),
+            cached: count(usage.cache_read),
+            output: count(usage.output),
+            cost: cost.unwrap_or_default(),
+            default_cost: default.unwrap_or_default(),
+            saved: cost.zip(default).map_or(0, |(cost, default)| default - cost),
+            unpriced: i64::from(record.entry.is_some() && record.status < 400 && cost.is_none()),
+        }
+    }
+
+    fn add(&mut self, other: &Self) {
+        let Self { requests, errors, input, cached, output, cost, default_cost, saved, unpriced } = other;
+        self.requests += requests;
+        self.errors += errors;
+        self.input += input;
+        self.cached += cached;
+        self.output += output;
+        self.cost += cost;
+        self.default_cost += default_cost;
+        self.saved += saved;
+        self.unpriced += unpriced;
     }
 }
 
@@ -72,61 +86,84 @@ pub(super) const STEPS: [i64; 2] = [1, 60];
 /// Hours of a step of bills: where there are many callers, nearly every record has an hour of its own.
 pub(super) const BILL_STEPS: [i64; 2] = [1, 24];
 
-/// The sums of a batch.
+/// The sums of a batch, by the smallest steps.
 #[derive(Debug, Default)]
 pub(super) struct Sums {
-    /// By the minutes of a step, its place, the model and the route.
-    pulses: HashMap<(i64, i64, i64, i64), Pulse>,
-    /// By the hours of a step, its place, and the names.
-    bills: HashMap<(i64, i64, Names), Sum>,
+    /// By the minute, the model and the route.
+    pulses: BTreeMap<(i64, i64, i64), Pulse>,
+    /// By the hour and the names.
+    bills: BTreeMap<(i64, Names), Sum>,
 }
 
 impl Sums {
     pub(super) fn add(&mut self, record: &Record, names: Names) {
-        let at = millis(record.at);
+        let minute = millis(record.at) / 60_000;
         let (model, route, _) = names;
-        for step in STEPS {
-            let pulse = self.pulses.entry((step, at / 60_000 / step, model, route)).or_default();
-            pulse.sum.add(record);
-            pulse.durations.add(record.total);
-            if let Some(first_token) = record.first_token {
-                pulse.first_tokens.add(first_token);
-            }
+        let sum = Sum::of(record);
+        let pulse = self.pulses.entry((minute, model, route)).or_default();
+        pulse.sum.add(&sum);
+        pulse.durations.add(record.total);
+        if let Some(first_token) = record.first_token {
+            pulse.first_tokens.add(first_token);
         }
-        for step in BILL_STEPS {
-            self.bills.entry((step, at / 3_600_000 / step, names)).or_default().add(record);
+        self.bills.entry((minute / 60, names)).or_default().add(&sum);
+    }
+
+    /// The same by steps of so many minutes.
+    fn pulses(&self, step: i64) -> BTreeMap<(i64, i64, i64), Pulse> {
+        let mut all: BTreeMap<_, Pulse> = BTreeMap::new();
+        for ((minute, model, route), added) in &self.pulses {
+            let pulse = all.entry((minute / step, *model, *route)).or_default();
+            pulse.sum.add(&added.sum);
+            pulse.durations.merge(&added.durations);
+            pulse.first_tokens.merge(&added.first_tokens);
         }
+        all
+    }
+
+    /// The same by steps of so many hours.
+    fn bills(&self, step: i64) -> BTreeMap<(i64, Names), Sum> {
+        let mut all: BTreeMap<_, Sum> = BTreeMap::new();
+        for ((hour, names), added) in &self.bills {
+            all.entry((hour / step, *names)).or_default().add(added);
+        }
+        all
     }
 
     /// Adds them to those that are there.
     pub(super) fn write(&self, connection: &Connection) -> rusqlite::Result<()> {
         let bills = format!("INSERT INTO bills VALUES (?, ?, ?, ?, ?, {PLACES}) {ADDED}");
-        for ((step, place, (model, route, caller)), sum) in &self.bills {
-            let keys = [*step, *place, *model, *route, *caller];
-            let values = keys.into_iter().chain(sum.values());
-            connection.prepare_cached(&bills)?.execute(params_from_iter(values))?;
+        for step in BILL_STEPS {
+            for ((place, (model, route, caller)), sum) in self.bills(step) {
+                let keys = [step, place, model, route, caller];
+                let values = keys.into_iter().chain(sum.values());
+                connection.prepare_cached(&bills)?.execute(params_from_iter(values))?;
+            }
         }
         let pulses = format!(
             "INSERT INTO pulses VALUES (?, ?, ?, ?, {PLACES}, ?, ?)
              {ADDED}, durations = excluded.durations, first_tokens = excluded.first_tokens"
         );
-        for ((step, place, model, route), added) in &self.pulses {
-            let known = connection
-                .prepare_cached(
-                    "SELECT durations, first_tokens FROM pulses
-                     WHERE step = ?1 AND place = ?2 AND model = ?3 AND route = ?4",
-                )?
-                .query_row([step, place, model, route], |row| {
-                    let (durations, first_tokens): (Vec<u8>, Vec<u8>) = (row.get(0)?, row.get(1)?);
-                    Ok((Durations::from_bytes(&durations), Durations::from_bytes(&first_tokens)))
-                })
-                .optional()?;
-            let (mut durations, mut first_tokens) = known.unwrap_or_default();
-            durations.merge(&added.durations);
-            first_tokens.merge(&added.first_tokens);
-            let keys = [*step, *place, *model, *route].into_iter().chain(added.sum.values()).map(Value::from);
-            let counts = [durations.to_bytes(), first_tokens.to_bytes()].map(Value::from);
-            connection.prepare_cached(&pulses)?.execute(params_from_iter(keys.chain(counts)))?;
+        for step in STEPS {
+            for ((place, model, route), mut added) in self.pulses(step) {
+                let known = connection
+                    .prepare_cached(
+                        "SELECT durations, first_tokens FROM pulses
+                         WHERE step = ?1 AND place = ?2 AND model = ?3 AND route = ?4",
+                    )?
+                    .query_row([step, place, model, route], |row| {
+                        let (durations, first_tokens): (Vec<u8>, Vec<u8>) = (row.get(0)?, row.get(1)?);
+                        Ok((Durations::from_bytes(&durations), Durations::from_bytes(&first_tokens)))
+                    })
+                    .optional()?;
+                if let Some((durations, first_tokens)) = known {
+                    added.durations.merge(&durations);
+                    added.first_tokens.merge(&first_tokens);
+                }
+                let keys = [step, place, model, route].into_iter().chain(added.sum.values()).map(Value::from);
+                let counts = [added.durations.to_bytes(), added.first_tokens.to_bytes()].map(Value::from);
+                connection.prepare_cached(&pulses)?.execute(params_from_iter(keys.chain(counts)))?;
+            }
         }
         Ok(())
     }

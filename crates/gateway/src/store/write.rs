@@ -1,4 +1,4 @@
-//! The thread that writes: batches, each one transaction, and what is old or too much.
+//! The thread that writes: batches, each one transaction.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,7 +9,8 @@ use rusqlite::{Connection, params};
 use tokio::time::Instant;
 
 use super::Retention;
-use super::sums::{BILL_STEPS, STEPS, Sums};
+use super::sums::Sums;
+use super::sweep::{MOST_NAMES, Sweep};
 use crate::telemetry::finished::Finished;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::record::Record;
@@ -20,22 +21,13 @@ const GATHER: Duration = Duration::from_millis(500);
 const LOOK: Duration = Duration::from_millis(25);
 /// Most records of one transaction.
 const BATCH: usize = 4096;
-/// How often it is looked for what is old or too much.
-const SWEEP: Duration = Duration::from_secs(60);
-/// Records that are deleted at a time, so that new ones do not wait.
-const DELETE: u32 = 5000;
-/// Sums of hours are kept at least so long: they are small, and bills are compared with last year's.
-const HOURS_KEPT: i64 = 400 * 24;
-/// Names that are remembered; more are looked up again.
-const MOST_NAMES: usize = 10_000;
 
 /// Writes what comes.
 pub(super) struct Writer {
     connection: Connection,
-    retention: Retention,
     metrics: Arc<Metrics>,
     names: Names,
-    swept: Option<Instant>,
+    sweep: Sweep,
     /// The last batch could not be written: said once.
     is_failing: bool,
 }
@@ -43,7 +35,7 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn new(connection: Connection, retention: Retention, metrics: Arc<Metrics>) -> Self {
         connection.set_prepared_statement_cache_capacity(32);
-        Self { connection, retention, metrics, names: Names::default(), swept: None, is_failing: false }
+        Self { connection, metrics, names: Names::default(), sweep: Sweep::new(retention), is_failing: false }
     }
 
     /// Until nobody can send any more, and all is written.
@@ -51,7 +43,7 @@ impl Writer {
         let mut batch = Vec::new();
         let mut is_open = true;
         while is_open {
-            match receiver.recv_timeout(SWEEP) {
+            match receiver.recv_timeout(self.sweep.patience()) {
                 Ok(first) => {
                     batch.push(first);
                     is_open = gather(receiver, &mut batch);
@@ -61,11 +53,8 @@ impl Writer {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => is_open = false,
             }
-            if self.swept.is_none_or(|swept| swept.elapsed() >= SWEEP) {
-                self.swept = Some(Instant::now());
-                if let Err(error) = self.sweep() {
-                    tracing::warn!(%error, "old records could not be deleted");
-                }
+            if self.sweep.turn(&self.connection) {
+                self.names.0.clear();
             }
         }
     }
@@ -133,71 +122,6 @@ impl Writer {
         sums.write(&transaction)?;
         transaction.commit()?;
         self.metrics.records_stored(batch.len());
-        Ok(())
-    }
-
-    /// Deletes what is old, and the oldest of what is too much, and gives the room back.
-    fn sweep(&mut self) -> rusqlite::Result<()> {
-        let now = millis(SystemTime::now());
-        let kept = i64::try_from(self.retention.time.as_millis()).unwrap_or(i64::MAX);
-        let oldest = now.saturating_sub(kept);
-        let mut deleted = 0;
-        while self.delete("at < ?1", oldest)? {
-            deleted += 1;
-        }
-        while self.size()? > self.retention.most_bytes && self.delete("?1 = ?1", 0)? {
-            deleted += 1;
-        }
-        for step in STEPS {
-            let place = oldest / 60_000 / step;
-            self.connection.execute("DELETE FROM pulses WHERE step = ?1 AND place < ?2", [step, place])?;
-        }
-        let oldest_hour = (oldest / 3_600_000).min(now / 3_600_000 - HOURS_KEPT);
-        for step in BILL_STEPS {
-            let place = oldest_hour / step;
-            self.connection.execute("DELETE FROM bills WHERE step = ?1 AND place < ?2", [step, place])?;
-        }
-        if deleted > 0 {
-            self.forget_names()?;
-            self.connection.execute_batch("PRAGMA incremental_vacuum")?;
-        }
-        Ok(())
-    }
-
-    /// Deletes some of the oldest; false if there were none.
-    fn delete(&self, which: &str, value: i64) -> rusqlite::Result<bool> {
-        let transaction = self.connection.unchecked_transaction()?;
-        let rows = format!("SELECT seq FROM records WHERE {which} ORDER BY at LIMIT {DELETE}");
-        for table in ["contents", "corrections"] {
-            self.connection.execute(&format!("DELETE FROM {table} WHERE seq IN ({rows})"), [value])?;
-        }
-        let deleted =
-            self.connection.execute(&format!("DELETE FROM records WHERE seq IN ({rows})"), [value])?;
-        transaction.commit()?;
-        Ok(deleted > 0)
-    }
-
-    /// Bytes in use.
-    fn size(&self) -> rusqlite::Result<u64> {
-        let pragma =
-            |name: &str| self.connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0));
-        let pages = pragma("page_count")? - pragma("freelist_count")?;
-        Ok(u64::try_from(pages * pragma("page_size")?).unwrap_or_default())
-    }
-
-    /// Callers come and go.
-    fn forget_names(&mut self) -> rusqlite::Result<()> {
-        let count: i64 = self.connection.query_row("SELECT COUNT(*) FROM names", [], |row| row.get(0))?;
-        if usize::try_from(count).is_ok_and(|count| count > MOST_NAMES) {
-            self.names.0.clear();
-            self.connection.execute_batch(
-                "DELETE FROM names WHERE id NOT IN (
-                    SELECT model FROM records UNION SELECT route FROM records UNION SELECT caller FROM records
-                    UNION SELECT model FROM bills UNION SELECT route FROM bills UNION SELECT caller FROM bills
-                    UNION SELECT model FROM pulses UNION SELECT route FROM pulses
-                )",
-            )?;
-        }
         Ok(())
     }
 }

@@ -17,14 +17,17 @@ mod redact;
 pub(crate) mod row;
 
 use std::ops::{Deref, DerefMut};
-use std::sync::Arc;
-use std::sync::mpsc::SyncSender;
+use std::sync::mpsc::{SyncSender, TrySendError};
+use std::sync::{Arc, LazyLock};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use finished::Sink;
 use metrics::Metrics;
 pub use pipeline::Log;
+use pipeline::Message;
 use record::Record;
+use tokio::sync::oneshot;
 use waypost_dialect::ClientDialect;
 
 use crate::server::gate::Permit;
@@ -35,7 +38,7 @@ pub struct Telemetry {
     /// Counters and histograms.
     pub metrics: Arc<Metrics>,
     /// To the thread that deals with them.
-    records: Option<SyncSender<Box<Record>>>,
+    records: Option<SyncSender<Message>>,
     sinks: pipeline::Sinks,
 }
 
@@ -76,16 +79,33 @@ impl Telemetry {
         before.iter().filter(|old| old.name() == name).for_each(|old| old.close());
     }
 
-    /// Takes a record at the end of its request. Never blocks: where the queue is full, it is lost and counted.
+    /// Takes a record at the end of its request. Never blocks: where the queue is full, it is lost and counted. Metrics
+    /// are counted behind the queue: workers that count at once take the same memory from each other.
     fn settle(&self, record: Box<Record>) {
-        self.metrics.observe(&record);
-        if let Some(records) = &self.records
-            && records.try_send(record).is_err()
-        {
+        let sent = match &self.records {
+            Some(records) => records.try_send(Message::Record(record)),
+            None => return self.metrics.observe(&record),
+        };
+        if let Err(TrySendError::Full(message) | TrySendError::Disconnected(message)) = sent {
+            if let Message::Record(record) = message {
+                self.metrics.observe(&record);
+            }
             self.metrics.record_dropped("queue");
         }
     }
+
+    /// Returns when every request that is over has been counted, or soon where too many are waiting.
+    pub async fn counted(&self) {
+        let Some(records) = &self.records else { return };
+        let (tell, told) = oneshot::channel();
+        if records.try_send(Message::Counted(tell)).is_ok() {
+            let _ = tokio::time::timeout(MOST_COUNTED, told).await;
+        }
+    }
 }
+
+/// Longest wait for what has been sent to be counted.
+const MOST_COUNTED: Duration = Duration::from_secs(1);
 
 /// Status in the record of a request whose client left before the answer's end (nginx's convention; nobody is there to
 /// read it).
@@ -96,8 +116,8 @@ pub(crate) const CLIENT_CLOSED: u16 = 499;
 #[derive(Debug)]
 pub struct Open {
     telemetry: Arc<Telemetry>,
-    record: Box<Record>,
-    settled: bool,
+    /// `None` once it is settled.
+    record: Option<Box<Record>>,
     /// The request's place at the gate, held as long as it is open.
     pub permit: Option<Permit>,
 }
@@ -109,8 +129,7 @@ impl Open {
         telemetry.metrics.in_flight.inc();
         Self {
             telemetry: Arc::clone(telemetry),
-            record: Box::new(Record::open(endpoint, client)),
-            settled: false,
+            record: Some(Box::new(Record::open(endpoint, client))),
             permit: None,
         }
     }
@@ -121,20 +140,18 @@ impl Open {
     }
 
     fn close(&mut self, status: u16) {
-        self.settled = true;
-        self.record.status = status;
-        self.record.close();
+        let Some(mut record) = self.record.take() else { return };
+        record.status = status;
+        record.close();
         self.telemetry.metrics.in_flight.dec();
-        let (at, started) = self.record.times();
-        let record = std::mem::replace(&mut self.record, Box::new(Record::blank(at, started)));
         self.telemetry.settle(record);
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        if !self.settled {
-            self.record.failed("the client closed the connection");
+        if let Some(record) = &mut self.record {
+            record.failed("the client closed the connection");
             self.close(CLIENT_CLOSED);
         }
     }
@@ -143,12 +160,13 @@ impl Drop for Open {
 impl Deref for Open {
     type Target = Record;
     fn deref(&self) -> &Record {
-        &self.record
+        static SETTLED: LazyLock<Record> = LazyLock::new(Record::blank);
+        self.record.as_deref().unwrap_or_else(|| &SETTLED)
     }
 }
 
 impl DerefMut for Open {
     fn deref_mut(&mut self) -> &mut Record {
-        &mut self.record
+        self.record.get_or_insert_with(|| Box::new(Record::blank()))
     }
 }

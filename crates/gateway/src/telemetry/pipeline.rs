@@ -1,4 +1,4 @@
-//! What happens to records, off the way of any request: a line in the log, and whoever else is told.
+//! What happens to records, off the way of any request: metrics, a line in the log, and whoever else is told.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use tokio::sync::oneshot;
 
 use super::finished::{Finished, Sink};
 use super::metrics::Metrics;
@@ -23,6 +24,14 @@ const REST: Duration = Duration::from_millis(20);
 /// Who is told.
 pub(super) type Sinks = Arc<ArcSwap<Vec<Arc<dyn Sink>>>>;
 
+/// What the thread is sent.
+pub(super) enum Message {
+    /// A request is over.
+    Record(Box<Record>),
+    /// Somebody wants to know when what was sent before has been counted.
+    Counted(oneshot::Sender<()>),
+}
+
 /// Starts the thread. It ends when the last sender is gone.
 ///
 /// # Errors
@@ -31,7 +40,7 @@ pub(super) fn start(
     metrics: Arc<Metrics>,
     sinks: Sinks,
     log: Option<Log>,
-) -> std::io::Result<(SyncSender<Box<Record>>, JoinHandle<()>)> {
+) -> std::io::Result<(SyncSender<Message>, JoinHandle<()>)> {
     let (sender, receiver) = sync_channel(QUEUE);
     let work = move || run(&receiver, &metrics, &sinks, log);
     Ok((sender, std::thread::Builder::new().name("records".to_owned()).spawn(work)?))
@@ -47,11 +56,20 @@ pub struct Log {
 }
 
 #[expect(clippy::disallowed_methods, reason = "this thread has no requests to stop")]
-fn run(receiver: &Receiver<Box<Record>>, metrics: &Metrics, sinks: &Sinks, mut log: Option<Log>) {
+fn run(receiver: &Receiver<Message>, metrics: &Metrics, sinks: &Sinks, mut log: Option<Log>) {
     let mut batch = Vec::with_capacity(BATCH_BYTES);
     while let Ok(first) = receiver.recv() {
         let sinks = sinks.load();
-        let mut handle = |record: Box<Record>| {
+        let mut handle = |message: Message| {
+            let record = match message {
+                Message::Record(record) => record,
+                Message::Counted(tell) => {
+                    // Who asked may have gone.
+                    let _ = tell.send(());
+                    return batch.len();
+                }
+            };
+            metrics.observe(&record);
             if let Some(log) = &log {
                 request_log::append(&mut batch, &record, log.format);
             }
@@ -64,9 +82,9 @@ fn run(receiver: &Receiver<Box<Record>>, metrics: &Metrics, sinks: &Sinks, mut l
         let mut count = 1;
         while length < BATCH_BYTES
             && count < QUEUE
-            && let Ok(record) = receiver.try_recv()
+            && let Ok(message) = receiver.try_recv()
         {
-            length = handle(record);
+            length = handle(message);
             count += 1;
         }
         if let Some(log) = &mut log {

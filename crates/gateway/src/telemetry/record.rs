@@ -38,7 +38,7 @@ pub struct Record {
     /// What its headers say for traces.
     pub span_attributes: Vec<(String, String)>,
     /// The call of a provider that is under way.
-    pub calling: Option<(SpanId, Option<Arc<Place>>)>,
+    pub calling: Calling,
     /// The listener's name.
     pub listener: Arc<str>,
     /// The endpoint's path.
@@ -140,6 +140,17 @@ pub struct Found {
     pub notes: Vec<String>,
 }
 
+/// A call of a provider that is under way.
+#[derive(Debug, Clone, Default)]
+pub struct Calling {
+    /// Its span; `None` if nobody records it.
+    span: Option<SpanId>,
+    /// Who is asked, where somebody records it.
+    server: Option<Arc<Place>>,
+    /// How long connecting took; `None` on a connection that was there, and before there is one.
+    pub connecting: Option<Duration>,
+}
+
 /// One attempt.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Try {
@@ -153,6 +164,9 @@ pub struct Try {
     pub started_ms: f64,
     /// Until its answer had begun, or failed.
     pub ms: f64,
+    /// How much of that connecting took (name, connection, TLS); `None` on a connection that was there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connect_ms: Option<f64>,
     /// Its span; `None` if it was passed by, or nobody records it.
     #[serde(skip)]
     pub span: Option<SpanId>,
@@ -190,7 +204,7 @@ impl Record {
             started,
             trace: None,
             span_attributes: Vec::new(),
-            calling: None,
+            calling: Calling::default(),
             decided: None,
             reported_model: None,
             listener: nameless(),
@@ -269,6 +283,12 @@ impl Record {
         self.started.elapsed()
     }
 
+    /// How long connecting took, in milliseconds, of the attempt that was answered; `None` on a connection that was there.
+    #[must_use]
+    pub fn connect_ms(&self) -> Option<f64> {
+        self.tries.iter().rfind(|one| one.outcome == "ok")?.connect_ms
+    }
+
     /// Time for each token of the answer behind the first one, in a stream that has ended well.
     #[must_use]
     pub fn time_per_output_token(&self) -> Option<Duration> {
@@ -314,15 +334,18 @@ impl Record {
         let Some(context) = &self.trace else { return };
         let span = SpanId::random();
         context.tell(headers, span);
-        self.calling = self.is_traced().then(|| (span, server.cloned()));
+        if self.is_traced() {
+            self.calling = Calling { span: Some(span), server: server.cloned(), connecting: None };
+        }
     }
 
     /// Notes what came of an attempt.
     pub fn tried(&mut self, provider: &str, model: &str, outcome: &'static str, status: u16, took: Duration) {
-        let (span, server) = self.calling.take().map_or((None, None), |(span, server)| (Some(span), server));
+        let Calling { span, server, connecting } = std::mem::take(&mut self.calling);
         let started_ms = millis(self.elapsed().saturating_sub(took));
         let model = [provider, model].join("/");
-        self.tries.push(Try { model, outcome, status, started_ms, ms: millis(took), span, server });
+        let (ms, connect_ms) = (millis(took), connecting.map(millis));
+        self.tries.push(Try { model, outcome, status, started_ms, ms, connect_ms, span, server });
     }
 
     /// Notes that a target was passed by. One that is tried later is told of twice.
@@ -343,6 +366,7 @@ impl Record {
             status: 0,
             started_ms,
             ms: 0.0,
+            connect_ms: None,
             span,
             server,
         });
@@ -419,15 +443,10 @@ impl Record {
         self.total = self.started.elapsed();
     }
 
-    /// A record of nothing, in place of one that has been handed over.
+    /// A record of nothing, where one has been handed over.
     #[must_use]
-    pub(super) fn blank(at: SystemTime, started: Instant) -> Self {
-        Self::of(Uuid::nil(), at, started, "", ClientDialect::OpenAiChat)
-    }
-
-    /// When it was opened.
-    pub(super) fn times(&self) -> (SystemTime, Instant) {
-        (self.at, self.started)
+    pub(super) fn blank() -> Self {
+        Self::of(Uuid::nil(), SystemTime::UNIX_EPOCH, Instant::now(), "", ClientDialect::OpenAiChat)
     }
 }
 
@@ -457,4 +476,9 @@ fn from_millis(millis: f64) -> Duration {
 /// Milliseconds with three decimals.
 pub(crate) fn millis(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1e6).round() / 1e3
+}
+
+/// Whole microseconds, the nearest.
+pub(super) fn micros(duration: Duration) -> u64 {
+    u64::try_from((duration.as_nanos() + 500) / 1000).unwrap_or(u64::MAX)
 }

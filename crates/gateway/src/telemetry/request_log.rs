@@ -2,10 +2,11 @@
 
 use std::io::Write;
 
-use serde::Serialize;
+use uuid::Uuid;
+use waypost_dialect::JsonWriter;
 
-use super::record::{Record, Try, millis};
-use crate::proxy::fit::Skipped;
+use super::record::{Record, micros};
+use super::row;
 
 /// How a line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,113 +28,65 @@ impl Format {
     }
 }
 
-/// A line as JSON; a field that does not apply is left out.
-#[derive(Serialize)]
-struct Line<'a> {
-    time: String,
-    request_id: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    trace_id: Option<String>,
-    endpoint: &'a str,
-    status: u16,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    requested: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    method: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    route: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    scorer: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    confidence: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    escalation: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    affinity: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    prefer: Option<&'a str>,
-    #[serde(skip_serializing_if = "<[Skipped]>::is_empty")]
-    skipped: &'a [Skipped],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    provider: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    model: Option<&'a str>,
-    #[serde(skip_serializing_if = "is_zero")]
-    attempts: u32,
-    #[serde(skip_serializing_if = "<[Try]>::is_empty")]
-    tries: &'a [Try],
-    stream: bool,
-    decision_ms: f64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    first_byte_ms: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    first_token_ms: Option<f64>,
-    total_ms: f64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    input_tokens: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cached_tokens: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    output_tokens: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    finish_reason: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    loss: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<&'a str>,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
-fn is_zero(count: &u32) -> bool {
-    *count == 0
-}
-
 /// Adds a record's line, its end included.
 pub(super) fn append(batch: &mut Vec<u8>, record: &Record, format: Format) {
-    let line = Line {
-        time: humantime::format_rfc3339_millis(record.at).to_string(),
-        request_id: record.id.to_string(),
-        trace_id: record.trace.as_deref().map(|context| context.trace.hex()),
-        endpoint: record.endpoint,
-        status: record.status,
-        requested: &record.requested,
-        method: record.method.map(|method| method.name()),
-        route: record.route.as_deref(),
-        scorer: record.scorer,
-        confidence: record.confidence.map(|confidence| (f64::from(confidence) * 1000.0).round() / 1000.0),
-        escalation: record.escalation,
-        affinity: record.affinity,
-        prefer: record.prefer,
-        skipped: &record.skipped,
-        provider: record.provider.as_deref(),
-        model: record.model.as_deref(),
-        attempts: record.attempts,
-        // One that went well is told by the other fields.
-        tries: if record.tries.len() > 1 || record.status >= 400 { &record.tries } else { &[] },
-        stream: record.stream,
-        decision_ms: millis(record.decision),
-        first_byte_ms: record.first_byte.map(millis),
-        first_token_ms: record.first_token.map(millis),
-        total_ms: millis(record.total),
-        input_tokens: record.usage.map(|usage| usage.input),
-        cached_tokens: record.usage.map(|usage| usage.cache_read).filter(|tokens| *tokens > 0),
-        output_tokens: record.usage.map(|usage| usage.output),
-        finish_reason: record.finish_reason.as_deref(),
-        loss: (!record.loss.is_empty()).then(|| record.loss.to_string()),
-        error: record.error.as_deref(),
-    };
     match format {
-        Format::Json => {
-            let _ = serde_json::to_writer(&mut *batch, &line);
-        }
-        Format::Text => append_text(batch, &line),
+        Format::Json => append_json(batch, record),
+        Format::Text => append_text(batch, record),
     }
     batch.push(b'\n');
 }
 
+/// One JSON object; a field that does not apply is left out.
+fn append_json(batch: &mut Vec<u8>, record: &Record) {
+    JsonWriter::new(batch).object(|line| {
+        line.text_field("time", &humantime::format_rfc3339_millis(record.at).to_string());
+        line.text_field("request_id", record.id.hyphenated().encode_lower(&mut Uuid::encode_buffer()));
+        line.optional_text("trace_id", record.trace.as_deref().map(|context| context.trace.hex()).as_deref());
+        line.text_field("endpoint", record.endpoint);
+        line.key("status").count(record.status.into());
+        line.optional_text("requested", Some(&*record.requested).filter(|name| !name.is_empty()));
+        line.optional_text("method", record.method.map(|method| method.name()));
+        line.optional_text("route", record.route.as_deref());
+        line.optional_text("scorer", record.scorer);
+        let thousandths = |confidence| (f64::from(confidence) * 1000.0).round() / 1000.0;
+        line.number_field("confidence", record.confidence.map(thousandths));
+        line.optional_text("escalation", record.escalation);
+        line.optional_text("affinity", record.affinity);
+        line.optional_text("prefer", record.prefer);
+        row::skipped(line, &record.skipped);
+        line.optional_text("provider", record.provider.as_deref());
+        line.optional_text("model", record.model.as_deref());
+        if record.attempts > 0 {
+            line.key("attempts").count(record.attempts.into());
+        }
+        // One that went well is told by the other fields.
+        if record.tries.len() > 1 || record.status >= 400 {
+            row::tries(line, &record.tries);
+        }
+        line.key("stream").boolean(record.stream);
+        line.key("decision_ms").thousandths(micros(record.decision));
+        line.number_field("connect_ms", record.connect_ms());
+        row::optional_millis(line, "first_byte_ms", record.first_byte);
+        row::optional_millis(line, "first_token_ms", record.first_token);
+        line.key("total_ms").thousandths(micros(record.total));
+        line.optional_count("input_tokens", record.usage.map(|usage| usage.input));
+        let cached = record.usage.map(|usage| usage.cache_read);
+        line.optional_count("cached_tokens", cached.filter(|tokens| *tokens > 0));
+        line.optional_count("output_tokens", record.usage.map(|usage| usage.output));
+        line.optional_text("finish_reason", record.finish_reason.as_deref());
+        if !record.loss.is_empty() {
+            line.text_field("loss", &record.loss.to_string());
+        }
+        line.optional_text("error", record.error.as_deref());
+    });
+}
+
 /// `key=value` in the order of the fields; values that are not one plain word are quoted as JSON strings.
-fn append_text(batch: &mut Vec<u8>, line: &Line<'_>) {
-    let Ok(serde_json::Value::Object(fields)) = serde_json::to_value(line) else { return };
+fn append_text(batch: &mut Vec<u8>, record: &Record) {
+    let mut json = Vec::new();
+    append_json(&mut json, record);
+    let Ok(serde_json::Value::Object(fields)) = serde_json::from_slice(&json) else { return };
     let first = ["time", "status", "endpoint", "method", "route", "confidence", "provider", "model"];
     let rest = fields.keys().map(String::as_str).filter(|key| !first.contains(key));
     for (position, key) in first.into_iter().chain(rest).enumerate() {

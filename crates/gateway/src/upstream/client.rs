@@ -22,6 +22,7 @@ use hyper_util::client::legacy::{self, Client as PooledClient};
 use hyper_util::client::proxy::matcher::Matcher;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 use tower_service::Service;
 use waypost_dialect::envelope::Pieces;
 
@@ -92,7 +93,20 @@ impl Client {
     ///
     /// # Errors
     /// DNS, connection, TLS or HTTP failure before the head was complete.
-    pub async fn send(&self, mut request: Request<Segments>) -> Result<Response<Body>, Error> {
+    pub async fn send(&self, request: Request<Segments>) -> Result<Response<Body>, Error> {
+        self.send_timed(request, &mut None).await
+    }
+
+    /// The same, and says how long connecting took (name, connection, proxy and TLS) as soon as that is known; nothing
+    /// for a request on a connection that was there.
+    ///
+    /// # Errors
+    /// DNS, connection, TLS or HTTP failure before the head was complete.
+    pub async fn send_timed(
+        &self,
+        mut request: Request<Segments>,
+        connecting: &mut Option<Duration>,
+    ) -> Result<Response<Body>, Error> {
         let origin = Origin::of(request.uri()).ok_or(Error::Malformed("its address has no host"))?;
         while let Some(connection) = self.pool.take(&origin) {
             match connection.exchange(request).await {
@@ -101,7 +115,10 @@ impl Client {
                 Err(Unanswered { error, request: None }) => return Err(error),
             }
         }
-        let io = Box::pin(self.connect(request.uri().clone())).await?;
+        let started = Instant::now();
+        let io = Box::pin(self.connect(request.uri().clone())).await;
+        *connecting = Some(started.elapsed());
+        let io = io?;
         let connection = Connection::new(io, origin, Arc::downgrade(&self.pool));
         connection.exchange(request).await.map_err(|unanswered| unanswered.error)
     }

@@ -63,6 +63,7 @@ fn answered(record: &mut Record, provider: &str, model: &str) {
         status: 200,
         started_ms: 1.0,
         ms: 119.0,
+        connect_ms: None,
         span: None,
         server: None,
     });
@@ -106,6 +107,7 @@ fn fixed() -> Vec<Record> {
         status,
         started_ms,
         ms,
+        connect_ms: None,
         span: None,
         server: None,
     };
@@ -113,7 +115,7 @@ fn fixed() -> Vec<Record> {
     stream.attempts = 2;
     answered(&mut stream, "openai", "small");
     let last = stream.tries.last_mut().unwrap();
-    (last.started_ms, last.ms) = (340.0, 200.0);
+    (last.started_ms, last.ms, last.connect_ms) = (340.0, 200.0, Some(42.5));
     stream.first_byte = Some(ms(540));
     stream.first_token = Some(ms(600));
     stream.usage =

@@ -57,12 +57,14 @@ fn stable(line: &Value) -> Value {
         assert!(fields.remove(key).is_some(), "{key}");
     }
     fields.remove("first_byte_ms");
+    fields.remove("connect_ms");
     fields.remove("first_token_ms");
     if let Some(tries) = fields.get_mut("tries") {
         for one in tries.as_array_mut().unwrap() {
             for key in ["ms", "started_ms"] {
                 assert!(one.as_object_mut().unwrap().remove(key).is_some());
             }
+            one.as_object_mut().unwrap().remove("connect_ms");
         }
     }
     fields.remove("confidence");

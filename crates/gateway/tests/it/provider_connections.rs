@@ -93,7 +93,11 @@ fn a_connection_is_used_again() {
     let statuses: Vec<u16> = (0..4).map(|_| gateway.chat("m", "Hi").status).collect();
     assert_eq!(statuses, [200, 200, 429, 200]);
     assert_eq!(provider.connections(), [0, 0, 0, 0]);
-    gateway.stop();
+    // Only the first of them had to connect, and its record says how long that took.
+    let lines = gateway.stop();
+    let took: Vec<Option<f64>> = lines.iter().map(|line| line["connect_ms"].as_f64()).collect();
+    assert!(matches!(took[..], [Some(_), None, None, None]), "{took:?}");
+    assert!(took[0] > Some(0.0) && took[0] < lines[0]["first_byte_ms"].as_f64(), "{}", lines[0]);
 }
 
 #[test]

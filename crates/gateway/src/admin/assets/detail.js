@@ -76,6 +76,7 @@ function Attempts({ record }) {
         <span class="tried"><${Model} name=${row.model} /><span class="what">${row.outcome === "ok" ? "" : words(row.outcome)}${row.status > 0 ? ` ${row.status}` : ""}</span></span>
         <span class="lane" title="${ms(row.from)} to ${ms(row.to)}">
           <i style=${{ left: at(row.from), width: at(Math.max(row.to - row.from, end / 200)) }}></i>
+          ${row.connect_ms != null && html`<i class="connecting" style=${{ left: at(row.from), width: at(row.connect_ms) }} title="connecting took ${ms(row.connect_ms)}"></i>`}
           ${index === rows.length - 1 && OK.has(row.outcome) && row.to < end && html`<i class="after" style=${{ left: at(row.to), width: at(end - row.to) }} title="the rest of the answer"></i>`}
           ${index === rows.length - 1 && record.first_token_ms != null && html`<b style=${{ left: at(Math.min(record.first_token_ms, end)) }} title="first token at ${ms(record.first_token_ms)}"></b>`}
         </span>
@@ -88,17 +89,20 @@ function Attempts({ record }) {
 }
 
 function Timings({ record }) {
-  const parts = [["decision", record.decision_ms], ["first byte", record.first_byte_ms], ["first token", record.first_token_ms], ["end", record.total_ms]];
+  // Connecting is a part of the way to the first byte, and not there on a connection that was.
+  const connected = record.connect_ms == null ? null : (record.decision_ms ?? 0) + record.connect_ms;
+  const parts = [["decision", record.decision_ms], ["connecting", connected], ["to first byte", record.first_byte_ms], ["to first token", record.first_token_ms], ["to end", record.total_ms]];
   let before = 0;
-  const steps = parts.filter(([, at]) => at != null).map(([name, at]) => {
-    const step = { name, took: Math.max(0, at - before) };
+  const steps = parts.flatMap(([name, at], part) => {
+    if (at == null) return [];
+    const took = Math.max(0, at - before);
     before = Math.max(before, at);
-    return step;
+    return [{ name, took, part }];
   });
   if (before === 0) return null;
   return html`<${Section} id="d-timings" title="Timings" aside=${record.tokens_per_second != null && html`<span class="faint">${count(Math.round(record.tokens_per_second))} tokens/s</span>`}>
-    <div class="strip" aria-hidden="true">${steps.map(({ took }, index) => html`<i class="part-${index}" style=${{ flexGrow: Math.max(took / before, 0.004) }}></i>`)}</div>
-    <ul class="legend">${steps.map(({ name, took }, index) => html`<li><i class="part-${index}"></i>${index === 0 ? name : `to ${name}`}<b>${ms(took)}</b></li>`)}</ul>
+    <div class="strip" aria-hidden="true">${steps.map(({ took, part }) => html`<i class="part-${part}" style=${{ flexGrow: Math.max(took / before, 0.004) }}></i>`)}</div>
+    <ul class="legend">${steps.map(({ name, took, part }) => html`<li><i class="part-${part}"></i>${name}<b>${ms(took)}</b></li>`)}</ul>
   <//>`;
 }
 

@@ -95,6 +95,7 @@ pub(in crate::cli) struct Try {
     pub(in crate::cli) status: u16,
     pub(in crate::cli) started_ms: f64,
     pub(in crate::cli) ms: f64,
+    pub(in crate::cli) connect_ms: Option<f64>,
 }
 
 /// A field that the translation could not carry.

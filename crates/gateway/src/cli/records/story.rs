@@ -243,7 +243,7 @@ fn attempts(row: &Row) -> Option<Branch> {
 }
 
 fn attempt_line(attempt: &Try, name: &str, row: &Row) -> Line {
-    let Try { outcome, status, started_ms, ms, .. } = attempt;
+    let Try { outcome, status, started_ms, ms, connect_ms, .. } = attempt;
     let tone = match outcome.as_str() {
         "ok" => Tone::Good,
         _ if *status == 0 => Tone::Dim,
@@ -254,6 +254,9 @@ fn attempt_line(attempt: &Try, name: &str, row: &Row) -> Line {
     line.push(Tone::Plain, format!("  at {}", time(*started_ms)));
     if *status != 0 {
         line.push(Tone::Plain, format!(" for {}", time(*ms)));
+    }
+    if let Some(connecting) = connect_ms {
+        line.push(Tone::Dim, format!(" ({} to connect)", time(*connecting)));
     }
     let outcome = plain(&outcome.replace('_', " ")).replace("passed by:", "passed by: ");
     line.push(

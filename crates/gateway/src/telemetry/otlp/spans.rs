@@ -275,6 +275,7 @@ impl<'a> Request<'a> {
             attributes.number("http.response.status_code", u64::from(one.status));
         }
         attributes.text("waypost.outcome", one.outcome);
+        attributes.fraction("waypost.connect_time", one.connect_ms.map(|connecting| connecting / 1e3));
         let has_failed = answered && record.error.is_some();
         match one.outcome {
             "ok" if has_failed => attributes.text("error.type", "stream_error"),
