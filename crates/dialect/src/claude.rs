@@ -52,7 +52,13 @@ const MODELS: &[Model] = &[
     Model { from: (4, 6), thinks: Thinks::IfAsked, efforts: EFFORTS_4_6, ..OTHERS },
     Model { from: (4, 7), thinks: Thinks::IfAsked, efforts: EFFORTS, samples: false, ..OTHERS },
     Model { from: (5, 0), ..NEWEST },
-    Model { line: "sonnet", from: (5, 5), thinks: Thinks::Unless("between_tools"), takes_force: false, ..NEWEST },
+    Model {
+        line: "sonnet",
+        from: (5, 5),
+        thinks: Thinks::Unless("between_tools"),
+        takes_force: false,
+        ..NEWEST
+    },
     Model { line: "opus", from: (5, 5), thinks: Thinks::Always, takes_force: false, ..NEWEST },
     Model { line: "fable", thinks: Thinks::Always, ..NEWEST },
     Model { line: "fable", from: (5, 1), thinks: Thinks::Always, takes_force: false, ..NEWEST },
@@ -194,7 +200,11 @@ mod tests {
             ("some-model-9", Thinks::ByBudget, true, true),
         ] {
             let model = Model::of(name);
-            assert_eq!((model.thinks, model.samples, model.takes_force), (thinks, samples, takes_force), "{name}");
+            assert_eq!(
+                (model.thinks, model.samples, model.takes_force),
+                (thinks, samples, takes_force),
+                "{name}"
+            );
         }
     }
 }

@@ -32,6 +32,7 @@ mod arguments;
 mod base64;
 mod claude;
 mod error_body;
+mod gpt;
 mod json;
 mod names;
 mod openai_choice;

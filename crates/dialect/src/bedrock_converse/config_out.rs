@@ -77,13 +77,7 @@ fn inference(
     }
 }
 
-fn output(
-    request: &ChatRequest,
-    effort: Option<&str>,
-    maker: Maker,
-    loss: &mut Loss,
-    out: &mut Writer<'_>,
-) {
+fn output(request: &ChatRequest, effort: Option<&str>, maker: Maker, loss: &mut Loss, out: &mut Writer<'_>) {
     let config = Json::object(|out| {
         match &request.response_format {
             None | Some(ResponseFormat::Text) => {}

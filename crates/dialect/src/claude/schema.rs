@@ -58,7 +58,10 @@ fn write(schema: &str, depth: usize, lost: &mut BTreeSet<String>, out: &mut Writ
                 }
                 "properties" | "$defs" | "definitions" => match node.fields() {
                     Ok(named) => out.key(key).object(|out| {
-                        named.0.iter().for_each(|(name, raw)| write(raw.get(), depth - 1, lost, out.key(name)));
+                        named
+                            .0
+                            .iter()
+                            .for_each(|(name, raw)| write(raw.get(), depth - 1, lost, out.key(name)));
                     }),
                     Err(_) => out.key(key).raw(raw.get()),
                 },
@@ -101,8 +104,7 @@ fn write_list(
 ) {
     match node.list() {
         Ok(list) => {
-            out.key(key)
-                .list(|out| list.iter().for_each(|schema| write(schema.get(), depth - 1, lost, out)));
+            out.key(key).list(|out| list.iter().for_each(|schema| write(schema.get(), depth - 1, lost, out)));
         }
         Err(_) => out.key(key).raw(node.json().get()),
     }

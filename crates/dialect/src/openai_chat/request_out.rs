@@ -5,10 +5,11 @@
 
 use crate::chat::{
     AllowedTool, ChatRequest, CustomFormat, CustomTool, Function, Message, ResponseFormat, Role, Thinking,
-    Tool, ToolChoice, custom, effort_of_budget,
+    Tool, ToolChoice, custom,
 };
 use crate::dialect::DialectId;
 use crate::error::RequestError;
+use crate::gpt;
 use crate::json::Writer;
 use crate::loss::{Loss, Reason};
 use crate::names::{self, Site};
@@ -37,10 +38,11 @@ pub(super) fn encode(
             target.messages(&request.messages, out);
         });
         target.tools(request, out);
-        target.sampling(request, out);
+        let effort = target.effort(request);
+        target.sampling(request, effort, out);
         Target::format(request, out);
         target.stream(request, out);
-        out.optional_text("reasoning_effort", target.effort(request));
+        out.optional_text("reasoning_effort", effort);
         target.rest(request, out);
     });
     Ok(body)
@@ -61,13 +63,23 @@ impl Target<'_> {
         self.loss.add(names::field(self.site.source, field), reason);
     }
 
-    fn sampling(&mut self, request: &ChatRequest, out: &mut Writer<'_>) {
+    fn sampling(&mut self, request: &ChatRequest, effort: Option<&str>, out: &mut Writer<'_>) {
+        // A client of this dialect knows its model.
+        let takes = if self.same {
+            gpt::Sampling { shape: true, rest: true }
+        } else {
+            gpt::sampling(request, effort, self.loss)
+        };
         let limit = if self.quirks.max_completion_tokens { "max_completion_tokens" } else { "max_tokens" };
         out.optional_count(limit, request.max_tokens);
-        out.number_field("temperature", request.temperature);
-        out.number_field("top_p", request.top_p);
-        out.number_field("frequency_penalty", request.frequency_penalty);
-        out.number_field("presence_penalty", request.presence_penalty);
+        if takes.shape {
+            out.number_field("temperature", request.temperature);
+            out.number_field("top_p", request.top_p);
+        }
+        if takes.rest {
+            out.number_field("frequency_penalty", request.frequency_penalty);
+            out.number_field("presence_penalty", request.presence_penalty);
+        }
         match request.top_k {
             Some(top_k) if self.same => out.key("top_k").count(top_k),
             Some(_) => self.lose("top_k", Reason::NoPlace),
@@ -77,8 +89,16 @@ impl Target<'_> {
             out.key("seed").raw(&seed.to_string());
         }
         out.optional_count("n", request.choices);
-        out.optional_boolean("logprobs", request.logprobs);
-        out.optional_count("top_logprobs", request.top_logprobs);
+        if takes.shape {
+            out.optional_boolean("logprobs", request.logprobs);
+            out.optional_count("top_logprobs", request.top_logprobs);
+        }
+        if takes.rest {
+            self.stops(request, out);
+        }
+    }
+
+    fn stops(&mut self, request: &ChatRequest, out: &mut Writer<'_>) {
         let stops = if self.same { request.stop.len() } else { request.stop.len().min(MAX_STOPS) };
         if stops < request.stop.len() {
             self.lose("stop", Reason::Limit);
@@ -124,26 +144,16 @@ impl Target<'_> {
         });
     }
 
-    /// The word for how hard to think. A budget of thinking becomes the nearest word.
+    /// The word for how hard to think.
     fn effort<'r>(&mut self, request: &'r ChatRequest) -> Option<&'r str> {
-        let of_openai = self.same || self.site.source == Some(DialectId::OpenAiResponses);
-        match (request.effort.as_deref(), &request.thinking) {
-            (Some("max" | "xhigh"), _) if !of_openai => {
-                self.lose("effort", Reason::Nearest);
-                Some("high")
-            }
-            (Some(effort), _) => Some(effort),
-            (None, Some(Thinking::Budget(tokens))) => {
-                self.lose("thinking.budget", Reason::Nearest);
-                Some(effort_of_budget(*tokens))
-            }
-            // Without a word the provider decides, which is what "adaptive" asks for; not all know "none".
-            (None, Some(Thinking::Disabled | Thinking::Adaptive)) => {
-                self.lose("thinking", Reason::NoPlace);
-                None
-            }
-            (None, None) => None,
+        // The words mean the same in both of the company's dialects.
+        if self.same || self.site.source == Some(DialectId::OpenAiResponses) {
+            return request.effort.as_deref();
         }
+        if request.effort.is_none() && request.thinking == Some(Thinking::Adaptive) {
+            self.lose("thinking", Reason::NoPlace);
+        }
+        gpt::effort(request, self.loss)
     }
 
     /// What says nothing about the conversation.

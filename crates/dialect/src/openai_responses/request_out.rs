@@ -2,8 +2,9 @@
 
 use super::items_out::{ItemWriter, custom_calls};
 use super::tools_out;
-use crate::chat::{ChatRequest, Content, Family, Part, ResponseFormat, Thinking, effort_of_budget};
+use crate::chat::{ChatRequest, Content, Family, Part, ResponseFormat, Thinking};
 use crate::dialect::DialectId;
+use crate::gpt;
 use crate::json::Writer;
 use crate::loss::{Loss, Reason};
 use crate::names::{self, Site};
@@ -18,7 +19,7 @@ pub(super) fn encode(request: &ChatRequest, loss: &mut Loss) -> Vec<u8> {
     let mut body = Vec::with_capacity(4096);
     let source = request.source;
     let same = source == Some(DialectId::OpenAiResponses);
-    let mut target = Target { same, request, loss };
+    let mut target = Target { same, request, loss, has_logprobs: false };
     Writer::new(&mut body).object(|out| {
         out.text_field("model", &request.model);
         target.instructions(out);
@@ -31,9 +32,10 @@ pub(super) fn encode(request: &ChatRequest, loss: &mut Loss) -> Vec<u8> {
         };
         out.key("input").list(|out| request.messages.iter().for_each(|message| items.message(message, out)));
         tools_out::write(request, same, target.loss, out);
-        target.sampling(out);
+        let effort = target.effort();
+        target.sampling(effort, out);
         target.text(out);
-        target.reasoning(out);
+        target.reasoning(effort, out);
         target.state(out);
         target.rest(out);
     });
@@ -45,6 +47,8 @@ struct Target<'r, 'l> {
     same: bool,
     request: &'r ChatRequest,
     loss: &'l mut Loss,
+    /// Log probabilities are wanted of a model that gives them.
+    has_logprobs: bool,
 }
 
 impl<'r> Target<'r, '_> {
@@ -68,7 +72,7 @@ impl<'r> Target<'r, '_> {
         }
     }
 
-    fn sampling(&mut self, out: &mut Writer<'_>) {
+    fn sampling(&mut self, effort: Option<&str>, out: &mut Writer<'_>) {
         let request = self.request;
         if let Some(limit) = request.max_tokens {
             let limit = if self.same { limit } else { limit.max(MIN_TOKENS) };
@@ -77,9 +81,18 @@ impl<'r> Target<'r, '_> {
             }
             out.key("max_output_tokens").count(limit);
         }
-        out.number_field("temperature", request.temperature);
-        out.number_field("top_p", request.top_p);
-        out.optional_count("top_logprobs", request.top_logprobs);
+        // A client of this dialect knows its model.
+        let takes = if self.same {
+            gpt::Sampling { shape: true, rest: true }
+        } else {
+            gpt::sampling(request, effort, self.loss)
+        };
+        self.has_logprobs = takes.shape && request.logprobs == Some(true);
+        if takes.shape {
+            out.number_field("temperature", request.temperature);
+            out.number_field("top_p", request.top_p);
+            out.optional_count("top_logprobs", request.top_logprobs);
+        }
         for (name, is_set) in [
             ("top_k", request.top_k.is_some()),
             ("choices", request.choices.is_some_and(|choices| choices > 1)),
@@ -114,9 +127,8 @@ impl<'r> Target<'r, '_> {
         });
     }
 
-    fn reasoning(&mut self, out: &mut Writer<'_>) {
+    fn reasoning(&self, effort: Option<&str>, out: &mut Writer<'_>) {
         let request = self.request;
-        let effort = self.effort();
         // Who asks for thinking wants to see some, unless it says otherwise.
         let is_asked = matches!(request.thinking, Some(Thinking::Budget(_) | Thinking::Adaptive));
         let is_hidden = request.extra.get("thinking.display").is_some_and(|word| word.get() == "\"omitted\"");
@@ -137,28 +149,12 @@ impl<'r> Target<'r, '_> {
         });
     }
 
-    /// The word for how hard to think. A budget of thinking becomes the nearest word.
     fn effort(&mut self) -> Option<&'r str> {
-        let request = self.request;
-        let of_openai = request.source.is_none_or(DialectId::is_openai);
-        match (request.effort.as_deref(), &request.thinking) {
-            (Some("max" | "xhigh"), _) if !of_openai => {
-                self.lose("effort", Reason::Nearest);
-                Some("high")
-            }
-            (Some(effort), _) => Some(effort),
-            (None, Some(Thinking::Budget(tokens))) => {
-                self.lose("thinking.budget", Reason::Nearest);
-                Some(effort_of_budget(*tokens))
-            }
-            // Not every model can be told not to think.
-            (None, Some(Thinking::Disabled)) => {
-                self.lose("thinking", Reason::NoPlace);
-                None
-            }
-            // Without a word the provider decides, which is what "adaptive" asks for.
-            (None, Some(Thinking::Adaptive) | None) => None,
+        // The words mean the same in both of the company's dialects.
+        if self.request.source.is_none_or(DialectId::is_openai) {
+            return self.request.effort.as_deref();
         }
+        gpt::effort(self.request, self.loss)
     }
 
     fn state(&mut self, out: &mut Writer<'_>) {
@@ -174,7 +170,7 @@ impl<'r> Target<'r, '_> {
             if self.thinks() {
                 include.push(SEALED_THINKING);
             }
-            if self.request.logprobs == Some(true) {
+            if self.has_logprobs {
                 include.push(LOGPROBS);
             }
         }
@@ -190,7 +186,7 @@ impl<'r> Target<'r, '_> {
         let asks = request.effort.as_deref().is_some_and(|effort| effort != "none")
             || matches!(request.thinking, Some(Thinking::Budget(_) | Thinking::Adaptive));
         let is_own = |part: &Part| part.seal.as_ref().is_some_and(|seal| seal.family == Family::OpenAi);
-        asks || is_thinker(&request.model)
+        asks || gpt::thinks(&request.model)
             || request.messages.iter().flat_map(|message| &message.parts).any(is_own)
     }
 
@@ -226,38 +222,6 @@ pub(super) fn write_format(format: &ResponseFormat, out: &mut Writer<'_>) {
                 None => out.key("schema").raw("{}"),
             }
             out.optional_boolean("strict", *strict);
-        }
-    }
-}
-
-/// Models that think, by their names: `o3`, `gpt-5.2`, `gpt-5-codex`; not `gpt-4o` and not `gpt-5-chat-latest`.
-fn is_thinker(model: &str) -> bool {
-    let name = model.rsplit('/').next().unwrap_or(model);
-    let number = |text: &str| {
-        let digits: String = text.chars().take_while(char::is_ascii_digit).collect();
-        digits.parse::<u32>().ok()
-    };
-    if name.contains("-chat") {
-        return false;
-    }
-    match (name.strip_prefix("gpt-").and_then(number), name.strip_prefix('o').and_then(number)) {
-        (Some(version), _) => version >= 5,
-        (None, Some(_)) => true,
-        (None, None) => name.contains("codex"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_thinker;
-
-    #[test]
-    fn thinkers_by_name() {
-        for model in ["o3", "o4-mini", "gpt-5.2", "openai/gpt-5-codex", "gpt-6", "codex-mini-latest"] {
-            assert!(is_thinker(model), "{model}");
-        }
-        for model in ["gpt-4o", "gpt-4.1", "gpt-5-chat-latest", "omni-moderation", "llama-3"] {
-            assert!(!is_thinker(model), "{model}");
         }
     }
 }
