@@ -9,12 +9,14 @@ mod json;
 mod part;
 pub mod seal;
 mod tool;
+mod tool_names;
 
 pub use custom::CustomTools;
 pub use json::{Extra, Json};
 pub use part::{Annotation, Audio, CallKind, Content, Part, Reasoning, Source, ToolCall, UrlCitation};
 pub use seal::{Family, Seal, SealKind};
 pub use tool::{AllowedTool, CustomFormat, CustomTool, Function, Tool, ToolChoice};
+pub use tool_names::ToolNames;
 
 use crate::dialect::DialectId;
 use crate::error::RequestError;

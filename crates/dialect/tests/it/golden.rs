@@ -11,6 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use waypost_dialect::chat::ToolNames;
 use waypost_dialect::dialect::StreamOptions;
 use waypost_dialect::error::ResponseError;
 use waypost_dialect::loss::{Loss, Reason};
@@ -87,10 +88,13 @@ fn requests() {
             let mut loss = Loss::default();
             let text = match from.codec().decode_request(&body) {
                 Err(error) => format!("refused: {error}"),
-                Ok(request) => match to.codec().encode_request(&request, Quirks::default(), &mut loss) {
-                    Ok(body) => format!("{}\n\n{}", lost(&loss), pretty(&body)),
-                    Err(error) => format!("refused: {error}"),
-                },
+                Ok(mut request) => {
+                    let _ = ToolNames::fit(&mut request, to);
+                    match to.codec().encode_request(&request, Quirks::default(), &mut loss) {
+                        Ok(body) => format!("{}\n\n{}", lost(&loss), pretty(&body)),
+                        Err(error) => format!("refused: {error}"),
+                    }
+                }
             };
             snapshot(&case, &format!("request_to_{}", to.name()), &text);
         }

@@ -8,7 +8,7 @@ use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use tokio::time::Instant;
 use waypost_dialect::anthropic_messages::DEFAULT_MAX_TOKENS;
-use waypost_dialect::chat::{ChatRequest, CustomTools, seal};
+use waypost_dialect::chat::{ChatRequest, CustomTools, ToolNames, seal};
 use waypost_dialect::envelope;
 use waypost_dialect::error::{ApiError, ErrorKind, RequestError, ResponseError};
 use waypost_dialect::loss::Loss;
@@ -185,6 +185,7 @@ fn outgoing(
     request.stream |= asked.envelope.stream;
     let mut wish = wish(worker, asked, &mut request);
     wish.custom = CustomTools::new(&request, dialect, upstream.quirks);
+    wish.names = ToolNames::fit(&mut request, dialect);
     let mut loss = Loss::default();
     let body = dialect.codec().encode_request(&request, upstream.quirks, &mut loss).map_err(refused)?;
     if asked.strict && !loss.is_empty() {
@@ -354,6 +355,7 @@ impl Reader<'_> {
         }
         response.echo = wish.echo;
         let mut loss = Loss::default();
+        wish.names.restore(&mut response);
         wish.custom.restore(&mut response, &mut loss);
         let body = self.client.codec().encode_response(&response, &mut loss);
         record.lost(&loss);
