@@ -103,7 +103,7 @@ pub fn with_items(body: &[u8], known: &HashMap<String, String>) -> Result<Vec<u8
             out.key("input").list(|out| {
                 for raw in items(*raw) {
                     let item = referred(raw).and_then(|id| known.get(&id));
-                    out.raw(item.map_or(raw.get(), String::as_str));
+                    out.raw(item.map_or_else(|| raw.get(), String::as_str));
                 }
             });
         }
