@@ -47,7 +47,7 @@ pub struct ChatRequest {
     pub max_tokens: Option<u64>,
     /// Most tokens that the model can generate, where somebody knows: for dialects that demand a limit and clients that
     /// set none.
-    pub max_output: Option<u64>,
+    pub most_tokens: Option<u64>,
     /// 0 to 2 in OpenAI's dialects, 0 to 1 in Messages.
     pub temperature: Option<f64>,
     /// Nucleus sampling, 0 to 1.

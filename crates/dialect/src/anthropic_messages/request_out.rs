@@ -77,7 +77,7 @@ impl Target<'_, '_> {
         }
         let plan = claude::plan(request, conversation, self.blocks.loss);
         let default = DEFAULT_MAX_TOKENS.saturating_add(plan.budget.unwrap_or(0));
-        out.key("max_tokens").count(request.max_tokens.or(request.max_output).unwrap_or(default));
+        out.key("max_tokens").count(request.max_tokens.or(request.most_tokens).unwrap_or(default));
         plan.write(out);
         self.output_config(plan.effort, out);
         let sampling = claude::sampling(request, &plan, self.blocks.loss);

@@ -119,7 +119,7 @@ fn of_claude<'r>(request: &'r ChatRequest, conversation: &Conversation<'_>, loss
         out.optional_count("top_k", top_k);
         plan.write(out);
     });
-    let default = || Some(request.max_output.unwrap_or(DEFAULT_MAX_TOKENS.saturating_add(plan.budget?)));
+    let default = || Some(request.most_tokens.unwrap_or(DEFAULT_MAX_TOKENS.saturating_add(plan.budget?)));
     let max_tokens = request.max_tokens.or_else(default);
     Wanted { max_tokens, temperature, top_p, effort: plan.effort, additional }
 }

@@ -154,7 +154,7 @@ fn budget(
         lose(request, field, Reason::Refused, loss);
         return Plan::default();
     }
-    let limit = request.max_tokens.or(request.max_output);
+    let limit = request.max_tokens.or(request.most_tokens);
     // Half of what may be written is left for the answer.
     let half = limit.map_or(u64::MAX, |limit| limit / 2);
     let (wanted, is_exact) = match wish {

@@ -64,8 +64,8 @@ impl Target<'_> {
     }
 
     fn sampling(&mut self, request: &ChatRequest, effort: Option<&str>, out: &mut Writer<'_>) {
-        // A client of this dialect knows its model.
-        let takes = if self.same {
+        // A client of the company's dialects knows its model: the provider is the judge.
+        let takes = if self.site.source.is_none_or(DialectId::is_openai) {
             gpt::Sampling { shape: true, rest: true }
         } else {
             gpt::sampling(request, effort, self.loss)

@@ -81,8 +81,8 @@ impl<'r> Target<'r, '_> {
             }
             out.key("max_output_tokens").count(limit);
         }
-        // A client of this dialect knows its model.
-        let takes = if self.same {
+        // A client of the company's dialects knows its model: the provider is the judge.
+        let takes = if request.source.is_none_or(DialectId::is_openai) {
             gpt::Sampling { shape: true, rest: true }
         } else {
             gpt::sampling(request, effort, self.loss)

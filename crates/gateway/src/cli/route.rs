@@ -40,7 +40,8 @@ pub(super) struct Options {
 }
 
 pub(super) fn run(options: &Options) -> Result<(), Stop> {
-    let (_, loaded) = super::load(Some(&options.config))?;
+    // Nothing is sent, so no key is needed.
+    let loaded = super::load_without_keys(&options.config)?;
     let runtime = Runtime::new(&loaded.config).map_err(anyhow::Error::msg)?;
     let hash = config_hash(&options.config)?;
     if let Some(path) = &options.replay {

@@ -1,7 +1,5 @@
 //! Choosing a model: the pure router, and the call that it may need.
 
-use std::sync::Arc;
-
 use tokio::time::Instant;
 use waypost_dialect::envelope::Envelope;
 use waypost_dialect::error::{ApiError, ErrorKind};
@@ -19,7 +17,7 @@ use crate::worker::Worker;
 /// The client named an unknown model (404), or nothing fits and there is no default (400).
 pub async fn decide(
     worker: &Worker,
-    router: &Arc<Router>,
+    router: &Router,
     envelope: &Envelope<'_>,
     session: Option<&Session>,
     record: &mut Record,

@@ -34,7 +34,7 @@ const MOST_REFERRED: usize = 1000;
 /// refers to items of such answers; `None` if it does neither, or only its provider knows the answer.
 ///
 /// # Errors
-/// 400: its `input` is nothing that could be gone on with.
+/// 400: its `input` is nothing that could be gone on with, or the answer is another caller's.
 pub async fn continued(
     store: &Store,
     headers: &HeaderMap,
@@ -43,7 +43,13 @@ pub async fn continued(
 ) -> Result<Option<Bytes>, ApiError> {
     let caller = Caller::of(headers);
     let Some(id) = &envelope.previous_response_id else { return with_items(store, caller, body).await };
-    let Some(kept) = store.get(caller, id).await else { return with_items(store, caller, body).await };
+    let Some(kept) = store.get(caller, id).await else {
+        // All callers have the operator's one key there: the provider would not know the difference.
+        if store.is_of_another(caller, id) {
+            return Err(unknown_before(id));
+        }
+        return with_items(store, caller, body).await;
+    };
     let unreadable = |_| ApiError::new(ErrorKind::Internal, "a kept answer could not be read");
     let items = history::items_after(&kept.input, &kept.response).map_err(unreadable)?;
     let whole = Bytes::from(history::continued(body, &items)?);
@@ -193,6 +199,14 @@ fn listing(query: &str) -> Listing {
         }
     }
     listing
+}
+
+/// What it answers of one that a request wants to go on from.
+fn unknown_before(id: &str) -> ApiError {
+    let shown: String = id.chars().take(200).collect();
+    ApiError::new(ErrorKind::InvalidRequest, format!("Previous response with id '{shown}' not found."))
+        .with_code("previous_response_not_found")
+        .with_param("previous_response_id")
 }
 
 /// What OpenAI answers of an id that it does not know.

@@ -56,6 +56,7 @@ mod run;
 mod selection;
 mod support;
 mod thresholds;
+mod timeouts;
 mod tls;
 mod unix_socket;
 mod use_cases;

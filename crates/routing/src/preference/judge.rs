@@ -29,6 +29,10 @@ const SURE_ACTION: f32 = 0.5;
 /// Below that, an action is sure if it is so many times as likely as the next action of its domain.
 const SURE_LEAD: f32 = 1.5;
 
+/// A domain has to be at least this share as likely by itself as the action that gives way to it: its actions are told by
+/// likeness alone, and may be another subject's.
+const OWN_SHARE: f32 = 0.2;
+
 /// A judgement of the embedded scorer's probabilities.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Judgement {
@@ -47,7 +51,7 @@ pub(super) struct Judgement {
 ///
 /// The likeliest of all routes and "none fits" wins if it reaches its threshold. A route that does not, that is less
 /// likely than none, or that hardly leads another action of its domain, gives way to the domain, if the domain with all
-/// its actions is likelier than none and reaches the threshold. Else the policy decides.
+/// its actions is likelier than none and reaches the threshold, and is not unlikely by itself. Else the policy decides.
 pub(super) fn judge(
     routes: &[Route],
     domains: &[Option<usize>],
@@ -67,7 +71,9 @@ pub(super) fn judge(
     };
     let is_domain = routes.get(best).is_some_and(|route| route.domain);
     let domain = if is_domain { Some(best) } else { domains.get(best).copied().flatten() };
-    let domain = domain.map(|domain| (domain, of_domain(domain)));
+    let own = |domain: usize| scores.iter().find(|(route, _)| *route == domain).map_or(0.0, |(_, own)| *own);
+    let domain =
+        domain.filter(|domain| own(*domain) >= OWN_SHARE * score).map(|domain| (domain, of_domain(domain)));
     let wanted = threshold(best);
     let sibling = |(route, _): &&(usize, f32)| *route != best && domains.get(*route) == domains.get(best);
     let next = if is_domain { 0.0 } else { scores.iter().find(sibling).map_or(0.0, |(_, score)| *score) };
@@ -176,10 +182,19 @@ mod tests {
                 true,
                 "no route is sure (best `contracts` at 0.45), the domain `legal` with all its actions is at 0.95; none fits 0.05",
             ),
+            // The domain by itself is out of the question: whatever its actions are, they are not its own.
+            (
+                default(0.0),
+                [0.45, 0.4, 0.05],
+                0.1,
+                Some(0),
+                true,
+                "`contracts` fits best at 0.45; next `cases` at 0.40; none fits 0.10",
+            ),
             // A route's own threshold.
             (
                 default(0.5),
-                [0.1, 0.6, 0.1],
+                [0.05, 0.6, 0.15],
                 0.2,
                 Some(2),
                 true,

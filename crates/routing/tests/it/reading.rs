@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use serde::Deserialize;
 use serde_json::Value;
 use waypost_dialect::envelope::{self, RawTurn, Role, Turn};
-use waypost_routing::preference::reading::table::{Harness, Kind, TABLE, VERSION};
+use waypost_routing::preference::reading::table::{Harness, Kind, Rule, TABLE, VERSION};
 use waypost_routing::preference::reading::{Reading, read};
 
 #[derive(Deserialize)]
@@ -95,7 +95,7 @@ fn rows_are_unique_and_tested() {
     }
     // Each row by itself, built from what it is known by.
     for rule in TABLE {
-        let (texts, kept) = sample(rule.kind);
+        let (texts, kept) = sample(rule);
         let said = Turn { role: Role::Assistant, text: "Action: look".into() };
         let mut turns = vec![RawTurn { role: Role::User, parts: vec!["Hello.".into()] }, said.into()];
         if let Kind::FirstCall(_) = rule.kind {
@@ -106,6 +106,13 @@ fn rows_are_unique_and_tested() {
             turns.push(edited.into());
             turns.push(Turn { role: Role::Assistant, text: "Ok.".into() }.into());
         } else {
+            if rule.common {
+                let alone =
+                    RawTurn { role: Role::User, parts: texts.iter().cloned().map(Into::into).collect() };
+                let reading = read(turns.iter().cloned().chain([alone]).collect());
+                assert_eq!(reading.stripped, [], "{} goes without another sign of its harness", rule.name);
+                turns.push(RawTurn { role: Role::User, parts: vec![sign_of(rule.harness).into()] });
+            }
             turns.push(RawTurn { role: Role::User, parts: texts.into_iter().map(Into::into).collect() });
         }
         let before = turns.len();
@@ -128,18 +135,28 @@ fn rows_are_unique_and_tested() {
     }
 }
 
+/// A message that goes by a row that nobody writes by chance.
+fn sign_of(harness: Harness) -> String {
+    let is_sign = |rule: &&Rule| {
+        rule.harness == harness && !rule.common && matches!(rule.kind, Kind::Element(_) | Kind::Part(_))
+    };
+    let (texts, _) = sample(TABLE.iter().find(is_sign).unwrap());
+    texts.into_iter().next().unwrap()
+}
+
 fn is_call(kind: Kind) -> bool {
     matches!(kind, Kind::Call(_) | Kind::WholeCall(_) | Kind::FirstCall(_) | Kind::CallElement(_))
 }
 
 /// The parts of a message to which a row applies, and whether "kept" is what is left of it.
-fn sample(kind: Kind) -> (Vec<String>, bool) {
+fn sample(rule: &Rule) -> (Vec<String>, bool) {
+    let with = rule.with;
     let element = |tag: &str, inside: &str| {
         let (name, attribute) = tag.split_once(' ').unwrap_or((tag, ""));
         let value = if attribute.ends_with('=') { "\"x\"" } else { "" };
         format!("<{}{value}>\n{inside}\n</{name}>", [name, attribute].join(" ").trim_end())
     };
-    match kind {
+    match rule.kind {
         Kind::Element(tag) => (vec![element(tag, "gone"), "kept".into()], true),
         Kind::ElementWith(tag, companion) => {
             let companion = companion.trim_matches(['<', '>']);
@@ -148,15 +165,15 @@ fn sample(kind: Kind) -> (Vec<String>, bool) {
         Kind::CallElement(tag) => (vec![element(tag, "gone")], false),
         Kind::Wrapper(tag) => (vec![element(tag, "kept")], true),
         Kind::Part(words) | Kind::Summary(words) | Kind::Restart(words) => {
-            (vec![format!("{words} gone"), "kept".into()], true)
+            (vec![format!("{words} gone {with}"), "kept".into()], true)
         }
         Kind::WholePart(words) => (vec![words.into(), "kept".into()], true),
         Kind::Result(words, end) => (vec![format!("{words} x {end}\ngone"), "kept".into()], true),
         Kind::Observation(words, _) => (vec![format!("{words} gone"), "kept".into()], true),
         Kind::Preface(words, marker) => (vec![format!("{words} gone\n{marker}\nkept")], true),
-        Kind::Tail(words) => (vec![format!("kept\n{words} gone\ngone")], true),
+        Kind::Tail(words) => (vec![format!("kept\n{words} gone{with}\ngone")], true),
         Kind::Reply(_) => (Vec::new(), false),
-        Kind::Call(words) => (vec!["Hello.".into(), format!("{words} gone")], false),
+        Kind::Call(words) => (vec!["Hello.".into(), format!("{words} gone {with}")], false),
         Kind::WholeCall(words) => (vec![format!(" {words}\n")], false),
         Kind::FirstCall(words) => (vec![words.into(), "what it is about".into()], false),
     }
@@ -218,7 +235,7 @@ fn fragments() -> Vec<String> {
     let mut fragments: Vec<String> = TABLE
         .iter()
         .flat_map(|rule| {
-            let (texts, _) = sample(rule.kind);
+            let (texts, _) = sample(rule);
             texts.into_iter().flat_map(|text| {
                 let lines: Vec<String> = text.split_inclusive('\n').map(str::to_owned).collect();
                 lines.into_iter().chain([text])
@@ -324,7 +341,9 @@ fn page() -> String {
          - What the rows below say is stripped from the person's messages. A message of which nothing is left is no turn.\n\n\
          What is left keeps its order, message by message: history weighs, the latest ask decides. Where in doubt, text \
          stays: tags count at the beginning of a line only, an element that is not closed is left as it is, and a summary \
-         is read if the person said nothing else. A request whose last message is a call of the harness's own (for a \
+         is read if the person said nothing else. What a person could have written counts only with another sign of the \
+         same harness in the request: a row that nobody writes by chance, a second such sentence, or the `Ok.` that the \
+         harness answers itself. A request whose last message is a call of the harness's own (for a \
          title, a summary, a commit message) has nothing to route by; it goes to the default model, and the reason says so.\n\n\
          Nothing of this changes what is sent on. `POST /routing/v1/…` and `waypost route` list what was stripped: the \
          row, the turn (counted from zero over the messages of the person and the model) and how many bytes.\n"
@@ -341,7 +360,13 @@ fn page() -> String {
             )
             .unwrap();
         }
-        let (known_by, becomes) = described(rule.kind);
+        let (mut known_by, becomes) = described(rule.kind);
+        if !rule.with.is_empty() {
+            write!(known_by, ", in a message with \u{201c}{}\u{201d}", rule.with.trim()).unwrap();
+        }
+        if rule.common {
+            known_by += ", where there is another sign of the harness";
+        }
         writeln!(page, "| `{}` | {known_by} | {becomes} |", rule.name).unwrap();
     }
     page

@@ -8,6 +8,7 @@
 mod base64;
 mod known;
 mod scan;
+mod signs;
 pub mod table;
 
 use std::borrow::Cow;
@@ -15,14 +16,9 @@ use std::ops::Range;
 
 use waypost_dialect::envelope::{RawTurn, Role, Turn};
 
-use known::{KNOWN, begins};
-use scan::{Around, Companions, Scanned};
+use scan::Scanned;
+use signs::Seen;
 use table::{BASE64, Harness, Kind, Rule};
-
-/// Bytes at the end of an answer in which a tool call is looked for.
-const ASKED: usize = 4096;
-/// Longest answer that goes with the message that it answers, in bytes.
-const REPLY: usize = 240;
 
 /// A conversation as routers read it.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -50,10 +46,14 @@ pub struct Stripped {
 #[must_use]
 pub fn read(turns: Vec<RawTurn<'_>>) -> Reading<'_> {
     let mut reader = Reader::default();
-    for (number, turn) in turns.into_iter().enumerate() {
-        match turn.role {
-            Role::User => reader.person(number, turn.parts),
-            Role::Assistant => reader.model(number, turn.parts),
+    let seen = signs::look(&turns);
+    for (number, (turn, seen)) in turns.into_iter().zip(seen).enumerate() {
+        match seen {
+            Seen::Person(scans) => reader.person(number, turn.parts, scans),
+            Seen::Model(None) => reader.model(number, turn.parts),
+            Seen::Model(Some(rule)) => {
+                reader.strip(number, rule.name, turn.parts.iter().map(|part| part.len()).sum());
+            }
         }
     }
     reader.finish()
@@ -63,32 +63,16 @@ pub fn read(turns: Vec<RawTurn<'_>>) -> Reading<'_> {
 struct Reader<'a> {
     turns: Vec<Turn<'a>>,
     stripped: Vec<Stripped>,
-    /// The person has spoken.
-    begun: bool,
     /// The last message of the person is a call of the harness's own.
     call: Option<&'static Rule>,
     /// So is the first one, which makes the conversation one.
     first_call: Option<&'static Rule>,
-    /// The message before went whole.
-    gone: Option<Harness>,
     /// The last summary that went: its place among the turns, its message's number, its row and its text.
     summary: Option<(usize, usize, &'static Rule, Cow<'a, str>)>,
 }
 
 impl<'a> Reader<'a> {
-    fn person(&mut self, number: usize, parts: Vec<Cow<'a, str>>) {
-        let first = !std::mem::replace(&mut self.begun, true);
-        let before = self.turns.last().filter(|turn| turn.role == Role::Assistant);
-        let asked = before.map_or("", |turn| end_of(&turn.text));
-        let mut companions = Companions::new();
-        let mut result_of = None;
-        let mut scans = Vec::with_capacity(parts.len());
-        for (index, part) in parts.iter().enumerate() {
-            let around = Around { parts: &parts, asked, first: first && index == 0, result_of };
-            let scanned = scan::scan(part, around, &mut companions);
-            result_of = scanned.dropped.filter(|_| scanned.heading);
-            scans.push(scanned);
-        }
+    fn person(&mut self, number: usize, parts: Vec<Cow<'a, str>>, scans: Vec<Scanned>) {
         self.call = None;
         let mut kept = Vec::with_capacity(1);
         for (part, scanned) in parts.into_iter().zip(scans) {
@@ -96,7 +80,6 @@ impl<'a> Reader<'a> {
                 self.call = scanned.call;
             }
             self.note(number, &scanned);
-            self.gone = scanned.stripped.last().map(|(rule, _)| rule.harness);
             if let Some(rule) = scanned.dropped {
                 match rule.kind {
                     Kind::Summary(_) => self.summary = Some((self.turns.len(), number, rule, part)),
@@ -113,14 +96,6 @@ impl<'a> Reader<'a> {
     }
 
     fn model(&mut self, number: usize, parts: Vec<Cow<'a, str>>) {
-        if let (Some(harness), [text]) = (self.gone.take(), parts.as_slice())
-            && let Some((rule, _)) =
-                KNOWN.replies.iter().find(|(rule, words)| rule.harness == harness && begins(text, words))
-            && text.len() <= REPLY
-        {
-            self.strip(number, rule.name, text.len());
-            return;
-        }
         let mut kept = Vec::with_capacity(1);
         for part in parts {
             let whole = 0..part.len();
@@ -136,7 +111,6 @@ impl<'a> Reader<'a> {
             1 => parts.pop().unwrap_or_default(),
             _ => Cow::Owned(parts.join("\n")),
         };
-        self.gone = None;
         self.turns.push(Turn { role, text });
     }
 
@@ -218,13 +192,4 @@ impl<'a> Reader<'a> {
         }
         Reading { turns: self.turns, stripped: self.stripped, call: None }
     }
-}
-
-/// The last bytes of an answer.
-fn end_of(text: &str) -> &str {
-    let mut from = text.len().saturating_sub(ASKED);
-    while !text.is_char_boundary(from) {
-        from += 1;
-    }
-    text.get(from..).unwrap_or_default()
 }

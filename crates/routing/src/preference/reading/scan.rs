@@ -9,20 +9,24 @@ use memchr::{memchr, memchr3, memmem};
 
 use super::base64::begins_with_mention;
 use super::known::{KNOWN, Tag, begins, is};
-use super::table::{Kind, Rule};
+use super::table::{Harness, Kind, Rule};
 
 /// Longest opening tag, attributes included.
 const MAX_TAG: usize = 1024;
 /// Longest heading of a tool's result.
 const MAX_HEADING: usize = 1024;
+/// Bytes at the end of an answer in which a tool call is looked for.
+const ASKED: usize = 4096;
 
 /// What the part stands in.
 #[derive(Clone, Copy)]
 pub(super) struct Around<'s> {
     /// All parts of the message, this one included.
     pub(super) parts: &'s [std::borrow::Cow<'s, str>],
-    /// The end of what the model said before.
-    pub(super) asked: &'s str,
+    /// What the model said before, part by part.
+    pub(super) asked: &'s [std::borrow::Cow<'s, str>],
+    /// The harnesses that the request shows signs of.
+    pub(super) known: &'s [Harness],
     /// It is the first part of the person's first message.
     pub(super) first: bool,
     /// The part before was the heading of a tool's result, so this is the result.
@@ -42,6 +46,8 @@ pub(super) struct Scanned {
     pub(super) call: Option<&'static Rule>,
     /// The part is the heading of a tool's result.
     pub(super) heading: bool,
+    /// Rows of common words that would have applied, had the request another sign of their harness.
+    pub(super) doubted: Vec<&'static Rule>,
 }
 
 /// Which texts the message holds, as far as it was asked: one look for each, however many parts there are.
@@ -108,7 +114,7 @@ impl<'s> Scanner<'s> {
             let mut from = 0;
             while let Some(found) = finder.find(self.slice(from..self.end).as_bytes()) {
                 let at = from + found;
-                if line_begins(self.text, at) {
+                if line_begins(self.text, at) && self.counts(rule) {
                     self.strip(rule, self.end - at);
                     self.end = at;
                 }
@@ -227,24 +233,46 @@ impl<'s> Scanner<'s> {
     }
 
     /// The row for a part that begins so; for a preface, how long it is.
-    fn rule_for(&self, said: &str) -> Option<(&'static Rule, Option<usize>)> {
-        KNOWN.beginnings(said).iter().find_map(|rule| match rule.kind {
-            Kind::Part(words) | Kind::Summary(words) | Kind::Restart(words) | Kind::Call(words) => {
-                begins(said, words).then_some((*rule, None))
+    fn rule_for(&mut self, said: &str) -> Option<(&'static Rule, Option<usize>)> {
+        for rule in KNOWN.beginnings(said) {
+            if let Some(skip) = self.fits(rule.kind, said)
+                && self.counts(rule)
+            {
+                return Some((rule, skip));
             }
-            Kind::FirstCall(words) => (self.around.first && is(said, words)).then_some((*rule, None)),
+        }
+        None
+    }
+
+    /// Whether the part begins as such a row says, and for a preface, how long it is.
+    fn fits(&self, kind: Kind, said: &str) -> Option<Option<usize>> {
+        match kind {
+            Kind::Part(words) | Kind::Summary(words) | Kind::Restart(words) | Kind::Call(words) => {
+                begins(said, words).then_some(None)
+            }
+            Kind::FirstCall(words) => (self.around.first && is(said, words)).then_some(None),
             Kind::Result(words, line_end) => {
                 let is_heading = begins(said, words) && first_line(said).ends_with(line_end);
-                (is_heading && !begins_with_mention(said)).then_some((*rule, None))
+                (is_heading && !begins_with_mention(said)).then_some(None)
             }
             Kind::Observation(words, asked) => {
-                (begins(said, words) && self.around.asked.contains(asked)).then_some((*rule, None))
+                (begins(said, words) && end_holds(self.around.asked, asked)).then_some(None)
             }
-            Kind::Preface(words, marker) if begins(said, words) => {
-                behind_line(said, marker).map(|skip| (*rule, Some(skip)))
-            }
+            Kind::Preface(words, marker) if begins(said, words) => behind_line(said, marker).map(Some),
             _ => None,
-        })
+        }
+    }
+
+    /// Whether a row that fits is more than a sentence that a person could have written.
+    fn counts(&mut self, rule: &'static Rule) -> bool {
+        if !rule.with.is_empty() && !self.message_holds(rule.with) {
+            return false;
+        }
+        let counts = !rule.common || self.around.known.contains(&rule.harness);
+        if !counts && !self.found.doubted.contains(&rule) {
+            self.found.doubted.push(rule);
+        }
+        counts
     }
 
     /// The whole part goes by this row, except wrappers in a tool's result.
@@ -264,7 +292,9 @@ impl<'s> Scanner<'s> {
     fn whole(&mut self) {
         let (None, [piece]) = (self.found.dropped, self.found.kept.as_slice()) else { return };
         let left = self.slice(piece.clone());
-        if let Some((rule, _)) = KNOWN.wholes.iter().find(|(_, words)| is(left.trim_start(), words)) {
+        if let Some((rule, _)) = KNOWN.wholes.iter().find(|(_, words)| is(left.trim_start(), words))
+            && self.counts(rule)
+        {
             self.found.kept.clear();
             self.found.dropped = Some(rule);
             if let Kind::WholeCall(_) = rule.kind {
@@ -315,6 +345,16 @@ impl<'s> Scanner<'s> {
             None => self.found.stripped.push((rule, bytes)),
         }
     }
+}
+
+/// Whether the last bytes of an answer hold these words.
+fn end_holds(parts: &[std::borrow::Cow<'_, str>], words: &str) -> bool {
+    let mut left = ASKED;
+    parts.iter().rev().any(|part| {
+        let from = part.ceil_char_boundary(part.len().saturating_sub(left));
+        left = left.saturating_sub(part.len());
+        part.get(from..).is_some_and(|end| end.contains(words))
+    })
 }
 
 /// Whether a line begins here, or will when the tag before is stripped.
