@@ -9,15 +9,18 @@ mod json;
 mod part;
 pub mod seal;
 mod tool;
+mod tool_names;
 
 pub use custom::CustomTools;
 pub use json::{Extra, Json};
 pub use part::{Annotation, Audio, CallKind, Content, Part, Reasoning, Source, ToolCall, UrlCitation};
 pub use seal::{Family, Seal, SealKind};
 pub use tool::{AllowedTool, CustomFormat, CustomTool, Function, Tool, ToolChoice};
+pub use tool_names::ToolNames;
 
 use crate::dialect::DialectId;
 use crate::error::RequestError;
+use crate::json::Writer;
 use crate::loss::{Loss, Reason};
 use crate::usage::Usage;
 
@@ -42,7 +45,8 @@ pub struct ChatRequest {
     pub parallel_tool_calls: Option<bool>,
     /// Most tokens to generate, reasoning included.
     pub max_tokens: Option<u64>,
-    /// What the model can write at most. No dialect says it: whoever knows the model fills it in.
+    /// Most tokens that the model can generate, where somebody knows: for dialects that demand a limit and clients that
+    /// set none.
     pub most_tokens: Option<u64>,
     /// 0 to 2 in OpenAI's dialects, 0 to 1 in Messages.
     pub temperature: Option<f64>,
@@ -180,6 +184,20 @@ pub enum Thinking {
     Adaptive,
     /// Up to this many tokens.
     Budget(u64),
+}
+
+impl Thinking {
+    /// Writes it as Messages has it, inside `thinking`.
+    pub(crate) fn write_own(&self, out: &mut Writer<'_>) {
+        match self {
+            Self::Disabled => out.text_field("type", "disabled"),
+            Self::Adaptive => out.text_field("type", "adaptive"),
+            Self::Budget(tokens) => {
+                out.text_field("type", "enabled");
+                out.key("budget_tokens").count(*tokens);
+            }
+        }
+    }
 }
 
 /// The word for a budget of thinking, in tokens.

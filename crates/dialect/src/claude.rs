@@ -1,29 +1,92 @@
-//! What models of the Claude family want of a request, whichever API serves them:
-//! <https://platform.claude.com/docs/en/build-with-claude/extended-thinking>.
+//! What models of the Claude family want of a request, whichever API serves them. The facts are rows of a table, by
+//! generation and line: <https://platform.claude.com/docs/en/about-claude/models/migration-guide>.
 
-use crate::chat::{ChatRequest, Thinking, ToolChoice, effort_of_budget};
+mod schema;
+mod thinking;
+
+pub(crate) use schema::closed;
+pub(crate) use thinking::{Plan, plan};
+
+use crate::chat::{ChatRequest, ToolChoice};
 use crate::loss::{Loss, Reason};
 use crate::names;
-use crate::turns::Conversation;
 
-/// The smallest budget of thinking.
-const MIN_BUDGET: u64 = 1024;
-/// What stands for the model's own measure where it has none.
-const USUAL_BUDGET: u64 = 8192;
-
-/// What is written of a wish to think.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Thought {
-    /// As Messages has it.
-    pub(crate) thinking: Option<Thinking>,
-    /// The word beside the model's own measure.
-    pub(crate) effort: Option<&'static str>,
+/// Whether a model thinks, and how it is told to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Thinks {
+    /// It cannot.
+    Never,
+    /// If it is given a budget.
+    ByBudget,
+    /// If it is asked to, in its own measure.
+    IfAsked,
+    /// In its own measure, unless it is told not to, by this `thinking.type`.
+    Unless(&'static str),
+    /// In its own measure, whatever it is told.
+    Always,
 }
 
-impl Thought {
-    /// The model thinks.
-    pub(crate) fn thinks(&self) -> bool {
-        matches!(self.thinking, Some(Thinking::Adaptive | Thinking::Budget(_)))
+/// What is known of models from a generation on.
+#[derive(Debug, Clone, Copy)]
+struct Model {
+    /// The line, as it stands in names; empty for all.
+    line: &'static str,
+    /// The first generation that this is true of.
+    from: (u32, u32),
+    thinks: Thinks,
+    /// Words of `output_config.effort`.
+    efforts: &'static [&'static str],
+    /// Takes `temperature`, `top_p` and `top_k`.
+    samples: bool,
+    /// Can be made to call a tool.
+    takes_force: bool,
+}
+
+const EFFORTS_4_6: &[&str] = &["low", "medium", "high", "max"];
+const EFFORTS: &[&str] = &["low", "medium", "high", "xhigh", "max"];
+
+/// The last row that fits counts.
+const MODELS: &[Model] = &[
+    Model { thinks: Thinks::Never, ..OTHERS },
+    Model { from: (3, 7), ..OTHERS },
+    Model { from: (4, 6), thinks: Thinks::IfAsked, efforts: EFFORTS_4_6, ..OTHERS },
+    Model { from: (4, 7), thinks: Thinks::IfAsked, efforts: EFFORTS, samples: false, ..OTHERS },
+    Model { from: (5, 0), ..NEWEST },
+    Model {
+        line: "sonnet",
+        from: (5, 5),
+        thinks: Thinks::Unless("between_tools"),
+        takes_force: false,
+        ..NEWEST
+    },
+    Model { line: "opus", from: (5, 5), thinks: Thinks::Always, takes_force: false, ..NEWEST },
+    Model { line: "fable", thinks: Thinks::Always, ..NEWEST },
+    Model { line: "fable", from: (5, 1), thinks: Thinks::Always, takes_force: false, ..NEWEST },
+    Model { line: "mythos", thinks: Thinks::Always, ..NEWEST },
+    Model { line: "mythos", from: (5, 1), thinks: Thinks::Always, takes_force: false, ..NEWEST },
+];
+
+const NEWEST: Model =
+    Model { thinks: Thinks::Unless("disabled"), efforts: EFFORTS, samples: false, ..OTHERS };
+
+/// Other makers' models that speak Messages know the older way.
+const OTHERS: Model = Model {
+    line: "",
+    from: (0, 0),
+    thinks: Thinks::ByBudget,
+    efforts: &[],
+    samples: true,
+    takes_force: true,
+};
+
+impl Model {
+    fn of(name: &str) -> Self {
+        if !is_claude(name) {
+            return OTHERS;
+        }
+        let generation = generation(name);
+        let fits = |row: &&Self| generation >= row.from && name.contains(row.line);
+        MODELS.iter().rev().find(fits).copied().unwrap_or(OTHERS)
     }
 }
 
@@ -31,82 +94,25 @@ fn lose(request: &ChatRequest, field: &'static str, reason: Reason, loss: &mut L
     loss.add(names::field(request.source, field), reason);
 }
 
-/// What to make of a wish to think that another dialect has put: in a word, or as a budget. The conditions: no forced
-/// tool, a budget of at least 1024 and below `max_tokens`, and no tool use that began without thinking. Models up to the
-/// generation 4.5, and those of others that speak Messages, are told a budget; later ones refuse one, and are told a word.
-pub(crate) fn thought(request: &ChatRequest, conversation: &Conversation<'_>, loss: &mut Loss) -> Thought {
-    let asked = request.effort.as_deref().filter(|word| *word != "none");
-    let (field, word, wanted) = match (asked, &request.thinking) {
-        (Some(word), _) => {
-            let word = word_for(word, request, loss);
-            let budget = match word {
-                "low" => 2048,
-                "medium" => USUAL_BUDGET,
-                _ => 16_384,
-            };
-            ("effort", Some(word), budget)
-        }
-        (None, None) => return Thought::default(),
-        (None, Some(Thinking::Disabled)) => {
-            return Thought { thinking: Some(Thinking::Disabled), effort: None };
-        }
-        (None, Some(Thinking::Adaptive)) => ("thinking", None, USUAL_BUDGET),
-        (None, Some(Thinking::Budget(tokens))) => {
-            ("thinking.budget", Some(effort_of_budget(*tokens)), *tokens)
-        }
-    };
-    let is_exact = field == "thinking.budget";
-    let forced = matches!(
+/// The model has to call a tool.
+fn is_forced(request: &ChatRequest) -> bool {
+    matches!(
         request.tool_choice,
-        Some(ToolChoice::Required | ToolChoice::Function(_) | ToolChoice::Allowed { required: true, .. })
-    );
-    if forced || is_amid_unsigned_tool_use(conversation) {
-        lose(request, field, Reason::Refused, loss);
-        return Thought::default();
-    }
-    if !thinks_by_budget(&request.model) {
-        if is_exact {
-            lose(request, field, Reason::Nearest, loss);
-        }
-        return Thought { thinking: Some(Thinking::Adaptive), effort: word };
-    }
-    let room = match request.max_tokens.or(request.most_tokens) {
-        // Who says how much has thought of what is left.
-        Some(limit) if is_exact && wanted < limit => limit - 1,
-        // Half of what may be written is left for the answer.
-        Some(limit) => limit / 2,
-        None => u64::MAX,
-    };
-    if room < MIN_BUDGET {
-        lose(request, field, Reason::Refused, loss);
-        return Thought::default();
-    }
-    let budget = wanted.clamp(MIN_BUDGET, room);
-    if is_exact && budget != wanted {
-        lose(request, field, Reason::Limit, loss);
-    } else if field == "thinking" {
-        lose(request, field, Reason::Nearest, loss);
-    }
-    Thought { thinking: Some(Thinking::Budget(budget)), effort: None }
+        Some(
+            ToolChoice::Required
+                | ToolChoice::Function(_)
+                | ToolChoice::Custom(_)
+                | ToolChoice::Allowed { required: true, .. }
+        )
+    )
 }
 
-/// The word that the model knows.
-fn word_for(asked: &str, request: &ChatRequest, loss: &mut Loss) -> &'static str {
-    let model = &request.model;
-    match asked {
-        "minimal" | "low" => "low",
-        "medium" => "medium",
-        "high" => "high",
-        "max" if is_claude(model) && generation(model) >= (4, 6) => "max",
-        "xhigh" if is_claude(model) && generation(model) >= (4, 7) => "xhigh",
-        _ => {
-            lose(request, "effort", Reason::Nearest, loss);
-            "high"
-        }
-    }
+/// A tool has to be called and the model refuses to be told so: the choice is left to it.
+pub(crate) fn refuses_force(request: &ChatRequest, model: &str) -> bool {
+    is_forced(request) && !Model::of(model).takes_force
 }
 
-/// `temperature`, `top_p` and `top_k`, as far as the model takes them.
+/// `temperature`, `top_p` and `top_k` as they are written.
 #[derive(Debug, Default)]
 pub(crate) struct Sampling {
     pub(crate) temperature: Option<f64>,
@@ -114,20 +120,20 @@ pub(crate) struct Sampling {
     pub(crate) top_k: Option<u64>,
 }
 
-/// The temperature is cut at 1 (values up to 1 mean the same in all dialects). Nothing can be set while thinking, nor at
-/// models of the generation 4.7 and later
-/// (<https://platform.claude.com/docs/en/about-claude/models/migration-guide>); newer ones refuse `top_p` beside a
-/// temperature.
-pub(crate) fn sampling(request: &ChatRequest, thinks: bool, loss: &mut Loss) -> Sampling {
-    let (temperature, top_p) = (request.temperature, request.top_p);
-    if thinks || is_claude(&request.model) && generation(&request.model) >= (4, 7) {
-        for (field, value) in [("temperature", temperature), ("top_p", top_p)] {
-            if value.is_some_and(|value| !is_one(value)) {
-                lose(request, field, Reason::Refused, loss);
+/// How to sample. Newer models and those that think take the defaults only. Else the temperature is cut at 1 (values up
+/// to 1 mean the same in all dialects), and `top_p` beside it is refused.
+pub(crate) fn sampling(request: &ChatRequest, plan: &Plan, loss: &mut Loss) -> Sampling {
+    let Sampling { temperature, top_p, top_k } =
+        Sampling { temperature: request.temperature, top_p: request.top_p, top_k: request.top_k };
+    if plan.thinks() || !Model::of(&request.model).samples {
+        for (name, is_said) in [
+            ("temperature", temperature.is_some_and(|temperature| !is_one(temperature))),
+            ("top_p", top_p.is_some_and(|top_p| !is_one(top_p))),
+            ("top_k", top_k.is_some()),
+        ] {
+            if is_said {
+                lose(request, name, Reason::Refused, loss);
             }
-        }
-        if request.top_k.is_some() {
-            lose(request, "top_k", Reason::Refused, loss);
         }
         return Sampling::default();
     }
@@ -143,33 +149,11 @@ pub(crate) fn sampling(request: &ChatRequest, thinks: bool, loss: &mut Loss) -> 
         }
         top_p => top_p,
     };
-    let temperature = temperature.map(|temperature| temperature.min(1.0));
-    Sampling { temperature, top_p, top_k: request.top_k }
+    Sampling { temperature: temperature.map(|temperature| temperature.min(1.0)), top_p, top_k }
 }
 
-pub(crate) fn is_one(value: f64) -> bool {
+fn is_one(value: f64) -> bool {
     (value - 1.0).abs() < f64::EPSILON
-}
-
-/// The model is in the middle of using tools and its turn does not begin with thinking that it can recognise. It
-/// refuses to think then.
-fn is_amid_unsigned_tool_use(conversation: &Conversation<'_>) -> bool {
-    conversation
-        .turns
-        .iter()
-        .rev()
-        .take_while(|turn| turn.role == "assistant" || turn.parts.iter().any(|part| part.is_result()))
-        .filter(|turn| turn.role == "assistant")
-        .any(|turn| {
-            let calls = turn.parts.iter().any(|part| part.is_call());
-            calls && !turn.parts.first().is_some_and(|part| part.is_reasoning())
-        })
-}
-
-/// Models of the generations up to 4.5 are told a budget of thinking; later ones refuse one and are told an effort.
-/// Other makers' models that speak Messages know the older way.
-pub(crate) fn thinks_by_budget(model: &str) -> bool {
-    !is_claude(model) || generation(model) <= (4, 5)
 }
 
 /// The name is one of the family.
@@ -190,30 +174,37 @@ pub(crate) fn generation(model: &str) -> (u32, u32) {
 
 #[cfg(test)]
 mod tests {
-    use super::thinks_by_budget;
+    use super::{Model, Thinks};
 
     #[test]
-    fn generations_by_name() {
-        for model in [
-            "claude-3-7-sonnet-20250219",
-            "claude-sonnet-4-20250514",
-            "claude-opus-4-1",
-            "claude-sonnet-4-5",
-            "anthropic/claude-haiku-4.5",
-            "us.anthropic.claude-sonnet-4-20250514-v1:0",
-            "anthropic.claude-opus-4-5-20251101-v1:0",
-            "some-model-9",
+    fn models_by_name() {
+        for (name, thinks, samples, takes_force) in [
+            ("claude-3-5-haiku-latest", Thinks::Never, true, true),
+            ("claude-3-7-sonnet-20250219", Thinks::ByBudget, true, true),
+            ("claude-sonnet-4-20250514", Thinks::ByBudget, true, true),
+            ("claude-opus-4-1", Thinks::ByBudget, true, true),
+            ("anthropic/claude-haiku-4.5", Thinks::ByBudget, true, true),
+            ("us.anthropic.claude-sonnet-4-20250514-v1:0", Thinks::ByBudget, true, true),
+            ("anthropic.claude-opus-4-5-20251101-v1:0", Thinks::ByBudget, true, true),
+            ("global.anthropic.claude-opus-4-6-v1", Thinks::IfAsked, true, true),
+            ("claude-opus-4-7-20260401", Thinks::IfAsked, false, true),
+            ("claude-opus-4-8-fast", Thinks::IfAsked, false, true),
+            ("claude-sonnet-5", Thinks::Unless("disabled"), false, true),
+            ("claude-next", Thinks::Unless("disabled"), false, true),
+            ("claude-haiku-5-5", Thinks::Unless("disabled"), false, true),
+            ("claude-sonnet-5-5", Thinks::Unless("between_tools"), false, false),
+            ("claude-opus-5-5", Thinks::Always, false, false),
+            ("eu.anthropic.claude-fable-5", Thinks::Always, false, true),
+            ("claude-fable-5-1", Thinks::Always, false, false),
+            ("claude-mythos-preview", Thinks::Always, false, false),
+            ("some-model-9", Thinks::ByBudget, true, true),
         ] {
-            assert!(thinks_by_budget(model), "{model}");
-        }
-        for model in [
-            "claude-opus-4-6",
-            "claude-sonnet-5",
-            "claude-opus-4-7-20260401",
-            "claude-next",
-            "global.anthropic.claude-opus-4-6-v1",
-        ] {
-            assert!(!thinks_by_budget(model), "{model}");
+            let model = Model::of(name);
+            assert_eq!(
+                (model.thinks, model.samples, model.takes_force),
+                (thinks, samples, takes_force),
+                "{name}"
+            );
         }
     }
 }

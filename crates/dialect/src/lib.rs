@@ -32,11 +32,11 @@ mod arguments;
 mod base64;
 mod claude;
 mod error_body;
+mod gpt;
 mod json;
 mod names;
 mod openai_choice;
 mod openai_errors;
-mod openai_models;
 mod stream;
 mod turns;
 

@@ -3,8 +3,8 @@
 use super::blocks::BlockWriter;
 use super::tools;
 use super::turns;
-use crate::chat::{ChatRequest, ResponseFormat, Thinking};
-use crate::claude::{self, Sampling, Thought};
+use crate::chat::{ChatRequest, ResponseFormat};
+use crate::claude;
 use crate::dialect::DialectId;
 use crate::error::RequestError;
 use crate::json::Writer;
@@ -72,36 +72,34 @@ impl Target<'_, '_> {
     /// Writes `max_tokens`, `thinking`, `output_config` and the sampling fields, which depend on one another.
     fn thinking(&mut self, conversation: &Conversation<'_>, out: &mut Writer<'_>) {
         let request = self.request;
-        let thought = if self.same {
-            Thought { thinking: request.thinking.clone(), effort: None }
-        } else {
-            claude::thought(request, conversation, self.blocks.loss)
-        };
-        let budget = match &thought.thinking {
-            Some(Thinking::Budget(budget)) if !self.same => *budget,
-            _ => 0,
-        };
-        let usual = request.most_tokens.unwrap_or_else(|| DEFAULT_MAX_TOKENS.saturating_add(budget));
-        out.key("max_tokens").count(request.max_tokens.unwrap_or(usual));
-        match &thought.thinking {
-            Some(Thinking::Disabled) => self.write_thinking("disabled", None, out),
-            Some(Thinking::Adaptive) => self.write_thinking("adaptive", None, out),
-            Some(Thinking::Budget(budget)) => self.write_thinking("enabled", Some(*budget), out),
-            None => {
-                if !self.same && request.summary.is_some() {
-                    self.lose("summary", Reason::Refused);
-                }
-            }
+        if self.same {
+            return self.own_thinking(out);
         }
-        self.output_config(if self.same { request.effort.as_deref() } else { thought.effort }, out);
-        let Sampling { temperature, top_p, top_k } = if self.same {
-            Sampling { temperature: request.temperature, top_p: request.top_p, top_k: request.top_k }
-        } else {
-            claude::sampling(request, thought.thinks(), self.blocks.loss)
-        };
-        out.number_field("temperature", temperature);
-        out.number_field("top_p", top_p);
-        out.optional_count("top_k", top_k);
+        let plan = claude::plan(request, conversation, self.blocks.loss);
+        let default = DEFAULT_MAX_TOKENS.saturating_add(plan.budget.unwrap_or(0));
+        out.key("max_tokens").count(request.max_tokens.or(request.most_tokens).unwrap_or(default));
+        plan.write(out);
+        self.output_config(plan.effort, out);
+        let sampling = claude::sampling(request, &plan, self.blocks.loss);
+        out.number_field("temperature", sampling.temperature);
+        out.number_field("top_p", sampling.top_p);
+        out.optional_count("top_k", sampling.top_k);
+    }
+
+    /// The same as the client said it.
+    fn own_thinking(&mut self, out: &mut Writer<'_>) {
+        let request = self.request;
+        out.key("max_tokens").count(request.max_tokens.unwrap_or(DEFAULT_MAX_TOKENS));
+        if let Some(thinking) = &request.thinking {
+            out.key("thinking").object(|out| {
+                thinking.write_own(out);
+                request.extra.write_inner("thinking.", out);
+            });
+        }
+        self.output_config(request.effort.as_deref(), out);
+        out.number_field("temperature", request.temperature);
+        out.number_field("top_p", request.top_p);
+        out.optional_count("top_k", request.top_k);
     }
 
     fn output_config(&mut self, effort: Option<&str>, out: &mut Writer<'_>) {
@@ -121,7 +119,13 @@ impl Target<'_, '_> {
                 if schema.is_none() && !self.same {
                     self.lose("format", Reason::NoPlace);
                 }
-                Some(schema.as_ref()).filter(|schema| schema.is_some() || self.same)
+                let schema = match schema {
+                    Some(schema) if !self.same => {
+                        Some(claude::closed(schema, "format.schema", self.request, self.blocks.loss))
+                    }
+                    schema => schema.clone(),
+                };
+                Some(schema).filter(|schema| schema.is_some() || self.same)
             }
         };
         let extra = &self.request.extra;
@@ -137,7 +141,7 @@ impl Target<'_, '_> {
                 out.key("format").object(|out| {
                     out.text_field("type", "json_schema");
                     if let Some(schema) = schema {
-                        out.json_field("schema", schema);
+                        out.json_field("schema", &schema);
                     }
                 });
             }
@@ -195,19 +199,5 @@ impl Target<'_, '_> {
         if request.user.is_some() && request.safety_identifier.is_some() {
             self.lose("safety_identifier", Reason::NoPlace);
         }
-    }
-
-    fn write_thinking(&mut self, kind: &str, budget: Option<u64>, out: &mut Writer<'_>) {
-        let request = self.request;
-        out.key("thinking").object(|out| {
-            out.text_field("type", kind);
-            out.optional_count("budget_tokens", budget);
-            if self.same {
-                request.extra.write_inner("thinking.", out);
-            } else if request.summary.is_some() && kind == "adaptive" {
-                // Newer models show no thinking unless they are asked to.
-                out.text_field("display", "summarized");
-            }
-        });
     }
 }

@@ -1,11 +1,13 @@
 //! Writing the tools of a request, and the choice among them: <https://platform.claude.com/docs/en/api/messages/create>.
 
 use crate::chat::{ChatRequest, Function, Tool, ToolChoice, custom};
+use crate::claude;
 use crate::json::Writer;
 use crate::loss::{Loss, Reason};
 use crate::names;
 
 pub(super) fn write(request: &ChatRequest, same: bool, loss: &mut Loss, out: &mut Writer<'_>) {
+    let model = request.model.as_str();
     let offered = custom::as_functions(request, loss);
     let request = offered.as_ref().unwrap_or(request);
     let kept: Vec<&Tool> = request.tools.iter().filter(|tool| keeps(tool, request, same, loss)).collect();
@@ -27,7 +29,7 @@ pub(super) fn write(request: &ChatRequest, same: bool, loss: &mut Loss, out: &mu
         }
         return;
     }
-    write_choice(request, same, loss, out);
+    write_choice(request, model, same, loss, out);
 }
 
 /// Of the tools of a choice among some only those are given at all: nothing else holds the model to them.
@@ -51,9 +53,13 @@ fn keeps(tool: &Tool, request: &ChatRequest, same: bool, loss: &mut Loss) -> boo
     }
 }
 
-fn write_choice(request: &ChatRequest, same: bool, loss: &mut Loss, out: &mut Writer<'_>) {
+fn write_choice(request: &ChatRequest, model: &str, same: bool, loss: &mut Loss, out: &mut Writer<'_>) {
     let sequential = request.parallel_tool_calls == Some(false);
     let (kind, name) = match &request.tool_choice {
+        Some(_) if !same && claude::refuses_force(request, model) => {
+            loss.add(names::field(request.source, "tool_choice"), Reason::Refused);
+            ("auto", None)
+        }
         None if sequential => ("auto", None),
         None => return,
         Some(ToolChoice::Auto | ToolChoice::Allowed { required: false, .. }) => ("auto", None),

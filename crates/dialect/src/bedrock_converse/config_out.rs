@@ -5,7 +5,7 @@
 use super::models::Maker;
 use crate::anthropic_messages::DEFAULT_MAX_TOKENS;
 use crate::chat::{ChatRequest, Json, ResponseFormat, Thinking, effort_of_budget};
-use crate::claude::{self, Sampling, Thought};
+use crate::claude;
 use crate::dialect::DialectId;
 use crate::json::Writer;
 use crate::loss::{Loss, Reason};
@@ -38,7 +38,7 @@ pub(super) fn write(
         Maker::GptOss | Maker::Other | Maker::Opaque => of_others(request, maker, loss),
     };
     inference(request, &wanted, maker, loss, out);
-    output(request, wanted.effort, loss, out);
+    output(request, wanted.effort, maker, loss, out);
     if let Some(json) = wanted.additional.filter(|json| !json.is_void()) {
         out.json_field("additionalModelRequestFields", &json);
     }
@@ -77,7 +77,7 @@ fn inference(
     }
 }
 
-fn output(request: &ChatRequest, effort: Option<&str>, loss: &mut Loss, out: &mut Writer<'_>) {
+fn output(request: &ChatRequest, effort: Option<&str>, maker: Maker, loss: &mut Loss, out: &mut Writer<'_>) {
     let config = Json::object(|out| {
         match &request.response_format {
             None | Some(ResponseFormat::Text) => {}
@@ -85,6 +85,10 @@ fn output(request: &ChatRequest, effort: Option<&str>, loss: &mut Loss, out: &mu
                 lose(request, "format", Reason::NoPlace, loss);
             }
             Some(ResponseFormat::JsonSchema { name, description, schema: Some(schema), .. }) => {
+                let is_own = request.source == Some(DialectId::AnthropicMessages);
+                let closed = (maker == Maker::Claude && !is_own)
+                    .then(|| claude::closed(schema, "format.schema", request, loss));
+                let schema = closed.as_ref().unwrap_or(schema);
                 out.key("textFormat").object(|out| {
                     out.text_field("type", "json_schema");
                     out.key("structure").object(|out| {
@@ -106,53 +110,33 @@ fn output(request: &ChatRequest, effort: Option<&str>, loss: &mut Loss, out: &mu
 
 /// Anthropic's models, as their own API has it.
 fn of_claude<'r>(request: &'r ChatRequest, conversation: &Conversation<'_>, loss: &mut Loss) -> Wanted<'r> {
-    // A client of their own API knows its model: what it says of thinking and sampling stays.
-    let is_own = request.source == Some(DialectId::AnthropicMessages);
-    let Thought { thinking, effort } = if is_own {
-        Thought { thinking: request.thinking.clone(), effort: None }
-    } else {
-        claude::thought(request, conversation, loss)
-    };
-    let thinks = matches!(thinking, Some(Thinking::Adaptive | Thinking::Budget(_)));
-    if thinking.is_none() && request.summary.is_some() {
-        lose(request, "summary", Reason::Refused, loss);
+    if request.source == Some(DialectId::AnthropicMessages) {
+        return of_own_client(request);
     }
-    let Sampling { temperature, top_p, top_k } = if is_own {
-        Sampling { temperature: request.temperature, top_p: request.top_p, top_k: request.top_k }
-    } else {
-        claude::sampling(request, thinks, loss)
-    };
+    let plan = claude::plan(request, conversation, loss);
+    let claude::Sampling { temperature, top_p, top_k } = claude::sampling(request, &plan, loss);
     let additional = Json::object(|out| {
         out.optional_count("top_k", top_k);
-        if let Some(thinking) = &thinking {
-            write_thinking(request, thinking, is_own, out);
-        }
+        plan.write(out);
     });
-    let max_tokens = match (request.max_tokens, &thinking) {
-        (None, Some(Thinking::Budget(tokens))) => Some(DEFAULT_MAX_TOKENS.saturating_add(*tokens)),
-        (limit, _) => limit,
-    };
-    let effort = if is_own { request.effort.as_deref() } else { effort };
-    Wanted { max_tokens, temperature, top_p, effort, additional }
+    let default = || Some(request.most_tokens.unwrap_or(DEFAULT_MAX_TOKENS.saturating_add(plan.budget?)));
+    let max_tokens = request.max_tokens.or_else(default);
+    Wanted { max_tokens, temperature, top_p, effort: plan.effort, additional }
 }
 
-fn write_thinking(request: &ChatRequest, thinking: &Thinking, is_own: bool, out: &mut Writer<'_>) {
-    out.key("thinking").object(|out| {
-        match thinking {
-            Thinking::Disabled => out.text_field("type", "disabled"),
-            Thinking::Adaptive => out.text_field("type", "adaptive"),
-            Thinking::Budget(tokens) => {
-                out.text_field("type", "enabled");
-                out.key("budget_tokens").count(*tokens);
-            }
-        }
-        if is_own {
-            request.extra.write_inner(INNER_THINKING, out);
-        } else if request.summary.is_some() && *thinking == Thinking::Adaptive {
-            // Newer models show no thinking unless they are asked to.
-            out.text_field("display", "summarized");
+/// A client of their own API knows its model: what it says of thinking and sampling stays.
+fn of_own_client(request: &ChatRequest) -> Wanted<'_> {
+    let additional = Json::object(|out| {
+        out.optional_count("top_k", request.top_k);
+        if let Some(thinking) = &request.thinking {
+            out.key("thinking").object(|out| {
+                thinking.write_own(out);
+                request.extra.write_inner(INNER_THINKING, out);
+            });
         }
     });
+    let &ChatRequest { max_tokens, temperature, top_p, .. } = request;
+    Wanted { max_tokens, temperature, top_p, effort: request.effort.as_deref(), additional }
 }
 
 /// The fields of the client's dialect that were written.

@@ -4,7 +4,7 @@
 use super::blocks_out::BlockWriter;
 use super::models::Maker;
 use super::{config_out, tools_out};
-use crate::chat::{ChatRequest, Json};
+use crate::chat::{ChatRequest, Extra, Json};
 use crate::dialect::DialectId;
 use crate::error::RequestError;
 use crate::json::{Fields, Writer};
@@ -72,8 +72,8 @@ fn rest(request: &ChatRequest, maker: Maker, loss: &mut Loss, out: &mut Writer<'
         notes(metadata, request, loss, out);
     }
     for (name, value) in &request.extra.0 {
-        if !value.is_void() && !config_out::is_written(request, maker, name) {
-            loss.add(name.as_str(), Reason::NoPlace);
+        if !config_out::is_written(request, maker, name) {
+            Extra(vec![(name.clone(), value.clone())]).lose("", loss);
         }
     }
     let callers =

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::blocks_out::write_point;
 use super::models::Maker;
 use crate::chat::{ChatRequest, Content, Function, Tool, ToolChoice, custom};
+use crate::claude;
 use crate::json::Writer;
 use crate::loss::{Loss, Reason};
 use crate::names;
@@ -54,7 +55,7 @@ pub(super) fn write(
             kept.iter().for_each(|function| write_function(function, (maker, model), request, loss, out));
         });
         if !is_stand_in {
-            write_choice(request, loss, out);
+            write_choice(request, model, loss, out);
         }
     });
 }
@@ -94,7 +95,10 @@ fn keeps<'r>(tool: &'r Tool, request: &ChatRequest, loss: &mut Loss) -> Option<&
     Some(function)
 }
 
-fn write_choice(request: &ChatRequest, loss: &mut Loss, out: &mut Writer<'_>) {
+fn write_choice(request: &ChatRequest, model: &str, loss: &mut Loss, out: &mut Writer<'_>) {
+    if claude::refuses_force(request, model) {
+        return loss.add(names::field(request.source, "tool_choice"), Reason::Refused);
+    }
     let word = match &request.tool_choice {
         None | Some(ToolChoice::Auto | ToolChoice::None | ToolChoice::Allowed { required: false, .. }) => {
             return;
@@ -126,12 +130,19 @@ fn write_function(
             out.text_field("name", &function.name);
             let description = function.description.as_deref().filter(|text| !text.is_empty());
             out.optional_text("description", description);
+            let is_strict = function.strict == Some(true) && maker.is_strict(model);
             out.key("inputSchema").object(|out| {
                 out.key("json");
-                function.write_object_schema(out);
+                match &function.parameters {
+                    Some(schema) if is_strict && claude::is_claude(model) => {
+                        let schema = claude::closed(schema, "tool.schema", request, loss);
+                        Function { parameters: Some(schema), ..Function::default() }.write_object_schema(out);
+                    }
+                    _ => function.write_object_schema(out),
+                }
             });
             if function.strict == Some(true) {
-                if maker.is_strict(model) {
+                if is_strict {
                     out.key("strict").boolean(true);
                 } else {
                     // Other models refuse the field; without it the schema is a wish.

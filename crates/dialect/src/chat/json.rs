@@ -65,10 +65,11 @@ impl Extra {
         self.0.push((name.to_owned(), value));
     }
 
-    /// Names all fields that say something as lost.
+    /// Names all fields that say something as lost. An empty object may: it asks for what it stands for, with nothing
+    /// to set (`"web_search_options": {}`).
     pub(crate) fn lose(&self, under: &str, loss: &mut Loss) {
         for (name, value) in &self.0 {
-            if !value.is_void() {
+            if !value.is_void() || value.get() == "{}" {
                 loss.add(format!("{under}{name}"), Reason::NoPlace);
             }
         }

@@ -5,6 +5,7 @@ const FIELDS: &[(&str, &str)] = &[
     ("choices", "generationConfig.candidateCount"),
     ("effort", "generationConfig.thinkingConfig.thinkingLevel"),
     ("format", "generationConfig.responseMimeType"),
+    ("format.schema", "generationConfig.responseSchema"),
     ("frequency_penalty", "generationConfig.frequencyPenalty"),
     ("logprobs", "generationConfig.responseLogprobs"),
     ("max_tokens", "generationConfig.maxOutputTokens"),

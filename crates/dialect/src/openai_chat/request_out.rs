@@ -5,14 +5,14 @@
 
 use crate::chat::{
     AllowedTool, ChatRequest, CustomFormat, CustomTool, Function, Message, ResponseFormat, Role, Thinking,
-    Tool, ToolChoice, custom, effort_of_budget,
+    Tool, ToolChoice, custom,
 };
 use crate::dialect::DialectId;
 use crate::error::RequestError;
+use crate::gpt;
 use crate::json::Writer;
 use crate::loss::{Loss, Reason};
 use crate::names::{self, Site};
-use crate::openai_models::Sampling;
 use crate::provider::Quirks;
 
 /// The API refuses more stop texts than this.
@@ -64,20 +64,22 @@ impl Target<'_> {
     }
 
     fn sampling(&mut self, request: &ChatRequest, effort: Option<&str>, out: &mut Writer<'_>) {
+        // A client of the company's dialects knows its model: the provider is the judge.
+        let takes = if self.site.source.is_none_or(DialectId::is_openai) {
+            gpt::Sampling { shape: true, rest: true }
+        } else {
+            gpt::sampling(request, effort, self.loss)
+        };
         let limit = if self.quirks.max_completion_tokens { "max_completion_tokens" } else { "max_tokens" };
         out.optional_count(limit, request.max_tokens);
-        let asked = Sampling::of(request);
-        // A client of these dialects knows its model: the provider is the judge.
-        let (sampling, refused) = if self.site.source.is_none_or(DialectId::is_openai) {
-            (asked, Vec::new())
-        } else {
-            asked.taken(&request.model, effort)
-        };
-        refused.into_iter().for_each(|field| self.lose(field, Reason::Refused));
-        out.number_field("temperature", sampling.temperature);
-        out.number_field("top_p", sampling.top_p);
-        out.number_field("frequency_penalty", sampling.frequency_penalty);
-        out.number_field("presence_penalty", sampling.presence_penalty);
+        if takes.shape {
+            out.number_field("temperature", request.temperature);
+            out.number_field("top_p", request.top_p);
+        }
+        if takes.rest {
+            out.number_field("frequency_penalty", request.frequency_penalty);
+            out.number_field("presence_penalty", request.presence_penalty);
+        }
         match request.top_k {
             Some(top_k) if self.same => out.key("top_k").count(top_k),
             Some(_) => self.lose("top_k", Reason::NoPlace),
@@ -87,16 +89,23 @@ impl Target<'_> {
             out.key("seed").raw(&seed.to_string());
         }
         out.optional_count("n", request.choices);
-        out.optional_boolean("logprobs", sampling.logprobs);
-        out.optional_count("top_logprobs", sampling.top_logprobs);
-        if !sampling.stop {
-            return;
+        if takes.shape {
+            out.optional_boolean("logprobs", request.logprobs);
+            out.optional_count("top_logprobs", request.top_logprobs);
         }
+        if takes.rest {
+            self.stops(request, out);
+        }
+    }
+
+    fn stops(&mut self, request: &ChatRequest, out: &mut Writer<'_>) {
         let stops = if self.same { request.stop.len() } else { request.stop.len().min(MAX_STOPS) };
         if stops < request.stop.len() {
             self.lose("stop", Reason::Limit);
         }
-        out.key("stop").list(|out| request.stop.iter().take(stops).for_each(|stop| out.string(stop)));
+        if stops > 0 {
+            out.key("stop").list(|out| request.stop.iter().take(stops).for_each(|stop| out.string(stop)));
+        }
     }
 
     fn stream(&mut self, request: &ChatRequest, out: &mut Writer<'_>) {
@@ -135,26 +144,16 @@ impl Target<'_> {
         });
     }
 
-    /// The word for how hard to think. A budget of thinking becomes the nearest word.
+    /// The word for how hard to think.
     fn effort<'r>(&mut self, request: &'r ChatRequest) -> Option<&'r str> {
-        let of_openai = self.same || self.site.source == Some(DialectId::OpenAiResponses);
-        match (request.effort.as_deref(), &request.thinking) {
-            (Some("max" | "xhigh"), _) if !of_openai => {
-                self.lose("effort", Reason::Nearest);
-                Some("high")
-            }
-            (Some(effort), _) => Some(effort),
-            (None, Some(Thinking::Budget(tokens))) => {
-                self.lose("thinking.budget", Reason::Nearest);
-                Some(effort_of_budget(*tokens))
-            }
-            // Without a word the provider decides, which is what "adaptive" asks for; not all know "none".
-            (None, Some(Thinking::Disabled | Thinking::Adaptive)) => {
-                self.lose("thinking", Reason::NoPlace);
-                None
-            }
-            (None, None) => None,
+        // The words mean the same in both of the company's dialects.
+        if self.same || self.site.source == Some(DialectId::OpenAiResponses) {
+            return request.effort.as_deref();
         }
+        if request.effort.is_none() && request.thinking == Some(Thinking::Adaptive) {
+            self.lose("thinking", Reason::NoPlace);
+        }
+        gpt::effort(request, self.loss)
     }
 
     /// What says nothing about the conversation.

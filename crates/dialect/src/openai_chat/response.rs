@@ -46,13 +46,11 @@ pub(super) fn decode(body: &[u8]) -> Result<ChatResponse, Fault> {
             _ => response.extra.keep(&key, node.json()),
         }
     }
-    if !has_choices {
-        return Err(root.missing("choices"));
+    match response.choices.is_empty() {
+        false => Ok(response),
+        true if has_choices => Err(root.key("choices").fault("no answer in it")),
+        true => Err(root.missing("choices")),
     }
-    if response.choices.is_empty() {
-        return Err(root.key("choices").fault("there is none"));
-    }
-    Ok(response)
 }
 
 fn choice(fields: Fields<'_>, position: usize, path: &Path<'_>) -> Result<Choice, Fault> {

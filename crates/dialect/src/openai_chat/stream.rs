@@ -4,7 +4,7 @@
 //! are a whole JSON value and something else comes; a call that is still unfinished then stays open, because some
 //! models write several calls by turns.
 //!
-//! A stream is complete with `[DONE]`. Some servers leave it out, so one that ends cleanly after every choice has
+//! A stream is complete with `[DONE]`, if there was a choice before it. Some servers leave it out, so one that ends cleanly after every choice has
 //! given its finish reason counts as complete too.
 
 use super::calls::Calls;
@@ -65,9 +65,8 @@ impl Meaning for Chat {
         events: &mut Vec<StreamEvent>,
     ) -> Result<(), Fault> {
         if data.starts_with(b"[DONE]") {
-            // An end of nothing is no answer.
             if self.choices.is_empty() {
-                return Err(Path::Root.fault("the stream ends without a choice"));
+                return Err(Path::Root.fault("the end of an answer that has not begun: no `choices` came"));
             }
             self.end(observed, events);
             return Ok(());

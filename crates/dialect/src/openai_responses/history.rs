@@ -3,10 +3,15 @@
 //! Items are copied as text: what a client or a provider said goes round byte for byte. The instructions of an earlier
 //! request do not come along, as the API reference has it.
 
+use std::collections::{HashMap, HashSet};
+
 use crate::json::Raw;
 
 use crate::error::{RequestError, ResponseError};
 use crate::json::{Fields, Path, Writer};
+
+/// The type of an item that stands for another.
+const REFERENCE: &str = "item_reference";
 
 /// The body of a request with everything that was said before it in its `input`, and without `previous_response_id`.
 /// `items` is the list that [`items_after`] gave.
@@ -16,7 +21,7 @@ use crate::json::{Fields, Path, Writer};
 pub fn continued(body: &[u8], items: &[u8]) -> Result<Vec<u8>, RequestError> {
     let fields = Fields::of_body(body)?;
     let before = inner(items);
-    let now = input_items(&fields)?;
+    let now = without_repeated(input_items(&fields)?, items);
     let now = inner(now.as_bytes());
     let comma = if before.is_empty() || now.is_empty() { "" } else { "," };
     let mut out = Vec::with_capacity(body.len() + items.len());
@@ -49,6 +54,77 @@ pub fn items_after(input: &[u8], response: &[u8]) -> Result<Vec<u8>, ResponseErr
     let (before, after) = (inner(input), inner(output.as_bytes()));
     let comma = if before.is_empty() || after.is_empty() { "" } else { "," };
     Ok(format!("[{before}{comma}{after}]").into_bytes())
+}
+
+/// The ids of the items that a request's `input` refers to and does not hold (`item_reference`).
+#[must_use]
+pub fn references(body: &[u8]) -> Vec<String> {
+    if memchr::memmem::find(body, REFERENCE.as_bytes()).is_none() {
+        return Vec::new();
+    }
+    let items =
+        Fields::of_body(body).ok().and_then(|fields| fields.get("input")).map_or_else(Vec::new, items);
+    items.iter().filter_map(|raw| referred(*raw)).collect()
+}
+
+/// The id of the answer that an item belongs to, where both were made here.
+#[must_use]
+pub fn answer_of(item: &str) -> Option<String> {
+    let (_, behind) = item.split_once('_')?;
+    let (stem, number) = behind.rsplit_once('_')?;
+    number.parse::<u64>().ok()?;
+    Some(format!("resp_{stem}"))
+}
+
+/// The item of this id in the output of a response object.
+#[must_use]
+pub fn item_in<'a>(response: &'a [u8], id: &str) -> Option<&'a str> {
+    let output = items(Fields::of_body(response).ok()?.get("output")?);
+    let is_it = |raw: &Raw<'_>| {
+        let fields = Fields::of_body(raw.get().as_bytes()).unwrap_or_default();
+        fields.text("id").is_some_and(|known| known == id)
+    };
+    output.into_iter().find(is_it).map(Raw::get)
+}
+
+/// The body of a request with these items in place of references to them, by id.
+///
+/// # Errors
+/// As [`continued`].
+pub fn with_items(body: &[u8], known: &HashMap<String, String>) -> Result<Vec<u8>, RequestError> {
+    let fields = Fields::of_body(body)?;
+    let mut out = Vec::with_capacity(body.len());
+    Writer::new(&mut out).object(|out| {
+        for (key, raw) in &fields.0 {
+            if key != "input" {
+                out.key(key).raw(raw.get());
+                continue;
+            }
+            out.key("input").list(|out| {
+                for raw in items(*raw) {
+                    let item = referred(raw).and_then(|id| known.get(&id));
+                    out.raw(item.map_or_else(|| raw.get(), String::as_str));
+                }
+            });
+        }
+    });
+    Ok(out)
+}
+
+fn items(list: Raw<'_>) -> Vec<Raw<'_>> {
+    crate::json::from_str(list.get()).unwrap_or_default()
+}
+
+/// The id of the item that this one stands for.
+fn referred(raw: Raw<'_>) -> Option<String> {
+    memchr::memmem::find(raw.get().as_bytes(), b"\"id\"")?;
+    let fields = Fields::of_body(raw.get().as_bytes()).ok()?;
+    let is_reference = match fields.text("type") {
+        Some(kind) => kind == REFERENCE,
+        // The type may be left out: an id alone says the same.
+        None => fields.0.len() == 1,
+    };
+    fields.text("id").filter(|_| is_reference)
 }
 
 /// The id of a response object, and whether it is complete or as complete as it gets.
@@ -143,6 +219,20 @@ fn input_items(fields: &Fields<'_>) -> Result<String, RequestError> {
     }
 }
 
+/// A list without references to items that stand in the list before it.
+fn without_repeated(now: String, before: &[u8]) -> String {
+    if memchr::memmem::find(now.as_bytes(), REFERENCE.as_bytes()).is_none() {
+        return now;
+    }
+    let said: Vec<Raw<'_>> = crate::json::from_slice(before).unwrap_or_default();
+    let id_of = |raw: &Raw<'_>| Fields::of_body(raw.get().as_bytes()).ok()?.text("id");
+    let said: HashSet<String> = said.iter().filter_map(id_of).collect();
+    let all: Vec<Raw<'_>> = crate::json::from_str(&now).unwrap_or_default();
+    let is_new = |raw: &&Raw<'_>| referred(**raw).is_none_or(|id| !said.contains(&id));
+    let kept: Vec<&str> = all.iter().filter(is_new).map(|raw| raw.get()).collect();
+    format!("[{}]", kept.join(","))
+}
+
 /// The text between a list's brackets.
 fn inner(list: &[u8]) -> &str {
     let text = std::str::from_utf8(list).unwrap_or_default().trim_ascii();
@@ -187,6 +277,31 @@ mod tests {
         assert_eq!(page["has_more"], true);
         let page = list(&Listing { after: Some("item_9".to_owned()), ..Listing::default() });
         assert_eq!((&page["data"], &page["has_more"]), (&json!([]), &json!(false)));
+    }
+
+    #[test]
+    fn references_become_what_they_stand_for() {
+        let answer = json!({"id": "resp_a_1", "output": [{"type": "reasoning", "id": "rs_a_1_0"}, {"type": "message", "id": "msg_a_1_1"}]});
+        let answer = answer.to_string();
+        assert_eq!(answer_of("msg_a_1_1").as_deref(), Some("resp_a_1"));
+        assert_eq!((answer_of("msg"), answer_of("msg_x"), answer_of("msg_x_y")), (None, None, None));
+        let item = item_in(answer.as_bytes(), "msg_a_1_1").unwrap();
+        assert_eq!(item_in(answer.as_bytes(), "msg_a_1_2"), None);
+        let body = json!({"model": "m", "input": [
+            {"type": "item_reference", "id": "msg_a_1_1"}, {"id": "rs_a_1_0"}, {"role": "user", "content": "x"},
+        ]});
+        let body = body.to_string();
+        assert_eq!(references(body.as_bytes()), ["msg_a_1_1", "rs_a_1_0"]);
+        assert!(references(br#"{"input": "item_reference"}"#).is_empty());
+        let known = HashMap::from([("msg_a_1_1".to_owned(), item.to_owned())]);
+        assert_eq!(
+            value(&with_items(body.as_bytes(), &known).unwrap())["input"],
+            json!([{"type": "message", "id": "msg_a_1_1"}, {"id": "rs_a_1_0"}, {"role": "user", "content": "x"}])
+        );
+        // What the conversation holds already is not said twice.
+        let items = items_after(b"[]", answer.as_bytes()).unwrap();
+        let whole = value(&continued(body.as_bytes(), &items).unwrap());
+        assert_eq!(whole["input"].as_array().unwrap().len(), 3, "{whole}");
     }
 
     #[test]

@@ -2,12 +2,12 @@
 
 use super::items_out::{ItemWriter, custom_calls};
 use super::tools_out;
-use crate::chat::{ChatRequest, Content, Family, Part, ResponseFormat, Thinking, effort_of_budget};
+use crate::chat::{ChatRequest, Content, Family, Part, ResponseFormat, Thinking};
 use crate::dialect::DialectId;
+use crate::gpt;
 use crate::json::Writer;
 use crate::loss::{Loss, Reason};
 use crate::names::{self, Site};
-use crate::openai_models;
 
 /// The API's smallest limit.
 const MIN_TOKENS: u64 = 16;
@@ -19,7 +19,7 @@ pub(super) fn encode(request: &ChatRequest, loss: &mut Loss) -> Vec<u8> {
     let mut body = Vec::with_capacity(4096);
     let source = request.source;
     let same = source == Some(DialectId::OpenAiResponses);
-    let mut target = Target { same, request, loss, logprobs: request.logprobs };
+    let mut target = Target { same, request, loss, has_logprobs: false };
     Writer::new(&mut body).object(|out| {
         out.text_field("model", &request.model);
         target.instructions(out);
@@ -32,9 +32,10 @@ pub(super) fn encode(request: &ChatRequest, loss: &mut Loss) -> Vec<u8> {
         };
         out.key("input").list(|out| request.messages.iter().for_each(|message| items.message(message, out)));
         tools_out::write(request, same, target.loss, out);
-        target.sampling(out);
+        let effort = target.effort();
+        target.sampling(effort, out);
         target.text(out);
-        target.reasoning(out);
+        target.reasoning(effort, out);
         target.state(out);
         target.rest(out);
     });
@@ -46,8 +47,8 @@ struct Target<'r, 'l> {
     same: bool,
     request: &'r ChatRequest,
     loss: &'l mut Loss,
-    /// The model takes the wish for them.
-    logprobs: Option<bool>,
+    /// Log probabilities are wanted of a model that gives them.
+    has_logprobs: bool,
 }
 
 impl<'r> Target<'r, '_> {
@@ -71,7 +72,7 @@ impl<'r> Target<'r, '_> {
         }
     }
 
-    fn sampling(&mut self, out: &mut Writer<'_>) {
+    fn sampling(&mut self, effort: Option<&str>, out: &mut Writer<'_>) {
         let request = self.request;
         if let Some(limit) = request.max_tokens {
             let limit = if self.same { limit } else { limit.max(MIN_TOKENS) };
@@ -80,20 +81,18 @@ impl<'r> Target<'r, '_> {
             }
             out.key("max_output_tokens").count(limit);
         }
-        let asked = openai_models::Sampling::of(request);
-        let (sampling, refused) = if request.source.is_none_or(DialectId::is_openai) {
-            (asked, Vec::new())
+        // A client of the company's dialects knows its model: the provider is the judge.
+        let takes = if request.source.is_none_or(DialectId::is_openai) {
+            gpt::Sampling { shape: true, rest: true }
         } else {
-            asked.taken(&request.model, self.effort())
+            gpt::sampling(request, effort, self.loss)
         };
-        // The others have no place here anyway.
-        let has_place =
-            |field: &&str| matches!(*field, "temperature" | "top_p" | "logprobs" | "top_logprobs");
-        refused.into_iter().filter(has_place).for_each(|field| self.lose(field, Reason::Refused));
-        out.number_field("temperature", sampling.temperature);
-        out.number_field("top_p", sampling.top_p);
-        out.optional_count("top_logprobs", sampling.top_logprobs);
-        self.logprobs = sampling.logprobs;
+        self.has_logprobs = takes.shape && request.logprobs == Some(true);
+        if takes.shape {
+            out.number_field("temperature", request.temperature);
+            out.number_field("top_p", request.top_p);
+            out.optional_count("top_logprobs", request.top_logprobs);
+        }
         for (name, is_set) in [
             ("top_k", request.top_k.is_some()),
             ("choices", request.choices.is_some_and(|choices| choices > 1)),
@@ -128,9 +127,8 @@ impl<'r> Target<'r, '_> {
         });
     }
 
-    fn reasoning(&mut self, out: &mut Writer<'_>) {
+    fn reasoning(&self, effort: Option<&str>, out: &mut Writer<'_>) {
         let request = self.request;
-        let effort = self.effort();
         // Who asks for thinking wants to see some, unless it says otherwise.
         let is_asked = matches!(request.thinking, Some(Thinking::Budget(_) | Thinking::Adaptive));
         let is_hidden = request.extra.get("thinking.display").is_some_and(|word| word.get() == "\"omitted\"");
@@ -151,28 +149,12 @@ impl<'r> Target<'r, '_> {
         });
     }
 
-    /// The word for how hard to think. A budget of thinking becomes the nearest word.
     fn effort(&mut self) -> Option<&'r str> {
-        let request = self.request;
-        let of_openai = request.source.is_none_or(DialectId::is_openai);
-        match (request.effort.as_deref(), &request.thinking) {
-            (Some("max" | "xhigh"), _) if !of_openai => {
-                self.lose("effort", Reason::Nearest);
-                Some("high")
-            }
-            (Some(effort), _) => Some(effort),
-            (None, Some(Thinking::Budget(tokens))) => {
-                self.lose("thinking.budget", Reason::Nearest);
-                Some(effort_of_budget(*tokens))
-            }
-            // Not every model can be told not to think.
-            (None, Some(Thinking::Disabled)) => {
-                self.lose("thinking", Reason::NoPlace);
-                None
-            }
-            // Without a word the provider decides, which is what "adaptive" asks for.
-            (None, Some(Thinking::Adaptive) | None) => None,
+        // The words mean the same in both of the company's dialects.
+        if self.request.source.is_none_or(DialectId::is_openai) {
+            return self.request.effort.as_deref();
         }
+        gpt::effort(self.request, self.loss)
     }
 
     fn state(&mut self, out: &mut Writer<'_>) {
@@ -188,7 +170,7 @@ impl<'r> Target<'r, '_> {
             if self.thinks() {
                 include.push(SEALED_THINKING);
             }
-            if self.logprobs == Some(true) {
+            if self.has_logprobs {
                 include.push(LOGPROBS);
             }
         }
@@ -204,7 +186,7 @@ impl<'r> Target<'r, '_> {
         let asks = request.effort.as_deref().is_some_and(|effort| effort != "none")
             || matches!(request.thinking, Some(Thinking::Budget(_) | Thinking::Adaptive));
         let is_own = |part: &Part| part.seal.as_ref().is_some_and(|seal| seal.family == Family::OpenAi);
-        asks || openai_models::is_thinker(&request.model)
+        asks || gpt::thinks(&request.model)
             || request.messages.iter().flat_map(|message| &message.parts).any(is_own)
     }
 

@@ -48,8 +48,11 @@ fn fixtures_come_back() {
         };
         let body = file(&case, "request.json").filter(is_own);
         if let Some(Ok(request)) = body.map(|body| codec.decode_request(&body))
-            && let Some(again) = written_and_read(dialect, &request)
+            && let Some(mut again) = written_and_read(dialect, &request)
         {
+            if dialect.id().names_model_in_path() {
+                again.model.clone_from(&request.model);
+            }
             assert_eq!(sorted(again), sorted(request), "{}", case.display());
         }
         if let Some(Ok(response)) = file(&case, "response.json").map(|body| codec.decode_response(&body)) {

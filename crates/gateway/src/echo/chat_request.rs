@@ -7,10 +7,15 @@ use serde_json::Value;
 
 use super::ask::{Ask, Choice, Tool, prompt_tokens, read_content, shape};
 use super::directive;
+use super::models;
 use super::refusal::Refusal;
 
 /// Fields of the other API; a request with one of them was not translated.
 const FOREIGN: &[&str] = &["system", "stop_sequences", "thinking", "anthropic_version"];
+
+/// What models that think refuse.
+const SAMPLING: &[&str] =
+    &["temperature", "top_p", "presence_penalty", "frequency_penalty", "logprobs", "top_logprobs", "stop"];
 
 /// Every request carries a key as a bearer token.
 pub(super) fn authorize(headers: &HeaderMap) -> Result<(), Refusal> {
@@ -34,6 +39,11 @@ pub(super) fn read(body: &Value) -> Result<Ask, Refusal> {
     let messages = check_messages(body)?;
     let tools = check_tools(body)?;
     let choice = check_choice(body, &tools)?;
+    if let Some(field) = models::refused_by_thinker(model, body["reasoning_effort"].as_str(), body, SAMPLING)
+    {
+        let message = format!("Unsupported parameter: '{field}' is not supported with this model.");
+        return Err(Refusal::invalid(message).param(field).code("unsupported_parameter"));
+    }
     let mut ask = Ask {
         model: model.to_owned(),
         stream: body["stream"].as_bool().unwrap_or(false),

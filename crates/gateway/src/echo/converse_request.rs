@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::ask::{Ask, Choice, Tool, prompt_tokens};
 use super::converse_blocks::{Turn, check_turns, image_count, only_key, texts};
 use super::directive;
+use super::models;
 use super::refusal::Refusal;
 
 const FIELDS: &[&str] = &[
@@ -82,16 +83,17 @@ pub(super) fn read(address: &Address, body: &Value) -> Result<Ask, Refusal> {
         ));
     }
     let choice = check_choice(&body["toolConfig"]["toolChoice"], &tools)?;
+    let shape = shape(&body["outputConfig"])?;
     let mut ask = Ask {
         model: address.model.clone(),
         stream: address.stream,
         include_usage: true,
         system: check_system(&body["system"])?,
         tools,
-        thinking: thinks(body, &choice)?,
+        thinking: thinks(&address.model, body, &choice, shape.as_ref())?,
         choice,
         stops: strings(&body["inferenceConfig"]["stopSequences"]),
-        shape: shape(&body["outputConfig"])?,
+        shape,
         answers: 1,
         input_tokens: prompt_tokens(body),
         ..Ask::default()
@@ -242,34 +244,28 @@ fn check_choice(choice: &Value, tools: &[Tool]) -> Result<Choice, Refusal> {
 }
 
 /// Models of several makers are asked to think in a way of their own.
-fn thinks(body: &Value, choice: &Choice) -> Result<bool, Refusal> {
+fn thinks(model: &str, body: &Value, choice: &Choice, shape: Option<&Value>) -> Result<bool, Refusal> {
     let fields = &body["additionalModelRequestFields"];
     let wrong =
         |message: &str| Err(Refusal::invalid(format!("The model returned the following errors: {message}")));
     if fields["reasoningConfig"]["type"] == "enabled" || fields["reasoning_effort"].is_string() {
         return Ok(true);
     }
-    let thinking = &fields["thinking"];
-    match thinking["type"].as_str() {
-        None | Some("disabled") => return Ok(false),
-        Some("adaptive") => return Ok(true),
-        Some("enabled") => {}
-        Some(_) => return wrong("thinking.type: Input should be 'enabled', 'disabled' or 'adaptive'"),
+    let config = &body["inferenceConfig"];
+    let asked = models::Asked {
+        model,
+        thinking: &fields["thinking"],
+        max_tokens: &config["maxTokens"],
+        temperature: &config["temperature"],
+        top_p: &config["topP"],
+        top_k: &fields["top_k"],
+        choice,
+        schema: shape.filter(|_| model.contains("claude")),
+    };
+    match models::check(&asked) {
+        Ok(()) => Ok(matches!(fields["thinking"]["type"].as_str(), Some("enabled" | "adaptive"))),
+        Err(message) => wrong(&message),
     }
-    let budget = thinking["budget_tokens"].as_u64().unwrap_or(0);
-    if budget < 1024 {
-        return wrong("thinking.enabled.budget_tokens: Input should be greater than or equal to 1024");
-    }
-    if body["inferenceConfig"]["maxTokens"].as_u64().is_some_and(|most| most <= budget) {
-        return wrong("`max_tokens` must be greater than `thinking.budget_tokens`.");
-    }
-    if matches!(choice, Choice::Any | Choice::Named(_)) {
-        return wrong("Thinking may not be enabled when tool_choice forces tool use.");
-    }
-    if body["inferenceConfig"]["temperature"].as_f64().is_some_and(|temperature| temperature != 1.0) {
-        return wrong("`temperature` may only be set to 1 when thinking is enabled.");
-    }
-    Ok(true)
 }
 
 /// The schema of the answer, which is a text within the request.

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::ask::{Ask, Choice, Tool, prompt_tokens, read_content, shape};
 use super::directive;
+use super::models;
 use super::refusal::Refusal;
 
 /// Fields of the other API; a request with one of them was not translated.
@@ -78,7 +79,17 @@ pub(super) fn read(body: &Value) -> Result<Ask, Refusal> {
     let turns = check_messages(body)?;
     let tools = check_tools(body)?;
     let choice = check_choice(body, &tools)?;
-    check_thinking(body, &choice)?;
+    models::check(&models::Asked {
+        model,
+        thinking: &body["thinking"],
+        max_tokens: &body["max_tokens"],
+        temperature: &body["temperature"],
+        top_p: &body["top_p"],
+        top_k: &body["top_k"],
+        choice: &choice,
+        schema: shape(&body["output_config"]["format"]).as_ref(),
+    })
+    .map_err(Refusal::invalid)?;
     let mut ask = Ask {
         model: model.to_owned(),
         stream: body["stream"].as_bool().unwrap_or(false),
@@ -381,30 +392,4 @@ fn check_choice(body: &Value, tools: &[Tool]) -> Result<Choice, Refusal> {
         return Err(Refusal::invalid("tool_choice may only be specified while providing tools."));
     }
     Ok(found)
-}
-
-fn check_thinking(body: &Value, choice: &Choice) -> Result<(), Refusal> {
-    let thinking = &body["thinking"];
-    if thinking.is_null() || matches!(thinking["type"].as_str(), Some("disabled" | "adaptive")) {
-        return Ok(());
-    }
-    if thinking["type"] != "enabled" {
-        return Err(Refusal::invalid("thinking.type: Input should be 'enabled', 'disabled' or 'adaptive'"));
-    }
-    let budget = thinking["budget_tokens"].as_u64().unwrap_or(0);
-    if budget < 1024 {
-        return Err(Refusal::invalid(
-            "thinking.enabled.budget_tokens: Input should be greater than or equal to 1024",
-        ));
-    }
-    if body["max_tokens"].as_u64().is_some_and(|most| most <= budget) {
-        return Err(Refusal::invalid("`max_tokens` must be greater than `thinking.budget_tokens`."));
-    }
-    if matches!(choice, Choice::Any | Choice::Named(_)) {
-        return Err(Refusal::invalid("Thinking may not be enabled when tool_choice forces tool use."));
-    }
-    if body["temperature"].as_f64().is_some_and(|temperature| temperature != 1.0) {
-        return Err(Refusal::invalid("`temperature` may only be set to 1 when thinking is enabled."));
-    }
-    Ok(())
 }

@@ -19,6 +19,7 @@ mod gemini_request;
 mod log;
 mod messages_answer;
 mod messages_request;
+mod models;
 mod other_apis;
 mod refusal;
 mod responses_answer;

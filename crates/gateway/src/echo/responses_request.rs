@@ -5,6 +5,7 @@
 use serde_json::{Map, Value, json};
 
 use super::ask::{Ask, Choice, Kept, Tool, prompt_tokens, shape};
+use super::models;
 use super::refusal::Refusal;
 use super::responses_items;
 use super::responses_memory::Memory;
@@ -103,6 +104,13 @@ pub(super) fn read(body: &Value, memory: &Memory) -> Result<Ask, Refusal> {
     check_numbers(body)?;
     check_format(body)?;
     check_thinking(model, body)?;
+    let effort = body["reasoning"]["effort"].as_str();
+    if let Some(field) =
+        models::refused_by_thinker(model, effort, body, &["temperature", "top_p", "top_logprobs"])
+    {
+        let message = format!("Unsupported parameter: '{field}' is not supported with this model.");
+        return Err(Refusal::invalid(message).param(field).code("unsupported_parameter"));
+    }
     let tools = check_tools(body)?;
     let choice = check_choice(body, &tools)?;
     let mut items = before(body, memory)?;

@@ -7,12 +7,14 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, He
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use tokio::time::Instant;
-use waypost_dialect::chat::{ChatRequest, CustomTools, seal};
+use waypost_dialect::anthropic_messages::DEFAULT_MAX_TOKENS;
+use waypost_dialect::chat::{ChatRequest, CustomTools, ToolNames, seal};
 use waypost_dialect::envelope;
 use waypost_dialect::error::{ApiError, ErrorKind, RequestError, ResponseError};
 use waypost_dialect::loss::Loss;
 use waypost_dialect::openai_responses;
 use waypost_dialect::{ClientDialect, DialectId};
+use waypost_routing::catalog::Facts;
 use waypost_routing::fault::Fault;
 use waypost_routing::models::Target;
 
@@ -34,6 +36,8 @@ use crate::worker::Worker;
 const MAX_ANSWER: usize = 64 * 1024 * 1024;
 /// Largest error body that is read, in bytes.
 const MAX_ERROR: usize = 1024 * 1024;
+/// Text takes up a token for so many bytes at the worst, but for rare scripts.
+const LEAST_BYTES_PER_TOKEN: usize = 2;
 
 /// Calls one provider and reads its answer as far as needed to know that it can be passed on: the whole of a plain
 /// answer, a stream up to its first content.
@@ -167,11 +171,12 @@ fn outgoing(
         .decode_request(&asked.envelope.without_preferences(asked.body))
         .map_err(refused)?;
     model.clone_into(&mut request.model);
-    request.most_tokens = worker.runtime.facts(target).max_output.map(u64::from);
+    request.most_tokens = room(&worker.runtime.facts(target), asked);
     // One dialect says it in the address.
     request.stream |= asked.envelope.stream;
     let mut wish = wish(worker, asked, &mut request);
     wish.custom = CustomTools::new(&request, dialect, upstream.quirks);
+    wish.names = ToolNames::fit(&mut request, dialect);
     let mut loss = Loss::default();
     let body = dialect.codec().encode_request(&request, upstream.quirks, &mut loss).map_err(refused)?;
     if asked.strict && !loss.is_empty() {
@@ -184,6 +189,16 @@ fn outgoing(
     let body = Bytes::from(body);
     let envelope = envelope::peek_model(&body).map_err(refused)?;
     Ok((Segments::new(address.splice(&envelope, &body, model)), wish))
+}
+
+/// Tokens that a model can write in answer to this request, where that is known: never so many that they and the request
+/// would be more than its context.
+fn room(facts: &Facts, asked: &Asked<'_>) -> Option<u64> {
+    let most = u64::from(facts.max_output?);
+    let Some(context) = facts.context.map(u64::from) else { return Some(most) };
+    let input = u64::try_from(asked.envelope.needs().text_bytes / LEAST_BYTES_PER_TOKEN);
+    let left = context.saturating_sub(input.unwrap_or(u64::MAX));
+    Some(most.min(left.max(DEFAULT_MAX_TOKENS)))
 }
 
 /// What the answer has to be in the client's dialect, beside the answer.
@@ -344,6 +359,7 @@ impl Reader<'_> {
         }
         response.echo = wish.echo;
         let mut loss = Loss::default();
+        wish.names.restore(&mut response);
         wish.custom.restore(&mut response, &mut loss);
         let body = self.client.codec().encode_response(&response, &mut loss);
         record.lost(&loss);

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use tokio::time::Instant;
 use waypost_dialect::ClientDialect;
-use waypost_dialect::chat::{CustomTools, Extra};
+use waypost_dialect::chat::{CustomTools, Extra, ToolNames};
 use waypost_dialect::envelope::Envelope;
 use waypost_dialect::error::ApiError;
 use waypost_routing::fault::Fault;
@@ -110,6 +110,8 @@ pub struct Wish {
     pub include_usage: bool,
     /// Custom tools that the provider knows as functions.
     pub custom: CustomTools,
+    /// The client's names of tools that the provider knows by others.
+    pub names: ToolNames,
     /// What a Responses answer repeats of its request.
     pub echo: Extra,
     /// Where the answer is kept.

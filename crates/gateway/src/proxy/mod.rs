@@ -15,6 +15,7 @@ pub mod tell;
 
 pub(crate) mod attempt;
 mod boundary;
+mod client_headers;
 mod hedge;
 mod opening;
 mod patience;
@@ -240,7 +241,8 @@ fn explain(record: &Record, headers: &mut HeaderMap) {
         }
     };
     let mut id = uuid::Uuid::encode_buffer();
-    put("x-waypost-request-id", HeaderValue::from_str(record.id.as_hyphenated().encode_lower(&mut id)).ok());
+    let id: &str = record.id.as_hyphenated().encode_lower(&mut id);
+    put("x-waypost-request-id", HeaderValue::from_str(id).ok());
     if let (Some(provider), Some(model)) = (&record.provider, &record.model) {
         put("x-waypost-model", visible(&[provider, "/", model].concat()));
     }
@@ -248,6 +250,7 @@ fn explain(record: &Record, headers: &mut HeaderMap) {
     put("x-waypost-decision", record.method.and_then(|_| visible(&record.decision_text())));
     put("x-waypost-tried", tried(record).as_deref().and_then(visible));
     put("x-waypost-dropped", dropped(record).as_deref().and_then(visible));
+    client_headers::add(record.client, id, record.now(), headers);
 }
 
 /// Who was tried or passed by, where it was not only the one that answered: `openai/m=rate_limit, azure/m=ok`.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use waypost_dialect::chat::{CustomTools, Extra};
+use waypost_dialect::chat::{CustomTools, Extra, ToolNames};
 use waypost_dialect::dialect::{Observed, StreamDecoder, StreamEncoder, StreamOptions, StreamTap};
 use waypost_dialect::error::{ApiError, ResponseError};
 use waypost_dialect::event::{BlockKind, StreamEvent};
@@ -60,6 +60,8 @@ struct Translation {
     echo: Extra,
     /// Makes calls of functions calls of the client's custom tools.
     custom: CustomTools,
+    /// The client's names of tools.
+    names: ToolNames,
     /// Where the answer is kept.
     keeper: Option<Keeper>,
     opening: Opening,
@@ -191,6 +193,7 @@ impl Way {
             model: record.model.clone(),
             echo: wish.echo,
             custom: wish.custom,
+            names: wish.names,
             keeper: wish.keeper,
             opening: Opening::default(),
         }))
@@ -272,7 +275,7 @@ fn garbled() -> ResponseError {
 impl Translation {
     fn encode(&mut self) -> Vec<u8> {
         let mut out = Vec::new();
-        let Self { encoder, loss, custom, opening, .. } = self;
+        let Self { encoder, loss, custom, names, opening, .. } = self;
         for mut event in self.events.drain(..) {
             opening.saw(&event);
             if let StreamEvent::Start { created, echo, id, model, .. } = &mut event {
@@ -285,6 +288,7 @@ impl Translation {
                 }
                 *echo = std::mem::take(&mut self.echo);
             }
+            names.restore_event(&mut event);
             custom.push(event, &mut |event| encoder.push(event, &mut out, loss));
         }
         if let Some(keeper) = &self.keeper

@@ -5,6 +5,8 @@ mod disk;
 mod elsewhere;
 pub mod store;
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -25,8 +27,11 @@ use crate::worker::Worker;
 /// Most items of one page, as the API has it.
 const MOST_LISTED: usize = 100;
 
-/// The body of a request that goes on from an answer that is kept here, with everything that was said before; `None` if
-/// it goes on from none, or from one that only its provider knows.
+/// Items of so many answers are put in place of references to them in one request.
+const MOST_REFERRED: usize = 1000;
+
+/// The body of a request that goes on from an answer that is kept here, with everything that was said before, or that
+/// refers to items of such answers; `None` if it does neither, or only its provider knows the answer.
 ///
 /// # Errors
 /// 400: its `input` is nothing that could be gone on with, or the answer is another caller's.
@@ -36,15 +41,43 @@ pub async fn continued(
     envelope: &Envelope<'_>,
     body: &Bytes,
 ) -> Result<Option<Bytes>, ApiError> {
-    let Some(id) = &envelope.previous_response_id else { return Ok(None) };
     let caller = Caller::of(headers);
+    let Some(id) = &envelope.previous_response_id else { return with_items(store, caller, body).await };
     let Some(kept) = store.get(caller, id).await else {
         // All callers have the operator's one key there: the provider would not know the difference.
-        return if store.is_of_another(caller, id) { Err(unknown_before(id)) } else { Ok(None) };
+        if store.is_of_another(caller, id) {
+            return Err(unknown_before(id));
+        }
+        return with_items(store, caller, body).await;
     };
     let unreadable = |_| ApiError::new(ErrorKind::Internal, "a kept answer could not be read");
     let items = history::items_after(&kept.input, &kept.response).map_err(unreadable)?;
-    Ok(Some(history::continued(body, &items)?.into()))
+    let whole = Bytes::from(history::continued(body, &items)?);
+    Ok(Some(with_items(store, caller, &whole).await?.unwrap_or(whole)))
+}
+
+/// The body with items of answers that are kept here in place of references to them; `None` if it refers to none.
+async fn with_items(store: &Store, caller: Caller, body: &Bytes) -> Result<Option<Bytes>, ApiError> {
+    let mut answers: HashMap<String, Option<Arc<Kept>>> = HashMap::new();
+    let mut known = HashMap::new();
+    for item in history::references(body) {
+        let Some(id) = history::answer_of(&item) else { continue };
+        if answers.len() == MOST_REFERRED && !answers.contains_key(&id) {
+            break;
+        }
+        let kept = match answers.entry(id) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => {
+                let kept = store.get(caller, entry.key()).await;
+                entry.insert(kept)
+            }
+        };
+        if let Some(text) = kept.as_ref().and_then(|kept| history::item_in(&kept.response, &item)) {
+            let text = text.to_owned();
+            known.insert(item, text);
+        }
+    }
+    if known.is_empty() { Ok(None) } else { Ok(Some(history::with_items(body, &known)?.into())) }
 }
 
 /// Leads a request that goes on from an answer to the provider that keeps it: nobody else knows what was said. A model

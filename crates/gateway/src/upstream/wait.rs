@@ -45,7 +45,7 @@ fn used_up(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
 }
 
 /// A time of reset: `6m0s`, `20ms`, `12.5`, an RFC 3339 date, or Unix time in seconds or milliseconds.
-fn reset(value: &str, now: SystemTime) -> Option<Duration> {
+pub(crate) fn reset(value: &str, now: SystemTime) -> Option<Duration> {
     if let Ok(number) = value.parse::<f64>() {
         let unix = now.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs_f64();
         // Nobody waits thirty years: large numbers are points in time.

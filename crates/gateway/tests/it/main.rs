@@ -19,6 +19,7 @@ mod echo_gemini;
 mod echo_responses;
 mod errors_reference;
 mod fake;
+mod families;
 mod faults;
 mod faults_reference;
 mod fit;

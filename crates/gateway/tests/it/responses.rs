@@ -65,6 +65,34 @@ fn a_request_goes_on_from_an_answer() {
 }
 
 #[test]
+fn an_item_stands_for_itself() {
+    let gateway = Gateway::with(&pair("@ECHO@", ""));
+    let first = post(&gateway, &json!({"model": "c", "input": "Hi"})).json();
+    let item = &first["output"][0];
+    let reference = json!({"type": "item_reference", "id": item["id"]});
+    let question = |text: &str| json!({"role": "user", "content": text});
+    for (previous, input) in [
+        (Value::Null, json!([question("Hi"), reference, question("And now?")])),
+        // It is there already.
+        (first["id"].clone(), json!([reference, question("And now?")])),
+    ] {
+        let body = json!({"model": "c", "input": input, "previous_response_id": previous});
+        let reply = post(&gateway, &body);
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        let said = texts(&gateway.last_upstream()["body"]["messages"]);
+        assert_eq!(said, ["Hi", item["content"][0]["text"].as_str().unwrap(), "And now?"]);
+    }
+    // Another caller's is not known.
+    let body = json!({"model": "c", "input": [question("Hi"), reference]}).to_string();
+    let head = format!(
+        "POST {RESPONSES} HTTP/1.1\r\nhost: test\r\nauthorization: Bearer other\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    assert_eq!(send(gateway.address, &[head.as_bytes()]).status, 400);
+    gateway.stop();
+}
+
+#[test]
 fn an_answer_is_read_and_deleted_by_its_caller() {
     let gateway = Gateway::with(&pair("@ECHO@", ""));
     let made = post(&gateway, &json!({"model": "c", "input": "Hi"})).json();
