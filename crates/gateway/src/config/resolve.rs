@@ -141,6 +141,7 @@ pub(super) fn resolve(file: &File, environment: &Environment, problems: &Problem
     let fallbacks = names.fallbacks(context, file, &aliases);
     let listeners = listeners::resolve(context, &file.listeners);
     Config {
+        text_digest: super::digest(b""),
         admin: admin::resolve(context, &file.admin, &listeners),
         listeners,
         default_entry: entries.default(context, hidden),
