@@ -131,5 +131,10 @@ export async function start({ token = "", content = "full", cooking = HOSTILE, d
     const child = run("check", "check", "copied.yaml");
     child.on("exit", (code) => resolve({ code, said: readFileSync(output("check"), "utf8") }));
   });
-  return { page: `http://127.0.0.1:${admin}`, api, folder, stop, restart, ask, check };
+  // What another command says in this folder.
+  const says = (...words) => new Promise((resolve) => {
+    const child = run("said", ...words);
+    child.on("exit", (code) => resolve({ code, said: readFileSync(output("said"), "utf8") }));
+  });
+  return { page: `http://127.0.0.1:${admin}`, api, folder, stop, restart, ask, check, says };
 }

@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import select
+import signal
 import struct
 import subprocess
 import termios
@@ -119,6 +120,18 @@ def test_requests_are_seen_as_they_come(place):
     terminal.read(0.2)
     assert "\x1b[?1049h" in terminal.written and terminal.written.rstrip().endswith("\x1b[?25h")
     assert "\x1b[?1049l" in terminal.written
+    assert termios.tcgetattr(terminal.slave) == terminal.before
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_it_gives_the_terminal_back_when_it_is_told_to_end(place, name):
+    terminal = Terminal(place[0], "obs")
+    terminal.shows("requests yet")
+    assert termios.tcgetattr(terminal.slave) != terminal.before
+    terminal.process.send_signal(getattr(signal, name))
+    assert terminal.process.wait(10) == 0
+    terminal.read(0.2)
+    assert "\x1b[?1049l" in terminal.written and terminal.written.rstrip().endswith("\x1b[?25h")
     assert termios.tcgetattr(terminal.slave) == terminal.before
 
 

@@ -48,6 +48,11 @@ RENDERINGS = {
         *("--set", "tolerations[0].key=x,tolerations[0].operator=Exists,env[0].name=A,env[0].value=b"),
         *("--set-json", 'affinity={"nodeAffinity": {}}'),
     ),
+    "tls": (
+        *("--set-json", 'config.listeners.egress_traffic.tls={"cert": "/etc/tls/tls.crt", "key": "/etc/tls/tls.key"}'),
+        *("--set-json", 'extraVolumes=[{"name": "tls", "secret": {"secretName": "waypost-tls"}}]'),
+        *("--set-json", 'extraVolumeMounts=[{"name": "tls", "mountPath": "/etc/tls", "readOnly": true}]'),
+    ),
 }
 
 
@@ -106,6 +111,28 @@ def comparable(objects):
 def test_chart_and_manifests_say_the_same():
     monitor = documents((MANIFESTS / "servicemonitor.yaml").read_text())
     assert comparable(rendered("--set", "serviceMonitor.enabled=true")) == comparable(plain() + monitor)
+
+
+def test_probes_ask_as_the_listener_speaks():
+    def probes(*options):
+        container = one(rendered(*options), "Deployment")["spec"]["template"]["spec"]["containers"][0]
+        return [container[f"{name}Probe"] for name in ("startup", "readiness", "liveness")]
+
+    asked = [probe["httpGet"] for probe in probes()]
+    assert [(probe["path"], probe.get("scheme")) for probe in asked] == [("/readyz", None)] * 2 + [("/healthz", None)]
+    assert {probe["httpGet"]["scheme"] for probe in probes(*RENDERINGS["tls"])} == {"HTTPS"}
+    for options in (("existingConfigMap=mine,probeScheme=HTTPS",), ("probeScheme=HTTPS",)):
+        assert {probe["httpGet"]["scheme"] for probe in probes("--set", *options)} == {"HTTPS"}
+    # Nobody has a certificate for them.
+    strict = ("--set", "config.listeners.egress_traffic.tls.client_ca=/etc/tls/ca.crt")
+    assert all(probe["tcpSocket"] == {"port": "http"} for probe in probes(*RENDERINGS["tls"], *strict))
+
+
+def test_listeners_as_a_list_are_refused_in_words():
+    listeners = 'config.listeners=[{"name": "x", "address": "0.0.0.0", "port": 12000}]'
+    command = [BIN / "helm", "template", CHART, "--set-json", listeners]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ran.returncode != 0 and "write it as a map here" in ran.stderr, ran.stderr
 
 
 def test_versions_agree():

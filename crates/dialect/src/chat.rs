@@ -42,6 +42,8 @@ pub struct ChatRequest {
     pub parallel_tool_calls: Option<bool>,
     /// Most tokens to generate, reasoning included.
     pub max_tokens: Option<u64>,
+    /// What the model can write at most. No dialect says it: whoever knows the model fills it in.
+    pub most_tokens: Option<u64>,
     /// 0 to 2 in OpenAI's dialects, 0 to 1 in Messages.
     pub temperature: Option<f64>,
     /// Nucleus sampling, 0 to 1.

@@ -36,9 +36,20 @@ mod json;
 mod names;
 mod openai_choice;
 mod openai_errors;
+mod openai_models;
 mod stream;
 mod turns;
 
 pub use dialect::{ClientDialect, DialectId};
 pub use json::{Raw, Writer as JsonWriter};
 pub use stream::before_nonsense;
+
+/// The reader of JSON, for the fuzzer.
+///
+/// # Errors
+/// Those of `serde_json`.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub fn read_json<'a, T: serde::Deserialize<'a>>(body: &'a [u8]) -> Result<T, serde_json::Error> {
+    json::from_slice(body)
+}

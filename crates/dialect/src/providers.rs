@@ -680,6 +680,23 @@ pub const PROVIDERS: &[Provider] = &[
         key_variables: &["ARK_API_KEY"],
         ..OPENAI_COMPATIBLE
     },
+    // The model gateway: an API key stands in for a token there, and the models are those that were set up in it.
+    Provider {
+        id: Borrowed("watsonx"),
+        aliases: &["ibm"],
+        name: Borrowed("IBM watsonx.ai"),
+        docs: "https://www.ibm.com/docs/en/watsonx/saas?topic=preview-accessing-models-through-model-gateway",
+        base_url: Borrowed("https://{region}.ml.cloud.ibm.com"),
+        path_prefix: Borrowed("/ml/gateway/v1"),
+        blanks: &[Blank {
+            name: "region",
+            example: "us-south",
+            variables: &["IBM_CLOUD_REGION"],
+            hosts: &[],
+        }],
+        key_variables: &["IBM_CLOUD_APIKEY", "WATSONX_APIKEY"],
+        ..OPENAI_COMPATIBLE
+    },
     Provider {
         id: Borrowed("xai"),
         name: Borrowed("xAI"),

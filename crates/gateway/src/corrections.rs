@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use crate::server::body::Body;
 use http::{HeaderMap, Response, StatusCode};
-use hyper::body::Incoming;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
@@ -55,7 +55,7 @@ pub enum Who {
 }
 
 /// `POST /routing/v1/feedback`.
-pub async fn answer(worker: &Worker, headers: &HeaderMap, body: Incoming) -> Response<ResponseBody> {
+pub async fn answer(worker: &Worker, headers: &HeaderMap, body: Body) -> Response<ResponseBody> {
     let answering = async {
         let _permit = match worker.gate.request().await {
             Ok(permit) => permit,

@@ -12,6 +12,7 @@ pub mod serve;
 mod temporary;
 pub mod worker;
 
+mod http1;
 pub mod server;
 
 pub mod proxy;

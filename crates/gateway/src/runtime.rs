@@ -9,21 +9,23 @@ use http::HeaderValue;
 use waypost_routing::catalog::{self, Facts, Prices};
 use waypost_routing::health::Moment;
 use waypost_routing::models::{Alias, Entry, Models, Served, Target};
-use waypost_routing::order::Prefer;
 use waypost_routing::preference::cascade::Cascade;
 use waypost_routing::preference::{Route, embedded, reading};
 use waypost_routing::retry_budget::{BudgetPolicy, RetryBudget};
 use waypost_routing::router::Router;
 
-use crate::config::{Affinity, Config, ModelEntry, ModelPattern, Reliability, Times, Tracing};
+use crate::config::{Affinity, Config, ModelEntry, ModelPattern, Reliability, Tracing};
 use crate::proxy::preferences::Preferences;
+use crate::proxy::routes::Routes;
 use crate::responses::store::Store;
 use crate::server::models::ModelList;
 use crate::sessions::Sessions;
 use crate::telemetry::kept::Keep;
 use crate::upstream::endpoint::{Settings, Tokens, Upstream};
 use crate::upstream::fleet::{Fleet, Member, Standing};
+use crate::upstream::rotating::{Issuer, Rotating};
 use crate::upstream::router_model::{Fare, RouterModel};
+use crate::upstream::signing::{Keys, Signing};
 
 /// A digest of what decides besides the configuration. Tens of milliseconds, as the weights are part of it.
 static PROGRAM: LazyLock<[u8; 32]> = LazyLock::new(|| {
@@ -42,20 +44,22 @@ pub struct Runtime {
     /// The digest of the configuration's text.
     text_digest: [u8; 32],
     config_hash: OnceLock<Arc<str>>,
-    /// The routing methods.
-    pub router: Arc<Router>,
+    /// The routing methods, and what holds for each route.
+    pub router: Arc<Routes>,
     /// What becomes of routes that a request brings along.
     pub preferences: Preferences,
     /// Where each entry of the configuration leads, by its index.
     pub upstreams: Vec<Upstream>,
     /// The tokens that they share.
     accounts: Vec<Arc<Tokens>>,
+    /// The access keys of roles that they share.
+    roles: Vec<Arc<Keys>>,
     /// How far a request may go, and who is left alone.
     pub reliability: Reliability,
     /// What may be repeated.
     pub retries: Arc<Retries>,
-    /// How the models of routes are ordered, and who stands in for them.
-    pub selection: Selection,
+    /// Who is asked where all others have failed.
+    pub fallbacks: Arc<[Target]>,
     /// What keeps a conversation with its model.
     pub affinity: Affinity,
     /// Conversations that were answered lately.
@@ -123,11 +127,13 @@ impl Runtime {
     fn build(config: &Config, fleet: Arc<Fleet>, old: Option<&Self>) -> Result<Self, String> {
         let arch_router = config.routing.arch_router.as_ref();
         let mut accounts = old.map(|old| old.accounts.clone()).unwrap_or_default();
-        let upstreams = config.entries.iter().map(|entry| upstream(entry, &mut accounts));
+        let mut roles = old.map(|old| old.roles.clone()).unwrap_or_default();
+        let upstreams = config.entries.iter().map(|entry| upstream(entry, &mut accounts, &mut roles));
         let upstreams = upstreams.collect::<Result<Vec<_>, _>>()?;
         accounts.retain(|tokens| {
             config.entries.iter().any(|entry| entry.account.as_ref() == Some(tokens.issuer()))
         });
+        roles.retain(|keys| config.entries.iter().any(|entry| entry.role.as_ref() == Some(keys.issuer())));
         // The router model is for the router only: no client can name it.
         let visible = config
             .entries
@@ -154,6 +160,7 @@ impl Runtime {
         let cascade = Cascade::new(routes, config.routing.scoring());
         let router =
             Router::new(models, default.into_iter().collect(), &route_models, cascade, config.routing.mode);
+        let router = Routes::new(router, &config.routes);
         let responses = match old {
             Some(old) => old.responses.succeeded_by(&config.keeping)?,
             None => Store::new(&config.keeping)?,
@@ -161,7 +168,7 @@ impl Runtime {
         // From here on nothing fails: limits are set that targets share with the old configuration.
         let mut lanes: Vec<Lane> = config.entries.iter().map(|entry| Lane::new(entry, &fleet)).collect();
         share_limits(&mut lanes);
-        let selection = Selection::new(config, &router);
+        let fallbacks = router.models().pool(&config.fallbacks);
         let server = arch_router
             .and_then(|router| lanes.get(router.entry))
             .and_then(|lane| Some((lane.account, lane.member.clone()?)));
@@ -177,13 +184,14 @@ impl Runtime {
             preferences: Preferences::new(config),
             upstreams,
             accounts,
+            roles,
             reliability: config.reliability,
             retries: match old {
                 Some(old) if old.reliability.budget == budget => Arc::clone(&old.retries),
                 _ => Arc::new(Retries::new(budget, fleet.now())),
             },
             lanes,
-            selection,
+            fallbacks,
             affinity: config.affinity.clone(),
             sessions: fleet.sessions(&config.affinity),
             fleet,
@@ -270,52 +278,6 @@ impl Runtime {
             Some(format!("{}/{}", upstream.provider, target.model))
         };
         targets.iter().filter_map(name).collect()
-    }
-}
-
-/// How the models of each route are ordered, and who stands in for them.
-#[derive(Debug)]
-pub struct Selection {
-    routes: Vec<Chosen>,
-    /// Who is asked where all others have failed.
-    fallbacks: Arc<[Target]>,
-}
-
-/// How the models of one route are ordered, and who stands in for them.
-#[derive(Debug)]
-pub struct Chosen {
-    /// How.
-    pub prefer: Prefer,
-    /// Who.
-    pub fallbacks: Arc<[Target]>,
-    /// A second model is asked where the first is slow to begin.
-    pub hedge: bool,
-    /// Its own limits of time.
-    pub times: Times,
-}
-
-impl Selection {
-    fn new(config: &Config, router: &Router) -> Self {
-        let pool = |names: &[String]| router.models().pool(names);
-        let routes = config.routes.iter().map(|entry| Chosen {
-            prefer: entry.prefer,
-            fallbacks: pool(&entry.fallbacks),
-            hedge: entry.hedge,
-            times: entry.times,
-        });
-        Self { routes: routes.collect(), fallbacks: pool(&config.fallbacks) }
-    }
-
-    /// What holds for a route of the configuration.
-    #[must_use]
-    pub fn of_route(&self, route: usize) -> Option<&Chosen> {
-        self.routes.get(route)
-    }
-
-    /// Who is asked where all others have failed.
-    #[must_use]
-    pub fn fallbacks(&self) -> &Arc<[Target]> {
-        &self.fallbacks
     }
 }
 
@@ -417,15 +379,14 @@ impl EntryFacts {
 }
 
 /// Entries of the same account share its tokens.
-fn upstream(entry: &ModelEntry, accounts: &mut Vec<Arc<Tokens>>) -> Result<Upstream, String> {
-    let tokens = entry.account.as_ref().map(|account| {
-        let known = accounts.iter().find(|tokens| tokens.issuer() == account).cloned();
-        known.unwrap_or_else(|| {
-            let tokens = Arc::new(Tokens::new(account.clone()));
-            accounts.push(Arc::clone(&tokens));
-            tokens
-        })
-    });
+fn upstream(
+    entry: &ModelEntry,
+    accounts: &mut Vec<Arc<Tokens>>,
+    roles: &mut Vec<Arc<Keys>>,
+) -> Result<Upstream, String> {
+    let tokens = entry.account.as_ref().map(|account| shared(account, accounts));
+    let key = entry.signer.clone().map(Signing::Key);
+    let signer = key.or_else(|| entry.role.as_ref().map(|role| Signing::Role(shared(role, roles))));
     let host = entry.host.as_deref().map(HeaderValue::from_str).transpose();
     Upstream::new(Settings {
         provider: &entry.provider,
@@ -435,14 +396,23 @@ fn upstream(entry: &ModelEntry, accounts: &mut Vec<Arc<Tokens>>) -> Result<Upstr
             ModelPattern::Any => "*".into(),
         },
         key: entry.key.as_ref(),
-        signer: entry.signer.clone(),
+        signer,
         tokens,
         passthrough_auth: entry.passthrough_auth,
         headers: entry.headers.clone(),
         host: host.map_err(|error| format!("`http_host` of `{}`: {error}", entry.name))?,
-        first_byte_timeout: entry.first_byte_timeout,
-        idle_timeout: entry.idle_timeout,
+        times: entry.times,
     })
+}
+
+/// What this issuer gives out: the same for all who name it.
+fn shared<I: Issuer + Clone + PartialEq>(issuer: &I, known: &mut Vec<Arc<Rotating<I>>>) -> Arc<Rotating<I>> {
+    if let Some(same) = known.iter().find(|one| one.issuer() == issuer) {
+        return Arc::clone(same);
+    }
+    let new = Arc::new(Rotating::new(issuer.clone()));
+    known.push(Arc::clone(&new));
+    new
 }
 
 fn named(index: usize, entry: &ModelEntry) -> Entry {

@@ -79,17 +79,21 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 /// All faults.
 pub const FAULTS: [Row; 15] = [
-    row(Fault::Request, "request", "400, 413, 422 and other 4xx", false, false, Toll::None),
+    row(Fault::Request, "request", "400, 422 and other 4xx", false, false, Toll::None),
     row(
         Fault::ContextOverflow,
         "context_overflow",
-        "`context_length_exceeded`, or a 400 that says so in words",
+        "413, `context_length_exceeded`, or a 400 that says so in words",
         true,
         false,
         Toll::None,
     ),
     row(Fault::Missing, "missing", "404", true, false, Toll::Failure),
-    Row { rest: MINUTE, longest: HOUR, ..row(Fault::Auth, "auth", "401", true, false, Toll::AccountRest) },
+    Row {
+        rest: MINUTE,
+        longest: HOUR,
+        ..row(Fault::Auth, "auth", "401, or a 400 that says so of the key", true, false, Toll::AccountRest)
+    },
     Row {
         rest: Duration::from_secs(10),
         longest: Duration::from_secs(600),
@@ -157,6 +161,16 @@ const NO_CREDIT: &[&str] = &[
     "account is not active, please check your billing",
 ];
 
+/// Words by which a 400 is about the key (lower case); the message has to begin with them.
+const WRONG_KEY: &[&str] = &[
+    "api_key_invalid",
+    "invalid_api_key",
+    "api key not valid",
+    "api key expired",
+    "incorrect api key",
+    "invalid api key",
+];
+
 /// Words by which providers say that a conversation is too long (lower case).
 const TOO_LONG: &[&str] = &[
     "context_length_exceeded",
@@ -201,7 +215,10 @@ impl Fault {
             402 => Self::Billing,
             400 | 403 | 404 | 413 | 422 if opens(NO_CREDIT) => Self::Billing,
             401 | 429 | 500..=599 if says(NO_CREDIT) => Self::Billing,
-            400 | 413 | 422 if says(TOO_LONG) => Self::ContextOverflow,
+            400 if opens(WRONG_KEY) => Self::Auth,
+            // Another one may take more, at once or in a minute.
+            413 => Self::ContextOverflow,
+            400 | 422 if says(TOO_LONG) => Self::ContextOverflow,
             401 => Self::Auth,
             403 if says(MODERATED) => Self::Request,
             403 => Self::Permission,
@@ -254,6 +271,16 @@ mod tests {
             (429, "RESOURCE_EXHAUSTED", "You exceeded your current quota", Fault::RateLimit),
             (429, "rate_limit_exceeded", "slow down", Fault::RateLimit),
             (401, "invalid_api_key", "Incorrect API key", Fault::Auth),
+            (400, "", "Incorrect API key provided: xa***. You can obtain an API key from", Fault::Auth),
+            (400, "INVALID_ARGUMENT", "API key not valid. Please pass a valid API key.", Fault::Auth),
+            (400, "", "the text `incorrect api key` is not one of", Fault::Request),
+            (413, "request_too_large", "Request exceeds the maximum size", Fault::ContextOverflow),
+            (
+                413,
+                "rate_limit_exceeded",
+                "Request too large for model `x` on tokens per minute (TPM)",
+                Fault::ContextOverflow,
+            ),
             (403, "", "not allowed in your region", Fault::Permission),
             (403, "", "Your input was flagged", Fault::Request),
             (404, "model_not_found", "no such model", Fault::Missing),

@@ -215,6 +215,14 @@ impl Plan {
         Next::Try { stop: position, wait, why }
     }
 
+    /// The one that was waited for has come to rest meanwhile: nothing was tried, and it rests like the others.
+    pub fn rests(&mut self, position: usize) {
+        self.made = self.made.saturating_sub(1);
+        if let Some(stop) = self.stops.get_mut(position) {
+            stop.tries = stop.tries.saturating_sub(1);
+        }
+    }
+
     /// What came of the last try. `asked` is how long the provider asks to wait.
     pub fn failed(&mut self, position: usize, fault: Fault, asked: Option<Duration>, now: Moment) {
         let row = fault.row();

@@ -4,7 +4,7 @@ use super::blocks::BlockWriter;
 use super::tools;
 use super::turns;
 use crate::chat::{ChatRequest, ResponseFormat, Thinking};
-use crate::claude::{self, Effort};
+use crate::claude::{self, Sampling, Thought};
 use crate::dialect::DialectId;
 use crate::error::RequestError;
 use crate::json::Writer;
@@ -12,8 +12,8 @@ use crate::loss::{Loss, Reason};
 use crate::names::{self, Site};
 use crate::turns::{Conversation, arranged};
 
-/// `max_tokens` where the client gave none: the API demands it and Chat Completions does not. Every current model can
-/// write this much, and few answers are longer.
+/// `max_tokens` where the client gave none and nobody knows what the model can write: the API demands it and Chat
+/// Completions does not. Every current model can write this much, and few answers are longer.
 pub const DEFAULT_MAX_TOKENS: u64 = 8192;
 
 pub(super) fn encode(request: &ChatRequest, loss: &mut Loss) -> Result<Vec<u8>, RequestError> {
@@ -72,46 +72,36 @@ impl Target<'_, '_> {
     /// Writes `max_tokens`, `thinking`, `output_config` and the sampling fields, which depend on one another.
     fn thinking(&mut self, conversation: &Conversation<'_>, out: &mut Writer<'_>) {
         let request = self.request;
-        let effort = if self.same { None } else { claude::effort(request, conversation, self.blocks.loss) };
-        let limit = match (request.max_tokens, &effort) {
-            (Some(limit), _) => limit,
-            (None, Some(Effort::Budget(budget))) => DEFAULT_MAX_TOKENS.saturating_add(*budget),
-            (None, _) => DEFAULT_MAX_TOKENS,
+        let thought = if self.same {
+            Thought { thinking: request.thinking.clone(), effort: None }
+        } else {
+            claude::thought(request, conversation, self.blocks.loss)
         };
-        out.key("max_tokens").count(limit);
-        match (&request.thinking, &effort) {
-            (_, Some(Effort::Budget(budget))) => self.write_thinking("enabled", Some(*budget), out),
-            (_, Some(Effort::Adaptive(_))) => self.write_thinking("adaptive", None, out),
-            (Some(Thinking::Disabled), _) => self.write_thinking("disabled", None, out),
-            (Some(Thinking::Adaptive), _) => self.write_thinking("adaptive", None, out),
-            (Some(Thinking::Budget(budget)), _) => self.write_thinking("enabled", Some(*budget), out),
-            (None, None) => {
+        let budget = match &thought.thinking {
+            Some(Thinking::Budget(budget)) if !self.same => *budget,
+            _ => 0,
+        };
+        let usual = request.most_tokens.unwrap_or_else(|| DEFAULT_MAX_TOKENS.saturating_add(budget));
+        out.key("max_tokens").count(request.max_tokens.unwrap_or(usual));
+        match &thought.thinking {
+            Some(Thinking::Disabled) => self.write_thinking("disabled", None, out),
+            Some(Thinking::Adaptive) => self.write_thinking("adaptive", None, out),
+            Some(Thinking::Budget(budget)) => self.write_thinking("enabled", Some(*budget), out),
+            None => {
                 if !self.same && request.summary.is_some() {
                     self.lose("summary", Reason::Refused);
                 }
             }
         }
-        let word = match &effort {
-            Some(Effort::Adaptive(word)) => Some(*word),
-            _ if self.same => request.effort.as_deref(),
-            _ => None,
-        };
-        self.output_config(word, out);
-        if self.same {
-            out.number_field("temperature", request.temperature);
-            out.number_field("top_p", request.top_p);
+        self.output_config(if self.same { request.effort.as_deref() } else { thought.effort }, out);
+        let Sampling { temperature, top_p, top_k } = if self.same {
+            Sampling { temperature: request.temperature, top_p: request.top_p, top_k: request.top_k }
         } else {
-            let (temperature, top_p) = claude::sampling(request, effort.is_some(), self.blocks.loss);
-            out.number_field("temperature", temperature);
-            out.number_field("top_p", top_p);
-        }
-        if let Some(top_k) = request.top_k {
-            if effort.is_some() {
-                self.lose("top_k", Reason::Refused);
-            } else {
-                out.key("top_k").count(top_k);
-            }
-        }
+            claude::sampling(request, thought.thinks(), self.blocks.loss)
+        };
+        out.number_field("temperature", temperature);
+        out.number_field("top_p", top_p);
+        out.optional_count("top_k", top_k);
     }
 
     fn output_config(&mut self, effort: Option<&str>, out: &mut Writer<'_>) {

@@ -5,7 +5,7 @@
 use super::models::Maker;
 use crate::anthropic_messages::DEFAULT_MAX_TOKENS;
 use crate::chat::{ChatRequest, Json, ResponseFormat, Thinking, effort_of_budget};
-use crate::claude::{self, Effort};
+use crate::claude::{self, Sampling, Thought};
 use crate::dialect::DialectId;
 use crate::json::Writer;
 use crate::loss::{Loss, Reason};
@@ -108,23 +108,22 @@ fn output(request: &ChatRequest, effort: Option<&str>, loss: &mut Loss, out: &mu
 fn of_claude<'r>(request: &'r ChatRequest, conversation: &Conversation<'_>, loss: &mut Loss) -> Wanted<'r> {
     // A client of their own API knows its model: what it says of thinking and sampling stays.
     let is_own = request.source == Some(DialectId::AnthropicMessages);
-    let effort = if is_own { None } else { claude::effort(request, conversation, loss) };
-    let thinking = match (&effort, &request.thinking) {
-        (Some(Effort::Budget(tokens)), _) => Some(Thinking::Budget(*tokens)),
-        (Some(Effort::Adaptive(_)), _) => Some(Thinking::Adaptive),
-        (None, wish) => wish.clone(),
+    let Thought { thinking, effort } = if is_own {
+        Thought { thinking: request.thinking.clone(), effort: None }
+    } else {
+        claude::thought(request, conversation, loss)
     };
     let thinks = matches!(thinking, Some(Thinking::Adaptive | Thinking::Budget(_)));
     if thinking.is_none() && request.summary.is_some() {
         lose(request, "summary", Reason::Refused, loss);
     }
-    let (temperature, top_p) =
-        if is_own { (request.temperature, request.top_p) } else { claude::sampling(request, thinks, loss) };
+    let Sampling { temperature, top_p, top_k } = if is_own {
+        Sampling { temperature: request.temperature, top_p: request.top_p, top_k: request.top_k }
+    } else {
+        claude::sampling(request, thinks, loss)
+    };
     let additional = Json::object(|out| {
-        match request.top_k {
-            Some(_) if thinks && !is_own => lose(request, "top_k", Reason::Refused, loss),
-            top_k => out.optional_count("top_k", top_k),
-        }
+        out.optional_count("top_k", top_k);
         if let Some(thinking) = &thinking {
             write_thinking(request, thinking, is_own, out);
         }
@@ -133,11 +132,7 @@ fn of_claude<'r>(request: &'r ChatRequest, conversation: &Conversation<'_>, loss
         (None, Some(Thinking::Budget(tokens))) => Some(DEFAULT_MAX_TOKENS.saturating_add(*tokens)),
         (limit, _) => limit,
     };
-    let effort = match effort {
-        Some(Effort::Adaptive(word)) => Some(word),
-        _ if is_own => request.effort.as_deref(),
-        _ => None,
-    };
+    let effort = if is_own { request.effort.as_deref() } else { effort };
     Wanted { max_tokens, temperature, top_p, effort, additional }
 }
 

@@ -11,6 +11,7 @@ pub(super) fn decode(status: u16, body: &[u8]) -> ApiError {
     if status == 400 && is_about_key(body) {
         // Said with the status of a malformed request; but it is not the client's request that is at fault.
         error.kind = ErrorKind::Authentication;
+        error.status = 401;
         error.code = Some(WRONG_KEY.to_owned());
     }
     error

@@ -12,6 +12,7 @@ use crate::error::RequestError;
 use crate::json::Writer;
 use crate::loss::{Loss, Reason};
 use crate::names::{self, Site};
+use crate::openai_models::Sampling;
 use crate::provider::Quirks;
 
 /// The API refuses more stop texts than this.
@@ -37,10 +38,11 @@ pub(super) fn encode(
             target.messages(&request.messages, out);
         });
         target.tools(request, out);
-        target.sampling(request, out);
+        let effort = target.effort(request);
+        target.sampling(request, effort, out);
         Target::format(request, out);
         target.stream(request, out);
-        out.optional_text("reasoning_effort", target.effort(request));
+        out.optional_text("reasoning_effort", effort);
         target.rest(request, out);
     });
     Ok(body)
@@ -61,13 +63,21 @@ impl Target<'_> {
         self.loss.add(names::field(self.site.source, field), reason);
     }
 
-    fn sampling(&mut self, request: &ChatRequest, out: &mut Writer<'_>) {
+    fn sampling(&mut self, request: &ChatRequest, effort: Option<&str>, out: &mut Writer<'_>) {
         let limit = if self.quirks.max_completion_tokens { "max_completion_tokens" } else { "max_tokens" };
         out.optional_count(limit, request.max_tokens);
-        out.number_field("temperature", request.temperature);
-        out.number_field("top_p", request.top_p);
-        out.number_field("frequency_penalty", request.frequency_penalty);
-        out.number_field("presence_penalty", request.presence_penalty);
+        let asked = Sampling::of(request);
+        // A client of these dialects knows its model: the provider is the judge.
+        let (sampling, refused) = if self.site.source.is_none_or(DialectId::is_openai) {
+            (asked, Vec::new())
+        } else {
+            asked.taken(&request.model, effort)
+        };
+        refused.into_iter().for_each(|field| self.lose(field, Reason::Refused));
+        out.number_field("temperature", sampling.temperature);
+        out.number_field("top_p", sampling.top_p);
+        out.number_field("frequency_penalty", sampling.frequency_penalty);
+        out.number_field("presence_penalty", sampling.presence_penalty);
         match request.top_k {
             Some(top_k) if self.same => out.key("top_k").count(top_k),
             Some(_) => self.lose("top_k", Reason::NoPlace),
@@ -77,15 +87,16 @@ impl Target<'_> {
             out.key("seed").raw(&seed.to_string());
         }
         out.optional_count("n", request.choices);
-        out.optional_boolean("logprobs", request.logprobs);
-        out.optional_count("top_logprobs", request.top_logprobs);
+        out.optional_boolean("logprobs", sampling.logprobs);
+        out.optional_count("top_logprobs", sampling.top_logprobs);
+        if !sampling.stop {
+            return;
+        }
         let stops = if self.same { request.stop.len() } else { request.stop.len().min(MAX_STOPS) };
         if stops < request.stop.len() {
             self.lose("stop", Reason::Limit);
         }
-        if stops > 0 {
-            out.key("stop").list(|out| request.stop.iter().take(stops).for_each(|stop| out.string(stop)));
-        }
+        out.key("stop").list(|out| request.stop.iter().take(stops).for_each(|stop| out.string(stop)));
     }
 
     fn stream(&mut self, request: &ChatRequest, out: &mut Writer<'_>) {

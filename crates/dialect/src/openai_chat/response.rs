@@ -46,7 +46,13 @@ pub(super) fn decode(body: &[u8]) -> Result<ChatResponse, Fault> {
             _ => response.extra.keep(&key, node.json()),
         }
     }
-    if has_choices { Ok(response) } else { Err(root.missing("choices")) }
+    if !has_choices {
+        return Err(root.missing("choices"));
+    }
+    if response.choices.is_empty() {
+        return Err(root.key("choices").fault("there is none"));
+    }
+    Ok(response)
 }
 
 fn choice(fields: Fields<'_>, position: usize, path: &Path<'_>) -> Result<Choice, Fault> {

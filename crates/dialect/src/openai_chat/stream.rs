@@ -65,6 +65,10 @@ impl Meaning for Chat {
         events: &mut Vec<StreamEvent>,
     ) -> Result<(), Fault> {
         if data.starts_with(b"[DONE]") {
+            // An end of nothing is no answer.
+            if self.choices.is_empty() {
+                return Err(Path::Root.fault("the stream ends without a choice"));
+            }
             self.end(observed, events);
             return Ok(());
         }

@@ -7,6 +7,7 @@ use crate::dialect::DialectId;
 use crate::json::Writer;
 use crate::loss::{Loss, Reason};
 use crate::names::{self, Site};
+use crate::openai_models;
 
 /// The API's smallest limit.
 const MIN_TOKENS: u64 = 16;
@@ -18,7 +19,7 @@ pub(super) fn encode(request: &ChatRequest, loss: &mut Loss) -> Vec<u8> {
     let mut body = Vec::with_capacity(4096);
     let source = request.source;
     let same = source == Some(DialectId::OpenAiResponses);
-    let mut target = Target { same, request, loss };
+    let mut target = Target { same, request, loss, logprobs: request.logprobs };
     Writer::new(&mut body).object(|out| {
         out.text_field("model", &request.model);
         target.instructions(out);
@@ -45,6 +46,8 @@ struct Target<'r, 'l> {
     same: bool,
     request: &'r ChatRequest,
     loss: &'l mut Loss,
+    /// The model takes the wish for them.
+    logprobs: Option<bool>,
 }
 
 impl<'r> Target<'r, '_> {
@@ -77,9 +80,20 @@ impl<'r> Target<'r, '_> {
             }
             out.key("max_output_tokens").count(limit);
         }
-        out.number_field("temperature", request.temperature);
-        out.number_field("top_p", request.top_p);
-        out.optional_count("top_logprobs", request.top_logprobs);
+        let asked = openai_models::Sampling::of(request);
+        let (sampling, refused) = if request.source.is_none_or(DialectId::is_openai) {
+            (asked, Vec::new())
+        } else {
+            asked.taken(&request.model, self.effort())
+        };
+        // The others have no place here anyway.
+        let has_place =
+            |field: &&str| matches!(*field, "temperature" | "top_p" | "logprobs" | "top_logprobs");
+        refused.into_iter().filter(has_place).for_each(|field| self.lose(field, Reason::Refused));
+        out.number_field("temperature", sampling.temperature);
+        out.number_field("top_p", sampling.top_p);
+        out.optional_count("top_logprobs", sampling.top_logprobs);
+        self.logprobs = sampling.logprobs;
         for (name, is_set) in [
             ("top_k", request.top_k.is_some()),
             ("choices", request.choices.is_some_and(|choices| choices > 1)),
@@ -174,7 +188,7 @@ impl<'r> Target<'r, '_> {
             if self.thinks() {
                 include.push(SEALED_THINKING);
             }
-            if self.request.logprobs == Some(true) {
+            if self.logprobs == Some(true) {
                 include.push(LOGPROBS);
             }
         }
@@ -190,7 +204,7 @@ impl<'r> Target<'r, '_> {
         let asks = request.effort.as_deref().is_some_and(|effort| effort != "none")
             || matches!(request.thinking, Some(Thinking::Budget(_) | Thinking::Adaptive));
         let is_own = |part: &Part| part.seal.as_ref().is_some_and(|seal| seal.family == Family::OpenAi);
-        asks || is_thinker(&request.model)
+        asks || openai_models::is_thinker(&request.model)
             || request.messages.iter().flat_map(|message| &message.parts).any(is_own)
     }
 
@@ -226,38 +240,6 @@ pub(super) fn write_format(format: &ResponseFormat, out: &mut Writer<'_>) {
                 None => out.key("schema").raw("{}"),
             }
             out.optional_boolean("strict", *strict);
-        }
-    }
-}
-
-/// Models that think, by their names: `o3`, `gpt-5.2`, `gpt-5-codex`; not `gpt-4o` and not `gpt-5-chat-latest`.
-fn is_thinker(model: &str) -> bool {
-    let name = model.rsplit('/').next().unwrap_or(model);
-    let number = |text: &str| {
-        let digits: String = text.chars().take_while(char::is_ascii_digit).collect();
-        digits.parse::<u32>().ok()
-    };
-    if name.contains("-chat") {
-        return false;
-    }
-    match (name.strip_prefix("gpt-").and_then(number), name.strip_prefix('o').and_then(number)) {
-        (Some(version), _) => version >= 5,
-        (None, Some(_)) => true,
-        (None, None) => name.contains("codex"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_thinker;
-
-    #[test]
-    fn thinkers_by_name() {
-        for model in ["o3", "o4-mini", "gpt-5.2", "openai/gpt-5-codex", "gpt-6", "codex-mini-latest"] {
-            assert!(is_thinker(model), "{model}");
-        }
-        for model in ["gpt-4o", "gpt-4.1", "gpt-5-chat-latest", "omni-moderation", "llama-3"] {
-            assert!(!is_thinker(model), "{model}");
         }
     }
 }

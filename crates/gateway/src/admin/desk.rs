@@ -7,11 +7,11 @@ use http::StatusCode;
 use moka::sync::Cache;
 use tokio::sync::Semaphore;
 use waypost_routing::preference::cascade::Cascade;
-use waypost_routing::router::Router;
 
 use super::live::Live;
 use super::refused::Refused;
 use crate::config::{Address, Admin, Config, RouteEntry};
+use crate::proxy::routes::{Chosen, Routes};
 use crate::store::StoreError;
 use crate::store::read::Reader;
 use crate::worker::Worker;
@@ -43,7 +43,7 @@ pub struct Desk {
     deciding: Arc<Semaphore>,
     working: Arc<Semaphore>,
     reading: Arc<Semaphore>,
-    edited: Cache<Box<str>, Arc<Router>>,
+    edited: Cache<Box<str>, Arc<Routes>>,
 }
 
 impl Desk {
@@ -116,15 +116,17 @@ impl Desk {
     }
 
     /// A router with these routes in place of the configuration's. `written` is how they were sent.
-    pub(super) async fn router(&self, written: &str, routes: &[RouteEntry]) -> Result<Arc<Router>, Refused> {
+    pub(super) async fn router(&self, written: &str, routes: &[RouteEntry]) -> Result<Arc<Routes>, Refused> {
         if let Some(router) = self.edited.get(written) {
             return Ok(router);
         }
         let models: Vec<Vec<String>> = routes.iter().map(|entry| entry.models.clone()).collect();
-        let routes = routes.iter().map(|entry| entry.route.clone()).collect();
         let (scoring, base) = (self.config.routing.scoring(), Arc::clone(&self.proxy.runtime.router));
-        let router =
-            self.decide(move || Arc::new(base.with_routes(&models, Cascade::new(routes, scoring)))).await?;
+        let chosen = routes.iter().map(|entry| Chosen::of(entry, base.models())).collect();
+        let routes = routes.iter().map(|entry| entry.route.clone()).collect();
+        let router = self
+            .decide(move || Arc::new(base.replaced(&models, Cascade::new(routes, scoring), chosen)))
+            .await?;
         self.edited.insert(written.into(), Arc::clone(&router));
         Ok(router)
     }

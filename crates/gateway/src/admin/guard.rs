@@ -229,7 +229,9 @@ pub(super) fn logout(desk: &Desk) -> Response<ResponseBody> {
 
 fn cookie(desk: &Desk, value: &str, stay: Duration) -> String {
     let (name, seconds) = (cookie_name(desk), stay.as_secs());
-    format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict")
+    // A browser would send it to any port of this host, also without TLS.
+    let secure = if desk.admin.listener.tls.is_some() { "; Secure" } else { "" };
+    format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}")
 }
 
 fn told(cookie: Option<String>) -> Response<ResponseBody> {

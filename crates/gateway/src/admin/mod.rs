@@ -23,10 +23,10 @@ mod yaml;
 
 use std::sync::Arc;
 
+use crate::server::body::Body;
 use http::header::{ALLOW, CACHE_CONTROL};
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
-use hyper::body::Incoming;
 
 pub use self::desk::Desk;
 pub use self::live::{Feed, Live};
@@ -151,7 +151,7 @@ pub(crate) fn serves(path: &str) -> bool {
 pub async fn dispatch(
     worker: Arc<Worker>,
     desk: Arc<Desk>,
-    request: Request<Incoming>,
+    request: Request<Body>,
 ) -> Response<ResponseBody> {
     let (head, body) = request.into_parts();
     let mut response = match entitled(&desk, &head) {
@@ -177,7 +177,7 @@ async fn answer(
     desk: &Arc<Desk>,
     endpoint: &Endpoint,
     head: Parts,
-    body: Incoming,
+    body: Body,
 ) -> Result<Response<ResponseBody>, Refused> {
     let query = head.uri.query();
     let page = match endpoint.operation {

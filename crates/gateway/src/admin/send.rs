@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use crate::server::body::Body;
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, USER_AGENT};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, Request, Response, StatusCode, Uri};
-use hyper::body::Incoming;
 
 use super::refused::Refused;
 use super::{Desk, guard};
@@ -19,7 +19,7 @@ const PATH: &str = "/v1/chat/completions";
 pub(super) async fn answer(
     desk: &Desk,
     mut head: Parts,
-    body: Incoming,
+    body: Body,
 ) -> Result<Response<ResponseBody>, Refused> {
     let endpoint = server::ENDPOINTS.iter().find(|endpoint| endpoint.path == PATH);
     let Some(endpoint) = endpoint else {

@@ -8,7 +8,7 @@ use waypost_routing::order::Prefer;
 
 use super::refused::Refused;
 use super::{Desk, edited, overview};
-use crate::config::{RouteEntry, Times};
+use crate::config::RouteEntry;
 
 pub(super) fn page(desk: &Desk, body: &[u8]) -> Result<Value, Refused> {
     Ok(json!({"yaml": text(&edited::of_body(desk, body)?)}))
@@ -43,10 +43,9 @@ fn text(routes: &[RouteEntry]) -> String {
         if *hedge {
             line("hedge", "true".to_owned());
         }
-        let Times { first_byte, idle, total } = times;
-        for (key, time) in [("timeout", first_byte), ("idle_timeout", idle), ("total_timeout", total)] {
+        for (key, time) in times.named() {
             if let Some(time) = time {
-                line(key, shown(*time));
+                line(key, shown(time));
             }
         }
         for (key, prompts) in [("examples", &route.examples), ("tests", tests)] {

@@ -100,8 +100,9 @@ pub(super) fn run(options: &Options) -> Result<(), Stop> {
         let models: Vec<String> =
             bill.unpriced.iter().map(|(model, count)| format!("{} ({count})", plain(model))).collect();
         anstream::eprintln!(
-            "not counted, as no price or no count of tokens is known: {}\nhint: give these models a `cost` under \
-             `model_providers`: `cost: {{input: 1.25, output: 10}}`, in dollars per million tokens",
+            "not counted, as no price or no count of tokens is known: {}\nhint: a model without a price is given a `cost` \
+             under `model_providers`: `cost: {{input: 1.25, output: 10}}`, in dollars per million tokens; a stream of Chat \
+             Completions has a count of tokens where the client asks for it: `stream_options: {{include_usage: true}}`",
             models.join(", ")
         );
     }

@@ -1,7 +1,7 @@
 //! `waypost replay`: past decisions under another configuration.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use clap::Args;
 
@@ -26,15 +26,19 @@ pub(super) struct Options {
     /// folder]
     #[arg(short, long, value_name = "CURRENT.yaml")]
     config: Option<PathBuf>,
-    /// How far back, such as `12h` or `30days`
-    #[arg(long, value_name = "TIME", default_value = "7d", value_parser = humantime::parse_duration)]
-    since: Duration,
+    /// Came at this time or later: `12h` or `30days` ago, `2026-03-02`, `2026-03-02T08:00:00Z`
+    #[arg(long, value_name = "TIME", default_value = "7d", value_parser = super::records::which::moment)]
+    since: SystemTime,
     /// At most so many requests, the newest
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     last: usize,
     /// Fail, with exit code 1, if more than this share would go elsewhere, such as 5% or 0.05
     #[arg(long, value_name = "SHARE", value_parser = super::routes::share)]
     max_moved: Option<f64>,
+    /// With `--max-moved`: fail as well if more than this share of the requests cannot be decided once more, as what was
+    /// said is not kept
+    #[arg(long, value_name = "SHARE", requires = "max_moved", default_value = "50%", value_parser = super::routes::share)]
+    max_unknown: f64,
     /// Print what was found as JSON
     #[arg(long)]
     json: bool,
@@ -59,7 +63,7 @@ pub(super) fn run(options: &Options) -> Result<(), Stop> {
     ];
     let [old, new] = &runtimes;
     let sides = (&Side::of(&before, old), &Side::of(&after, new));
-    let filter = Filter { since: SystemTime::now().checked_sub(options.since), ..Filter::default() };
+    let filter = Filter { since: Some(options.since), ..Filter::default() };
     let bar = super::routes::bar("deciding", options.last);
     let found =
         replay::replay(&reader, &filter, (options.last, replay::TOLD), sides, &|done| bar.inc(done as u64));
@@ -70,13 +74,24 @@ pub(super) fn run(options: &Options) -> Result<(), Stop> {
     } else {
         print(options, &found);
     }
-    match options.max_moved {
-        Some(most) if found.share > most => Err(Stop::Failed(anyhow::anyhow!(
-            "{} would go elsewhere, more than {}",
-            percent(found.share),
-            percent(most)
-        ))),
-        _ => Ok(()),
+    let Some(most) = options.max_moved else { return Ok(()) };
+    let failed = |problem| Err(Stop::Failed(problem));
+    if found.share > most {
+        let (share, most) = (percent(found.share), percent(most));
+        return failed(anyhow::anyhow!("{share} would go elsewhere, more than {most}"));
+    }
+    // A gate that has looked at nothing must not be green.
+    match found.unknown() {
+        None => failed(anyhow::anyhow!(
+            "no request was decided once more, so nothing is known of what would move\nhint: look further back (`--since`, `--last`)"
+        )),
+        Some(unknown) if unknown > options.max_unknown => failed(anyhow::anyhow!(
+            "{} of the requests could not be decided once more, more than {}: what was said is not kept\nhint: keep it \
+             (`log.content: redacted`), or allow it by `--max-unknown`",
+            percent(unknown),
+            percent(options.max_unknown)
+        )),
+        Some(_) => Ok(()),
     }
 }
 
@@ -177,7 +192,8 @@ fn print_matrix(found: &Replay) {
 fn why(left: Left) -> &'static str {
     match left {
         Left::WithoutContent => {
-            "what was said is not kept (`log.content`), and the routes' words, examples or tiers differ from those it was decided by"
+            "what was said is not kept (`log.content`), and the record has no probabilities of these routes: they have other \
+             words, examples or tiers, or none were asked for"
         }
         Left::RouterModel => "a router model had decided, and what was said is not kept",
         Left::Pinned => "their conversations stayed with their models",

@@ -58,6 +58,9 @@ pub(super) fn run(options: &Options) -> Result<(), Stop> {
     // A pipe can be read once.
     let mut watch = named.as_deref().filter(|path| path.is_file()).map(Watch::new);
     let (path, loaded) = super::load(named.as_deref())?;
+    if let Some(watch) = &mut watch {
+        watch.names(&loaded.config);
+    }
     let (telemetry, writer) = telemetry(options.log_format)?;
     let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     // Before anybody is told that it runs.

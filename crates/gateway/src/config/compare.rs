@@ -21,6 +21,7 @@ use super::{
 };
 use crate::responses::store::Keeping;
 use crate::telemetry::request_log::Format;
+use crate::upstream::aws::Role;
 use crate::upstream::google::Account;
 use crate::upstream::sigv4::Signer;
 
@@ -160,7 +161,7 @@ impl PartialEq for Fact<'_> {
 
 /// What makes a signer the same.
 fn parts(signer: &Signer) -> [Option<&str>; 5] {
-    let Signer { access_key_id, secret_access_key, session_token, region, service } = signer;
+    let Signer { access_key_id, secret_access_key, session_token, region, service, file: _ } = signer;
     let token = session_token.as_ref().map(SecretString::expose_secret);
     [Some(access_key_id), Some(secret_access_key.expose_secret()), token, Some(region), Some(service)]
 }
@@ -299,11 +300,11 @@ fn model(entry: &ModelEntry) -> Item<'_> {
         key_source,
         account,
         signer,
+        role,
         headers,
         host,
         passthrough_auth,
-        first_byte_timeout,
-        idle_timeout,
+        times,
         weight,
         max_requests,
         max_account_requests,
@@ -321,14 +322,14 @@ fn model(entry: &ModelEntry) -> Item<'_> {
         ("access_key".to_owned(), Fact::Key(key.as_ref().map(SecretString::expose_secret), key_source)),
         ("credentials".to_owned(), Fact::Account(account.as_ref())),
         ("secret_access_key".to_owned(), Fact::Signer(signer.as_ref())),
+        shown("role", role.as_ref().map(Role::place)),
         shown("http_host", host.as_deref()),
         shown("passthrough_auth", *passthrough_auth),
-        shown("timeout", first_byte_timeout.map(time)),
-        shown("idle_timeout", idle_timeout.map(time)),
         shown("weight", *weight),
         shown("max_requests", *max_requests),
         shown("max_account_requests", *max_account_requests),
     ];
+    all.extend(times_of(times));
     all.extend(headers.iter().map(|(name, value)| (format!("headers.{name}"), Fact::Header(value))));
     let Facts { context, max_output, prices, modalities, tools, json_schema, reasoning } = *facts;
     let Prices { input, output, cache_read, cache_write } = prices;
@@ -350,23 +351,24 @@ fn model(entry: &ModelEntry) -> Item<'_> {
 
 fn route(entry: &RouteEntry) -> Item<'_> {
     let RouteEntry { route, models, prefer, fallbacks, hedge, times, tests, places: _ } = entry;
-    let Times { first_byte, idle, total } = times;
     let Route { name, description, examples, threshold, domain } = route;
-    let facts = vec![
+    let mut facts = vec![
         shown("description", description.as_str()),
         shown("models", models.as_slice()),
         shown("prefer", prefer.name()),
         shown("fallbacks", fallbacks.as_slice()),
         shown("hedge", *hedge),
-        shown("timeout", first_byte.map(time)),
-        shown("idle_timeout", idle.map(time)),
-        shown("total_timeout", total.map(time)),
         shown("examples", examples.as_slice()),
         shown("threshold", threshold.map(share)),
         shown("domain", *domain),
         shown("tests", tests.as_slice()),
     ];
+    facts.extend(times_of(times));
     Item { kind: "route", name: name.clone(), facts }
+}
+
+fn times_of(times: &Times) -> [(String, Fact<'static>); 4] {
+    times.named().map(|(key, limit)| shown(key, limit.map(time)))
 }
 
 fn of_routing(
@@ -446,6 +448,7 @@ fn listener(listener: &Listener) -> Item<'_> {
         address,
         socket_mode,
         tls,
+        connect_timeout,
         first_byte_timeout,
         idle_timeout,
         total_timeout,
@@ -463,6 +466,7 @@ fn listener(listener: &Listener) -> Item<'_> {
     } = listener;
     let mut facts = vec![
         shown("name", name.as_ref()),
+        shown("connect_timeout", time(*connect_timeout)),
         shown("timeout", time(*first_byte_timeout)),
         shown("idle_timeout", time(*idle_timeout)),
         shown("total_timeout", total_timeout.map(time)),

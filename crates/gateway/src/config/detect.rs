@@ -5,7 +5,7 @@ use waypost_dialect::providers::PROVIDERS;
 use waypost_routing::catalog::Facts;
 
 use super::secret::Environment;
-use super::{Affinity, Config, Loaded, ModelEntry, ModelPattern, Reliability, Source, resolve};
+use super::{Affinity, Config, Loaded, ModelEntry, ModelPattern, Reliability, Source, Times, resolve};
 
 /// A configuration of wildcards on loopback. There is no default: which model a provider recommends today is not ours
 /// to say, so that a request has to name one.
@@ -64,11 +64,11 @@ fn entry(provider: &Provider, environment: &Environment) -> Option<ModelEntry> {
         key_source,
         account,
         signer,
+        role: None,
         headers: Vec::new(),
         host: None,
         passthrough_auth: false,
-        first_byte_timeout: None,
-        idle_timeout: None,
+        times: Times::default(),
         weight: None,
         max_requests: None,
         max_account_requests: None,

@@ -19,6 +19,8 @@ pub struct Listener {
     pub socket_mode: u32,
     /// Its certificate, and whom it trusts; `None` if it speaks plain HTTP.
     pub tls: Option<Tls>,
+    /// Longest wait for a connection to a provider.
+    pub connect_timeout: Duration,
     /// Longest wait for the first byte of a provider's answer.
     pub first_byte_timeout: Duration,
     /// Longest wait between two pieces of it.

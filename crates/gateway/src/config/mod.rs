@@ -16,6 +16,7 @@ mod schema;
 mod secret;
 mod setting;
 mod thresholds;
+mod times;
 mod tree;
 
 use std::ops::Range;
@@ -38,6 +39,7 @@ use waypost_routing::router::Mode;
 use crate::responses::store::Keeping;
 use crate::telemetry::diagnostics;
 use crate::telemetry::kept::Keep;
+use crate::upstream::aws::Role;
 use crate::upstream::google::Account;
 use crate::upstream::sigv4::Signer;
 
@@ -53,6 +55,7 @@ pub(crate) use self::resolve::default_keeping;
 pub(crate) use self::resolve::is_secret;
 pub use self::secret::Environment;
 pub use self::thresholds::{Thresholds, with_thresholds};
+pub use self::times::Times;
 
 use self::diagnostic::Problems;
 use self::tree::{Kind, Node};
@@ -209,21 +212,10 @@ pub struct Reliability {
     pub balance: Balance,
     /// Who may wait for a model that is busy.
     pub queue: Queue,
-    /// Longest wait for a connection to a provider.
+    /// Longest wait for a connection to a provider, where neither route nor entry nor listener says another.
     pub connect_timeout: Duration,
     /// How often targets whose rest is over are asked whether they are back; `None` if only clients' requests do.
     pub check: Option<Duration>,
-}
-
-/// Limits of time, where others than the entry's and the listener's hold.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Times {
-    /// Longest wait for the first byte of an answer.
-    pub first_byte: Option<Duration>,
-    /// Longest wait between two pieces of it.
-    pub idle: Option<Duration>,
-    /// Longest time that a request may take as a whole.
-    pub total: Option<Duration>,
 }
 
 /// How many may wait, and how long.
@@ -269,16 +261,16 @@ pub struct ModelEntry {
     pub account: Option<Account>,
     /// What signs its requests in place of a key.
     pub signer: Option<Signer>,
+    /// Whose keys sign them.
+    pub role: Option<Role>,
     /// Headers to add to each request.
     pub headers: Vec<(http::HeaderName, http::HeaderValue)>,
     /// The `host` header to send instead of the base URL's.
     pub host: Option<String>,
     /// The client's own key is sent instead of ours.
     pub passthrough_auth: bool,
-    /// Longest wait for the first byte of its answers, in place of the listener's.
-    pub first_byte_timeout: Option<Duration>,
-    /// Longest wait between two pieces of them, in place of the listener's.
-    pub idle_timeout: Option<Duration>,
+    /// Its own limits of time.
+    pub times: Times,
     /// Its part of the requests among entries of the same model.
     pub weight: Option<f64>,
     /// Most requests at a time.
@@ -287,6 +279,16 @@ pub struct ModelEntry {
     pub max_account_requests: Option<u32>,
     /// What the operator says of its models.
     pub facts: Facts,
+}
+
+impl Config {
+    /// Files beside its own that it was made of: another content of them is another configuration.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        self.entries.iter().filter_map(|entry| {
+            let of_account = entry.account.as_ref().and_then(Account::file);
+            of_account.or_else(|| entry.signer.as_ref()?.file.as_deref())
+        })
+    }
 }
 
 impl ModelEntry {

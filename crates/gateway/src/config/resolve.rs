@@ -139,7 +139,8 @@ pub(super) fn resolve(file: &File, environment: &Environment, problems: &Problem
     let aliases = names.aliases(context, &file.model_aliases);
     let routes = names.routes(context, file, &entries, &aliases);
     let fallbacks = names.fallbacks(context, file, &aliases);
-    let listeners = listeners::resolve(context, &file.listeners);
+    let reliability = reliability::resolve(context, &file.reliability, &file.overrides);
+    let listeners = listeners::resolve(context, &file.listeners, reliability.connect_timeout);
     Config {
         text_digest: super::digest(b""),
         admin: admin::resolve(context, &file.admin, &listeners),
@@ -150,7 +151,7 @@ pub(super) fn resolve(file: &File, environment: &Environment, problems: &Problem
         routes,
         routing: routing::resolve(context, file, arch_router),
         fallbacks,
-        reliability: reliability::resolve(context, &file.reliability, &file.overrides),
+        reliability,
         affinity: affinity::resolve(context, &file.routing),
         keeping: keeping::resolve(context, &file.state_storage),
         tracing: tracing::resolve(context, &file.tracing),

@@ -94,10 +94,12 @@ pub(super) struct Entry {
     /// The provider's key: `$VARIABLE` or `${VARIABLE}`, from the environment or from `.env` beside the configuration.
     pub(super) access_key: Setting<String>,
     /// Google Cloud, in place of `access_key`: the file of a service account, or of a user who has logged in with
-    /// `gcloud auth application-default login`. Without both, `$GOOGLE_APPLICATION_CREDENTIALS` names it. A variable is
-    /// replaced.
+    /// `gcloud auth application-default login`. Without both, `$GOOGLE_APPLICATION_CREDENTIALS` names it. Amazon Bedrock:
+    /// the file of access keys that Amazon's tools share, such as `$HOME/.aws/credentials`; its profile is `$AWS_PROFILE`,
+    /// or `default`. A variable is replaced. The file is read again when it changes.
     pub(super) credentials_file: Setting<String>,
-    /// Google Cloud, in place of `access_key`: the service account of the machine or the pod that Waypost runs on.
+    /// In place of `access_key`. Google Cloud: the service account of the machine or the pod that Waypost runs on. Amazon
+    /// Bedrock: the role of the container, the pod or the machine.
     pub(super) credentials: Setting<CredentialSource>,
     /// Amazon Bedrock, in place of `access_key`: the id of an AWS access key, by which each request is signed (Signature
     /// Version 4). A variable is replaced, as in the next two.
@@ -131,10 +133,14 @@ pub(super) struct Entry {
     /// Send the client's own key instead of `access_key`.
     #[schemars(extend("default" = false))]
     pub(super) passthrough_auth: Setting<bool>,
+    /// Longest wait for a connection to it, in place of the listener's.
+    pub(super) connect_timeout: Setting<String>,
     /// Longest wait for the first byte of its answers, in place of the listener's.
     pub(super) timeout: Setting<String>,
     /// Longest wait between two pieces of them, in place of the listener's.
     pub(super) idle_timeout: Setting<String>,
+    /// Longest time that one of its answers may take, from the call to its end, in place of the listener's.
+    pub(super) total_timeout: Setting<String>,
     /// Its part of the requests, beside other entries of the same model: `3` gets three times as many as `1`. Without
     /// weights the declared order holds.
     #[schemars(extend("type" = "number", "minimum" = 0))]
@@ -256,11 +262,13 @@ pub(super) struct Route {
     pub(super) selection_policy: Setting<SelectionPolicy>,
     /// Who is asked where all of `models` have failed, whatever `selection_policy` prefers.
     pub(super) fallbacks: Setting<Vec<Setting<String>>>,
+    /// Longest wait for a connection to a provider, in place of the entry's and the listener's.
+    pub(super) connect_timeout: Setting<String>,
     /// Longest wait for the first byte of an answer, in place of the entry's and the listener's.
     pub(super) timeout: Setting<String>,
     /// Longest wait between two pieces of it, in place of theirs.
     pub(super) idle_timeout: Setting<String>,
-    /// Longest time that a request may take as a whole, in place of the listener's.
+    /// Longest time that a request may take as a whole, in place of the entry's and the listener's.
     pub(super) total_timeout: Setting<String>,
     /// Ask a second model as well where the first one is slower to begin than it usually is, and take whoever begins
     /// first; the other is given up. It costs what a request to the second one costs.

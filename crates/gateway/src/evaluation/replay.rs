@@ -406,6 +406,18 @@ impl Decided {
 }
 
 impl Replay {
+    /// The share that could not be decided once more for want of what was said, of that and what was, from 0 to 1; `None`
+    /// if nothing was decided.
+    #[must_use]
+    pub fn unknown(&self) -> Option<f64> {
+        let of = |why| self.left.get(&why).copied().unwrap_or_default();
+        let unknown = of(Left::WithoutContent) + of(Left::RouterModel);
+        let decided: usize = self.decided.values().sum();
+        #[expect(clippy::cast_precision_loss, reason = "counts of requests")]
+        let share = unknown as f64 / (unknown + decided) as f64;
+        (decided > 0).then_some(share)
+    }
+
     /// The routes that there are, in alphabetical order, and [`NONE`] at the end.
     #[must_use]
     pub fn route_names(&self) -> Vec<&str> {

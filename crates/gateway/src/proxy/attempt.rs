@@ -14,6 +14,7 @@ use waypost_dialect::loss::Loss;
 use waypost_dialect::openai_responses;
 use waypost_dialect::{ClientDialect, DialectId};
 use waypost_routing::fault::Fault;
+use waypost_routing::models::Target;
 
 use super::forward::{Answer, AnswerBody, Asked, Failure, Wish};
 use super::opening::{self, Opened};
@@ -40,13 +41,13 @@ pub(super) async fn attempt(
     worker: &Worker,
     asked: &Asked<'_>,
     upstream: &Upstream,
-    model: &str,
+    target: &Target,
     mut ticket: Ticket,
     record: &mut Record,
 ) -> Result<Answer, Failure> {
     ticket.starts();
     let started = Instant::now();
-    let result = call(worker, asked, upstream, model, &mut ticket, record).await;
+    let result = call(worker, asked, upstream, target, &mut ticket, record).await;
     let (outcome, status) = match &result {
         Ok(received) => ("ok", received.status.as_u16()),
         Err(failure) => {
@@ -54,7 +55,7 @@ pub(super) async fn attempt(
             (failure.fault.name(), failure.error.status)
         }
     };
-    record.tried(&upstream.provider, model, outcome, status, started.elapsed());
+    record.tried(&upstream.provider, &target.model, outcome, status, started.elapsed());
     let Received { status, headers, body } = result?;
     let body = match body {
         ReceivedBody::Whole(bytes) => {
@@ -82,15 +83,16 @@ async fn call(
     worker: &Worker,
     asked: &Asked<'_>,
     upstream: &Upstream,
-    model: &str,
+    target: &Target,
     ticket: &mut Ticket,
     record: &mut Record,
 ) -> Result<Received, Failure> {
+    let model = &*target.model;
     let Some(address) = upstream.route(asked.client, asked.api, model) else {
         return Err(not_served(upstream, asked.api));
     };
     record.dialect = Some(address.dialect);
-    let (body, mut wish) = outgoing(worker, asked, address, upstream, model, record)?;
+    let (body, mut wish) = outgoing(worker, asked, address, upstream, target, record)?;
     wish.as_array = asked.as_array;
     if asked.client == ClientDialect::OpenAiResponses && address.dialect == asked.client.id() {
         let store = &worker.runtime.responses;
@@ -102,19 +104,21 @@ async fn call(
     *request.uri_mut() = address.uri(model, asked.envelope.stream).map_err(own_fault)?;
     *request.headers_mut() = upstream.headers(asked.headers, asked.client, address, token);
     record.calls(upstream.server.as_ref(), request.headers_mut());
-    upstream.sign(&mut request, record.now()).map_err(no_credential)?;
+    upstream.sign(&worker.client, &mut request, record.now()).await.map_err(no_credential)?;
 
     record.attempts += 1;
     worker.telemetry.metrics.attempted(&upstream.name);
     let limits = asked.limits(worker, upstream);
     let head = asked.first_byte(worker, upstream);
     let head = limits.end.map_or(head, |end| head.min(end.saturating_duration_since(Instant::now())));
-    let sent = worker.client.send_timed(request, &mut record.calling.connecting);
+    let connect = asked.connect(worker, upstream);
+    let sent = worker.client.send_within(connect, request, &mut record.calling.connecting);
     let response = match tokio::time::timeout(head, sent).await {
         Ok(Ok(response)) => response,
         Ok(Err(error)) => return Err(unreachable(upstream, &error)),
         Err(_elapsed) if limits.is_over(Instant::now()) => {
-            return Err(Failure::new(Fault::Deadline, limits.exceeded(Instant::now())));
+            let now = Instant::now();
+            return Err(Failure::new(limits.fault(now), limits.exceeded(now)));
         }
         Err(_elapsed) => return Err(too_slow(upstream, "did not begin to answer", head)),
     };
@@ -126,10 +130,17 @@ async fn call(
         is_framed: address.is_framed(),
         limits,
     };
-    if asked.envelope.stream && response.status().is_success() {
-        return reader.stream(response, wish, ticket, record).await;
-    }
-    reader.plain(response, wish, ticket, record).await
+    let wait = wait::asked(response.headers(), record.now());
+    let received = if asked.envelope.stream && response.status().is_success() {
+        reader.stream(response, wish, ticket, record).await
+    } else {
+        reader.plain(response, wish, ticket, record).await
+    };
+    // An error in a success may come with a wait as well.
+    received.map_err(|failure| match failure.fault {
+        Fault::RateLimit | Fault::Overload => Failure { asked: failure.asked.or(wait), ..failure },
+        _ => failure,
+    })
 }
 
 /// The body for the provider: the client's own bytes with the model's name spliced in, or a translation. Thinking of
@@ -139,9 +150,10 @@ fn outgoing(
     asked: &Asked<'_>,
     address: &Address,
     upstream: &Upstream,
-    model: &str,
+    target: &Target,
     record: &mut Record,
 ) -> Result<(Segments, Wish), Failure> {
+    let model = &*target.model;
     let dialect = address.dialect;
     if dialect == asked.client.id()
         && !seal::is_present(asked.client, upstream.quirks, asked.envelope, asked.body)
@@ -155,6 +167,7 @@ fn outgoing(
         .decode_request(&asked.envelope.without_preferences(asked.body))
         .map_err(refused)?;
     model.clone_into(&mut request.model);
+    request.most_tokens = worker.runtime.facts(target).max_output.map(u64::from);
     // One dialect says it in the address.
     request.stream |= asked.envelope.stream;
     let mut wish = wish(worker, asked, &mut request);
@@ -269,6 +282,7 @@ impl Reader<'_> {
         let encoded = head.headers.contains_key(CONTENT_ENCODING);
         let mut headers = passed_on(&head.headers, same);
         let mut failed = None;
+        let mut answered = head.status;
         let body = match head.status {
             // What we cannot read we do not judge.
             _ if encoded && same => bytes,
@@ -285,10 +299,12 @@ impl Reader<'_> {
                 let asked = wait::asked(&head.headers, record.now()).or_else(|| wait::asked_in(&bytes));
                 let fault = Fault::of_error(&error);
                 // An error body of the client's own dialect goes through as it came; HTML and the like do not.
-                let own = same && json && is_object(&bytes);
-                let body = if own && (!self.is_framed || is_messages_error(&bytes)) {
+                let own = same && json && is_object(&bytes) && (!self.is_framed || is_messages_error(&bytes));
+                let body = if own {
                     bytes
                 } else {
+                    // As the error means it, so that an SDK raises its own class.
+                    answered = StatusCode::from_u16(error.status).unwrap_or(status);
                     self.client.codec().encode_error(&error).into()
                 };
                 failed = Some(Failure { asked, ..Failure::new(fault, error) });
@@ -301,7 +317,7 @@ impl Reader<'_> {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
         if let Some(failure) = failed {
-            let answer = Some(Box::new((head.status, headers, body)));
+            let answer = Some(Box::new((answered, headers, body)));
             return Err(Failure { answer, ..failure });
         }
         ticket.began();
@@ -343,7 +359,8 @@ impl Reader<'_> {
         loop {
             let frame = match tokio::time::timeout_at(self.limits.next(Instant::now()), body.frame()).await {
                 Err(_elapsed) if self.limits.is_over(Instant::now()) => {
-                    return Err(Failure::new(Fault::Deadline, self.limits.exceeded(Instant::now())));
+                    let now = Instant::now();
+                    return Err(Failure::new(self.limits.fault(now), self.limits.exceeded(now)));
                 }
                 Err(_elapsed) => {
                     return Err(too_slow(

@@ -19,7 +19,7 @@ use crate::worker::Worker;
 /// The client named an unknown model (404), or nothing fits and there is no default (400).
 pub async fn decide(
     worker: &Worker,
-    router: &Arc<Router>,
+    router: &Router,
     envelope: &Envelope<'_>,
     session: Option<&Session>,
     record: &mut Record,

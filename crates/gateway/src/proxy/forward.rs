@@ -15,10 +15,11 @@ use waypost_routing::plan::{Next, Why};
 
 use super::hedge;
 use super::opening::Opened;
+use super::routes::Chosen;
 use super::stream::Limits;
-use super::way::{self, Way};
+use super::way::{self, Untaken, Way};
+use crate::config::Times;
 use crate::responses::Keeper;
-use crate::runtime::Chosen;
 use crate::server::Api;
 use crate::telemetry::record::Record;
 use crate::upstream::endpoint::Upstream;
@@ -44,24 +45,37 @@ pub struct Asked<'a> {
     pub previous: Option<&'a str>,
     /// What was peeked from them.
     pub envelope: &'a Envelope<'a>,
-    /// When all of it has to be over, if there is such a time.
+    /// When all of it has to be over by what the route says or else the listener, if there is such a time.
     pub end: Option<Instant>,
     /// What holds for the decision's route.
     pub chosen: Option<&'a Chosen>,
 }
 
 impl Asked<'_> {
-    /// How long an answer of this upstream may be silent, and how long it may take.
+    fn times(&self) -> Times {
+        self.chosen.map_or_else(Times::default, |chosen| chosen.times)
+    }
+
+    /// How long an answer of this upstream, which is called now, may be silent, and how long it may take.
     pub(super) fn limits(&self, worker: &Worker, upstream: &Upstream) -> Limits {
-        let own = self.chosen.and_then(|chosen| chosen.times.idle);
-        let idle = own.or(upstream.idle_timeout).unwrap_or(worker.listener.idle_timeout);
-        Limits { idle, end: self.end }
+        let own = self.times();
+        let idle = own.idle.or(upstream.times.idle).unwrap_or(worker.listener.idle_timeout);
+        match upstream.times.total.filter(|_| own.total.is_none()) {
+            Some(total) => Limits { idle, end: Some(Instant::now() + total), over: Fault::Timeout },
+            None => Limits { idle, end: self.end, over: Fault::Deadline },
+        }
     }
 
     /// Longest wait for the first byte of this upstream's answer.
     pub(super) fn first_byte(&self, worker: &Worker, upstream: &Upstream) -> Duration {
-        let own = self.chosen.and_then(|chosen| chosen.times.first_byte);
-        own.or(upstream.first_byte_timeout).unwrap_or(worker.listener.first_byte_timeout)
+        let own = self.times().first_byte;
+        own.or(upstream.times.first_byte).unwrap_or(worker.listener.first_byte_timeout)
+    }
+
+    /// Longest wait for a connection to it.
+    pub(super) fn connect(&self, worker: &Worker, upstream: &Upstream) -> Duration {
+        let own = self.times().connect;
+        own.or(upstream.times.connect).unwrap_or(worker.listener.connect_timeout)
     }
 }
 
@@ -147,7 +161,14 @@ pub async fn send(
         }
         way.note(record);
         let outcome = match way.take(stop, why).await {
-            Err(failure) => Outcome::of(stop, Err(failure)),
+            Err(Untaken::Failed(failure)) => Outcome::of(stop, Err(failure)),
+            Err(Untaken::Rests(failure)) => {
+                plan.rests(stop);
+                if plan.made() == 0 {
+                    last = failure;
+                }
+                continue;
+            }
             Ok(leg) if why == Why::Turn && asked.chosen.is_some_and(|chosen| chosen.hedge) => {
                 hedge::race(worker, asked, leg, &mut plan, &mut way, record).await
             }

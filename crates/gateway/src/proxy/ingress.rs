@@ -1,32 +1,27 @@
 //! Reading a request's body within limits of size and time.
 
-use std::io;
-
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, EXPECT};
 use http::{HeaderMap, HeaderValue, Uri};
-use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use waypost_dialect::ClientDialect;
 use waypost_dialect::envelope::{self, Envelope};
 use waypost_dialect::error::{ApiError, ErrorKind};
 use waypost_routing::router::AUTO;
 
 use crate::config::Listener;
+use crate::server::body::{self, Body, Unread};
 use crate::server::{Api, Endpoint};
 use crate::telemetry::CLIENT_CLOSED;
 
 /// The header by which a request chooses.
 const TRANSLATE: &str = "x-waypost-translate";
-/// How much of a refused body is read and thrown away, in bytes.
-const MAX_DISCARDED: usize = 256 * 1024 * 1024;
 
-/// Reads the whole body. One that arrives in one piece is not copied.
+/// Reads the whole body into one piece, without a further copy where its length is known.
 ///
 /// # Errors
 /// Over the listener's limit of size (413) or of time (408), compressed (415 as 400), or the client went away (499 in
 /// the record).
-pub async fn read(headers: &HeaderMap, mut body: Incoming, limits: &Listener) -> Result<Bytes, ApiError> {
+pub async fn read(headers: &HeaderMap, mut body: Body, limits: &Listener) -> Result<Bytes, ApiError> {
     if headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
         discard(headers, body, limits);
         let message = "compressed request bodies are not supported: send it without `content-encoding`";
@@ -133,74 +128,31 @@ pub fn is_strict(headers: &HeaderMap, limits: &Listener) -> Result<bool, ApiErro
     }
 }
 
-/// Reads what is left of a body that is refused, beside the answer and within limits: a connection that is closed
-/// while its client still sends is reset, and the client may never see the answer.
-pub fn discard(headers: &HeaderMap, mut body: Incoming, limits: &Listener) {
+/// Reads what is left of a body that is refused, beside the answer and within limits.
+pub fn discard(headers: &HeaderMap, body: Body, limits: &Listener) {
     // A client that waits for leave to send is answered instead.
-    if headers.contains_key(EXPECT) || hyper::body::Body::is_end_stream(&body) {
-        return;
+    if !headers.contains_key(EXPECT) {
+        body.discard(limits.body_timeout);
     }
-    let limit = limits.body_timeout;
-    tokio::spawn(async move {
-        let rest = async {
-            let mut length = 0;
-            while let Some(Ok(frame)) = body.frame().await
-                && length <= MAX_DISCARDED
-            {
-                length += frame.data_ref().map_or(0, Bytes::len);
-            }
-        };
-        // Whether it came to its end makes no difference.
-        let _ = tokio::time::timeout(limit, rest).await;
-    });
 }
 
-async fn collect(headers: &HeaderMap, body: &mut Incoming, limit: usize) -> Result<Bytes, ApiError> {
+async fn collect(headers: &HeaderMap, body: &mut Body, limit: usize) -> Result<Bytes, ApiError> {
     let announced =
         headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > limit) {
         return Err(too_large(limit));
     }
-    let mut first = Bytes::new();
-    let mut joined = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| broken(&error))?;
-        let Ok(data) = frame.into_data() else { continue };
-        if first.len() + joined.len() + data.len() > limit {
-            return Err(too_large(limit));
-        }
-        if joined.is_empty() && first.is_empty() {
-            first = data;
-            continue;
-        }
-        if joined.is_empty() {
-            // What a client announces is believed up to the limit only, which was checked above.
-            joined.reserve(announced.unwrap_or(0).max(first.len() + data.len()));
-            joined.extend_from_slice(&first);
-            first = Bytes::new();
-        }
-        joined.extend_from_slice(&data);
-    }
-    Ok(if joined.is_empty() { first } else { joined.freeze() })
+    body.collect(limit).await.map_err(|unread| match unread {
+        Unread::TooLarge => too_large(limit),
+        Unread::Broken(error) => broken(&error),
+    })
 }
 
 /// A body that ends early: its client has left, or does not keep to HTTP.
-fn broken(error: &hyper::Error) -> ApiError {
+fn broken(error: &body::Error) -> ApiError {
     let message = format!("the request body ended early: {error}");
     let refusal = ApiError::new(ErrorKind::InvalidRequest, message);
-    if has_left(error) { ApiError { status: CLIENT_CLOSED, ..refusal } } else { refusal }
-}
-
-fn has_left(error: &hyper::Error) -> bool {
-    let source = std::error::Error::source(error);
-    let kind = source.and_then(|source| source.downcast_ref::<io::Error>()).map(io::Error::kind);
-    error.is_incomplete_message()
-        || error.is_closed()
-        || error.is_canceled()
-        || matches!(
-            kind,
-            Some(io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe)
-        )
+    if error.has_left() { ApiError { status: CLIENT_CLOSED, ..refusal } } else { refusal }
 }
 
 fn too_large(limit: usize) -> ApiError {

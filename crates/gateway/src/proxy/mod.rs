@@ -9,6 +9,7 @@ pub mod metadata;
 pub mod order;
 pub mod page;
 pub mod preferences;
+pub mod routes;
 pub mod stream;
 pub mod tell;
 
@@ -23,24 +24,25 @@ mod way;
 use std::pin::pin;
 use std::sync::Arc;
 
+use crate::server::body::Body;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
-use hyper::body::Incoming;
 use serde_json::Value;
 use tokio::time::Instant;
 use waypost_dialect::ClientDialect;
 use waypost_dialect::envelope::Envelope;
 use waypost_dialect::error::{ApiError, ErrorKind};
-use waypost_routing::router::{Decision, Router};
+use waypost_routing::router::Decision;
 
 use crate::proxy::affinity::Session;
 use crate::proxy::ingress::Named;
 use crate::proxy::patience::{Early, Expected};
+use crate::proxy::routes::Routes;
 use crate::proxy::stream::ResponseBody;
 use crate::proxy::tell::Told;
 use crate::responses;
 use crate::runtime::Runtime;
-use crate::server::{Api, Endpoint, Operation, respond};
+use crate::server::{Api, Endpoint, Operation, Refusal, respond};
 use crate::telemetry::kept::{Held, Raw};
 use crate::telemetry::record::Record;
 use crate::telemetry::{Open, caller, current};
@@ -51,17 +53,17 @@ use crate::worker::Worker;
 pub async fn handle(
     worker: Arc<Worker>,
     endpoint: &'static Endpoint,
-    request: Request<Incoming>,
+    request: Request<Body>,
 ) -> Response<ResponseBody> {
     let early = Early::default();
-    let answering = Box::pin(answer(worker, endpoint, request, Arc::clone(&early)));
+    let answering = Box::pin(answer(worker, endpoint, request, early.clone()));
     patience::answer(answering, &early, endpoint.dialect).await
 }
 
 async fn answer(
     worker: Arc<Worker>,
     endpoint: &'static Endpoint,
-    request: Request<Incoming>,
+    request: Request<Body>,
     early: Early,
 ) -> Response<ResponseBody> {
     let mut record = Open::new(&worker.telemetry, endpoint.path, endpoint.dialect);
@@ -69,11 +71,14 @@ async fn answer(
     let id = record.id;
     record.listener = Arc::clone(&worker.listener.name);
     record.caller = caller::mark(request.headers());
-    record.default_prices = worker.runtime.default_prices;
+    // The default model answers conversations; it could not have taken the place of one that makes vectors.
+    let is_conversation = endpoint.operation == Operation::Proxy(Api::Conversation);
+    record.default_prices = worker.runtime.default_prices.filter(|_| is_conversation);
     let outcome = {
         let serving = pin!(serve(&worker, endpoint, request, &mut record, &early));
         current::within(id, worker.drain.cut_short(serving)).await
     };
+    record.answered = early.status();
     match outcome {
         Ok(Outcome::Answer(mut answer, tells)) => {
             explain(&record, &mut answer.headers);
@@ -95,6 +100,21 @@ async fn answer(
     }
 }
 
+/// Notes a request that no endpoint takes, so that it has its line and its record, too.
+pub fn refused(
+    worker: &Worker,
+    refusal: &Refusal,
+    headers: &HeaderMap,
+    response: &mut Response<ResponseBody>,
+) {
+    let mut record = Open::new(&worker.telemetry, refusal.endpoint, refusal.dialect);
+    record.listener = Arc::clone(&worker.listener.name);
+    record.caller = caller::mark(headers);
+    record.failed(refusal.told.as_str());
+    explain(&record, response.headers_mut());
+    record.settle(refusal.error.status);
+}
+
 enum Outcome {
     /// And whether the client is told of its request.
     Answer(forward::Answer, bool),
@@ -104,7 +124,7 @@ enum Outcome {
 async fn serve(
     worker: &Worker,
     endpoint: &Endpoint,
-    request: Request<Incoming>,
+    request: Request<Body>,
     record: &mut Open,
     early: &Early,
 ) -> Result<Outcome, ApiError> {
@@ -156,11 +176,10 @@ async fn serve(
     {
         let mut headers = HeaderMap::new();
         explain(record, &mut headers);
-        // Nobody sets it twice.
-        let _ = early.set(Expected { headers, every });
+        early.expect(Expected { headers, every });
     }
     // Attempt: the decision's targets as the plan has it, until one answers.
-    let chosen = order::chosen(&worker.runtime, &router, &decision);
+    let chosen = router.chosen(&decision);
     let total = chosen.and_then(|chosen| chosen.times.total).or(worker.listener.total_timeout);
     let asked = forward::Asked {
         client: endpoint.dialect,
@@ -188,7 +207,7 @@ async fn choose(
     api: Api,
     headers: &HeaderMap,
     envelope: &Envelope<'_>,
-    router: &Arc<Router>,
+    router: &Routes,
     record: &mut Record,
 ) -> Result<(Decision, Option<Session>), ApiError> {
     let runtime = &worker.runtime;
@@ -212,7 +231,7 @@ async fn choose(
 /// up the other requests of this worker.
 async fn explained(
     runtime: &Arc<Runtime>,
-    (router, decision, record): (Arc<Router>, Decision, Record),
+    (router, decision, record): (Arc<Routes>, Decision, Record),
     client: ClientDialect,
     named: Option<Named>,
     body: Bytes,

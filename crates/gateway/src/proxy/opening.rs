@@ -44,12 +44,12 @@ pub(super) async fn open(
     provider: &str,
 ) -> Result<Opened, (Fault, ApiError)> {
     let mut held = Held::default();
+    let (mut until, mut heard) = (limits.next(Instant::now()), 0);
     loop {
-        let next = tokio::time::timeout_at(limits.next(Instant::now()), incoming.frame()).await;
+        let next = tokio::time::timeout_at(until, incoming.frame()).await;
         let frame = next.map_err(|_elapsed| {
             let now = Instant::now();
-            let fault = if limits.is_over(now) { Fault::Deadline } else { Fault::Timeout };
-            (fault, limits.exceeded(now))
+            (limits.fault(now), limits.exceeded(now))
         })?;
         let (bytes, error, ended) = match frame {
             Some(Ok(frame)) => {
@@ -63,6 +63,10 @@ pub(super) async fn open(
             },
         };
         held.push(bytes);
+        // Comments and pings say that somebody is there, not that an answer is coming.
+        if relay.heard() > heard {
+            (until, heard) = (limits.next(Instant::now()), relay.heard());
+        }
         if let Some(error) = relay.error_before_content() {
             return Err((Fault::of_error(error), error.clone()));
         }

@@ -8,10 +8,11 @@ use waypost_routing::catalog::Facts;
 use waypost_routing::models::Target;
 use waypost_routing::order::{Candidate, Prefer, order};
 use waypost_routing::pace::Pace;
-use waypost_routing::router::{Decision, Router};
+use waypost_routing::router::Decision;
 
 use super::fit;
-use crate::runtime::{Chosen, Runtime};
+use crate::proxy::routes::Routes;
+use crate::runtime::Runtime;
 use crate::telemetry::record::Record;
 use crate::upstream::fleet::Member;
 
@@ -23,13 +24,13 @@ const USUAL_OUTPUT: f64 = 500.0;
 /// Orders a decision's targets. `warm` is who has read the conversation before, and how many tokens of it.
 pub fn arrange(
     runtime: &Runtime,
-    router: &Arc<Router>,
+    router: &Routes,
     envelope: &Envelope<'_>,
     warm: Option<&(Target, f64)>,
     decision: &mut Decision,
     record: &mut Record,
 ) {
-    let chosen = chosen(runtime, router, decision);
+    let chosen = router.chosen(decision);
     if decision.targets.len() > 1 {
         let prefer = chosen.map_or(Prefer::Declared, |chosen| chosen.prefer);
         let size = if prefer == Prefer::Cheapest { tokens(envelope) } else { 0.0 };
@@ -53,7 +54,7 @@ pub fn arrange(
         }
     }
     let own = chosen.map(|chosen| &chosen.fallbacks);
-    for fallbacks in own.into_iter().chain([runtime.selection.fallbacks()]) {
+    for fallbacks in own.into_iter().chain([&runtime.fallbacks]) {
         let new = fallbacks.iter().filter(|target| !decision.targets.contains(target));
         let new: Vec<Target> = new.cloned().collect();
         if !new.is_empty() {
@@ -64,12 +65,6 @@ pub fn arrange(
         decision.targets = targets;
         record.skipped = skipped;
     }
-}
-
-/// What holds for the decision's route; a request's own routes have nothing of the kind.
-pub fn chosen<'r>(runtime: &'r Runtime, router: &Arc<Router>, decision: &Decision) -> Option<&'r Chosen> {
-    let route = decision.route.filter(|_| Arc::ptr_eq(router, &runtime.router))?;
-    runtime.selection.of_route(route)
 }
 
 /// About how many tokens a request has.

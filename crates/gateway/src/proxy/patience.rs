@@ -4,6 +4,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -28,8 +29,29 @@ pub(super) struct Expected {
     pub(super) every: Duration,
 }
 
-/// Set once a stream is to come.
-pub(super) type Early = Arc<OnceLock<Expected>>;
+/// What a request and whoever waits for its answer tell each other.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Early(Arc<(OnceLock<Expected>, AtomicBool)>);
+
+impl Early {
+    /// A stream is to come. Nobody says so twice.
+    pub(super) fn expect(&self, expected: Expected) {
+        let _ = self.0.0.set(expected);
+    }
+
+    fn expected(&self) -> Option<&Expected> {
+        self.0.0.get()
+    }
+
+    /// The status that the client has seen already, if it has one.
+    pub(super) fn status(&self) -> Option<u16> {
+        self.0.1.load(Ordering::Relaxed).then_some(StatusCode::OK.as_u16())
+    }
+
+    fn begins(&self) {
+        self.0.1.store(true, Ordering::Relaxed);
+    }
+}
 
 type Answering = Pin<Box<dyn Future<Output = Response<ResponseBody>> + Send>>;
 
@@ -57,14 +79,17 @@ pub(super) async fn answer(
         if let Poll::Ready(response) = answering.as_mut().poll(context) {
             return Poll::Ready(Some(response));
         }
-        let Some(expected) = early.get() else { return Poll::Pending };
+        let Some(expected) = early.expected() else { return Poll::Pending };
         let patience = patience.get_or_insert_with(|| Box::pin(tokio::time::sleep(expected.every)));
         patience.as_mut().poll(context).map(|()| None)
     })
     .await;
-    match (whole, early.get()) {
+    match (whole, early.expected()) {
         (Some(response), _) => response,
-        (None, Some(expected)) => begin(answering, expected, client),
+        (None, Some(expected)) => {
+            early.begins();
+            begin(answering, expected, client)
+        }
         (None, None) => answering.await,
     }
 }

@@ -12,11 +12,13 @@ use serde::Deserialize;
 use tokio::sync::Semaphore;
 use waypost_dialect::envelope::{Envelope, plain};
 use waypost_dialect::error::{ApiError, ErrorKind};
+use waypost_routing::order::Prefer;
 use waypost_routing::preference::Route;
 use waypost_routing::preference::cascade::{Cascade, Scoring};
 use waypost_routing::router::Router;
 
 use crate::config::{Config, Join};
+use crate::proxy::routes::{Chosen, Routes};
 use crate::runtime::Runtime;
 use crate::telemetry::record::Record;
 
@@ -43,7 +45,7 @@ pub struct Preferences {
     scoring: Scoring,
     /// The operator's routes and their models.
     own: Vec<Entry>,
-    ready: Cache<(Join, Box<str>), Arc<Router>>,
+    ready: Cache<(Join, Box<str>), Arc<Routes>>,
     /// Making a set ready is work for one core: a client that sends ever new ones waits for its own.
     turn: Semaphore,
 }
@@ -63,6 +65,22 @@ struct Written {
     threshold: Option<f32>,
     #[serde(default)]
     domain: bool,
+    selection_policy: Option<Policy>,
+}
+
+/// How its models are ordered.
+#[derive(Deserialize)]
+#[serde(expecting = "an object with `prefer`")]
+struct Policy {
+    prefer: Wish,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Wish {
+    Cheapest,
+    Fastest,
+    None,
 }
 
 /// Where routes are written, and how many examples one may have.
@@ -91,7 +109,7 @@ pub async fn router(
     headers: &HeaderMap,
     envelope: &Envelope<'_>,
     record: &mut Record,
-) -> Result<Arc<Router>, ApiError> {
+) -> Result<Arc<Routes>, ApiError> {
     let preferences = &runtime.preferences;
     let (Some(written), Some(join)) = (envelope.routing_preferences, preferences.join) else {
         return Ok(Arc::clone(&runtime.router));
@@ -136,7 +154,7 @@ pub async fn router(
 ///
 /// # Errors
 /// As [`router`].
-pub fn router_at_once(runtime: &Runtime, envelope: &Envelope<'_>) -> Result<Arc<Router>, ApiError> {
+pub fn router_at_once(runtime: &Runtime, envelope: &Envelope<'_>) -> Result<Arc<Routes>, ApiError> {
     let (Some(written), Some(join)) = (envelope.routing_preferences, runtime.preferences.join) else {
         return Ok(Arc::clone(&runtime.router));
     };
@@ -144,16 +162,23 @@ pub fn router_at_once(runtime: &Runtime, envelope: &Envelope<'_>) -> Result<Arc<
     Ok(Arc::new(prepare(runtime, &routes, join)))
 }
 
-fn prepare(runtime: &Runtime, brought: &[Entry], join: Join) -> Router {
+fn prepare(runtime: &Runtime, brought: &[(Entry, Prefer)], join: Join) -> Routes {
     let Preferences { own, scoring, .. } = &runtime.preferences;
-    let kept = own.iter().filter(|(route, _)| {
-        join == Join::Merge && brought.iter().all(|(other, _)| other.name != route.name)
+    let is_kept =
+        |route: &Route| join == Join::Merge && brought.iter().all(|((other, _), _)| other.name != route.name);
+    let kept = own.iter().zip(runtime.router.all()).filter(|((route, _), _)| is_kept(route));
+    let kept = kept.map(|(entry, chosen)| (entry.clone(), chosen.clone()));
+    let new = brought.iter().map(|(entry, prefer)| {
+        let chosen = Chosen { prefer: *prefer, ..Chosen::default() };
+        (entry.clone(), chosen)
     });
-    let (routes, models): (Vec<Route>, Vec<Vec<String>>) = kept.chain(brought).cloned().unzip();
-    runtime.router.with_routes(&models, Cascade::new(routes, scoring.clone()))
+    let (entries, chosen): (Vec<Entry>, Vec<Chosen>) = kept.chain(new).unzip();
+    let (routes, models): (Vec<Route>, Vec<Vec<String>>) = entries.into_iter().unzip();
+    runtime.router.replaced(&models, Cascade::new(routes, scoring.clone()), chosen)
 }
 
-fn read(text: &str, router: &Router) -> Result<Vec<Entry>, ApiError> {
+/// The routes, and how the models of each are ordered.
+fn read(text: &str, router: &Router) -> Result<Vec<(Entry, Prefer)>, ApiError> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let written: Vec<Written> = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = match error.path().to_string() {
@@ -162,9 +187,9 @@ fn read(text: &str, router: &Router) -> Result<Vec<Entry>, ApiError> {
         };
         refusal(FIELD, &path, &plain(error.inner()))
     })?;
-    let routes: Vec<Entry> = written.into_iter().map(entry).collect();
+    let (routes, prefers): (Vec<Entry>, Vec<Prefer>) = written.into_iter().map(entry).unzip();
     check((FIELD, MOST_EXAMPLES), &routes, router)?;
-    Ok(routes)
+    Ok(routes.into_iter().zip(prefers).collect())
 }
 
 /// Whether routes from outside can be used.
@@ -223,10 +248,15 @@ pub(crate) fn check(
     Ok(())
 }
 
-fn entry(written: Written) -> Entry {
-    let Written { name, description, models, examples, threshold, domain } = written;
+fn entry(written: Written) -> (Entry, Prefer) {
+    let Written { name, description, models, examples, threshold, domain, selection_policy } = written;
     let description = description.trim().to_owned();
-    (Route { name: name.trim().to_owned(), description, examples, threshold, domain }, models)
+    let prefer = match selection_policy.map(|policy| policy.prefer) {
+        Some(Wish::Cheapest) => Prefer::Cheapest,
+        Some(Wish::Fastest) => Prefer::Fastest,
+        Some(Wish::None) | None => Prefer::Declared,
+    };
+    ((Route { name: name.trim().to_owned(), description, examples, threshold, domain }, models), prefer)
 }
 
 fn refusal(field: &str, path: &str, message: &str) -> ApiError {

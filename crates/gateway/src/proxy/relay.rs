@@ -70,10 +70,13 @@ struct Translation {
 struct Opening {
     content: bool,
     error: Option<ApiError>,
+    /// Events so far.
+    heard: u32,
 }
 
 impl Opening {
     fn saw(&mut self, event: &StreamEvent) {
+        self.heard = self.heard.saturating_add(1);
         match event {
             StreamEvent::Error(error) if !self.content => self.error = Some(error.clone()),
             // Words, calls and thinking are content, and so is an end without any.
@@ -138,6 +141,11 @@ impl Relay {
     /// The first content has come.
     pub(super) fn has_content(&self) -> bool {
         self.way.opening().content
+    }
+
+    /// How many events that say something have come up to the content.
+    pub(super) fn heard(&self) -> u32 {
+        self.way.opening().heard
     }
 
     /// The error that came in place of the content.

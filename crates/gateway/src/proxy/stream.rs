@@ -118,6 +118,8 @@ pub(super) struct Limits {
     pub(super) idle: Duration,
     /// When the whole has to be over.
     pub(super) end: Option<Instant>,
+    /// What it is called if it is not: of the request's own limit, or of the target's.
+    pub(super) over: Fault,
 }
 
 impl Limits {
@@ -132,7 +134,12 @@ impl Limits {
         self.end.is_some_and(|end| end <= now)
     }
 
-    /// What it is called if nothing came.
+    /// What is at fault if nothing came.
+    pub(super) fn fault(&self, now: Instant) -> Fault {
+        if self.is_over(now) { self.over } else { Fault::Timeout }
+    }
+
+    /// What the client is told if nothing came.
     pub(super) fn exceeded(&self, now: Instant) -> ApiError {
         let message = if self.is_over(now) {
             "the provider's answer took longer than the whole may take (`total_timeout`)".to_owned()
@@ -202,8 +209,7 @@ impl Events {
                 ready!(self.idle.as_mut().poll(context));
                 let now = Instant::now();
                 let error = self.limits.exceeded(now);
-                let fault = if self.limits.is_over(now) { Fault::Deadline } else { Fault::Timeout };
-                self.ticket.failed(fault, None);
+                self.ticket.failed(self.limits.fault(now), None);
                 return Poll::Ready(Some(self.fail(&error)));
             };
             match frame {

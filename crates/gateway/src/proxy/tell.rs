@@ -11,6 +11,7 @@ use waypost_routing::preference::explain::Explanation;
 use waypost_routing::router::{Decision, NoDecision, Router, Step};
 
 use super::{order, page};
+use crate::proxy::routes::Routes;
 use crate::runtime::Runtime;
 use crate::telemetry::record::Record;
 
@@ -18,7 +19,7 @@ use crate::telemetry::record::Record;
 #[derive(Debug)]
 pub struct Told {
     /// Who decided.
-    pub router: Arc<Router>,
+    pub router: Arc<Routes>,
     /// What.
     pub decision: Decision,
     /// The facts of it.
@@ -36,7 +37,7 @@ impl Told {
     /// The model that is asked for is not known, or nothing fits and there is no default.
     pub fn offline(
         runtime: &Runtime,
-        router: Arc<Router>,
+        router: Arc<Routes>,
         asked: Option<&str>,
         envelope: &Envelope<'_>,
         explain: bool,
@@ -55,7 +56,7 @@ impl Told {
     #[must_use]
     pub fn complete(
         runtime: &Runtime,
-        router: Arc<Router>,
+        router: Arc<Routes>,
         mut decision: Decision,
         mut record: Record,
         envelope: &Envelope<'_>,
@@ -69,7 +70,7 @@ impl Told {
     /// dozens of times.
     #[must_use]
     pub fn arranged(
-        router: Arc<Router>,
+        router: Arc<Routes>,
         decision: Decision,
         record: Record,
         envelope: &Envelope<'_>,

@@ -55,19 +55,27 @@ impl<'w> Way<'w> {
     }
 
     /// A stop and the right to try it. One without room is waited for, a little.
-    pub(super) async fn take(&mut self, stop: usize, why: Why) -> Result<Leg<'w>, Failure> {
+    ///
+    /// # Errors
+    /// There is no room, or the one that was waited for has come to rest.
+    pub(super) async fn take(&mut self, stop: usize, why: Why) -> Result<Leg<'w>, Untaken> {
         let runtime = &self.worker.runtime;
-        let Some((target, upstream, member)) = self.stops.get(stop) else { return Err(nobody()) };
+        let Some((target, upstream, member)) = self.stops.get(stop) else {
+            return Err(Untaken::Failed(nobody()));
+        };
         let admitted = self.ticket.take().filter(|(admitted, _)| *admitted == stop);
         let ticket = match admitted {
-            Some((_, ticket)) => Some(ticket),
+            Some((_, ticket)) => Ok(ticket),
             None => {
                 let Reliability { health, queue, .. } = runtime.reliability;
                 // Who has waited for room asks for leave; who repeats, or has nobody else, does not.
                 Ticket::queue(&runtime.fleet, member, health, queue, why != Why::Queue).await
             }
         };
-        let ticket = ticket.ok_or_else(|| full(member))?;
+        let ticket = ticket.map_err(|cause| match cause {
+            Fault::Full => Untaken::Failed(full(member)),
+            cause => Untaken::Rests(resting(member, cause)),
+        })?;
         Ok(Leg { stop, target, upstream, ticket })
     }
 
@@ -85,6 +93,14 @@ impl<'w> Way<'w> {
         let (_, _, member) = self.stops.get(stop)?;
         member.pace().slow().map(Duration::from_secs_f64)
     }
+}
+
+/// Why there is no right to try a target.
+pub(super) enum Untaken {
+    /// What its try counts as.
+    Failed(Failure),
+    /// It rests, and nothing was tried. What the client is told if there is no time left to.
+    Rests(Failure),
 }
 
 /// A target and the right to try it.
@@ -116,7 +132,7 @@ impl Leg<'_> {
         record.prices = worker.runtime.facts(target).prices;
         // What an earlier attempt's translation lost is not lost to this one.
         record.loss = Loss::default();
-        let result = attempt::attempt(worker, asked, upstream, &target.model, ticket, record).await;
+        let result = attempt::attempt(worker, asked, upstream, target, ticket, record).await;
         if let Err(failure) = &result {
             worker.telemetry.metrics.failed(&upstream.name, failure.fault);
             record.failed(format!("{}: {}", upstream.name, failure.error.message));
@@ -132,6 +148,13 @@ pub(super) fn nobody() -> Failure {
 
 fn full(member: &Member) -> Failure {
     let message = format!("`{}` has as many requests as it may (`max_requests`); try again", member.name);
+    let error = ApiError::new(ErrorKind::RateLimit, message).with_code("too_many_requests");
+    Failure::new(Fault::Full, error.with_retry_after(1))
+}
+
+fn resting(member: &Member, cause: Fault) -> Failure {
+    let message =
+        format!("`{}` rests after `{}`, and there is no time to wait; try again", member.name, cause.name());
     let error = ApiError::new(ErrorKind::RateLimit, message).with_code("too_many_requests");
     Failure::new(Fault::Full, error.with_retry_after(1))
 }

@@ -57,11 +57,12 @@ async fn ask<B>(
     *outgoing.uri_mut() = uri.ok_or_else(|| failed("has no such address"))?;
     *outgoing.headers_mut() = upstream.headers(request.headers(), dialect, address, token);
     outgoing.headers_mut().remove(CONTENT_TYPE);
-    let limit = upstream.first_byte_timeout.unwrap_or(worker.listener.first_byte_timeout);
+    let limit = upstream.times.first_byte.unwrap_or(worker.listener.first_byte_timeout);
+    let connect = upstream.times.connect.unwrap_or(worker.listener.connect_timeout);
     let reply = async {
         let response = worker
             .client
-            .send(outgoing)
+            .send_within(connect, outgoing, &mut None)
             .await
             .map_err(|error| failed(&format!("cannot be reached: {error}")))?;
         let (head, body) = response.into_parts();

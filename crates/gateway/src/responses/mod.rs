@@ -29,7 +29,7 @@ const MOST_LISTED: usize = 100;
 /// it goes on from none, or from one that only its provider knows.
 ///
 /// # Errors
-/// 400: its `input` is nothing that could be gone on with.
+/// 400: its `input` is nothing that could be gone on with, or the answer is another caller's.
 pub async fn continued(
     store: &Store,
     headers: &HeaderMap,
@@ -37,7 +37,11 @@ pub async fn continued(
     body: &Bytes,
 ) -> Result<Option<Bytes>, ApiError> {
     let Some(id) = &envelope.previous_response_id else { return Ok(None) };
-    let Some(kept) = store.get(Caller::of(headers), id).await else { return Ok(None) };
+    let caller = Caller::of(headers);
+    let Some(kept) = store.get(caller, id).await else {
+        // All callers have the operator's one key there: the provider would not know the difference.
+        return if store.is_of_another(caller, id) { Err(unknown_before(id)) } else { Ok(None) };
+    };
     let unreadable = |_| ApiError::new(ErrorKind::Internal, "a kept answer could not be read");
     let items = history::items_after(&kept.input, &kept.response).map_err(unreadable)?;
     Ok(Some(history::continued(body, &items)?.into()))
@@ -162,6 +166,14 @@ fn listing(query: &str) -> Listing {
         }
     }
     listing
+}
+
+/// What it answers of one that a request wants to go on from.
+fn unknown_before(id: &str) -> ApiError {
+    let shown: String = id.chars().take(200).collect();
+    ApiError::new(ErrorKind::InvalidRequest, format!("Previous response with id '{shown}' not found."))
+        .with_code("previous_response_not_found")
+        .with_param("previous_response_id")
 }
 
 /// What OpenAI answers of an id that it does not know.

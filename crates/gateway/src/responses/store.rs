@@ -69,6 +69,8 @@ pub struct Store {
     keeping: Arc<Keeping>,
     /// Answers that their provider keeps: the name of the entry that answered. In memory alone.
     elsewhere: Cache<Key, Arc<str>>,
+    /// Whose those are.
+    owners: Cache<Box<str>, Caller>,
 }
 
 impl Store {
@@ -91,7 +93,8 @@ impl Store {
         };
         let disk = keeping.path.as_deref().map(open).transpose()?.map(Arc::new);
         let elsewhere = Cache::builder().max_capacity(MOST_ELSEWHERE).time_to_live(keeping.time).build();
-        Ok(Self { memory, disk, elsewhere, keeping: Arc::new(keeping.clone()) })
+        let owners = Cache::builder().max_capacity(MOST_ELSEWHERE).time_to_live(keeping.time).build();
+        Ok(Self { memory, disk, elsewhere, owners, keeping: Arc::new(keeping.clone()) })
     }
 
     /// The store of a new configuration: this one, if the settings are the same.
@@ -119,6 +122,13 @@ impl Store {
     /// Remembers who keeps an answer.
     pub fn note(&self, caller: Caller, id: &str, entry: &Arc<str>) {
         self.elsewhere.insert((caller, id.into()), Arc::clone(entry));
+        self.owners.insert(id.into(), caller);
+    }
+
+    /// An answer that its provider keeps is another caller's.
+    #[must_use]
+    pub fn is_of_another(&self, caller: Caller, id: &str) -> bool {
+        self.owners.get(id).is_some_and(|owner| owner != caller) && self.whose(caller, id).is_none()
     }
 
     /// The name of the entry whose provider keeps an answer of this caller's.

@@ -16,6 +16,9 @@ use waypost_dialect::error::{ApiError, ErrorKind};
 /// How long requests may go on after the order to stop, unless the operator says otherwise.
 pub const GRACE: Duration = Duration::from_secs(30);
 
+/// How long a client that has just connected may take to send its first request while the listener drains.
+pub(super) const FIRST_REQUEST: Duration = Duration::from_secs(1);
+
 /// How far a listener is in stopping. It never goes back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {

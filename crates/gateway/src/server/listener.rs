@@ -10,33 +10,28 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
-use http::header::CONNECTION;
-use http::{HeaderValue, Request, Version};
+use http::{Request, Response};
 use hyper::body::Incoming;
+use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
 use rustls::ServerConfig;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
+use super::body::Body;
 use super::bound::{Accepted, Listening};
 use super::dispatch;
-use super::drain::{Drain, Phase, Streams};
+use super::drain::{Drain, FIRST_REQUEST, Phase, Streams};
 use super::gate::Permit;
+use super::http1::{self, MAX_HEAD};
 use super::socket::{Outgoing, Socket, Stream};
 use super::tls::handshake;
+use crate::proxy::stream::ResponseBody;
 use crate::worker::{Slot, Worker};
 
-/// How long a client that has just connected may take to send its first request while the listener drains.
-const FIRST_REQUEST: Duration = Duration::from_secs(1);
 /// How long the last bytes of what was cut may take to their clients.
 const FLUSH: Duration = Duration::from_secs(1);
-/// Largest head of a request, in bytes: several times what proxies and identity tokens make of one. Also what of an
-/// answer waits in memory for a client that reads slowly.
-const MAX_HEAD: usize = 64 * 1024;
-/// Most headers of a request; more are refused with 431.
-const MAX_HEADERS: usize = 100;
 /// Most requests at a time on one HTTP/2 connection, as RFC 9113 section 6.5.2 recommends.
 const MAX_STREAMS: u32 = 100;
 /// Streams that a client may have reset before they were served; beyond it the connection ends (CVE-2023-44487).
@@ -48,36 +43,32 @@ const MAX_SERVER_RESETS: usize = 100;
 /// such question: there an unused connection ends after the time for a head.
 const PING: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(20));
 
-/// What is read of a client before its request is looked at is bounded here; nothing is left to defaults of a library.
-fn protocol(drain: &Arc<Drain>) -> auto::Builder<Streams> {
-    let mut server = auto::Builder::new(Streams(Arc::clone(drain)));
-    server.http1().timer(TokioTimer::new()).max_buf_size(MAX_HEAD).max_headers(MAX_HEADERS);
-    let max_head = u32::try_from(MAX_HEAD).unwrap_or(u32::MAX);
+/// What is read of an HTTP/2 client before its requests are looked at is bounded here; nothing is left to defaults of
+/// a library.
+fn http2(drain: &Arc<Drain>) -> http2::Builder<Streams> {
+    let mut server = http2::Builder::new(Streams(Arc::clone(drain)));
     server
-        .http2()
         .timer(TokioTimer::new())
         .keep_alive_interval(PING.0)
         .keep_alive_timeout(PING.1)
         .max_concurrent_streams(MAX_STREAMS)
         // It bounds the number of CONTINUATION frames, too (CVE-2024-27316).
-        .max_header_list_size(max_head)
+        .max_header_list_size(u32::try_from(MAX_HEAD).unwrap_or(u32::MAX))
         .max_pending_accept_reset_streams(MAX_RESETS)
         .max_local_error_reset_streams(MAX_SERVER_RESETS)
+        // Also what of an answer waits in memory for a client that reads slowly.
         .max_send_buf_size(MAX_HEAD);
     server
 }
 
 /// Serves connections until told to stop, then lets requests in flight end, for as long as `drain` says.
 pub(crate) async fn serve(listening: Listening, slot: Arc<Slot>, drain: Arc<Drain>) {
-    let server = protocol(&drain);
     // Every connection holds the sender: when the last one has ended, the receiver knows.
     let (alive, mut ended) = mpsc::channel::<()>(1);
     let begin = |(accepted, place): (Accepted, Option<Permit>)| {
         let (drain, slot, alive) = (Arc::clone(&drain), Arc::clone(&slot), alive.clone());
-        let mut server = server.clone();
         let worker = slot.load_full();
         let limits = (worker.listener.head_timeout, worker.listener.send_timeout);
-        server.http1().header_read_timeout(limits.0);
         tokio::spawn(async move {
             // Told apart here, so that a handshake keeps nobody else waiting and a plain connection has no part of it.
             let stream = match (accepted, &worker.identity) {
@@ -91,7 +82,7 @@ pub(crate) async fn serve(listening: Listening, slot: Arc<Slot>, drain: Arc<Drai
             };
             drop(worker);
             if let Some(stream) = stream
-                && let Err(error) = connection(&server, Socket::new(stream, limits.0), slot, &drain).await
+                && let Err(error) = connection(Socket::new(stream), limits.0, &slot, &drain).await
             {
                 tracing::debug!(error, "a client's connection ended early");
             }
@@ -176,34 +167,50 @@ async fn secured(
     None
 }
 
+type Ended = Result<(), Box<dyn std::error::Error + Send + Sync>>;
+
 /// One connection to its end. When the listener drains, its answers say `connection: close`; when it is cut, it is polled
 /// once more, so that what is under way sees it.
-async fn connection(
-    server: &auto::Builder<Streams>,
-    socket: Socket,
-    slot: Arc<Slot>,
-    drain: &Arc<Drain>,
-) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+async fn connection(socket: Socket, head_timeout: Duration, slot: &Arc<Slot>, drain: &Arc<Drain>) -> Ended {
+    // One look: the request keeps what it found to its end, whatever is put there meanwhile.
+    let answer = |request: Request<Body>| dispatch(slot.load_full(), request);
+    let socket = {
+        let mut serving = pin!(http1::serve(socket, head_timeout, drain, answer));
+        let mut ended = None;
+        for phase in [Phase::Draining, Phase::Cut] {
+            if ended.is_none() {
+                tokio::select! {
+                    biased;
+                    served = serving.as_mut() => ended = Some(served),
+                    () = drain.reached(phase) => {}
+                }
+            }
+        }
+        match ended {
+            Some(ended) => ended?,
+            None => serving.await?,
+        }
+    };
+    match socket {
+        // Most connections are none of these, and shall not have their size.
+        Some(socket) => Box::pin(streams(socket, Arc::clone(slot), drain)).await,
+        None => Ok(()),
+    }
+}
+
+/// One connection of HTTP/2 to its end.
+async fn streams(socket: Socket, slot: Arc<Slot>, drain: &Arc<Drain>) -> Ended {
     let begun = Arc::new(AtomicBool::new(false));
     let has_begun = Arc::clone(&begun);
     let service = service_fn(move |request: Request<Incoming>| {
         begun.store(true, Ordering::Relaxed);
-        // One look: the request keeps what it found to its end, whatever is put there meanwhile.
-        let worker = slot.load_full();
-        async move {
-            let drain = Arc::clone(&worker.drain);
-            let is_old = request.version() < Version::HTTP_2;
-            let mut response = dispatch(worker, request).await;
-            if is_old && drain.is_draining() {
-                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-            }
-            Ok::<_, std::convert::Infallible>(response)
-        }
+        let answering = dispatch(slot.load_full(), request.map(Body::Http2));
+        async move { Ok::<Response<ResponseBody>, std::convert::Infallible>(answering.await) }
     });
-    let mut connection = pin!(server.serve_connection(TokioIo::new(socket), service));
+    let mut connection = pin!(http2(drain).serve_connection(TokioIo::new(socket), service));
     tokio::select! {
         biased;
-        ended = connection.as_mut() => return ended,
+        ended = connection.as_mut() => return Ok(ended?),
         () = drain.reached(Phase::Draining) => {}
     }
     // Who has just connected is about to ask, and would take a closed connection for a failure.
@@ -218,13 +225,13 @@ async fn connection(
         patience.as_mut().poll(context).map(|_over| None)
     });
     if let Some(ended) = ended.await {
-        return ended;
+        return Ok(ended?);
     }
     connection.as_mut().graceful_shutdown();
     tokio::select! {
         biased;
-        ended = connection.as_mut() => return ended,
+        ended = connection.as_mut() => return Ok(ended?),
         () = drain.reached(Phase::Cut) => {}
     }
-    connection.await
+    Ok(connection.await?)
 }

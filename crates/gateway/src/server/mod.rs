@@ -1,8 +1,10 @@
 //! Toward clients: which endpoints exist, and what each one does.
 
+pub mod body;
 pub mod bound;
 pub mod drain;
 pub mod gate;
+pub mod http1;
 pub mod inherited;
 pub mod listener;
 pub mod models;
@@ -10,6 +12,7 @@ pub mod notify;
 pub mod ready;
 pub mod respond;
 
+mod site;
 mod socket;
 pub(crate) mod tls;
 
@@ -17,7 +20,7 @@ use std::sync::Arc;
 
 use http::header::ALLOW;
 use http::{HeaderValue, Method, Request, Response};
-use hyper::body::Incoming;
+use percent_encoding::percent_decode_str;
 use waypost_dialect::ClientDialect;
 use waypost_dialect::error::{ApiError, ErrorKind};
 
@@ -27,6 +30,7 @@ use crate::proxy;
 use crate::proxy::stream::ResponseBody;
 use crate::responses;
 use crate::worker::Worker;
+use body::Body;
 
 /// What an endpoint does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,33 +149,38 @@ impl Endpoint {
     }
 }
 
-/// Answers one request; never fails.
-pub async fn dispatch(worker: Arc<Worker>, request: Request<Incoming>) -> Response<ResponseBody> {
+/// Answers one request; never fails. What is rare is on the heap, so that all others take no room for it.
+pub async fn dispatch(worker: Arc<Worker>, request: Request<Body>) -> Response<ResponseBody> {
     if let Some(desk) = worker.desk.clone() {
-        return admin::dispatch(worker, desk, request).await;
+        return Box::pin(admin::dispatch(worker, desk, request)).await;
     }
-    let endpoint = match find(request.method(), request.uri().path()) {
+    let found = find(request.method(), request.uri().path());
+    let found = found.and_then(|endpoint| site::check(endpoint, request.headers()).map(|()| endpoint));
+    let endpoint = match found {
         Ok(endpoint) => endpoint,
         Err(refusal) => {
             let (head, body) = request.into_parts();
             proxy::ingress::discard(&head.headers, body, &worker.listener);
-            return refusal.respond();
+            let mut response = refusal.respond();
+            proxy::refused(&worker, &refusal, &head.headers, &mut response);
+            return response;
         }
     };
     match endpoint.operation {
         Operation::Proxy(_) | Operation::Decide => proxy::handle(worker, endpoint, request).await,
         Operation::Correct => {
             let (head, body) = request.into_parts();
-            corrections::answer(&worker, &head.headers, body).await
+            Box::pin(corrections::answer(&worker, &head.headers, body)).await
         }
         Operation::Models => worker.runtime.model_list.page(request.headers()),
         Operation::Model => {
-            let id = endpoint.rest(request.uri().path());
-            worker.runtime.model_list.one(&worker.runtime.router, request.headers(), id)
+            // SDKs escape the slash of `provider/name`.
+            let id = percent_decode_str(endpoint.rest(request.uri().path())).decode_utf8_lossy();
+            worker.runtime.model_list.one(&worker.runtime.router, request.headers(), &id)
         }
         Operation::Kept => {
             let id = endpoint.rest(request.uri().path()).to_owned();
-            let answering = async { Ok(responses::answer(&worker, &request, &id).await) };
+            let answering = async { Ok(Box::pin(responses::answer(&worker, &request, &id)).await) };
             let answered = worker.drain.cut_short(answering).await;
             answered.unwrap_or_else(|error| respond::error(endpoint.dialect, &error))
         }
@@ -180,13 +189,21 @@ pub async fn dispatch(worker: Arc<Worker>, request: Request<Incoming>) -> Respon
     }
 }
 
-/// Why a request has no endpoint.
-struct Refusal {
-    dialect: ClientDialect,
-    error: ApiError,
+/// Why no endpoint takes a request.
+#[derive(Debug)]
+pub struct Refusal {
+    /// The endpoint's path, or [`UNKNOWN`]: what clients make up is no label.
+    pub(crate) endpoint: &'static str,
+    pub(crate) dialect: ClientDialect,
+    pub(crate) error: ApiError,
+    /// What operators are told.
+    pub(crate) told: String,
     /// The methods that its path takes (RFC 9110 section 15.5.6).
     allow: Option<String>,
 }
+
+/// Stands for the path of a request that has none of ours.
+pub const UNKNOWN: &str = "(unknown)";
 
 impl Refusal {
     fn respond(&self) -> Response<ResponseBody> {
@@ -197,7 +214,7 @@ impl Refusal {
     }
 }
 
-fn find(method: &Method, path: &str) -> Result<&'static Endpoint, Refusal> {
+fn find(method: &Method, path: &str) -> Result<&'static Endpoint, Box<Refusal>> {
     let mut here = ENDPOINTS.iter().filter(|endpoint| endpoint.matches(path));
     let takes = |endpoint: &&Endpoint| {
         endpoint.method == *method || (*method == Method::HEAD && endpoint.method == Method::GET)
@@ -212,11 +229,13 @@ fn find(method: &Method, path: &str) -> Result<&'static Endpoint, Refusal> {
         if first.method == Method::GET {
             methods.insert(1, "HEAD");
         }
-        return Err(Refusal {
+        return Err(Box::new(Refusal {
+            endpoint: first.path,
             dialect: first.dialect,
+            told: shortened(&message),
             error: ApiError::new(ErrorKind::MethodNotAllowed, message),
             allow: Some(methods.join(", ")),
-        });
+        }));
     }
     let dialect = match path {
         path if path.contains("/messages") => ClientDialect::AnthropicMessages,
@@ -230,5 +249,14 @@ fn find(method: &Method, path: &str) -> Result<&'static Endpoint, Refusal> {
         format!("there is no `{method} {path}`; the endpoints are {}", known.join(", "))
     };
     let error = ApiError::new(ErrorKind::NotFound, message).with_code("unknown_url");
-    Err(Refusal { dialect, error, allow: None })
+    let told = shortened(&format!("there is no `{method} {path}`"));
+    Err(Box::new(Refusal { endpoint: UNKNOWN, dialect, error, told, allow: None }))
+}
+
+/// Paths are as long as their clients like.
+fn shortened(text: &str) -> String {
+    match text.floor_char_boundary(200) {
+        end if end == text.len() => text.to_owned(),
+        end => format!("{}…", text.get(..end).unwrap_or_default()),
+    }
 }

@@ -1,21 +1,16 @@
-//! A client's socket, whose client has to keep up: to say something at first, and to take what is sent to it.
-//!
-//! The HTTP library has a limit of time for the head of a request, but not until it knows which HTTP it will be, and none
-//! for writing. A client that connects and is silent, or asks and does not read, would keep its place, and its call of
-//! a provider, for ever.
+//! A client's socket, whose client has to take what is sent to it: one that asks and does not read would keep its place,
+//! and its call of a provider, for ever.
 
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Instant, Sleep};
 use tokio_rustls::server::TlsStream;
-
-/// After this many bytes it is known which HTTP it is (the preface of RFC 9113, section 3.4).
-const PREFACE: usize = 24;
 
 /// How a client is connected. Which one it is is looked at with every read and write, and costs nothing beside them:
 /// all of them are served by the same code, and only TLS is on the heap.
@@ -41,13 +36,18 @@ macro_rules! with_stream {
 #[derive(Debug)]
 pub(super) struct Socket {
     stream: Stream,
-    /// Until when the first bytes have to be there, and how many are; gone once it does not matter any more.
-    opening: Option<(Pin<Box<Sleep>>, usize)>,
+    /// What was read and is to be read once more.
+    given_back: Bytes,
 }
 
 impl Socket {
-    pub(super) fn new(stream: Stream, head_timeout: Duration) -> Self {
-        Self { stream, opening: Some((Box::pin(tokio::time::sleep(head_timeout)), 0)) }
+    pub(super) fn new(stream: Stream) -> Self {
+        Self { stream, given_back: Bytes::new() }
+    }
+
+    /// These bytes are read before all others.
+    pub(super) fn give_back(&mut self, bytes: Bytes) {
+        self.given_back = bytes;
     }
 }
 
@@ -57,18 +57,12 @@ impl AsyncRead for Socket {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let read = with_stream!(self, stream => Pin::new(stream).poll_read(context, buffer));
-        let Some((until, count)) = &mut self.opening else { return read };
-        if read.is_pending() {
-            ready!(until.as_mut().poll(context));
-            return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client says nothing")));
+        if self.given_back.is_empty() {
+            return with_stream!(self, stream => Pin::new(stream).poll_read(context, buffer));
         }
-        *count += buffer.filled().len() - before;
-        if *count >= PREFACE {
-            self.opening = None;
-        }
-        read
+        let count = buffer.remaining().min(self.given_back.len());
+        buffer.put_slice(&self.given_back.split_to(count));
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -78,8 +72,6 @@ impl AsyncWrite for Socket {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        // There is an answer, so there was a request.
-        self.opening = None;
         with_stream!(self, stream => Pin::new(stream).poll_write(context, bytes))
     }
 
@@ -88,7 +80,6 @@ impl AsyncWrite for Socket {
         context: &mut Context<'_>,
         pieces: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.opening = None;
         with_stream!(self, stream => Pin::new(stream).poll_write_vectored(context, pieces))
     }
 

@@ -5,6 +5,7 @@
 //! month's bill reads hundreds of rows and not a million.
 
 pub mod corrections;
+mod crowd;
 mod durations;
 #[cfg(feature = "postgres")]
 pub mod postgres;

@@ -10,7 +10,7 @@ use super::write::{millis, nanos};
 use crate::telemetry::record::Record;
 
 /// The numbers of a model's, a route's and a caller's name.
-type Names = (i64, i64, i64);
+pub(super) type Names = (i64, i64, i64);
 
 /// What is added up. Money in billionths of a dollar.
 #[derive(Debug, Clone, Default, PartialEq)]

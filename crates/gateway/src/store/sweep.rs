@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use rusqlite::Connection;
+use rusqlite::{Connection, params};
 use tokio::time::Instant;
 
 use super::Retention;
@@ -19,6 +19,11 @@ const GIVE_BACK: i64 = 2000;
 const SPARE: i64 = 128;
 /// What a record takes beside its texts, in bytes: its facts, once in the row and once in the index.
 const BESIDE: u64 = 200;
+/// What a row of the sums takes, in bytes.
+const BILL: u64 = 80;
+const PULSE: u64 = 250;
+/// Most rows of them that are deleted at a time.
+const TRIM: i64 = 20_000;
 /// Sums of hours are kept at least so long: they are small, and bills are compared with last year's.
 const HOURS_KEPT: i64 = 400 * 24;
 /// Names that are kept although nothing may have them any more.
@@ -65,6 +70,9 @@ impl Sweep {
         let mut deleted = delete(connection, oldest, DELETE)?;
         if deleted == 0 {
             let excess = size(connection)?.saturating_sub(self.retention.most_bytes);
+            if excess > 0 && trim_sums(connection, self.retention.most_bytes)? {
+                return Ok(true);
+            }
             let most = if excess > 0 { how_many(connection, excess)? } else { 0 };
             deleted = if most > 0 { delete(connection, i64::MAX, most)? } else { 0 };
         }
@@ -102,6 +110,32 @@ fn delete(connection: &Connection, before: i64, most: u32) -> rusqlite::Result<u
     let deleted = connection.execute(&format!("DELETE FROM records WHERE seq IN ({rows})"), values)?;
     transaction.commit()?;
     Ok(deleted)
+}
+
+/// Sums may take a part of the room: with names without end they would be all that is left. The finest of the oldest go
+/// first. True if some were deleted.
+fn trim_sums(connection: &Connection, most_bytes: u64) -> rusqlite::Result<bool> {
+    let mut deleted = 0;
+    for (table, steps, bytes) in [("bills", BILL_STEPS, BILL), ("pulses", STEPS, PULSE)] {
+        let most = i64::try_from(most_bytes / 8 / bytes).unwrap_or(i64::MAX);
+        for step in steps {
+            let count: i64 =
+                connection.query_row(&format!("SELECT COUNT(*) FROM {table}"), [], |row| row.get(0))?;
+            let over = (count - most).min(TRIM);
+            if over <= 0 {
+                break;
+            }
+            let rows = format!(
+                "SELECT MAX(place) FROM (SELECT place FROM {table} WHERE step = ?1 ORDER BY place LIMIT ?2)"
+            );
+            let place: Option<i64> = connection.query_row(&rows, [step, over], |row| row.get(0))?;
+            deleted += connection.execute(
+                &format!("DELETE FROM {table} WHERE step = ?1 AND place <= ?2"),
+                params![step, place],
+            )?;
+        }
+    }
+    Ok(deleted > 0)
 }
 
 /// How many of the oldest records take so many bytes, as far as a step goes.
@@ -166,8 +200,6 @@ fn forget_names(connection: &Connection) -> rusqlite::Result<()> {
 #[cfg(test)]
 mod tests {
     use std::path::Path;
-
-    use rusqlite::params;
 
     use super::super::schema;
     use super::*;
@@ -242,6 +274,30 @@ mod tests {
             let after = length(&connection, &path);
             assert!(after <= most_bytes + SPARE.unsigned_abs() * 4096, "{before} bytes, then {after}");
         }
+    }
+
+    #[test]
+    fn sums_without_end_leave_room_for_records() {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = file(&folder.path().join("records.db"), 1000, 1000);
+        let transaction = connection.unchecked_transaction().unwrap();
+        for row in 0..40_000 {
+            connection
+                .execute(
+                    "INSERT INTO bills VALUES (1, ?1, ?2, 1, 1, 1, 0, 9000, 0, 9000, 0, 0, 0, 0)",
+                    [row / 100, row],
+                )
+                .unwrap();
+        }
+        transaction.commit().unwrap();
+        let left = swept(&connection, Retention { time: Duration::MAX, most_bytes: 3_000_000 });
+        assert!((900..=1000).contains(&left.len()), "{}", left.len());
+        let bills = |condition: &str| -> i64 {
+            let query = format!("SELECT COUNT(*) FROM bills WHERE {condition}");
+            connection.query_row(&query, [], |row| row.get(0)).unwrap()
+        };
+        assert!(bills("place = 399") == 100, "the newest stay");
+        assert!((4500..4700).contains(&bills("1")), "and take an eighth of the room: {}", bills("1"));
     }
 
     #[test]

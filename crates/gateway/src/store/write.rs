@@ -9,6 +9,7 @@ use rusqlite::{Connection, params};
 use tokio::time::Instant;
 
 use super::Retention;
+use super::crowd::{Crowd, OTHER};
 use super::sums::Sums;
 use super::sweep::{MOST_NAMES, Sweep};
 use crate::telemetry::finished::Finished;
@@ -27,6 +28,7 @@ pub(super) struct Writer {
     connection: Connection,
     metrics: Arc<Metrics>,
     names: Names,
+    crowd: Crowd,
     sweep: Sweep,
     /// The last batch could not be written: said once.
     is_failing: bool,
@@ -35,7 +37,14 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn new(connection: Connection, retention: Retention, metrics: Arc<Metrics>) -> Self {
         connection.set_prepared_statement_cache_capacity(32);
-        Self { connection, metrics, names: Names::default(), sweep: Sweep::new(retention), is_failing: false }
+        Self {
+            connection,
+            metrics,
+            names: Names::default(),
+            crowd: Crowd::default(),
+            sweep: Sweep::new(retention),
+            is_failing: false,
+        }
     }
 
     /// Until nobody can send any more, and all is written.
@@ -79,7 +88,7 @@ impl Writer {
     }
 
     fn write(&mut self, batch: &[Arc<Finished>]) -> rusqlite::Result<()> {
-        let Self { connection, names, .. } = self;
+        let Self { connection, names, crowd, .. } = self;
         let transaction = connection.transaction()?;
         let mut sums = Sums::default();
         let mut insert = transaction.prepare_cached(
@@ -116,7 +125,14 @@ impl Writer {
                     .prepare_cached("INSERT INTO contents VALUES (last_insert_rowid(), ?1)")?
                     .execute([content])?;
             }
-            sums.add(record, (model, route, caller));
+            let is_summed_apart =
+                crowd.admits(&transaction, millis(record.at) / 3_600_000, (model, route, caller))?;
+            if is_summed_apart {
+                sums.add(record, (model, route, caller));
+            } else {
+                let other = names.number(&transaction, OTHER)?;
+                sums.add(record, (other, route, other));
+            }
         }
         drop(insert);
         sums.write(&transaction)?;

@@ -118,6 +118,8 @@ pub struct Open {
     telemetry: Arc<Telemetry>,
     /// `None` once it is settled.
     record: Option<Box<Record>>,
+    /// The status that the client has seen before the request's end, where it has: then it is the request's.
+    pub answered: Option<u16>,
     /// The request's place at the gate, held as long as it is open.
     pub permit: Option<Permit>,
 }
@@ -130,12 +132,14 @@ impl Open {
         Self {
             telemetry: Arc::clone(telemetry),
             record: Some(Box::new(Record::open(endpoint, client))),
+            answered: None,
             permit: None,
         }
     }
 
-    /// The request has ended with this status.
+    /// The request has ended with this status, unless its client has seen another one.
     pub fn settle(mut self, status: u16) {
+        let status = self.answered.unwrap_or(status);
         self.close(status);
     }
 

@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use super::finished::{Finished, Sink};
 use super::metrics::Metrics;
 use super::record::Record;
+use super::redact;
 use super::request_log::{self, Format};
 
 /// How many records may wait.
@@ -61,7 +62,7 @@ fn run(receiver: &Receiver<Message>, metrics: &Metrics, sinks: &Sinks, mut log: 
     while let Ok(first) = receiver.recv() {
         let sinks = sinks.load();
         let mut handle = |message: Message| {
-            let record = match message {
+            let mut record = match message {
                 Message::Record(record) => record,
                 Message::Counted(tell) => {
                     // Who asked may have gone.
@@ -70,6 +71,7 @@ fn run(receiver: &Receiver<Message>, metrics: &Metrics, sinks: &Sinks, mut log: 
                 }
             };
             metrics.observe(&record);
+            redact::veil(&mut record);
             if let Some(log) = &log {
                 request_log::append(&mut batch, &record, log.format);
             }

@@ -7,6 +7,11 @@ use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
 
+use super::record::Record;
+
+/// Longest text of an error that is kept, in bytes.
+const MOST_ERROR: usize = 2000;
+
 /// Forms, each with the word that stands in its place.
 const FORMS: &[(&str, &str)] = &[
     // A private key in PEM (RFC 7468), cut short or not.
@@ -23,6 +28,7 @@ const FORMS: &[(&str, &str)] = &[
         "secret",
         r#"(?i)\b[a-z0-9_]*(?:password|passwd|pwd|secret|token|api[-_ ]?key|access[-_ ]?key|authorization)["']?\s*[:=]\s*["']?(?:bearer\s+|basic\s+)?[^\s"',;]{6,}"#,
     ),
+    ("token", r"(?i)\bbearer\s+[a-z0-9._~+/=-]{16,}"),
     // User and password in an address.
     ("secret", r"\b[a-z][a-z0-9+.-]*://[^\s/:@]+:[^\s/@]+@"),
     ("email", r"\b[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+"),
@@ -55,6 +61,23 @@ pub(super) fn redacted(text: &str) -> Cow<'_, str> {
     })
 }
 
+/// What others have written into the record of a request that failed: providers quote what was said, and a key may have
+/// been sent as a model's name. Such a text is there whatever is kept of content.
+pub(super) fn veil(record: &mut Record) {
+    if record.error.is_none() && record.status < 400 {
+        return;
+    }
+    if let Cow::Owned(name) = redacted(&record.requested) {
+        record.requested = name;
+    }
+    if let Some(error) = &mut record.error {
+        error.truncate(error.floor_char_boundary(MOST_ERROR));
+        if let Cow::Owned(text) = redacted(error) {
+            *error = text;
+        }
+    }
+}
+
 /// Luhn's check (ISO/IEC 7812-1, annex B).
 fn has_check_digit(number: &str) -> bool {
     let digits = number.chars().rev().filter_map(|digit| digit.to_digit(10));
@@ -81,6 +104,8 @@ mod tests {
             ("use sk-proj-abcdefghijklmnop1234 for it", "use [key] for it"),
             ("AKIAIOSFODNN7EXAMPLE and ghp_abcdefghijklmnopqrst", "[key] and [key]"),
             ("Authorization: Bearer abc.def-ghi", "[secret]"),
+            ("it is bearer abcdef1234567890abcdef, he said", "it is [token], he said"),
+            ("the bearer of this letter", "the bearer of this letter"),
             ("DB_PASSWORD=hunter22 npm start", "[secret] npm start"),
             ("password = \"hunter22\" here", "[secret]\" here"),
             ("postgres://admin:hunter2@db/x", "[secret]db/x"),

@@ -37,6 +37,10 @@ pub(super) async fn post(
     *request.uri_mut() = address.uri(model, false).map_err(Unanswered::NotMade)?;
     *request.headers_mut() = upstream.headers(&HeaderMap::new(), ClientDialect::OpenAiChat, address, token);
     request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    upstream.sign(&mut request, SystemTime::now()).map_err(Unanswered::NotMade)?;
-    client.send(request).await.map_err(|error| Unanswered::Connection(error.to_string()))
+    upstream.sign(client, &mut request, SystemTime::now()).await.map_err(Unanswered::NotMade)?;
+    let connect = upstream.times.connect.unwrap_or_else(|| client.connect_timeout());
+    client
+        .send_within(connect, request, &mut None)
+        .await
+        .map_err(|error| Unanswered::Connection(error.to_string()))
 }

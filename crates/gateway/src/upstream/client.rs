@@ -51,11 +51,12 @@ impl ClientSettings {
         HttpsConnectorBuilder::new().with_tls_config((*self.tls).clone()).https_or_http()
     }
 
-    fn dial(&self) -> Dial {
+    fn dial(&self, connect: Duration) -> Dial {
         let mut http = HttpConnector::new();
         http.set_nodelay(true);
         http.enforce_http(false);
-        http.set_connect_timeout(Some(self.connect_timeout));
+        // Divided among the addresses of a name, so that one of them which is silent leaves time for the others.
+        http.set_connect_timeout(Some(connect));
         http.set_keepalive(Some(Duration::from_secs(60)));
         Dial { http, proxy: Arc::clone(&self.proxy) }
     }
@@ -76,7 +77,7 @@ pub(crate) fn platform_tls() -> Result<rustls::ClientConfig, rustls::Error> {
 /// One worker's client with its pool of connections.
 #[derive(Debug, Clone)]
 pub struct Client {
-    connector: HttpsConnector<Dial>,
+    settings: ClientSettings,
     pool: Arc<Pool>,
 }
 
@@ -84,26 +85,33 @@ impl Client {
     /// A client with an empty pool. Must be used on the worker's own runtime.
     #[must_use]
     pub fn new(settings: &ClientSettings) -> Self {
-        let connector = settings.connector().enable_http1().wrap_connector(settings.dial());
-        Self { connector, pool: Arc::default() }
+        Self { settings: settings.clone(), pool: Arc::default() }
     }
 
-    /// Sends one request and waits for the response's head. A pooled connection that turns out to be closed before
-    /// anything was written is replaced without notice; nothing else is ever sent twice.
+    /// The usual wait for a connection.
+    #[must_use]
+    pub fn connect_timeout(&self) -> Duration {
+        self.settings.connect_timeout
+    }
+
+    /// As [`Self::send_within`], with the usual wait for a connection.
     ///
     /// # Errors
-    /// DNS, connection, TLS or HTTP failure before the head was complete.
+    /// The same.
     pub async fn send(&self, request: Request<Segments>) -> Result<Response<Body>, Error> {
-        self.send_timed(request, &mut None).await
+        self.send_within(self.settings.connect_timeout, request, &mut None).await
     }
 
-    /// The same, and says how long connecting took (name, connection, proxy and TLS) as soon as that is known; nothing
-    /// for a request on a connection that was there.
+    /// Sends one request and waits for the response's head. A new connection has to be there within `connect`, the name's
+    /// address, a proxy's tunnel and TLS included; how long it took stands in `connecting` as soon as that is known. A
+    /// pooled connection that turns out to be closed before anything was written is replaced without notice; nothing else
+    /// is ever sent twice.
     ///
     /// # Errors
     /// DNS, connection, TLS or HTTP failure before the head was complete.
-    pub async fn send_timed(
+    pub async fn send_within(
         &self,
+        connect: Duration,
         mut request: Request<Segments>,
         connecting: &mut Option<Duration>,
     ) -> Result<Response<Body>, Error> {
@@ -116,17 +124,23 @@ impl Client {
             }
         }
         let started = Instant::now();
-        let io = Box::pin(self.connect(request.uri().clone())).await;
+        let io = Box::pin(self.connect(connect, request.uri().clone())).await;
         *connecting = Some(started.elapsed());
         let io = io?;
         let connection = Connection::new(io, origin, Arc::downgrade(&self.pool));
         connection.exchange(request).await.map_err(|unanswered| unanswered.error)
     }
 
-    async fn connect(&self, destination: Uri) -> Result<Io, Error> {
-        let mut connector = self.connector.clone();
-        poll_fn(|context| connector.poll_ready(context)).await.map_err(Error::Connect)?;
-        connector.call(destination).await.map(TokioIo::new).map_err(Error::Connect)
+    async fn connect(&self, within: Duration, destination: Uri) -> Result<Io, Error> {
+        let mut connector =
+            HttpsConnector::from((self.settings.dial(within), Arc::clone(&self.settings.tls)));
+        let connecting = async {
+            poll_fn(|context| connector.poll_ready(context)).await?;
+            connector.call(destination).await
+        };
+        let connected =
+            tokio::time::timeout(within, connecting).await.map_err(|_late| Error::Late(within))?;
+        connected.map(TokioIo::new).map_err(Error::Connect)
     }
 }
 
@@ -138,7 +152,8 @@ impl Http2Client {
     /// Must be made on the runtime that it is used on.
     #[must_use]
     pub fn new(settings: &ClientSettings) -> Self {
-        let connector = settings.connector().enable_http2().wrap_connector(settings.dial());
+        let connector =
+            settings.connector().enable_http2().wrap_connector(settings.dial(settings.connect_timeout));
         let mut builder = PooledClient::builder(TokioExecutor::new());
         builder.pool_timer(TokioTimer::new()).timer(TokioTimer::new()).http2_only(true);
         Self(builder.build(connector))

@@ -2,7 +2,7 @@
 //! the first request is computed here.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST};
@@ -18,7 +18,8 @@ use super::google::Account;
 use super::hop::named_by_connection;
 use super::place::Place;
 use super::rotating::Rotating;
-use super::sigv4::{Signed, Signer};
+use super::signing::Signing;
+use crate::config::Times;
 use crate::server::Api;
 
 /// Anthropic's API wants a version with every request; a client of that API sends its own.
@@ -49,15 +50,13 @@ pub struct Upstream {
     /// Tokens in place of a key.
     tokens: Option<Arc<Tokens>>,
     /// Signs each request in place of a key.
-    signer: Option<Signer>,
+    signer: Option<Signing>,
     /// The operator's own headers, `host` included; they win over everything else.
     headers: Vec<(HeaderName, HeaderValue)>,
     /// Departures from the dialect.
     pub quirks: Quirks,
-    /// Longest wait for the response's head; `None`: the listener's own limit holds.
-    pub first_byte_timeout: Option<Duration>,
-    /// Longest wait between two pieces of it; `None`: the listener's own limit holds.
-    pub idle_timeout: Option<Duration>,
+    /// Its own limits of time; where it has none the listener's hold.
+    pub times: Times,
 }
 
 /// One API of a provider.
@@ -144,17 +143,15 @@ pub struct Settings<'a> {
     /// Tokens in place of it.
     pub tokens: Option<Arc<Tokens>>,
     /// Signatures in place of it.
-    pub signer: Option<Signer>,
+    pub signer: Option<Signing>,
     /// Pass the client's own key on.
     pub passthrough_auth: bool,
     /// The operator's own headers.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// The operator's `http_host`.
     pub host: Option<HeaderValue>,
-    /// The operator's own limits for this entry.
-    pub first_byte_timeout: Option<Duration>,
-    /// As [`Upstream::idle_timeout`].
-    pub idle_timeout: Option<Duration>,
+    /// The operator's own limits of time for this entry.
+    pub times: Times,
 }
 
 impl Upstream {
@@ -173,8 +170,7 @@ impl Upstream {
             passthrough_auth,
             mut headers,
             host,
-            first_byte_timeout,
-            idle_timeout,
+            times,
         } = settings;
         let mut addresses = Vec::new();
         for mut served in provider.served() {
@@ -213,8 +209,7 @@ impl Upstream {
             signer,
             headers,
             quirks: provider.quirks,
-            first_byte_timeout,
-            idle_timeout,
+            times,
         })
     }
 
@@ -254,13 +249,17 @@ impl Upstream {
     ///
     /// # Errors
     /// Why it cannot be signed, for people.
-    pub fn sign(&self, request: &mut Request<Segments>, at: SystemTime) -> Result<(), String> {
+    pub async fn sign(
+        &self,
+        client: &Client,
+        request: &mut Request<Segments>,
+        at: SystemTime,
+    ) -> Result<(), String> {
         let Some(signer) = &self.signer else { return Ok(()) };
-        let mut headers = std::mem::take(request.headers_mut());
-        let signed = Signed { method: request.method(), uri: request.uri(), body: request.body().rest() };
-        let result = signer.sign(signed, &mut headers, at);
-        *request.headers_mut() = headers;
-        result.map_err(|error| format!("a request to provider `{}` cannot be signed: {error}", self.provider))
+        signer
+            .sign(client, request, at)
+            .await
+            .map_err(|error| format!("a request to provider `{}` cannot be signed: {error}", self.provider))
     }
 
     /// The headers of a request to this provider, from the client's. `token` is what [`Self::token`] gave.
@@ -463,8 +462,7 @@ mod tests {
             passthrough_auth,
             headers: vec![(HeaderName::from_static("x-team"), HeaderValue::from_static("blue"))],
             host: None,
-            first_byte_timeout: None,
-            idle_timeout: None,
+            times: Times::default(),
         })
         .unwrap()
     }
@@ -571,8 +569,7 @@ mod tests {
             passthrough_auth: false,
             headers: Vec::new(),
             host: None,
-            first_byte_timeout: None,
-            idle_timeout: None,
+            times: Times::default(),
         });
         let upstream = upstream.unwrap();
         let address = upstream.route(ClientDialect::OpenAiChat, Api::Conversation, "m").unwrap();

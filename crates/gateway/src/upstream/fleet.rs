@@ -335,32 +335,40 @@ impl Ticket {
         })
     }
 
-    /// An attempt when there is room; `None` if too many wait already, it takes too long, or, unless it is `forced`, the
-    /// target has come to rest meanwhile.
+    /// An attempt when there is room.
+    ///
+    /// # Errors
+    /// [`Fault::Full`]: too many wait already, or it takes too long. Any other, unless it is `forced`: the target has
+    /// come to rest meanwhile, by this.
     pub async fn queue(
         fleet: &Arc<Fleet>,
         member: &Arc<Member>,
         policy: HealthPolicy,
         queue: Queue,
         forced: bool,
-    ) -> Option<Self> {
-        let enter = || {
-            if forced { Self::enter(fleet, member, policy) } else { Self::admit(fleet, member, policy).ok() }
+    ) -> Result<Self, Fault> {
+        // `None` as long as there is no room.
+        let enter = || match forced {
+            true => Self::enter(fleet, member, policy).map(Ok),
+            false => match Self::admit(fleet, member, policy) {
+                Err(Admission::No { cause, .. }) if cause != Fault::Full => Some(Err(cause)),
+                admitted => admitted.ok().map(Ok),
+            },
         };
-        if let Some(ticket) = enter() {
-            return Some(ticket);
+        if let Some(result) = enter() {
+            return result;
         }
-        let place = Place::take(&member.account, queue.places)?;
+        let place = Place::take(&member.account, queue.places).ok_or(Fault::Full)?;
         let waited = async {
             loop {
                 let left = place.0.left.notified();
-                if let Some(ticket) = enter() {
-                    return ticket;
+                if let Some(result) = enter() {
+                    return result;
                 }
                 left.await;
             }
         };
-        tokio::time::timeout(queue.time, waited).await.ok()
+        tokio::time::timeout(queue.time, waited).await.unwrap_or(Err(Fault::Full))
     }
 
     /// The attempt is made only now.
@@ -538,14 +546,14 @@ mod tests {
         let waiting = Ticket::queue(&fleet, &one, policy, queue, false);
         tokio::pin!(waiting);
         assert!(tokio::time::timeout(Duration::from_millis(10), &mut waiting).await.is_err());
-        assert!(Ticket::queue(&fleet, &two, policy, queue, false).await.is_none());
+        assert!(Ticket::queue(&fleet, &two, policy, queue, false).await.is_err());
         drop(second);
         assert!(tokio::time::timeout(Duration::from_millis(10), &mut waiting).await.is_err(), "not his room");
         drop(first);
-        assert!(waiting.await.is_some());
+        assert!(waiting.await.is_ok());
         assert_eq!(one.in_flight(), 0);
         let _first = Ticket::admit(&fleet, &one, policy).unwrap();
-        assert!(Ticket::queue(&fleet, &one, policy, queue, false).await.is_none(), "not for ever");
+        assert!(Ticket::queue(&fleet, &one, policy, queue, false).await.is_err(), "not for ever");
     }
 
     #[tokio::test(start_paused = true)]

@@ -2,11 +2,12 @@
 //! (<https://google.aip.dev/auth/4110>).
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
+use aws_lc_rs::signature::{KeyPair, RSA_PKCS1_SHA256, RsaKeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::header::{CONTENT_TYPE, HeaderValue};
@@ -40,7 +41,11 @@ const MAX_WORDS: usize = 200;
 
 /// Who asks.
 #[derive(Clone)]
-pub struct Account(Arc<Kind>);
+pub struct Account {
+    kind: Arc<Kind>,
+    /// Where it was read.
+    file: Option<Arc<Path>>,
+}
 
 enum Kind {
     /// Signs for itself.
@@ -61,7 +66,7 @@ enum Kind {
 /// No key and no token is shown.
 impl fmt::Debug for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match &*self.0 {
+        f.write_str(match &*self.kind {
             Kind::Service { .. } => "Account::Service",
             Kind::User { .. } => "Account::User",
             Kind::Metadata(_) => "Account::Metadata",
@@ -72,11 +77,14 @@ impl fmt::Debug for Account {
 /// The same account gets the same tokens.
 impl PartialEq for Account {
     fn eq(&self, other: &Self) -> bool {
-        match (&*self.0, &*other.0) {
+        match (&*self.kind, &*other.kind) {
             (
-                Kind::Service { email, key_id, token_uri, .. },
-                Kind::Service { email: other, key_id: other_id, token_uri: other_uri, .. },
-            ) => (email, key_id, token_uri) == (other, other_id, other_uri),
+                Kind::Service { email, key_id, key, token_uri },
+                Kind::Service { email: other, key_id: other_id, key: other_key, token_uri: other_uri },
+            ) => {
+                let is_same_key = key.public_key().as_ref() == other_key.public_key().as_ref();
+                is_same_key && (email, key_id, token_uri) == (other, other_id, other_uri)
+            }
             (
                 Kind::User { id, refresh, token_uri, .. },
                 Kind::User { id: other, refresh: other_refresh, token_uri: other_uri, .. },
@@ -138,7 +146,19 @@ impl Account {
             }
             None => return Err(need("type")),
         };
-        Ok(Self(Arc::new(kind)))
+        Ok(Self { kind: Arc::new(kind), file: None })
+    }
+
+    /// The same, with where it was read.
+    #[must_use]
+    pub fn of_file(self, path: &Path) -> Self {
+        Self { file: Some(path.into()), ..self }
+    }
+
+    /// Where it was read, if it was: another content is another account, or another key of it.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
     }
 
     /// The service account of the machine or the pod, which the server on this host knows.
@@ -148,13 +168,13 @@ impl Account {
     pub fn of_machine(host: &str) -> Result<Self, String> {
         let uri = format!("http://{host}{METADATA_PATH}");
         let uri = uri.parse().map_err(|error| format!("`{host}` is not a host: {error}"))?;
-        Ok(Self(Arc::new(Kind::Metadata(uri))))
+        Ok(Self { kind: Arc::new(Kind::Metadata(uri)), file: None })
     }
 
     /// What goes along with its tokens, as `x-goog-user-project`.
     #[must_use]
     pub fn quota_project(&self) -> Option<&HeaderValue> {
-        match &*self.0 {
+        match &*self.kind {
             Kind::User { project, .. } => project.as_ref(),
             Kind::Service { .. } | Kind::Metadata(_) => None,
         }
@@ -166,7 +186,7 @@ impl Account {
             let pairs = pairs.iter().map(|(key, value)| format!("{key}={}", encoded(value)));
             pairs.collect::<Vec<_>>().join("&")
         };
-        let (uri, body) = match &*self.0 {
+        let (uri, body) = match &*self.kind {
             Kind::Service { email, key_id, key, token_uri } => {
                 let statement = statement(email, key_id.as_deref(), key, token_uri, now)?;
                 (token_uri, form(&[("grant_type", JWT_BEARER), ("assertion", &statement)]))

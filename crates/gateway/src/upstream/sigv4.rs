@@ -5,6 +5,8 @@
 //! the hash of the body.
 
 use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use aws_lc_rs::{digest, hmac};
@@ -33,6 +35,8 @@ pub struct Signer {
     pub region: String,
     /// The name of the service in signatures, such as `bedrock`.
     pub service: &'static str,
+    /// Where the key was read, if that is a file.
+    pub file: Option<Arc<Path>>,
 }
 
 /// A request as far as it is signed.
@@ -199,6 +203,7 @@ mod tests {
             session_token: session_token.map(Into::into),
             region: "us-east-1".into(),
             service: "service",
+            file: None,
         };
         (signer, humantime::parse_rfc3339("2015-08-30T12:36:00Z").unwrap())
     }

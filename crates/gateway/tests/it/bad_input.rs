@@ -118,7 +118,15 @@ fn a_path_or_method_that_does_not_exist_is_refused() {
         assert_eq!(reply.header("allow"), allow, "{method} {path}");
         let (message, _) = error_of(path, &reply.json());
         assert!(message.contains(path), "{message}");
+        assert!(reply.header("x-waypost-request-id").len() == 36, "{method} {path}");
     }
+    // However long a path is, whatever it says, it is one short line, and no label.
+    let key = "sk-proj-abcdEFGH1234567890";
+    let long = format!(
+        "GET /{key}{} HTTP/1.1\r\nhost: test\r\nauthorization: Bearer k\r\n\r\n",
+        "%22x".repeat(4000)
+    );
+    assert_eq!(send(gateway.address, &[long.as_bytes()]).status, 404);
     // Nobody is cut off in the middle of a large body.
     let large = "x".repeat(20_000_000);
     assert_eq!(gateway.post("/v1/nothing", &large).status, 404);
@@ -129,6 +137,60 @@ fn a_path_or_method_that_does_not_exist_is_refused() {
     let refused = Client::open(gateway.address, "nonsense\r\n\r\n").read_to_end();
     assert!(refused.starts_with("HTTP/1.1 400"), "{refused}");
     assert_eq!(gateway.get("/healthz").status, 200);
+    let page = gateway.get("/metrics").text().to_owned();
+    assert!(page.contains(r#"endpoint="(unknown)",method="",route="",model="",status="404"} 5"#), "{page}");
+    assert!(
+        page.contains(r#"endpoint="/v1/messages",method="",route="",model="",status="405"} 1"#),
+        "{page}"
+    );
+    let lines = gateway.stop();
+    let told: Vec<_> =
+        lines.iter().filter(|line| matches!(line["status"].as_u64(), Some(404 | 405))).collect();
+    assert_eq!(told.len(), 10, "{lines:?}");
+    assert_eq!(
+        (told[0]["endpoint"].as_str(), told[0]["error"].as_str()),
+        (Some("(unknown)"), Some("there is no `POST /v1/nothing`"))
+    );
+    assert_eq!((told[3]["endpoint"].as_str(), told[3]["status"].as_u64()), (Some(CHAT), Some(405)));
+    let error = told[8]["error"].as_str().unwrap();
+    assert!(error.starts_with("there is no `GET /[key]%22x") && error.len() < 300, "{error}");
+}
+
+/// A page of another site can send some types of bodies without asking, and would spend the operator's money blind.
+#[test]
+fn what_a_foreign_page_sends_without_asking_is_refused() {
+    let gateway = Gateway::start();
+    let body = question(CHAT, "gpt-5", "Hi").to_string();
+    let ask = |path: &str, headers: &str| {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n{headers}content-length: {}\r\n\r\n",
+            body.len()
+        );
+        send(gateway.address, &[head.as_bytes(), body.as_bytes()])
+    };
+    let page = "sec-fetch-site: cross-site\r\norigin: https://evil.example\r\n";
+    for (headers, status) in [
+        ("content-type: text/plain\r\n".to_owned(), 200),
+        (format!("content-type: text/plain;charset=UTF-8\r\n{page}"), 403),
+        (format!("content-type: application/x-www-form-urlencoded\r\n{page}"), 403),
+        (page.to_owned(), 403),
+        ("content-type: text/plain\r\nsec-fetch-site: same-site\r\n".to_owned(), 403),
+        ("content-type: text/plain\r\norigin: null\r\n".to_owned(), 403),
+        (
+            "content-type: text/plain\r\nsec-fetch-site: same-origin\r\norigin: http://test\r\n".to_owned(),
+            200,
+        ),
+        // For this a browser asks first, and is not answered.
+        (format!("content-type: application/json\r\n{page}"), 200),
+    ] {
+        let reply = ask(CHAT, &headers);
+        assert_eq!(reply.status, status, "{headers}{}", reply.text());
+    }
+    assert_eq!(ask("/routing/v1/feedback", page).status, 403);
+    let asks = "OPTIONS /v1/chat/completions HTTP/1.1\r\nhost: test\r\norigin: https://evil.example\r\naccess-control-request-method: POST\r\naccess-control-request-headers: content-type\r\nconnection: close\r\n\r\n";
+    let reply = send(gateway.address, &[asks.as_bytes()]);
+    assert_eq!((reply.status, reply.header("access-control-allow-origin")), (405, ""));
+    assert_eq!(gateway.upstream_count(), 3);
     gateway.stop();
 }
 

@@ -1,8 +1,13 @@
 //! Clients of every dialect in front of Amazon Bedrock: Converse in plain and in binary streams, keys and signatures.
 
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
 use aws_lc_rs::{digest, hmac};
 use serde_json::{Value, json};
 use waypost::config::{self, Environment};
+use waypost::upstream::client::{Client, ClientSettings, Segments};
+use waypost::upstream::signing::{Keys, Signing};
 
 use crate::fake::{Fake, Seen, json_answer, write};
 use crate::frames::{frame, of_lines};
@@ -369,4 +374,103 @@ fn without_a_configuration_the_usual_variables_are_enough() {
     assert!(!format!("{loaded:?}").contains("sk-it-aws"));
     let half = Environment::of([("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"), ("AWS_REGION", "eu-west-1")]);
     assert!(config::detect(&half).is_none());
+}
+
+/// What a scripted machine or agent tells: keys in turn, of which the first has ended already.
+fn keys_in_turn() -> Fake {
+    let given = std::sync::atomic::AtomicUsize::new(0);
+    Fake::start(move |seen, stream| {
+        let path = path_of(seen);
+        let text = match (&seen.head[..4], path) {
+            ("PUT ", "/latest/api/token") => "session-1".to_owned(),
+            ("GET ", "/latest/meta-data/iam/security-credentials/") => "a-role".to_owned(),
+            ("GET ", "/latest/meta-data/iam/security-credentials/a-role" | "/v1/keys") => {
+                let number = given.fetch_add(1, std::sync::atomic::Ordering::SeqCst) + 1;
+                let end = if number == 1 { "2020-01-01T00:00:00Z" } else { "2999-01-01T00:00:00Z" };
+                json!({
+                    "Code": "Success", "AccessKeyId": format!("ASIA{number}"), "SecretAccessKey": "sk-it-role",
+                    "Token": format!("session-{number}"), "Expiration": end,
+                })
+                .to_string()
+            }
+            _ => return write(stream, json_answer(404, "{}")),
+        };
+        write(stream, json_answer(200, &text));
+    })
+}
+
+fn signed_in_turn(variables: [(&str, &str); 2], keys: &Fake) -> Vec<String> {
+    let text = "model_providers: [{model: amazon_bedrock/m, region: eu-west-1, credentials: metadata}]";
+    let loaded = config::parse("x.yaml", text, &Environment::of(variables)).unwrap();
+    let [entry] = &loaded.config.entries[..] else { panic!("{loaded:?}") };
+    let role = Signing::Role(Arc::new(Keys::new(entry.role.clone().unwrap())));
+    assert_eq!(entry.key_source, "a signature by the role that 127.0.0.1 tells");
+    let client = Client::new(&ClientSettings::from_platform(Duration::from_secs(5)).unwrap());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let signed = runtime.block_on(async {
+        let mut signed = Vec::new();
+        for _ in 0..3 {
+            let mut request = http::Request::new(Segments::whole("{}"));
+            *request.uri_mut() = "https://bedrock.test/model/m/converse".parse().unwrap();
+            role.sign(&client, &mut request, SystemTime::now()).await.unwrap();
+            let of = |name: &str| request.headers()[name].to_str().unwrap().to_owned();
+            let id = of("authorization").split(['=', '/']).nth(1).unwrap().to_owned();
+            signed.push(format!("{id} {}", of("x-amz-security-token")));
+        }
+        signed
+    });
+    assert!(!format!("{role:?} {loaded:?} {:?}", keys.seen().len()).contains("sk-it-role"));
+    signed
+}
+
+/// Keys of a role hold for hours: they are asked for once, and again before they end.
+#[test]
+fn a_role_gives_keys_that_are_renewed() {
+    let expected = ["ASIA1 session-1", "ASIA2 session-2", "ASIA2 session-2"];
+    let machine = keys_in_turn();
+    let address = format!("http://{}", machine.address);
+    let variables = [("AWS_EC2_METADATA_SERVICE_ENDPOINT", address.as_str()), ("OTHER", "x")];
+    assert_eq!(signed_in_turn(variables, &machine), expected);
+    let seen = machine.seen();
+    assert_eq!(seen.len(), 6, "a session, a role and a key, twice");
+    assert_eq!(seen[0].header("x-aws-ec2-metadata-token-ttl-seconds"), Some("21600"));
+    assert!(seen[1..3].iter().all(|seen| seen.header("x-aws-ec2-metadata-token") == Some("session-1")));
+
+    let agent = keys_in_turn();
+    let folder = tempfile::tempdir().unwrap();
+    let pass = folder.path().join("token");
+    std::fs::write(&pass, "a-pass\n").unwrap();
+    let address = format!("http://{}/v1/keys", agent.address);
+    let variables = [
+        ("AWS_CONTAINER_CREDENTIALS_FULL_URI", address.as_str()),
+        ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", pass.to_str().unwrap()),
+    ];
+    assert_eq!(signed_in_turn(variables, &agent), expected);
+    assert!(agent.seen().iter().all(|seen| seen.header("authorization") == Some("a-pass")));
+    assert_eq!(agent.seen().len(), 2);
+}
+
+#[test]
+fn the_file_of_amazons_tools_has_the_key() {
+    let fake = fake(ANSWER, EVENTS);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("credentials");
+    std::fs::write(&file, "[default]\naws_access_key_id = AKIDFILE\naws_secret_access_key = sk-it-file\naws_session_token = tok\n").unwrap();
+    let entry = format!(
+        "model_providers:\n  - {{model: 'amazon_bedrock/{ARN}', credentials_file: '{}', region: eu-central-1, base_url: 'http://{}'}}\n",
+        file.display(),
+        fake.address
+    );
+    let gateway = Gateway::with(&entry);
+    assert_eq!(ask(&gateway, CHAT, ARN, false, "Hi").status, 200);
+    let seen = fake.last();
+    let value = seen.header("authorization").unwrap();
+    assert!(value.starts_with("AWS4-HMAC-SHA256 Credential=AKIDFILE/"), "{value}");
+    assert_eq!(value.split_once("Signature=").unwrap().1, expected(&seen, "sk-it-file", "eu-central-1"));
+    assert_eq!(seen.header("x-amz-security-token"), Some("tok"));
+    gateway.stop();
+    let loaded = config::parse("x.yaml", &entry, &Environment::of([])).unwrap();
+    assert_eq!(loaded.config.files().collect::<Vec<_>>(), [file.as_path()]);
+    let refused = config::parse("x.yaml", &entry, &Environment::of([("AWS_PROFILE", "work")])).unwrap_err();
+    assert!(refused.to_string().contains("it has no profile `work`"), "{refused}");
 }

@@ -59,6 +59,12 @@ const CODES: &[(&str, &str, &str, &str)] = &[
         "the message has the nearest names; `GET /v1/models` has all",
     ),
     (
+        "foreign_page",
+        "403",
+        "a browser sends what a page of another site made it send, with a body that needs no leave",
+        "send `content-type: application/json`",
+    ),
+    (
         "no_credential",
         "502",
         "the provider's credential cannot be had: a token server that is away, an unreadable file",

@@ -247,7 +247,7 @@ fn tables_and_trees() {
     let said = said(&place.run("cost --since 2026-03-02"));
     assert!(
         said.contains("native/unpriced-model-of-a-long-name (1)")
-            && said.contains("hint: give these models a `cost`"),
+            && said.contains("hint: a model without a price is given a `cost`"),
         "{said}"
     );
 }

@@ -55,6 +55,7 @@ mod run;
 mod selection;
 mod support;
 mod thresholds;
+mod timeouts;
 mod tls;
 mod unix_socket;
 mod use_cases;

@@ -14,7 +14,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::fake::{Client, Fake, PATIENCE, STREAM, chunk, good_events, write};
+use crate::fake::{Client, Fake, PATIENCE, STREAM, chunk, good, good_events, json_answer, write};
 use crate::support::{CHAT, question, request, send, start_echo};
 
 /// Names its socket, which the test holds open for it, as its third file: what systemd does. The process replaces the
@@ -383,12 +383,24 @@ fn two_processes_can_share_a_port() {
 }
 
 /// Killed under load, without a word: the file opens, and what ended a second before is in it.
+///
+/// Requests go on until the end, and their ids say when they came by the process's own clock. So what is lost is compared
+/// with the last thing that the process did, and not with a clock that goes on while a busy machine lets it wait. A disk
+/// that makes it wait cannot be told from a fault: one of three times is enough.
 #[test]
-fn a_crash_costs_no_more_than_the_last_records() {
+fn a_crash_costs_no_more_than_the_last_second() {
+    const LOST: Duration = Duration::from_secs(1);
+    let mut lost = Vec::new();
+    while lost.len() < 3 && lost.iter().all(|lost| *lost >= LOST) {
+        lost.push(crash());
+    }
+    assert!(lost.iter().any(|lost| *lost < LOST), "records of {lost:?} before the crash are lost");
+}
+
+/// Kills a process under load. How long before its last request the oldest one came whose record is lost.
+fn crash() -> Duration {
     use waypost::store::read::{Filter, Reader};
 
-    /// A second, and as much again for a machine that is busy with other tests.
-    const LOST: Duration = Duration::from_secs(2);
     let (place, provider) = (Place::new(), start_echo());
     let file = place.folder.path().join("records.db");
     place.write(&format!("{}log: {{path: {}}}\n", place.text("one", provider), file.display()));
@@ -405,23 +417,22 @@ fn a_crash_costs_no_more_than_the_last_records() {
         answer.starts_with("HTTP/1.1 200").then(|| id.to_owned())
     };
     let (over, started) = (AtomicBool::new(false), Instant::now());
-    let (answered, killed) = std::thread::scope(|scope| {
+    let answered = std::thread::scope(|scope| {
         let client = || {
             let mut answered = Vec::new();
             while !over.load(Ordering::SeqCst) {
-                answered.extend(ask().map(|id| (id, Instant::now())));
+                answered.extend(ask());
             }
             answered
         };
         let clients: Vec<_> = (0..2).map(|_| scope.spawn(client)).collect();
-        let until = LOST + Duration::from_millis(500);
+        let until = Duration::from_millis(2500);
         while let Some(left) = until.checked_sub(started.elapsed()).filter(|left| !left.is_zero()) {
             let _ = process.lines.recv_timeout(left);
         }
-        let killed = Instant::now();
         process.child.kill().unwrap();
         over.store(true, Ordering::SeqCst);
-        (clients.into_iter().flat_map(|client| client.join().unwrap()).collect::<Vec<_>>(), killed)
+        clients.into_iter().flat_map(|client| client.join().unwrap()).collect::<Vec<_>>()
     });
     process.wait();
 
@@ -433,11 +444,12 @@ fn a_crash_costs_no_more_than_the_last_records() {
         ids.map(|id| id.as_str().unwrap().to_owned()).collect::<std::collections::HashSet<_>>()
     };
     let found = stored();
-    let due = answered.iter().filter(|(_, at)| *at + LOST < killed).count();
-    assert!(due > 10, "{due} of {} before the last seconds", answered.len());
-    let lost: Vec<_> = answered.iter().filter(|(id, _)| !found.contains(id)).collect();
-    let oldest = lost.iter().map(|(_, at)| killed.saturating_duration_since(*at)).max().unwrap_or_default();
-    assert!(oldest < LOST, "a record of {oldest:?} before the crash is lost, with {} others", lost.len());
+    assert!(answered.len() > 20 && found.len() > 10, "{} of {} requests", found.len(), answered.len());
+    // When it came, since 1970 (RFC 9562, section 5.7).
+    let came =
+        |id: &String| Duration::from_millis(u64::from_str_radix(&id.replace('-', "")[..12], 16).unwrap());
+    let last = answered.iter().map(came).max().unwrap();
+    let oldest = answered.iter().filter(|id| !found.contains(*id)).map(came).min().unwrap_or(last);
     let connection = rusqlite::Connection::open(&file).unwrap();
     let whole: String = connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
     assert_eq!(whole, "ok");
@@ -457,4 +469,51 @@ fn a_crash_costs_no_more_than_the_last_records() {
     };
     next.stop();
     assert!(stored().is_superset(&found) && stored().contains(&id));
+    last.saturating_sub(oldest)
+}
+
+/// A key that is rotated is put to use: the file that the configuration names is looked at as the configuration is.
+#[test]
+fn a_file_of_credentials_that_changes_is_put_to_use() {
+    let place = Place::new();
+    // Its tokens are named as what they were asked for with.
+    let fake = Fake::start(|seen, stream| {
+        let token = seen.head.starts_with("POST /token ").then(|| {
+            let asked = seen.text().rsplit("refresh_token=").next().unwrap().to_owned();
+            format!(r#"{{"access_token": "{asked}", "expires_in": 3600}}"#)
+        });
+        write(stream, json_answer(200, token.as_deref().unwrap_or_else(|| good(seen))));
+    });
+    let file = place.folder.path().join("user.json");
+    let rotate = |refresh: &str| {
+        let uri = format!("http://{}/token", fake.address);
+        let user = serde_json::json!({
+            "type": "authorized_user", "client_id": "id", "client_secret": "s", "refresh_token": refresh,
+            "token_uri": uri,
+        });
+        fs::write(&file, user.to_string()).unwrap();
+    };
+    rotate("one");
+    place.write(&format!(
+        "admin: {{port: 0}}\nlisteners: {{egress_traffic: {{port: {}}}}}\nmodel_providers:\n  - {{model: vertex_ai/meta/m, \
+         project: p, region: global, base_url: 'http://{}', credentials_file: '{}'}}\n",
+        place.address.port(),
+        fake.address,
+        file.display()
+    ));
+    let process = Process::start(&place.socket, &place.file(), &[]);
+    let ask = |token: &str| {
+        let body = question(CHAT, "vertex_ai/meta/m", "Hi").to_string();
+        let reply = send(place.address, &[request(CHAT, "", &body).as_bytes()]);
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        assert_eq!(fake.last().header("authorization"), Some(format!("Bearer {token}").as_str()));
+    };
+    ask("one");
+    rotate("two");
+    wait_for("the reload", || place.last_reload()["outcome"] == "applied");
+    ask("two");
+    fs::write(&file, "half a fi").unwrap();
+    wait_for("the refusal", || place.last_reload()["outcome"] == "refused");
+    ask("two");
+    process.stop();
 }

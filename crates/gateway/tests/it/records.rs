@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Value, json};
 use waypost::store::read::{By, Filter, Reader};
 
+use crate::fake::{Fake, json_answer, write};
 use crate::support::{CHAT, Gateway, MESSAGES, RESPONSES};
 
 fn config(path: &std::path::Path, more: &str) -> String {
@@ -31,6 +32,55 @@ fn all(reader: &Reader) -> Vec<Value> {
         serde_json::from_str(&stored.whole()).unwrap()
     });
     whole.collect()
+}
+
+/// Providers quote what was said, and people send keys as names of models.
+#[test]
+fn what_failed_is_told_without_keys() {
+    const KEY: &str = "sk-proj-abcdEFGH1234567890abcd";
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("records.db");
+    let fake = Fake::start(|_, stream| {
+        let said = format!(
+            r#"{{"error":{{"message":"Invalid value: '{KEY}', {}","type":"invalid_request_error"}}}}"#,
+            "x".repeat(5000)
+        );
+        write(stream, json_answer(400, &said));
+    });
+    let gateway = Gateway::with(&config(&path, "").replace("@ECHO@", &fake.address.to_string()));
+    assert_eq!(gateway.chat(KEY, "Hi").status, 404);
+    let reply = gateway.chat("openai/gpt-5.2", "Hi");
+    assert!(
+        reply.status == 400 && reply.text().contains(KEY),
+        "the client is told as it is: {}",
+        reply.text()
+    );
+    let lines = gateway.stop();
+    let records = all(&Reader::open(&path).unwrap());
+    for told in [&lines, &records] {
+        assert_eq!(told.len(), 2);
+        let text = serde_json::to_string(told).unwrap();
+        assert!(!text.contains(KEY) && text.contains("[key]"), "{text}");
+        let longest = told.iter().filter_map(|one| one["error"].as_str()).map(str::len).max().unwrap();
+        assert!((1000..=2000).contains(&longest), "{longest}");
+    }
+    assert_eq!(records[1]["requested"], "[key]");
+}
+
+/// The default model answers conversations, and could not have made the vectors.
+#[test]
+fn vectors_are_no_savings() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("records.db");
+    let gateway = Gateway::with(&config(&path, ""));
+    let body = json!({"model": "openai/gpt-5.2", "input": "Hi"}).to_string();
+    assert_eq!(gateway.post("/v1/embeddings", &body).status, 200);
+    assert_eq!(gateway.chat("openai/gpt-5.2", "Hi").status, 200);
+    gateway.stop();
+    let records = all(&Reader::open(&path).unwrap());
+    let costs: Vec<_> =
+        records.iter().map(|one| (one["cost"].is_f64(), one["default_cost"].is_f64())).collect();
+    assert_eq!(costs, [(true, true), (true, false)], "{records:?}");
 }
 
 #[test]

@@ -107,12 +107,22 @@ fn other_words_move_what_was_said() {
 
     // Without what was said, other words cannot be tried, and that is told.
     let bare = folder("none", &[&tiny, books], "");
-    let (code, page, _) = replay(bare.path(), &["--max-moved", "5%"]);
+    let (code, page, errors) = replay(bare.path(), &["--max-moved", "5%"]);
     assert_eq!(
         (code, &page["left"]["without_content"], &page["decided"]),
-        (Some(0), &json!(6), &json!({"name": 1})),
+        (Some(1), &json!(6), &json!({"name": 1})),
         "{page}"
     );
+    assert!(
+        errors.contains("85.7 % of the requests could not be decided once more, more than 50.0 %"),
+        "{errors}"
+    );
+    let (code, ..) = replay(bare.path(), &["--max-moved", "5%", "--max-unknown", "90%"]);
+    assert_eq!(code, Some(0));
+    // Nor is a gate green that has looked at nothing.
+    let (code, _, errors) = replay(bare.path(), &["--max-moved", "5%", "--since", "2999-01-01T00:00:00Z"]);
+    assert_eq!(code, Some(1));
+    assert!(errors.contains("no request was decided once more"), "{errors}");
     let text = waypost(bare.path(), &["replay", "--against", "new.yaml"]);
     let text = String::from_utf8(text.stdout).unwrap();
     assert!(text.contains("6 not: what was said is not kept"), "{text}");

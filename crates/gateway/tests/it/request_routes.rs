@@ -55,6 +55,42 @@ fn they_decide_and_go_no_further() {
     gateway.stop();
 }
 
+/// As the configuration's routes do, a request's own may say how their models are ordered.
+#[test]
+fn they_say_how_their_models_are_ordered() {
+    let gateway = Gateway::with(
+        "
+model_providers:
+  - {model: openai/dear, access_key: $OPENAI_API_KEY, base_url: 'http://@ECHO@', default: true, cost: {input: 9, output: 9}}
+  - {model: openai/cheap, access_key: $OPENAI_API_KEY, base_url: 'http://@ECHO@', cost: {input: 1, output: 1}}
+routing_preferences:
+  - {name: poetry, description: writing poems and songs in verse, models: [dear, cheap], selection_policy: {prefer: cheapest}}
+",
+    );
+    let invoices = |policy: Value| json!([{"name": "billing", "description": "invoices, payments and refunds", "models": ["dear", "cheap"], "selection_policy": policy}]);
+    let merged = "x-waypost-preferences: merge\r\n";
+    for path in ALL {
+        for (policy, expected) in [
+            (json!({"prefer": "cheapest"}), "openai/cheap"),
+            (json!({"prefer": "none"}), "openai/dear"),
+            (Value::Null, "openai/dear"),
+        ] {
+            let asked = body(path, "auto", INVOICE, invoices(policy.clone()));
+            let done = gateway.post(path, &asked.to_string());
+            assert_eq!(done.header("x-waypost-route"), "billing");
+            assert_eq!(done.header("x-waypost-model"), expected, "{path} {policy}");
+            let told = gateway.post(&format!("/routing{path}"), &asked.to_string()).json();
+            assert_eq!(told["models"][0], expected, "{told}");
+        }
+        // The configuration's own keep theirs beside them.
+        let poem = body(path, "auto", POEM, invoices(json!({"prefer": "none"}))).to_string();
+        let done = send(gateway.address, &[request(path, merged, &poem).as_bytes()]);
+        assert_eq!(done.header("x-waypost-route"), "poetry");
+        assert_eq!(done.header("x-waypost-model"), "openai/cheap");
+    }
+    gateway.stop();
+}
+
 /// By header or by configuration.
 #[test]
 fn they_can_stand_beside_the_configurations_own() {
@@ -114,6 +150,14 @@ fn wrong_ones_are_refused_where_they_are_wrong() {
         (
             route("models", json!("gpt-5")),
             "routing_preferences[0].models: wrong type: string \"gpt-5\", expected a list",
+        ),
+        (
+            route("selection_policy", json!({"prefer": "best"})),
+            "routing_preferences[0].selection_policy.prefer: unknown variant `best`, expected one of `cheapest`, `fastest`, `none`",
+        ),
+        (
+            route("selection_policy", json!("cheapest")),
+            "routing_preferences[0].selection_policy: wrong type: string \"cheapest\", expected an object with `prefer`",
         ),
         (route("models", json!([])), "routing_preferences[0].models: expected 1 to 16 names of models"),
         (

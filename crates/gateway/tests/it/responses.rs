@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::fake::{END, Fake, STREAM, chunk, json_answer, write};
-use crate::support::{Gateway, Reply, pair, send};
+use crate::support::{Gateway, Reply, pair, request, send};
 
 const RESPONSES: &str = "/v1/responses";
 
@@ -188,13 +188,13 @@ fn a_request_follows_the_answer_that_its_provider_keeps() {
     assert_eq!(told["notes"], json!(["`openai/gpt-5` keeps the answer that it goes on from"]));
     let reply = post(&gateway, &next);
     assert_eq!((reply.status, reply.header("x-waypost-model")), (200, "openai/gpt-5"), "{}", reply.text());
-    // Another caller's id leads nowhere, and a model that is named is asked.
+    // Another caller's id is not known, and a model that is named is asked.
     let stranger = format!(
         "POST /routing/v1/responses HTTP/1.1\r\nhost: test\r\nauthorization: Bearer x\r\ncontent-length: {}\r\n\r\n{next}",
         next.to_string().len()
     );
     let told = send(gateway.address, &[stranger.as_bytes()]).json();
-    assert_eq!(told["models"], json!(["anthropic/claude-sonnet-4-5"]));
+    assert_eq!(told["error"]["code"], "previous_response_not_found");
     next["model"] = "claude-sonnet-4-5".into();
     assert_eq!(post(&gateway, &next).json()["error"]["code"], "previous_response_not_found");
     gateway.stop();
@@ -281,5 +281,20 @@ fn a_custom_tool_is_called_as_one() {
             assert_eq!(answer["output"].as_array().unwrap().len(), 1, "{answer}");
         }
     }
+    gateway.stop();
+}
+
+/// The provider has the operator's one key for all: whose answer it is has to be known here.
+#[test]
+fn what_a_provider_keeps_is_gone_on_from_by_its_caller_alone() {
+    let gateway = Gateway::with(&pair("@ECHO@", ""));
+    let first = post(&gateway, &json!({"model": "r", "input": "Hi"})).json();
+    let next = json!({"model": "r", "input": "And now?", "previous_response_id": first["id"]});
+    let seen = gateway.upstream_count();
+    let asked = request(RESPONSES, "", &next.to_string()).replace("Bearer client-secret", "Bearer another");
+    let reply = send(gateway.address, &[asked.as_bytes()]);
+    assert_eq!((reply.status, &reply.json()["error"]["code"]), (400, &json!("previous_response_not_found")));
+    assert_eq!(gateway.upstream_count(), seen);
+    assert_eq!(post(&gateway, &next).status, 200);
     gateway.stop();
 }

@@ -190,6 +190,41 @@ reliability: {{queue: 1, queue_timeout: 300ms}}
     }
 }
 
+/// Who waits for room at a model that then rests is not told of the room: there is nobody else, so the model is tried.
+#[test]
+fn who_waits_for_one_that_comes_to_rest_asks_it_all_the_same() {
+    let (arrived, has_arrived) = told();
+    let (go_on, wait) = gate();
+    let fake = Fake::start(move |_, stream| {
+        arrived();
+        wait();
+        write(stream, json_answer(402, r#"{"error": {"message": "the account is empty"}}"#));
+    });
+    let gateway = Gateway::with(&format!(
+        "
+model_providers:
+  - {{model: openai/m, access_key: $OPENAI_API_KEY, base_url: 'http://{}', max_requests: 1}}
+reliability: {{queue: 1, queue_timeout: 20s}}
+",
+        fake.address
+    ));
+    let open = || Client::open(gateway.address, request(CHAT, "", &question(CHAT, "m", "Hi").to_string()));
+    let first = open();
+    has_arrived.recv_timeout(PATIENCE).unwrap();
+    let second = open();
+    // It waits once a third one finds no place.
+    while !gateway.ask(CHAT, "m", "Hi").text().contains("max_requests") {
+        std::thread::yield_now();
+    }
+    go_on.send(()).unwrap();
+    assert!(first.read_to_end().contains("the account is empty"));
+    has_arrived.recv_timeout(PATIENCE).unwrap();
+    go_on.send(()).unwrap();
+    let told = second.read_to_end();
+    assert!(told.contains("402") && told.contains("the account is empty"), "{told}");
+    gateway.stop();
+}
+
 #[test]
 fn a_full_model_is_passed_by() {
     let (arrived, has_arrived) = told();

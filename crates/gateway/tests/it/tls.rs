@@ -474,14 +474,21 @@ fn operators_are_answered_over_tls_as_well() {
     let files = Files::new(&authority.issue(|_| ()));
     let mut gateway = Gateway::with(&format!("admin: {{{}}}\n{}", files.limits(""), pair("@ECHO@", "")));
     let trusting = client(authority.roots(), None, &[]);
-    let ask_admin = |gateway: &Gateway, path: &str| {
-        let stream = TcpStream::connect(gateway.admin()).unwrap();
+    let connect_to = |address, trusting: &Arc<ClientConfig>| {
+        let stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let name = ServerName::try_from("localhost").unwrap();
-        let connection = ClientConnection::new(Arc::clone(&trusting), name).unwrap();
-        ask(&mut StreamOwned::new(connection, stream), path).unwrap()
+        StreamOwned::new(ClientConnection::new(Arc::clone(trusting), name).unwrap(), stream)
     };
+    let ask_admin =
+        |gateway: &Gateway, path: &str| ask(&mut connect_to(gateway.admin(), &trusting), path).unwrap();
     assert_eq!(ask_admin(&gateway, "/healthz").status, 200);
+    // What is given over TLS is not sent without it.
+    let mut stream = connect_to(gateway.admin(), &trusting);
+    let out = "POST /api/logout HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\nx-waypost-page: 1\r\ncontent-length: 2\r\n\r\n{}";
+    stream.write_all(out.as_bytes()).unwrap();
+    let cookie = read_reply(stream).header("set-cookie").to_owned();
+    assert!(cookie.ends_with("; Secure"), "{cookie}");
     files.put(&authority.issue(|_| ()));
     gateway.renew_certificates(true);
     let page = ask_admin(&gateway, "/metrics");

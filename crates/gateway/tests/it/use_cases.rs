@@ -16,6 +16,20 @@ const NOTICE: &str = "The county library is changing its hours from the first of
     floor is closed, and newspapers are laid out in the hall. Visitors who need a quiet place to study are asked to book \
     one of the six cabins at the desk. The café will move into the courtyard as soon as the weather allows.";
 
+/// Material of subjects that have routes of their own: what is asked of it decides all the same.
+const SUBJECTS: [&str; 3] = [
+    "The tenant shall keep the premises in good repair and shall not sublet any part of them without the landlord's \
+        written consent. If the tenant is in arrears for more than thirty days, the landlord may terminate this lease by \
+        notice in writing and claim damages. Any dispute arising under it is subject to the exclusive jurisdiction of the \
+        courts of the county in which the premises are situated.",
+    "A man of 54 was admitted with shortness of breath and swelling of both ankles. Blood pressure was 165 over 95, the \
+        pulse irregular. An echocardiogram showed a reduced ejection fraction. He was given diuretics and a beta blocker, \
+        and the dose was raised over the following week; the symptoms improved and he was discharged on the ninth day.",
+    "After the update some laptops do not find the office printer any more. Remove the device in the system settings, \
+        restart the print spooler, install the current driver from the intranet and add the printer by its address. If \
+        the wireless network drops meanwhile, forget the connection and sign in again with your account.",
+];
+
 const CODE: &str = "def unique(items):\n    result = []\n    for item in items:\n        if item not in result:\n            \
     result.append(item)\n    return result\n\nprint(unique(open('words.txt').read().split()))";
 
@@ -56,13 +70,22 @@ fn the_guides_phrases_go_where_they_belong_with_and_without_pasted_material() {
         ("summarize this document", NOTICE, "summarization"),
         ("translate to Spanish", NOTICE, "translation"),
         ("what are the key themes", NOTICE, "text analysis"),
-    ] {
+    ]
+    .into_iter()
+    .chain(SUBJECTS.iter().flat_map(|material| {
+        [
+            ("summarize this document", *material, "summarization"),
+            ("translate to Spanish", *material, "translation"),
+            ("what are the key themes", *material, "text analysis"),
+        ]
+    })) {
         for prompt in [
             phrase.to_owned(),
             format!("{phrase}:\n\n{material}"),
             format!("{material}\n\n{phrase}"),
             format!("{phrase}:\n\n{}", [material; 6].join("\n\n")),
             format!("{}\n\n{phrase}", [material; 6].join("\n\n")),
+            format!("{phrase}\n```\n{material}\n```"),
         ] {
             let found = chosen(&gateway, &[&prompt]);
             if found != route {

@@ -31,6 +31,10 @@ const SURE_ACTION: f32 = 0.5;
 /// Below that, an action is sure if it is so many times as likely as the next action of its domain.
 const SURE_LEAD: f32 = 1.5;
 
+/// A domain has to be at least this share as likely by itself as the action that gives way to it: its actions are told by
+/// likeness alone, and may be another subject's.
+const OWN_SHARE: f32 = 0.2;
+
 /// A judgement of the embedded scorer's probabilities.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Judgement {
@@ -49,7 +53,7 @@ pub(super) struct Judgement {
 ///
 /// The likeliest of all routes and "none fits" wins if it reaches its threshold and leads by the margin. A route that does not, that is less
 /// likely than none, or that hardly leads another action of its domain, gives way to the domain, if the domain with all
-/// its actions is likelier than none and reaches the threshold. Else the policy decides.
+/// its actions is likelier than none and reaches the threshold, and is not unlikely by itself. Else the policy decides.
 pub(super) fn judge(
     routes: &[Route],
     domains: &[Option<usize>],
@@ -69,7 +73,9 @@ pub(super) fn judge(
     };
     let is_domain = routes.get(best).is_some_and(|route| route.domain);
     let domain = if is_domain { Some(best) } else { domains.get(best).copied().flatten() };
-    let domain = domain.map(|domain| (domain, of_domain(domain)));
+    let own = |domain: usize| scores.iter().find(|(route, _)| *route == domain).map_or(0.0, |(_, own)| *own);
+    let domain =
+        domain.filter(|domain| own(*domain) >= OWN_SHARE * score).map(|domain| (domain, of_domain(domain)));
     let wanted = threshold(best);
     let sibling = |(route, _): &&(usize, f32)| *route != best && domains.get(*route) == domains.get(best);
     let next = if is_domain { 0.0 } else { scores.iter().find(sibling).map_or(0.0, |(_, score)| *score) };
@@ -195,7 +201,7 @@ mod tests {
             // A route's own threshold.
             (
                 default(0.5),
-                [0.1, 0.6, 0.1],
+                [0.05, 0.6, 0.15],
                 0.2,
                 Some(2),
                 true,
@@ -253,5 +259,16 @@ mod tests {
         }
         let nothing = judge(&[], &[], &Policy::default(), &[], 1.0);
         assert_eq!((nothing.route, nothing.reason.as_str()), (None, "no routes are configured"));
+    }
+
+    /// Whatever actions are nearest to it, they are not its own.
+    #[test]
+    fn a_domain_that_is_unlikely_by_itself_takes_nothing() {
+        let domains = [Some(2), Some(2), None];
+        for (own, route) in [(0.05, 0), (0.1, 2)] {
+            let scores = [(0, 0.45), (1, 0.4), (2, own)];
+            let found = judge(&routes(), &domains, &Policy::default(), &scores, 0.05);
+            assert_eq!(found.route, Some(route), "{}", found.reason);
+        }
     }
 }

@@ -102,7 +102,7 @@ export function Overview({ overview, refresh }) {
         <${Figure} label="p50" hint="of all buckets, weighed by their requests">${ms(weighed(buckets, "p50_ms"))}<//>
         <${Figure} label="p95" hint="of all buckets, weighed by their requests">${ms(weighed(buckets, "p95_ms"))}<//>
         <${Figure} label="First token" hint="median, weighed">${ms(weighed(buckets, "first_token_p50_ms"))}<//>
-        <${Figure} label="Cost" hint=${unpriced > 0 ? `${count(unpriced)} requests have no known price` : undefined}>${money(cost)}<//>
+        <${Figure} label="Cost" hint=${unpriced > 0 ? `${count(unpriced)} requests without a known price or count of tokens` : undefined}>${money(cost)}<//>
         <${Figure} label=${saved < 0 ? "More than default" : "Saved"} tone=${saved > 0 ? "tone-good" : ""} hint="against the default model for everything">${money(Math.abs(saved))}${would > 0 && html` <small class="faint">${percent(Math.abs(saved) / would)}</small>`}<//>
       </dl>
       ${requests === 0 ? html`<p class="empty">No request in the last ${span}. The <a href="#/live">live view</a> has a line to try.</p>` : html`

@@ -8,12 +8,15 @@ mod state;
 mod view;
 
 use std::io::IsTerminal;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use anyhow::anyhow;
 use clap::Args;
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyEventKind};
+use tokio::signal::unix::{SignalKind, signal};
 
 use self::feed::Feed;
 use self::state::{Next, State};
@@ -41,8 +44,9 @@ pub(super) fn run(options: &Options) -> Result<(), Stop> {
         return Err(anyhow!("a live view needs a terminal\nhint: `waypost logs --follow` needs none").into());
     }
     let has_color = !matches!(anstream::AutoStream::choice(&std::io::stdout()), anstream::ColorChoice::Never);
+    let is_over = told_to_stop()?;
     let mut terminal = ratatui::try_init()?;
-    let outcome = show(&mut terminal, reader, options, has_color);
+    let outcome = show(&mut terminal, reader, options, has_color, &is_over);
     ratatui::try_restore()?;
     Ok(outcome?)
 }
@@ -52,11 +56,12 @@ fn show(
     reader: Reader,
     options: &Options,
     has_color: bool,
+    is_over: &AtomicBool,
 ) -> anyhow::Result<()> {
     let mut feed = Feed::start(reader, options.which.filter())?;
     let mut state = State::new(SystemTime::now());
     let mut drawn: Option<SystemTime> = None;
-    loop {
+    while !is_over.load(Ordering::Relaxed) {
         let now = SystemTime::now();
         let mut has_news = false;
         if !state.is_paused() {
@@ -85,4 +90,27 @@ fn show(
             }
         }
     }
+    Ok(())
+}
+
+/// True once somebody wants the process to end: a terminal must not be left as it is drawn on.
+fn told_to_stop() -> std::io::Result<Arc<AtomicBool>> {
+    let is_over = Arc::new(AtomicBool::new(false));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let (mut terminate, mut hang_up) = {
+        let _entered = runtime.enter();
+        (signal(SignalKind::terminate())?, signal(SignalKind::hangup())?)
+    };
+    let told = Arc::clone(&is_over);
+    // It waits beside the view, and ends with the process.
+    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        runtime.block_on(async {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = hang_up.recv() => {}
+            }
+        });
+        told.store(true, Ordering::Relaxed);
+    })?;
+    Ok(is_over)
 }

@@ -8,7 +8,7 @@ use waypost_dialect::provider::{AuthScheme, Provider};
 use super::super::diagnostic::{Place, Problem};
 use super::super::schema::{CredentialSource, Entry};
 use super::super::secret::Environment;
-use super::{Context, values};
+use super::{Context, signing, values};
 use crate::upstream::google::{Account, METADATA_HOST};
 
 /// Where Google's tools look for the name of a credentials file.
@@ -34,6 +34,10 @@ pub(super) fn resolve(
     provider: &Provider,
     place: &Place,
 ) -> Option<Credentials> {
+    if signing::takes_signatures(provider) {
+        // There they are Amazon's.
+        return None;
+    }
     let written = entry.credentials.given().map(|credentials| &credentials.place);
     let written = written.or_else(|| entry.credentials_file.given().map(|file| &file.place));
     if let Some(written) = written {
@@ -129,6 +133,11 @@ fn given(context: Context<'_>, entry: &Entry) -> Option<Credentials> {
 }
 
 fn read(path: &str) -> Result<Account, String> {
+    Account::read(&contents(path)?).map(|account| account.of_file(Path::new(path)))
+}
+
+/// A file of credentials.
+pub(super) fn contents(path: &str) -> Result<Vec<u8>, String> {
     let mut text = Vec::new();
     std::fs::File::open(Path::new(path))
         .and_then(|file| file.take(LARGEST + 1).read_to_end(&mut text))
@@ -136,5 +145,5 @@ fn read(path: &str) -> Result<Account, String> {
     if text.len() as u64 > LARGEST {
         return Err(format!("it is larger than {} KiB", LARGEST / 1024));
     }
-    Account::read(&text)
+    Ok(text)
 }

@@ -126,7 +126,7 @@ impl<'f> Entries<'f> {
             _ if passthrough_auth => "the client's own".to_owned(),
             Some((_, source)) => source.clone(),
             None => {
-                let signs = signing.as_ref().map(|(_, source)| format!("a signature by {source}"));
+                let signs = signing.as_ref().map(|found| format!("a signature by {}", found.source));
                 let found = credentials.as_ref().map(|found| found.source.clone());
                 signs.or(found).unwrap_or_else(|| "none".to_owned())
             }
@@ -142,12 +142,15 @@ impl<'f> Entries<'f> {
             key: key.filter(|_| !passthrough_auth).map(|(key, _)| key),
             key_source,
             account: credentials.and_then(|found| found.account),
-            signer: signing.map(|(signer, _)| signer),
+            role: signing.as_ref().and_then(|found| found.role.clone()),
+            signer: signing.and_then(|found| found.signer),
             headers: values::headers(context, &entry.headers),
             host: values::http_host(context, &entry.http_host),
             passthrough_auth,
-            first_byte_timeout: values::optional_duration(context, "timeout", &entry.timeout),
-            idle_timeout: values::optional_duration(context, "idle_timeout", &entry.idle_timeout),
+            times: values::times(
+                context,
+                [&entry.connect_timeout, &entry.timeout, &entry.idle_timeout, &entry.total_timeout],
+            ),
             weight: values::weight(context, &entry.weight),
             max_requests: values::count(context, "max_requests", &entry.max_requests, 1, u32::MAX),
             max_account_requests: values::count(
@@ -221,7 +224,7 @@ fn without_key(context: Context<'_>, entry: &Entry, provider: &Provider, place: 
     let hint = if credentials::takes_tokens(provider) {
         "add `credentials_file: …`, `credentials: metadata` or `access_key: $VARIABLE`"
     } else if signing::takes_signatures(provider) {
-        "add `access_key: $VARIABLE`, or `aws_access_key_id` and `aws_secret_access_key`"
+        "add `access_key: $VARIABLE`, `aws_access_key_id` and `aws_secret_access_key`, `credentials_file: …` or `credentials: metadata`"
     } else {
         "add `access_key: $VARIABLE`, or `passthrough_auth: true` if clients bring their own"
     };

@@ -20,7 +20,11 @@ pub(super) fn resolve(context: Context<'_>, written: &Setting<StateStorage>) -> 
     let base = default_keeping();
     let Some(placed) = written.given() else { return base };
     let storage = &placed.value;
-    let is_sqlite = storage.kind.value() == Some(&StateKind::Sqlite);
+    // A file alone says it as well.
+    let is_sqlite = match storage.kind.value() {
+        Some(kind) => *kind == StateKind::Sqlite,
+        None => storage.kind.is_absent() && !storage.path.is_absent(),
+    };
     if let Some(kind) = storage.kind.given()
         && kind.value == StateKind::Postgres
     {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::super::diagnostic::{Place, Problem};
 use super::super::schema::{Listener as Written, ListenerType, Listeners, Translate};
@@ -20,6 +21,7 @@ pub(super) fn default_listener() -> Listener {
         address: Address::Tcp((defaults::ADDRESS, defaults::PORT).into()),
         socket_mode: defaults::SOCKET_MODE,
         tls: None,
+        connect_timeout: defaults::CONNECT_TIMEOUT,
         first_byte_timeout: defaults::FIRST_BYTE_TIMEOUT,
         idle_timeout: defaults::IDLE_TIMEOUT,
         total_timeout: None,
@@ -37,28 +39,34 @@ pub(super) fn default_listener() -> Listener {
     }
 }
 
-pub(super) fn resolve(context: Context<'_>, written: &Setting<Listeners>) -> Vec<Listener> {
+/// `connect` is the wait for a connection where a listener says no other.
+pub(super) fn resolve(
+    context: Context<'_>,
+    written: &Setting<Listeners>,
+    connect: Duration,
+) -> Vec<Listener> {
+    let base = Listener { connect_timeout: connect, ..default_listener() };
     let mut listeners: Vec<Listener> = match written.value() {
         None => Vec::new(),
         Some(Listeners::Mapping(map)) => {
             let why = "Waypost has no prompt gateway; applications connect to `egress_traffic`";
             context.ignored("listeners.ingress_traffic", &map.ingress_traffic, why);
             let listener = map.egress_traffic.given();
-            listener.into_iter().map(|listener| one(context, listener, "egress_traffic").0).collect()
+            listener.into_iter().map(|listener| one(context, listener, "egress_traffic", &base).0).collect()
         }
-        Some(Listeners::List(items)) => list(context, items),
+        Some(Listeners::List(items)) => list(context, items, &base),
     };
     if listeners.is_empty() {
-        listeners.push(default_listener());
+        listeners.push(base);
     }
     listeners
 }
 
-fn list(context: Context<'_>, items: &[Setting<Written>]) -> Vec<Listener> {
+fn list(context: Context<'_>, items: &[Setting<Written>], base: &Listener) -> Vec<Listener> {
     let mut listeners = Vec::new();
     let mut addresses: HashMap<Address, &Place> = HashMap::new();
     for item in items.iter().filter_map(Setting::given).filter(|item| is_for_models(context, item)) {
-        let (listener, address) = one(context, item, "model");
+        let (listener, address) = one(context, item, "model", base);
         if let Some(address) = address
             && let Some(first) = addresses.insert(address.clone(), &item.place)
         {
@@ -92,7 +100,12 @@ fn is_for_models(context: Context<'_>, listener: &Placed<Written>) -> bool {
 }
 
 /// A listener, and its address if it could be read.
-fn one(context: Context<'_>, written: &Placed<Written>, usual_name: &str) -> (Listener, Option<Address>) {
+fn one(
+    context: Context<'_>,
+    written: &Placed<Written>,
+    usual_name: &str,
+    base: &Listener,
+) -> (Listener, Option<Address>) {
     let listener = &written.value;
     for (key, setting) in [
         ("router", &listener.router),
@@ -106,14 +119,19 @@ fn one(context: Context<'_>, written: &Placed<Written>, usual_name: &str) -> (Li
         };
         context.ignored(key, setting, why);
     }
-    let base = default_listener();
     let address = address(context, &listener.address, &listener.port, 1, &base.address);
     let resolved = Listener {
         name: listener.name.value().map_or(usual_name, String::as_str).into(),
-        address: address.clone().unwrap_or(base.address),
+        address: address.clone().unwrap_or_else(|| base.address.clone()),
         socket_mode: socket_mode(context, &listener.address, &listener.socket_mode)
             .unwrap_or(base.socket_mode),
         tls: tls::resolve(context, &listener.address, &listener.tls),
+        connect_timeout: values::duration(
+            context,
+            "connect_timeout",
+            &listener.connect_timeout,
+            base.connect_timeout,
+        ),
         first_byte_timeout: values::duration(context, "timeout", &listener.timeout, base.first_byte_timeout),
         idle_timeout: values::duration(context, "idle_timeout", &listener.idle_timeout, base.idle_timeout),
         total_timeout: values::optional_duration(context, "total_timeout", &listener.total_timeout),

@@ -39,12 +39,8 @@ impl Names {
             entry.prefer = prefer(route);
             entry.fallbacks = self.listed(context, "a fallback", &route.fallbacks, &alias_names);
             entry.hedge = route.hedge.value() == Some(&true);
-            let time = |key, setting| values::optional_duration(context, key, setting);
-            entry.times = Times {
-                first_byte: time("timeout", &route.timeout),
-                idle: time("idle_timeout", &route.idle_timeout),
-                total: time("total_timeout", &route.total_timeout),
-            };
+            let times = [&route.connect_timeout, &route.timeout, &route.idle_timeout, &route.total_timeout];
+            entry.times = values::times(context, times);
             if let Some(first) = routes.iter().find(|other| other.route.name == entry.route.name) {
                 let problem = Problem::error(format!("the route `{}` is there twice", entry.route.name));
                 context.add(
@@ -155,6 +151,7 @@ impl<'w> From<&'w WrittenRoute> for Described<'w> {
             tests,
             selection_policy: _,
             fallbacks: _,
+            connect_timeout: _,
             timeout: _,
             idle_timeout: _,
             total_timeout: _,

@@ -6,6 +6,7 @@ use http::uri::{Authority, Uri};
 use http::{HeaderName, HeaderValue};
 use secrecy::SecretString;
 
+use super::super::Times;
 use super::super::diagnostic::Problem;
 use super::super::secret;
 use super::super::setting::{Named, Placed, Setting};
@@ -33,6 +34,20 @@ pub(super) fn optional_duration(
 ) -> Option<Duration> {
     setting.given()?;
     Some(duration(context, key, setting, LONGEST))
+}
+
+/// The limits of time of an entry or a route, as they are written: those of connecting, of the first byte, of silence and
+/// of the whole.
+pub(super) fn times(
+    context: Context<'_>,
+    [connect, first_byte, idle, total]: [&Setting<String>; 4],
+) -> Times {
+    Times {
+        connect: optional_duration(context, "connect_timeout", connect),
+        first_byte: optional_duration(context, "timeout", first_byte),
+        idle: optional_duration(context, "idle_timeout", idle),
+        total: optional_duration(context, "total_timeout", total),
+    }
 }
 
 /// A time, or `off`.

@@ -49,6 +49,8 @@ pub(in crate::config) struct Listener {
     pub(in crate::config) socket_mode: Setting<String>,
     /// Speak TLS, with this certificate. It is read again when its files change.
     pub(in crate::config) tls: Setting<Tls>,
+    /// Longest wait for a connection to a provider, in place of `reliability.connect_timeout`.
+    pub(in crate::config) connect_timeout: Setting<String>,
     /// Longest wait for the first byte of a provider's answer, such as `30s`. It never cuts one that has begun.
     #[schemars(extend("default" = defaults::shown(defaults::FIRST_BYTE_TIMEOUT)))]
     pub(in crate::config) timeout: Setting<String>,

@@ -20,7 +20,7 @@ pub(in crate::config) struct Reliability {
     /// No attempt begins later than this after the request.
     #[schemars(extend("default" = defaults::shown(PlanPolicy::default().time)))]
     pub(in crate::config) retry_for: Setting<String>,
-    /// Longest wait for a connection to a provider. A change of it takes a restart.
+    /// Longest wait for a connection to a provider: its name, the connection, a proxy's tunnel and TLS.
     #[schemars(extend("default" = defaults::shown(defaults::CONNECT_TIMEOUT)))]
     pub(in crate::config) connect_timeout: Setting<String>,
     /// The pause before a model is asked again is random, at most this; it doubles each time.

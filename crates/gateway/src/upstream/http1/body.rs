@@ -6,8 +6,8 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
-use super::framing::{Framing, Step};
 use super::{Connection, Error};
+use crate::http1::framing::{Framing, Step};
 
 /// The body of an answer, piece by piece as it comes.
 #[derive(Debug)]

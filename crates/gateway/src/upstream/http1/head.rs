@@ -4,10 +4,11 @@ use std::mem::MaybeUninit;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 
 use super::Error;
-use super::framing::Framing;
+use crate::http1::fields;
+use crate::http1::framing::Framing;
 
 /// Most headers of an answer.
 const MAX_HEADERS: usize = 100;
@@ -73,7 +74,7 @@ pub(super) fn read(buffer: &mut BytesMut, seen: &mut usize, method: &Method) -> 
         if let Some(b'\r' | b'\n') = buffer.first() {
             return Err(Error::Malformed("it begins with an empty line"));
         }
-        let Some(length) = end(buffer, *seen) else {
+        let Some(length) = fields::end(buffer, *seen) else {
             *seen = buffer.len();
             return if buffer.len() > MAX_HEAD {
                 Err(Error::Malformed("its head is too large"))
@@ -91,17 +92,6 @@ pub(super) fn read(buffer: &mut BytesMut, seen: &mut usize, method: &Method) -> 
     }
 }
 
-/// Where the head ends: behind the first empty line.
-fn end(buffer: &[u8], seen: usize) -> Option<usize> {
-    let from = seen.saturating_sub(3).min(buffer.len());
-    let fresh = &buffer[from..];
-    memchr::memchr_iter(b'\n', fresh).find_map(|at| match fresh.get(at + 1..) {
-        Some([b'\n', ..]) => Some(from + at + 2),
-        Some([b'\r', b'\n', ..]) => Some(from + at + 3),
-        _ => None,
-    })
-}
-
 fn parse(head: &Bytes, method: &Method) -> Result<Head, Error> {
     let mut room = [const { MaybeUninit::uninit() }; MAX_HEADERS];
     let mut parsed = httparse::Response::new(&mut []);
@@ -114,17 +104,9 @@ fn parse(head: &Bytes, method: &Method) -> Result<Head, Error> {
     let status = parsed.code.and_then(|code| StatusCode::from_u16(code).ok());
     let status = status.ok_or(Error::Malformed("it has no status"))?;
     let is_current = parsed.version == Some(1);
-    let mut headers = HeaderMap::with_capacity(parsed.headers.len());
-    for header in parsed.headers.iter() {
-        let name = HeaderName::from_bytes(header.name.as_bytes());
-        let value = HeaderValue::from_maybe_shared(head.slice_ref(header.value));
-        let (Ok(name), Ok(value)) = (name, value) else {
-            return Err(Error::Malformed("it has a broken header"));
-        };
-        headers.append(name, value);
-    }
+    let headers = fields::map(head, parsed.headers)?;
     let framing = framing(&headers, status, method)?;
-    let keeps = keeps(&headers, is_current) && framing != Framing::UntilClosed;
+    let keeps = fields::keeps(&headers, is_current) && framing != Framing::UntilClosed;
     let mut response = Response::new(());
     *response.status_mut() = status;
     *response.version_mut() = if is_current { Version::HTTP_11 } else { Version::HTTP_10 };
@@ -158,15 +140,6 @@ fn length(value: &HeaderValue) -> Option<u64> {
     let mut parts = value.to_str().ok()?.split(',').map(str::trim);
     let first = parts.next().filter(|digits| digits.bytes().all(|digit| digit.is_ascii_digit()))?;
     parts.all(|part| part == first).then(|| first.parse().ok())?
-}
-
-/// The connection can be used again (RFC 9112, section 9.3).
-fn keeps(headers: &HeaderMap, is_current: bool) -> bool {
-    let says = |word: &str| {
-        let values = headers.get_all(CONNECTION).into_iter().filter_map(|value| value.to_str().ok());
-        values.flat_map(|value| value.split(',')).any(|option| option.trim().eq_ignore_ascii_case(word))
-    };
-    if is_current { !says("close") } else { says("keep-alive") && !says("close") }
 }
 
 /// Status of an answer whose first bytes are there.

@@ -6,10 +6,10 @@
 
 mod body;
 mod connection;
-mod framing;
 mod head;
 mod pool;
 
+use crate::http1::Malformed;
 pub use body::Body;
 pub(super) use connection::{Connection, Io, Unanswered};
 pub(super) use pool::{Origin, Pool};
@@ -20,6 +20,9 @@ pub enum Error {
     /// No connection came about: nothing has reached the provider.
     #[error("no connection")]
     Connect(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// It took too long.
+    #[error("no connection within {} seconds (`connect_timeout`)", .0.as_secs_f64())]
+    Late(std::time::Duration),
     /// The connection failed.
     #[error("the connection failed")]
     Io(#[from] std::io::Error),
@@ -31,10 +34,16 @@ pub enum Error {
     Malformed(&'static str),
 }
 
+impl From<Malformed> for Error {
+    fn from(Malformed(problem): Malformed) -> Self {
+        Self::Malformed(problem)
+    }
+}
+
 impl Error {
     /// Nothing has reached the provider.
     #[must_use]
     pub fn is_connect(&self) -> bool {
-        matches!(self, Self::Connect(_))
+        matches!(self, Self::Connect(_) | Self::Late(_))
     }
 }

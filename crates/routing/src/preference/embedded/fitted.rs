@@ -22,6 +22,10 @@ pub(super) const NONE_KEPT: f32 = 0.5;
 /// The static tier's verdict is final where its best leads the next (or "none fits") by this much.
 pub(super) const SURE: f32 = 0.8;
 
+/// What is asked beside pasted material speaks for the whole turn where its best route leads the next by this much;
+/// chosen, not fitted.
+pub(super) const CLEAR: f32 = 0.3;
+
 /// Static tables and words alone.
 pub(super) const STATIC: Fitted = Fitted {
     likeness: [14.984, 3.678, 0.0, 0.0, 0.0, 0.0, 0.0],

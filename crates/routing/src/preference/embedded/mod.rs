@@ -19,7 +19,8 @@ mod wordpiece;
 
 use super::{Role, Route, Turn};
 use features::{Features, Prepared};
-use filter::update;
+use filter::{Evidence, update};
+use fitted::Fitted;
 use glance::glance;
 
 /// Turns of the person that are looked at, counted from the latest: what lies further back weighs next to nothing.
@@ -71,35 +72,78 @@ impl Embedded {
     pub fn score(&self, turns: &[Turn<'_>]) -> Scores {
         let asks = turns.iter().filter(|turn| turn.role == Role::User);
         let skipped = asks.clone().count().saturating_sub(MAX_TURNS);
-        let mut seen: Vec<Features> = match self.routes.len() {
+        let mut seen: Vec<Seen> = match self.routes.len() {
             0 => Vec::new(),
-            _ => asks.skip(skipped).map(|ask| self.routes.compare(&glance(&ask.text))).collect(),
+            _ => asks.skip(skipped).map(|ask| Seen::new(&self.routes, &ask.text)).collect(),
         };
         let scores = self.filter(&seen, Tier::Static);
-        if !self.routes.has_encoder() || seen.is_empty() || scores.margin() >= fitted::SURE {
+        let is_clear =
+            seen.last().is_none_or(|turn| turn.ask.is_none() || turn.asks(self.fitted(Tier::Static)));
+        if !self.routes.has_encoder() || seen.is_empty() || (is_clear && scores.margin() >= fitted::SURE) {
             return scores;
         }
         let first = seen.len().saturating_sub(MAX_ENCODED);
-        seen.iter_mut().skip(first).for_each(|features| self.routes.encode(features));
+        seen.iter_mut().skip(first).for_each(|turn| turn.encode(&self.routes));
         self.filter(&seen, Tier::Encoder)
     }
 
     /// Joins the turns. Those that the encoder did not see speak through the static tier.
-    fn filter(&self, seen: &[Features], tier: Tier) -> Scores {
+    fn filter(&self, seen: &[Seen], tier: Tier) -> Scores {
         let first = seen.len().saturating_sub(MAX_ENCODED);
         let mut belief: Option<Vec<f32>> = None;
-        for (turn, features) in seen.iter().enumerate() {
-            let fitted = match (tier == Tier::Encoder && turn >= first, self.routes.has_examples) {
-                (false, false) => &fitted::STATIC,
-                (false, true) => &fitted::STATIC_SHOTS,
-                (true, false) => &fitted::BOTH,
-                (true, true) => &fitted::BOTH_SHOTS,
-            };
-            belief = Some(update(belief.as_deref(), &features.evidence(fitted), fitted));
+        for (place, turn) in seen.iter().enumerate() {
+            let fitted = self.fitted(if place >= first { tier } else { Tier::Static });
+            belief = Some(update(belief.as_deref(), &turn.evidence(fitted), fitted));
         }
         match belief.map(|mut belief| (belief.pop(), belief)) {
             Some((Some(none), routes)) => Scores { routes, none, tier },
             _ => Scores { routes: vec![0.0; self.routes.len()], none: 1.0, tier },
+        }
+    }
+
+    fn fitted(&self, tier: Tier) -> &'static Fitted {
+        match (tier, self.routes.has_examples) {
+            (Tier::Static, false) => &fitted::STATIC,
+            (Tier::Static, true) => &fitted::STATIC_SHOTS,
+            (Tier::Encoder, false) => &fitted::BOTH,
+            (Tier::Encoder, true) => &fitted::BOTH_SHOTS,
+        }
+    }
+}
+
+/// What was seen of a turn of the person.
+#[derive(Debug)]
+struct Seen {
+    whole: Features,
+    /// What stands beside material, if there is any.
+    ask: Option<Features>,
+}
+
+impl Seen {
+    fn new(routes: &Prepared, text: &str) -> Self {
+        let ask = glance::ask(text).map(|ask| routes.compare(&ask));
+        Self { whole: routes.compare(&glance(text)), ask }
+    }
+
+    /// Adds what the encoder sees.
+    fn encode(&mut self, routes: &Prepared) {
+        [Some(&mut self.whole), self.ask.as_mut()].into_iter().flatten().for_each(|seen| routes.encode(seen));
+    }
+
+    /// What is asked beside the material says by itself which route it is for.
+    fn asks(&self, fitted: &Fitted) -> bool {
+        let Some(ask) = &self.ask else { return false };
+        let belief = update(None, &ask.evidence(fitted), fitted);
+        let Some((none, routes)) = belief.split_last() else { return false };
+        let best = routes.iter().copied().fold(0.0, f32::max);
+        let next = routes.iter().copied().filter(|other| *other < best).fold(*none, f32::max);
+        best - next >= fitted::CLEAR
+    }
+
+    fn evidence(&self, fitted: &Fitted) -> Evidence {
+        match &self.ask {
+            Some(ask) if self.asks(fitted) => ask.evidence(fitted),
+            _ => self.whole.evidence(fitted),
         }
     }
 }

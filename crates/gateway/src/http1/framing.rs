@@ -1,8 +1,8 @@
-//! Where the body of an answer ends (RFC 9112, sections 6 and 7).
+//! Where a body ends (RFC 9112, sections 6 and 7).
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use super::Error;
+use super::Malformed;
 
 /// Longest line that gives the size of a chunk, in bytes.
 const MAX_LINE: usize = 4 * 1024;
@@ -11,7 +11,7 @@ const MAX_TRAILERS: usize = 16 * 1024;
 
 /// How long a body is, and how far it has been read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Framing {
+pub(crate) enum Framing {
     /// So many bytes are still to come.
     Length(u64),
     /// Each piece says how long it is.
@@ -22,7 +22,7 @@ pub(super) enum Framing {
 
 /// What is due in a body of chunks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Chunk {
+pub(crate) enum Chunk {
     /// The line with its size.
     Size,
     /// So many bytes of it.
@@ -39,7 +39,7 @@ pub(super) enum Chunk {
 
 /// What comes next of a body.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(crate) enum Step {
     /// These bytes.
     Data(Bytes),
     /// More has to be read.
@@ -49,17 +49,17 @@ pub(super) enum Step {
 }
 
 impl Framing {
-    pub(super) fn chunked() -> Self {
+    pub(crate) fn chunked() -> Self {
         Self::Chunked(Chunk::Size)
     }
 
     /// The body has been read to its end.
-    pub(super) fn is_done(&self) -> bool {
+    pub(crate) fn is_done(&self) -> bool {
         matches!(self, Self::Length(0) | Self::Chunked(Chunk::Done))
     }
 
     /// Bytes that are still to come, as far as that is known.
-    pub(super) fn rest(&self) -> Option<u64> {
+    pub(crate) fn rest(&self) -> Option<u64> {
         match self {
             Self::Length(rest) => Some(*rest),
             Self::Chunked(Chunk::Done) => Some(0),
@@ -68,7 +68,7 @@ impl Framing {
     }
 
     /// Takes all of the body that has been read.
-    pub(super) fn take(&mut self, buffer: &mut BytesMut) -> Result<Step, Error> {
+    pub(crate) fn take(&mut self, buffer: &mut BytesMut) -> Result<Step, Malformed> {
         match self {
             Self::Length(0) => Ok(Step::End),
             Self::Length(rest) if !buffer.is_empty() => Ok(Step::Data(up_to(rest, buffer))),
@@ -87,7 +87,7 @@ fn up_to(rest: &mut u64, buffer: &mut BytesMut) -> Bytes {
 
 /// One chunk is passed on as it stands; several that came at once are put together, as each piece costs its client
 /// more than its bytes do.
-fn chunks(chunk: &mut Chunk, buffer: &mut BytesMut) -> Result<Step, Error> {
+fn chunks(chunk: &mut Chunk, buffer: &mut BytesMut) -> Result<Step, Malformed> {
     let first = match next(chunk, buffer)? {
         Step::Data(first) => first,
         step => return Ok(step),
@@ -113,7 +113,7 @@ fn chunks(chunk: &mut Chunk, buffer: &mut BytesMut) -> Result<Step, Error> {
 }
 
 /// The bytes of one chunk, as far as they are there.
-fn next(chunk: &mut Chunk, buffer: &mut BytesMut) -> Result<Step, Error> {
+fn next(chunk: &mut Chunk, buffer: &mut BytesMut) -> Result<Step, Malformed> {
     loop {
         match chunk {
             Chunk::Size => {
@@ -136,50 +136,52 @@ fn next(chunk: &mut Chunk, buffer: &mut BytesMut) -> Result<Step, Error> {
                     buffer.advance(2);
                     *chunk = Chunk::Size;
                 }
-                Some(_) => return Err(Error::Malformed("a chunk is longer than it says")),
+                Some(_) => return Err(Malformed("a chunk is longer than it says")),
                 None => return Ok(Step::More),
             },
             Chunk::Trailers(passed) => {
                 let Some(line) = line(buffer, MAX_TRAILERS)? else { return Ok(Step::More) };
                 *passed += line.len();
                 if *passed > MAX_TRAILERS {
-                    return Err(Error::Malformed("its trailers are too large"));
+                    return Err(Malformed("its trailers are too large"));
                 }
                 if line.is_empty() {
                     *chunk = Chunk::Done;
                 }
             }
             Chunk::Done => return Ok(Step::End),
-            Chunk::Broken => return Err(Error::Malformed("its chunks are broken")),
+            Chunk::Broken => return Err(Malformed("its chunks are broken")),
         }
     }
 }
 
 /// A line without its end, if it is there.
-fn line(buffer: &mut BytesMut, longest: usize) -> Result<Option<BytesMut>, Error> {
+fn line(buffer: &mut BytesMut, longest: usize) -> Result<Option<BytesMut>, Malformed> {
     let Some(end) = memchr::memchr(b'\n', &buffer[..buffer.len().min(longest)]) else {
         return if buffer.len() < longest {
             Ok(None)
         } else {
-            Err(Error::Malformed("a line of a chunk is too long"))
+            Err(Malformed("a line of a chunk is too long"))
         };
     };
     let mut line = buffer.split_to(end + 1);
     if !line.ends_with(b"\r\n") {
-        return Err(Error::Malformed("a line of a chunk has no end"));
+        return Err(Malformed("a line of a chunk has no end"));
     }
     line.truncate(end - 1);
+    // Others may take it for an end.
+    if memchr::memchr(b'\r', &line).is_some() {
+        return Err(Malformed("a line of a chunk has two ends"));
+    }
     Ok(Some(line))
 }
 
 /// The size in front of a chunk; what extends it says nothing that is known here.
-fn size(line: &[u8]) -> Result<u64, Error> {
+fn size(line: &[u8]) -> Result<u64, Malformed> {
     let digits = line.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii_end();
     let is_number = !digits.is_empty() && digits.len() <= 16 && digits.iter().all(u8::is_ascii_hexdigit);
     let number = std::str::from_utf8(digits).ok().filter(|_| is_number);
-    number
-        .and_then(|digits| u64::from_str_radix(digits, 16).ok())
-        .ok_or(Error::Malformed("a chunk has no size"))
+    number.and_then(|digits| u64::from_str_radix(digits, 16).ok()).ok_or(Malformed("a chunk has no size"))
 }
 
 #[cfg(test)]
@@ -189,7 +191,7 @@ mod tests {
     use proptest::prelude::*;
 
     /// What is read of bytes that come in pieces, and whether that was all.
-    fn read(mut framing: Framing, pieces: &[&[u8]]) -> Result<(String, bool), Error> {
+    fn read(mut framing: Framing, pieces: &[&[u8]]) -> Result<(String, bool), Malformed> {
         let (mut buffer, mut read) = (BytesMut::new(), Vec::new());
         for piece in pieces {
             buffer.put_slice(piece);
@@ -230,6 +232,8 @@ mod tests {
             "3\r\nabcd\r\n",
             "3\r\nabc\n0\r\n",
             "3 3\r\n",
+            "3;a\rb\r\nabc\r\n",
+            "0\r\nx: y\rz: 0\r\n",
         ] {
             assert!(chunked(broken).is_err(), "{broken:?}");
         }

@@ -1,0 +1,156 @@
+//! The head of a request, read. What two readers could understand differently is refused (RFC 9112, sections 2.2, 5
+//! and 6.3).
+
+use std::mem::MaybeUninit;
+
+use bytes::{Buf, Bytes, BytesMut};
+use http::header::{CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, Version};
+
+use crate::http1::fields;
+use crate::http1::framing::Framing;
+
+/// Largest head of a request, in bytes: several times what proxies and identity tokens make of one.
+pub(in crate::server) const MAX_HEAD: usize = 64 * 1024;
+/// Most headers of a request.
+const MAX_HEADERS: usize = 100;
+
+/// The head of a request, and what follows it.
+#[derive(Debug)]
+pub(super) struct Head {
+    pub(super) request: Request<()>,
+    pub(super) framing: Framing,
+    /// The client keeps the connection.
+    pub(super) keeps: bool,
+    /// It waits for leave to send the body.
+    pub(super) expects: bool,
+}
+
+/// Why there is none: nobody knows what to do with what stands behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// 400.
+    Malformed,
+    /// 431.
+    TooLarge,
+}
+
+impl Refusal {
+    pub(super) fn status(self) -> StatusCode {
+        match self {
+            Self::Malformed => StatusCode::BAD_REQUEST,
+            Self::TooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        }
+    }
+}
+
+/// Takes the head of a request out of what was read; `None` if it is not complete. `seen` bytes of it were looked at
+/// before. Empty lines in front of it are passed over.
+pub(super) fn read(buffer: &mut BytesMut, seen: &mut usize) -> Result<Option<Head>, Refusal> {
+    if *seen == 0 {
+        skip_empty_lines(buffer);
+        if matches!(**buffer, [] | [b'\r']) {
+            return Ok(None);
+        }
+    }
+    let Some(length) = fields::end(buffer, *seen) else {
+        if buffer.len() > MAX_HEAD {
+            return Err(Refusal::TooLarge);
+        }
+        // Whoever speaks something else is told at once; a head that drips is looked at once more when it is whole.
+        if *seen == 0 {
+            let mut room = [const { MaybeUninit::uninit() }; MAX_HEADERS];
+            parse(buffer, &mut httparse::Request::new(&mut []), &mut room)?;
+        }
+        *seen = buffer.len();
+        return Ok(None);
+    };
+    *seen = 0;
+    if length > MAX_HEAD {
+        return Err(Refusal::TooLarge);
+    }
+    understand(&buffer.split_to(length).freeze()).map(Some)
+}
+
+fn skip_empty_lines(buffer: &mut BytesMut) {
+    loop {
+        match **buffer {
+            [b'\r', b'\n', ..] => buffer.advance(2),
+            [b'\n', ..] => buffer.advance(1),
+            _ => return,
+        }
+    }
+}
+
+type Room<'a> = [MaybeUninit<httparse::Header<'a>>; MAX_HEADERS];
+
+/// The length of the head, if it is whole.
+fn parse<'h, 'b>(
+    bytes: &'b [u8],
+    parsed: &mut httparse::Request<'h, 'b>,
+    room: &'h mut Room<'b>,
+) -> Result<Option<usize>, Refusal> {
+    match httparse::ParserConfig::default().parse_request_with_uninit_headers(parsed, bytes, room) {
+        Ok(httparse::Status::Complete(length)) => Ok(Some(length)),
+        Ok(httparse::Status::Partial) => Ok(None),
+        Err(httparse::Error::TooManyHeaders) => Err(Refusal::TooLarge),
+        Err(_) => Err(Refusal::Malformed),
+    }
+}
+
+fn understand(head: &Bytes) -> Result<Head, Refusal> {
+    let mut room = [const { MaybeUninit::uninit() }; MAX_HEADERS];
+    let mut parsed = httparse::Request::new(&mut []);
+    // What is its end for one reader has to be its end for the other.
+    if parse(head, &mut parsed, &mut room)? != Some(head.len()) {
+        return Err(Refusal::Malformed);
+    }
+    let (method, target) = (parsed.method.unwrap_or_default(), parsed.path.unwrap_or_default());
+    let method = Method::from_bytes(method.as_bytes()).map_err(|_why| Refusal::Malformed)?;
+    let target =
+        Uri::from_maybe_shared(head.slice_ref(target.as_bytes())).map_err(|_why| Refusal::Malformed)?;
+    let is_current = parsed.version == Some(1);
+    let mut headers = fields::map(head, parsed.headers).map_err(|_why| Refusal::Malformed)?;
+    let has_both = headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH);
+    let framing = framing(&headers, is_current)?;
+    if has_both {
+        // The chunks count (RFC 9112, section 6.3).
+        headers.remove(CONTENT_LENGTH);
+    }
+    let keeps = fields::keeps(&headers, is_current) && !has_both;
+    let waits = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"100-continue");
+    let expects = is_current && headers.get(EXPECT).is_some_and(waits);
+    let mut request = Request::new(());
+    *request.method_mut() = method;
+    *request.uri_mut() = target;
+    *request.version_mut() = if is_current { Version::HTTP_11 } else { Version::HTTP_10 };
+    *request.headers_mut() = headers;
+    Ok(Head { request, framing, keeps, expects })
+}
+
+/// How long the body is (RFC 9112, section 6.3). No coding but `chunked` is known here.
+fn framing(headers: &HeaderMap, is_current: bool) -> Result<Framing, Refusal> {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).into_iter();
+    if let Some(coding) = codings.next() {
+        let is_chunked = coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked");
+        let is_all = codings.next().is_none();
+        return if is_current && is_chunked && is_all {
+            Ok(Framing::chunked())
+        } else {
+            Err(Refusal::Malformed)
+        };
+    }
+    let mut lengths = headers.get_all(CONTENT_LENGTH).into_iter().map(length);
+    let Some(first) = lengths.next() else { return Ok(Framing::Length(0)) };
+    match first {
+        Some(length) if lengths.all(|other| other == first) => Ok(Framing::Length(length)),
+        _ => Err(Refusal::Malformed),
+    }
+}
+
+/// Digits alone.
+fn length(value: &HeaderValue) -> Option<u64> {
+    let digits = value.as_bytes();
+    let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+    std::str::from_utf8(digits).ok().filter(|_| is_number)?.parse().ok()
+}
