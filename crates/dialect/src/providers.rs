@@ -688,7 +688,12 @@ pub const PROVIDERS: &[Provider] = &[
         docs: "https://www.ibm.com/docs/en/watsonx/saas?topic=preview-accessing-models-through-model-gateway",
         base_url: Borrowed("https://{region}.ml.cloud.ibm.com"),
         path_prefix: Borrowed("/ml/gateway/v1"),
-        blanks: &[Blank { name: "region", example: "us-south", variables: &["IBM_CLOUD_REGION"], hosts: &[] }],
+        blanks: &[Blank {
+            name: "region",
+            example: "us-south",
+            variables: &["IBM_CLOUD_REGION"],
+            hosts: &[],
+        }],
         key_variables: &["IBM_CLOUD_APIKEY", "WATSONX_APIKEY"],
         ..OPENAI_COMPATIBLE
     },
