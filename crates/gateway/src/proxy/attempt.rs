@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use http::{Method, Request, Response, StatusCode};
+use http::response::Parts;
+use http::{Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use tokio::time::Instant;
 use waypost_dialect::anthropic_messages::DEFAULT_MAX_TOKENS;
@@ -134,15 +135,18 @@ async fn call(
         is_framed: address.is_framed(),
         limits,
     };
-    let wait = wait::asked(response.headers(), record.now());
-    let received = if asked.envelope.stream && response.status().is_success() {
-        reader.stream(response, wish, ticket, record).await
+    let (head, body) = response.into_parts();
+    let received = if asked.envelope.stream && head.status.is_success() {
+        reader.stream(&head, body, wish, ticket, record).await
     } else {
-        reader.plain(response, wish, ticket, record).await
+        reader.plain(&head, body, wish, ticket, record).await
     };
     // An error in a success may come with a wait as well.
     received.map_err(|failure| match failure.fault {
-        Fault::RateLimit | Fault::Overload => Failure { asked: failure.asked.or(wait), ..failure },
+        Fault::RateLimit | Fault::Overload => {
+            let asked = failure.asked.or_else(|| wait::asked(&head.headers, record.now()));
+            Failure { asked, ..failure }
+        }
         _ => failure,
     })
 }
@@ -240,12 +244,12 @@ impl Reader<'_> {
     /// A stream is passed on from its first content; what follows is read in [`super::stream`].
     async fn stream(
         &self,
-        response: Response<Body>,
+        head: &Parts,
+        body: Body,
         mut wish: Wish,
         ticket: &mut Ticket,
         record: &mut Record,
     ) -> Result<Received, Failure> {
-        let (head, body) = response.into_parts();
         let content_type =
             head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("nothing");
         // Said by servers of this dialect that do not look at how the stream is wanted.
@@ -284,12 +288,12 @@ impl Reader<'_> {
     /// A plain answer or an error is read whole, checked, and put into the client's dialect.
     async fn plain(
         &self,
-        response: Response<Body>,
+        head: &Parts,
+        body: Body,
         wish: Wish,
         ticket: &mut Ticket,
         record: &mut Record,
     ) -> Result<Received, Failure> {
-        let (head, body) = response.into_parts();
         let same = self.is_same();
         let limit = if head.status.is_success() { MAX_ANSWER } else { MAX_ERROR };
         let bytes = self.whole(body, limit).await?;
