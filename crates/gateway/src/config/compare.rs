@@ -208,7 +208,6 @@ impl Item<'_> {
 
 fn items(config: &Config) -> Vec<Item<'_>> {
     let Config {
-        text_digest: _,
         listeners,
         admin,
         entries,

@@ -304,8 +304,7 @@ fn no_domain(subject: &Subject, traffic: &Traffic<'_>) -> Option<Finding> {
 }
 
 fn no_default(subject: &Subject, traffic: &Traffic<'_>) -> Option<Finding> {
-    // Without routes, whoever wrote the file wants models to be named.
-    if subject.config.default_entry.is_some() || subject.config.routes.is_empty() {
+    if subject.config.default_entry.is_some() {
         return None;
     }
     let message =

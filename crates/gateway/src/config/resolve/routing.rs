@@ -62,7 +62,7 @@ pub(super) fn resolve(context: Context<'_>, file: &File, arch_router: Option<Arc
 
 fn of_written(context: Context<'_>, written: &Written, base: Routing) -> Routing {
     let share = |key, setting, default| values::share(context, key, setting).unwrap_or(default);
-    let mut resolved = Routing {
+    let resolved = Routing {
         mode: match written.mode.value() {
             Some(RoutingMode::Always) => Mode::Always,
             Some(RoutingMode::Explicit) | None => Mode::Explicit,
@@ -92,12 +92,6 @@ fn of_written(context: Context<'_>, written: &Written, base: Routing) -> Routing
         },
         arch_router: base.arch_router,
     };
-    // Without a word about doubts, the likeliest is taken however little it leads.
-    if resolved.on_low_confidence == LowConfidence::Default
-        && (written.on_low_confidence.is_absent() || written.escalation_margin.is_absent())
-    {
-        resolved.escalation_margin = 0.0;
-    }
     contradictions(context, written, &resolved);
     resolved
 }
@@ -135,11 +129,9 @@ fn contradictions(context: Context<'_>, written: &Written, resolved: &Routing) {
                 .hint("name one under `routing.arch_router`, or write `default` or `best`"),
         );
     }
-    // It says what is sure for `best` and `default`, too, where one of them is written.
-    let margin = written.escalation_margin.given().filter(|_| low_confidence.is_none());
     for (key, place) in [
         ("cascade", written.cascade.given().map(|setting| &setting.place)),
-        ("escalation_margin", margin.map(|setting| &setting.place)),
+        ("escalation_margin", written.escalation_margin.given().map(|setting| &setting.place)),
         ("router_model", written.router_model.given().map(|setting| &setting.place)),
     ] {
         if let Some(place) = place {

@@ -20,29 +20,9 @@ pub(super) fn glance(text: &str) -> Cow<'_, str> {
     if text.len() <= MAX_BYTES {
         return text;
     }
-    // Tables and pages are pasted with hundreds of blanks between words; they are no part of what is looked at.
-    let text = collapsed(&text);
-    if text.len() <= MAX_BYTES {
-        return text.into();
-    }
     let head = text.get(..text.floor_char_boundary(MAX_BYTES / 2)).unwrap_or_default();
     let tail = text.get(text.ceil_char_boundary(text.len() - MAX_BYTES / 2)..).unwrap_or_default();
     format!("{head} {tail}").into()
-}
-
-/// The text with each run of white space as one character: the end of a line, or a blank.
-fn collapsed(text: &str) -> String {
-    let mut short = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find(char::is_whitespace) {
-        let (word, behind) = rest.split_at(at);
-        rest = behind.trim_start();
-        let run = behind.get(..behind.len() - rest.len()).unwrap_or_default();
-        short.push_str(word);
-        short.push(if run.contains('\n') { '\n' } else { ' ' });
-    }
-    short.push_str(rest);
-    short
 }
 
 /// A paragraph of so many bytes at most may be what is asked.
@@ -57,7 +37,9 @@ pub(super) fn ask(text: &str) -> Option<String> {
     let outside = outside_blocks(text);
     let whole = outside.as_deref().unwrap_or(text).trim();
     let breaks = if whole.contains("\n\n") { "\n\n" } else { "\n" };
-    let short = |paragraph: &&str| (1..=MAX_ASK_BYTES).contains(&paragraph.trim().len());
+    // One word on a line of its own is a list's, not an ask.
+    let says = |paragraph: &str| breaks == "\n\n" || paragraph.split_whitespace().nth(1).is_some();
+    let short = |paragraph: &&str| (1..=MAX_ASK_BYTES).contains(&paragraph.trim().len()) && says(paragraph);
     let first = whole.split_once(breaks).map(|(first, _)| first).filter(short).unwrap_or_default();
     let last = whole.rsplit_once(breaks).map(|(_, last)| last).filter(short).unwrap_or_default();
     let framed = whole.len().saturating_sub(first.len() + last.len());
@@ -142,16 +124,6 @@ mod tests {
             ("```".to_owned(), "```".to_owned()),
         ] {
             assert_eq!(without_blocks(&text), expected, "{text}");
-        }
-    }
-
-    #[test]
-    fn white_space_is_collapsed_before_the_cut() {
-        let words: Vec<String> = (0..60).map(|number| format!("word{number}")).collect();
-        for (between, expected) in
-            [(" ".repeat(200), " "), ("\n".repeat(200), "\n"), (" \n\t".to_owned() + &" ".repeat(99), "\n")]
-        {
-            assert_eq!(glance(&words.join(&between)), words.join(expected));
         }
     }
 

@@ -145,8 +145,6 @@ fn in_fields(names: &Names, object: &str) -> Option<Found> {
             let known = |value: &&Value| value.as_str().is_some_and(|name| named(names, name).is_some());
             in_value(names, routes.iter().find(known).or_else(|| routes.first()))
         }
-        // An object that says nothing of a route (`{"Route": …}`) is no "none fits": it is not in the form.
-        None => None,
         value => in_value(names, value),
     }
 }
