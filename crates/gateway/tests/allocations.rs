@@ -33,9 +33,9 @@ const BOUNDS: [(&str, f64); 10] = [
     ("tap an event", 0.0),
     ("a plain request of 1 KB", 40.5),
     ("a translated one", 104.5),
-    ("a plain request of 256 KB", 60.0),
-    ("a stream of 16 events", 172.0),
-    ("an event of a stream", 6.5),
+    ("a plain request of 256 KB", 56.0),
+    ("a stream of 16 events", 162.0),
+    ("an event of a stream", 5.5),
     ("an event of a translated stream", 16.0),
     ("a plain request with a log line and a record", 48.5),
 ];
