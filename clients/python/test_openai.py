@@ -147,9 +147,11 @@ def test_image(chat, model, url):
 
 @pytest.mark.parametrize("model", EACH)
 def test_system_prompt_turns_and_stop(chat, model):
+    # A model that thinks refuses it from a client of its own API, and the provider is the judge there.
+    stop = {} if model == "openai/gpt-5.2" else {"stop": ["END"]}
     answer = chat.chat.completions.create(
         model=model,
-        stop=["END"],
+        **stop,
         temperature=0.2,
         messages=[
             {"role": "system", "content": "Be brief."},
