@@ -211,16 +211,19 @@ reliability: {{queue: 1, queue_timeout: 20s}}
     let open = || Client::open(gateway.address, request(CHAT, "", &question(CHAT, "m", "Hi").to_string()));
     let first = open();
     has_arrived.recv_timeout(PATIENCE).unwrap();
-    let second = open();
-    // It waits once a third one finds no place.
-    while !gateway.ask(CHAT, "m", "Hi").text().contains("max_requests") {
-        std::thread::yield_now();
+    // Of two more, whichever comes first waits, and the other one finds no place.
+    let (answered, answers) = std::sync::mpsc::channel();
+    for client in [open(), open()] {
+        let answered = answered.clone();
+        std::thread::spawn(move || answered.send(client.read_to_end()));
     }
+    let refused = answers.recv_timeout(PATIENCE).unwrap();
+    assert!(refused.contains("max_requests"), "{refused}");
     go_on.send(()).unwrap();
     assert!(first.read_to_end().contains("the account is empty"));
     has_arrived.recv_timeout(PATIENCE).unwrap();
     go_on.send(()).unwrap();
-    let told = second.read_to_end();
+    let told = answers.recv_timeout(PATIENCE).unwrap();
     assert!(told.contains("402") && told.contains("the account is empty"), "{told}");
     gateway.stop();
 }
