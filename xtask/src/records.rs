@@ -110,6 +110,7 @@ fn record(at: SystemTime, random: &mut fastrand::Rng) -> Record {
             thresholds: Vec::new(),
             none: Some(random.f32()),
             none_threshold: 0.0,
+            margin: None,
             stripped: Vec::new(),
             tier: Some("static"),
             reason: format!(

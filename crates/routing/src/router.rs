@@ -311,6 +311,7 @@ fn housekeeping(harness: Harness) -> Verdict {
         confidence: None,
         scores: Vec::new(),
         none_probability: None,
+        margin: None,
         router_scores: Vec::new(),
         escalated: false,
         scorer: None,

@@ -48,6 +48,7 @@ pub(super) async fn page(desk: &Desk, body: &[u8]) -> Result<Value, Refused> {
         None => None,
     };
     let explain = asked.explain;
+    let is_edited = router.is_some();
     if asked.router_model {
         let envelope = peek(dialect, &request)?;
         let router = router.map_or_else(|| preferences::router_at_once(&runtime, &envelope), Ok)?;
@@ -61,7 +62,7 @@ pub(super) async fn page(desk: &Desk, body: &[u8]) -> Result<Value, Refused> {
                 Told::complete(&runtime, router, decision, record, &envelope, explain).page(&runtime),
             )
         });
-        return Ok(told.await??);
+        return Ok(named(told.await??, is_edited));
     }
     let told = desk.decide(move || {
         let envelope = peek(dialect, &request)?;
@@ -69,7 +70,15 @@ pub(super) async fn page(desk: &Desk, body: &[u8]) -> Result<Value, Refused> {
         let told = Told::offline(&runtime, router, envelope.model.as_deref(), &envelope, explain);
         Ok::<_, ApiError>(told.map_err(|none| decide::refusal(&none))?.page(&runtime))
     });
-    Ok(told.await??)
+    Ok(named(told.await??, is_edited))
+}
+
+/// Routes that are no configuration's have no hash of one.
+fn named(mut page: Value, is_edited: bool) -> Value {
+    if let Some(page) = page.as_object_mut().filter(|_| is_edited) {
+        page.remove("config_hash");
+    }
+    page
 }
 
 fn dialect(name: &str) -> Result<ClientDialect, Refused> {

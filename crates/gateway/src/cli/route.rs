@@ -7,8 +7,6 @@ use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use serde_json::{Value, json};
 use waypost_dialect::envelope::{self, Envelope};
-use waypost_routing::catalog;
-use waypost_routing::preference::embedded;
 use waypost_routing::preference::explain::Effect;
 
 use super::Stop;
@@ -43,9 +41,8 @@ pub(super) fn run(options: &Options) -> Result<(), Stop> {
     // Nothing is sent, so no key is needed.
     let loaded = super::load_without_keys(&options.config)?;
     let runtime = Runtime::new(&loaded.config).map_err(anyhow::Error::msg)?;
-    let hash = config_hash(&options.config)?;
     if let Some(path) = &options.replay {
-        return Ok(replay(&runtime, &hash, path)?);
+        return Ok(replay(&runtime, path)?);
     }
     let body = match options.prompt.as_deref() {
         Some("-") => std::io::read_to_string(std::io::stdin())?,
@@ -56,8 +53,7 @@ pub(super) fn run(options: &Options) -> Result<(), Stop> {
     let told = tell(&runtime, asked, &envelope)?;
     if options.json {
         let mut page = told.page(&runtime);
-        page["config_hash"] = hash.into();
-        page["request"] = json!({"model": asked, "body": serde_json::from_str::<Value>(&body)?});
+        page["request"] = page::request(asked, body.as_bytes());
         anstream::println!("{page}");
     } else {
         print(&runtime, &told);
@@ -70,32 +66,23 @@ fn tell(runtime: &Runtime, asked: Option<&str>, envelope: &Envelope<'_>) -> anyh
     Told::offline(runtime, router, asked, envelope, true).map_err(|none| anyhow!("{none}"))
 }
 
-/// Identifies all that a decision depends on: the configuration's text, this program's version, its weights and its catalogue.
-fn config_hash(path: &Path) -> anyhow::Result<String> {
-    let mut context = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
-    context.update(&std::fs::read(path)?);
-    context.update(env!("CARGO_PKG_VERSION").as_bytes());
-    context.update(catalog::date().as_bytes());
-    embedded::weights().for_each(|bytes| context.update(bytes));
-    let digest = context.finish();
-    let hex: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(format!("sha256:{hex}"))
-}
-
 /// The parts of a decision that must come out the same.
 const DECIDED: [&str; 6] = ["models", "route", "method", "confidence", "scores", "none_probability"];
 
-fn replay(runtime: &Runtime, hash: &str, path: &Path) -> anyhow::Result<()> {
+fn replay(runtime: &Runtime, path: &Path) -> anyhow::Result<()> {
     let name = path.display();
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {name}"))?;
     let before: Value = serde_json::from_str(&text).with_context(|| format!("{name} is not a record"))?;
     let then = before["config_hash"].as_str().with_context(|| format!("{name} has no `config_hash`"))?;
-    let body = before["request"]["body"].to_string();
+    let body = before["request"].get("body").with_context(|| {
+        format!("{name} has no `request`\nhint: ask the decision endpoint with `?explain`, or `waypost route --json`")
+    })?;
+    let body = body.to_string();
     let envelope = envelope::peek_any(body.as_bytes()).map_err(|error| anyhow!("{name}: {error}"))?;
     let told = tell(runtime, before["request"]["model"].as_str(), &envelope)?;
     let now = page::page(runtime, &told.router, &told.decision, &told.record);
     let changed: Vec<&str> = DECIDED.into_iter().filter(|key| now.get(key) != before.get(key)).collect();
-    let same = then == hash;
+    let same = then == &**runtime.config_hash();
     match (changed.is_empty(), same) {
         (true, true) => anstream::println!("the same decision, under the same configuration"),
         (true, false) => anstream::println!("the same decision; the configuration has changed since"),
@@ -131,6 +118,9 @@ fn print(runtime: &Runtime, told: &Told) {
     }
     let Some(verdict) = &decision.verdict else { return };
     anstream::println!("reason    {}", verdict.reason);
+    if let Some(margin) = verdict.margin {
+        anstream::println!("margin    {:.1} points before the next", margin * 100.0);
+    }
     for note in &verdict.notes {
         anstream::println!("note      {note}");
     }
@@ -139,13 +129,25 @@ fn print(runtime: &Runtime, told: &Told) {
         anstream::println!("stripped  {rule}: {bytes} bytes of turn {turn}");
     }
     let Some(none) = verdict.none_probability else { return };
-    let mut probabilities = table(&["route", "probability"]);
-    for (route, probability) in &verdict.scores {
-        probabilities.add_row([name(Some(*route)).to_owned(), format!("{:5.1} %", probability * 100.0)]);
+    let rows = verdict.scores.iter().map(|(route, probability)| (Some(*route), *probability));
+    let rows: Vec<_> = rows.chain([(None, none)]).collect();
+    let needs = rows.iter().any(|(route, _)| router.threshold(*route) > 0.0);
+    let head = ["route", "probability", "threshold"];
+    let mut probabilities = table(head.get(..if needs { 3 } else { 2 }).unwrap_or(&head));
+    for (route, probability) in rows {
+        let shown = route.map_or("(none fits)", |route| name(Some(route)));
+        let threshold = needs.then(|| format!("{:5.1} %", router.threshold(route) * 100.0));
+        probabilities.add_row(
+            [shown.to_owned(), format!("{:5.1} %", probability * 100.0)].into_iter().chain(threshold),
+        );
     }
-    probabilities.add_row(["(none fits)".to_owned(), format!("{:5.1} %", none * 100.0)]);
     anstream::println!("{probabilities}");
     let Some(explanation) = explanation else { return };
+    let of = if explanation.of == decision.route {
+        String::new()
+    } else {
+        format!(", which was `{}` by the embedded router", name(explanation.of))
+    };
     let effects = explanation.turns.iter().chain(explanation.words.iter().take(SHOWN));
     let mut driven = table(&["left out", "effect", "would go to"]);
     for effect in effects.filter(|effect| effect.flips_to.is_some() || effect.effect.abs() >= 0.0005) {
@@ -156,7 +158,7 @@ fn print(runtime: &Runtime, told: &Told) {
         ]);
     }
     if driven.row_count() > 0 {
-        anstream::println!("What drove it (how much less probable the verdict is without it):\n{driven}");
+        anstream::println!("What drove it (how much less probable the verdict is without it{of}):\n{driven}");
     }
 }
 

@@ -208,6 +208,7 @@ impl Item<'_> {
 
 fn items(config: &Config) -> Vec<Item<'_>> {
     let Config {
+        text_digest: _,
         listeners,
         admin,
         entries,

@@ -20,6 +20,7 @@ pub fn detect(environment: &Environment) -> Option<Loaded> {
         return None;
     }
     let config = Config {
+        text_digest: super::digest(b""),
         listeners: resolve::default_listeners(),
         admin: Some(resolve::default_admin()),
         entries,

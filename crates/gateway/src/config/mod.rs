@@ -70,6 +70,8 @@ const LARGEST_FILE: usize = 1 << 20;
 /// A configuration as the gateway uses it.
 #[derive(Debug, Clone)]
 pub struct Config {
+    /// The SHA-256 digest of the text that it was read from; of nothing if there was none.
+    pub text_digest: [u8; 32],
     /// Where clients connect. Never empty.
     pub listeners: Vec<Listener>,
     /// Where operators connect; `None` if nowhere.
@@ -347,7 +349,12 @@ impl Routing {
             order: self.order,
             margin: self.escalation_margin,
         });
-        let policy = Policy { threshold: self.threshold, low: self.on_low_confidence };
+        // Where a router model is asked, that is what the margin is for; what it leaves open goes by the threshold.
+        let margin = match self.on_low_confidence {
+            LowConfidence::Best | LowConfidence::Default => self.escalation_margin,
+            LowConfidence::Escalate => 0.0,
+        };
+        let policy = Policy { threshold: self.threshold, margin, low: self.on_low_confidence };
         Scoring { encoder: self.encoder, policy, asking }
     }
 }
@@ -487,7 +494,10 @@ pub fn parse(name: &str, text: &str, environment: &Environment) -> Result<Loaded
     }
     let file: schema::File = read::read(&root, text, &problems);
     let config = match &root.kind {
-        Kind::Map(_) => Some(resolve::resolve(&file, environment, &problems)),
+        Kind::Map(_) => Some(Config {
+            text_digest: digest(text.as_bytes()),
+            ..resolve::resolve(&file, environment, &problems)
+        }),
         _ => None,
     };
     let (errors, warnings) = problems.sorted();
@@ -498,6 +508,12 @@ pub fn parse(name: &str, text: &str, environment: &Environment) -> Result<Loaded
         }
         _ => Err(source.render_errors(&errors)),
     }
+}
+
+pub(crate) fn digest(bytes: &[u8]) -> [u8; 32] {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
+    // SHA-256 has 32 bytes.
+    digest.as_ref().try_into().unwrap_or_default()
 }
 
 /// Places of values that are keys, or may be: never quoted.

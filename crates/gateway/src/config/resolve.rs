@@ -142,6 +142,7 @@ pub(super) fn resolve(file: &File, environment: &Environment, problems: &Problem
     let reliability = reliability::resolve(context, &file.reliability, &file.overrides);
     let listeners = listeners::resolve(context, &file.listeners, reliability.connect_timeout);
     Config {
+        text_digest: super::digest(b""),
         admin: admin::resolve(context, &file.admin, &listeners),
         listeners,
         default_entry: entries.default(context, hidden),

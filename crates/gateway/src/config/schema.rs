@@ -313,8 +313,9 @@ pub(super) struct Routing {
     /// `router_first`: the router model every time, as in Plano, and the embedded router where that fails.
     #[schemars(extend("default" = "embedded_first"))]
     pub(super) cascade: Setting<CascadeOrder>,
-    /// How far, in probability, the embedded router's best answer has to lead the next one to be final; below it the
-    /// router model is asked. 0 asks it never.
+    /// How far, in probability, the embedded router's best answer has to lead the next one to be sure; below it
+    /// `on_low_confidence` says what happens. 0 takes any lead for sure. With `on_low_confidence: default`, 0 unless it
+    /// is written.
     #[schemars(extend("type" = ["number", "string"], "default" = defaults::ESCALATION_MARGIN, "minimum" = 0, "maximum" = 1))]
     pub(super) escalation_margin: Setting<String>,
     /// The least probability, between 0 and 1, at which the embedded router's best answer is taken, be it a route or
@@ -325,8 +326,10 @@ pub(super) struct Routing {
     /// a doubt. Without it decisions are faster and less often right.
     #[schemars(extend("default" = true))]
     pub(super) encoder: Setting<bool>,
-    /// What happens where the embedded router is not sure. `default`: the default model takes the request. `best`: the
-    /// best route does. `escalate`: the router model is asked; this is the default where there is one.
+    /// What happens where the embedded router is not sure: its best answer, be it a route or that none fits, is under
+    /// its threshold or leads the next one by less than `escalation_margin`. `default`: the default model takes the
+    /// request. `best`: the best route does. `escalate`: the router model is asked; this is the default where there is
+    /// one. Without the key and a router model, the threshold alone says what is sure.
     pub(super) on_low_confidence: Setting<OnLowConfidence>,
     /// What becomes of `routing_preferences` in a request's body. `replace`, as in Plano: they stand in place of the
     /// configuration's routes for that request. `merge`: they stand beside them, and in place of one of the same name.

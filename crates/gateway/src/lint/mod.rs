@@ -58,7 +58,7 @@ pub const RULES: &[Rule] = &[
         id: "WR003",
         name: "unrelated-name",
         level: Level::Warning,
-        finds: "a name that shares no word with its description and is no nearer to it than the routing guide's bad example",
+        finds: "a name that is nearer to another route's description than to its own; a note where it is merely far from its own",
     },
     Rule {
         id: "WR004",
@@ -70,12 +70,12 @@ pub const RULES: &[Rule] = &[
         id: "WR005",
         name: "verb-description",
         level: Level::Warning,
-        finds: "a description of commands (`write …`, `handle …`) in place of nouns",
+        finds: "a description of commands (`write …`, `handle …`) where nouns measure better; a note where nothing measures it",
     },
     Rule {
         id: "WR006",
         name: "no-domain-route",
-        level: Level::Warning,
+        level: Level::Note,
         finds: "no route is marked `domain: true`, to take what belongs to the domain and to no action",
     },
     Rule {

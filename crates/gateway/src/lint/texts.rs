@@ -18,10 +18,10 @@ const SAME: f32 = 0.9;
 pub(super) fn check(subject: &Subject, traffic: &Traffic<'_>) -> Vec<Finding> {
     let routes = &subject.config.routes;
     let vague = |(index, entry): (usize, _)| Some(vague(entry)?.evidence(traffic.of_route(index)));
-    let mut findings: Vec<Finding> = routes.iter().filter_map(unrelated_name).collect();
-    findings.extend(routes.iter().enumerate().filter_map(vague));
+    let mut findings: Vec<Finding> = routes.iter().enumerate().filter_map(vague).collect();
     let vectors: Vec<Vec<f32>> = routes.iter().map(|entry| embed(&entry.route.description)).collect();
     for (index, (entry, vector)) in routes.iter().zip(&vectors).enumerate() {
+        findings.extend(unrelated_name(routes, &vectors, index));
         for (other, other_vector) in routes.iter().zip(&vectors).take(index) {
             findings.extend(same(other, entry, cosine(vector, other_vector)));
         }
@@ -35,27 +35,46 @@ fn cosine(a: &[f32], b: &[f32]) -> f32 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
-fn unrelated_name(entry: &RouteEntry) -> Option<Finding> {
+fn unrelated_name(routes: &[RouteEntry], vectors: &[Vec<f32>], index: usize) -> Option<Finding> {
+    let entry = routes.get(index)?;
     let route = &entry.route;
     let name = route.name.replace(['_', '-', '.', '/'], " ");
     let described = words::stems(&route.description);
     if words::stems(&name).iter().any(|stem| described.contains(stem)) {
         return None;
     }
-    let likeness = cosine(&embed(&name), &embed(&route.description));
+    let named = embed(&name);
+    let likeness = cosine(&named, vectors.get(index)?);
     let [bad_name, its_description] = GUIDES_BAD_NAME;
     let bad = cosine(&embed(bad_name), &embed(its_description));
+    if likeness > bad {
+        return None;
+    }
     let message = format!("the name `{}` does not say what its description says", route.name);
-    (likeness <= bad).then(|| {
-        Finding::new("WR003", message)
-            .at(&entry.places.name)
-            .related(&entry.places.description, "no word in common")
-            .evidence([format!(
+    let mut finding = Finding::new("WR003", message)
+        .at(&entry.places.name)
+        .related(&entry.places.description, "no word in common")
+        .hint("name the route by the words of its description: the router reads both");
+    let others = routes.iter().zip(vectors).enumerate().filter(|(other, _)| *other != index);
+    let nearest = others
+        .map(|(_, (other, vector))| (other, cosine(&named, vector)))
+        .max_by(|(_, a), (_, b)| a.total_cmp(b))
+        .filter(|(_, other)| *other > likeness);
+    let evidence = match nearest {
+        Some((other, other_likeness)) => format!(
+            "likeness of name and description {likeness:.2}, but {other_likeness:.2} with the description of `{}`",
+            other.route.name
+        ),
+        None => {
+            // Good names are often of another kind than what they stand for: `billing` for "invoices and refunds".
+            finding.level = Level::Note;
+            format!(
                 "likeness of name and description {likeness:.2}; the routing guide's bad example, `{bad_name}` for \
-                 `{its_description}`, has {bad:.2}"
-            )])
-            .hint("name the route by the words of its description: the router reads both")
-    })
+                 `{its_description}`, has {bad:.2}; no other route's description is nearer"
+            )
+        }
+    };
+    Some(finding.evidence([evidence]))
 }
 
 fn vague(entry: &RouteEntry) -> Option<Finding> {
@@ -164,13 +183,14 @@ pub(super) fn verbs(subject: &Subject, traffic: &Traffic<'_>) -> Result<Vec<Find
         let mut finding = Finding::new("WR005", message)
             .at(&entry.places.description)
             .hint(format!("write it as nouns: `{text}`"));
+        // The guide's rule, but nothing shows it for these words and this router.
+        finding.level = Level::Note;
         if let Some([before, now]) = means {
             finding = finding.evidence([format!(
                 "its tests reach it with a probability of {before:.2} in the mean, and of {now:.2} with nouns"
             )]);
-            if now <= before {
-                // The guide's rule, but not for these words and this router.
-                finding.level = Level::Note;
+            if now > before {
+                finding.level = finding.rule.level;
             }
         }
         findings.push(finding);

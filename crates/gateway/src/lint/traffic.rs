@@ -304,7 +304,8 @@ fn no_domain(subject: &Subject, traffic: &Traffic<'_>) -> Option<Finding> {
 }
 
 fn no_default(subject: &Subject, traffic: &Traffic<'_>) -> Option<Finding> {
-    if subject.config.default_entry.is_some() {
+    // Without routes, whoever wrote the file wants models to be named.
+    if subject.config.default_entry.is_some() || subject.config.routes.is_empty() {
         return None;
     }
     let message =

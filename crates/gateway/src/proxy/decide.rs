@@ -1,5 +1,7 @@
 //! Choosing a model: the pure router, and the call that it may need.
 
+use std::sync::Arc;
+
 use tokio::time::Instant;
 use waypost_dialect::envelope::Envelope;
 use waypost_dialect::error::{ApiError, ErrorKind};
@@ -40,6 +42,7 @@ pub async fn decide(
     record.decided = Some(record.elapsed());
     let decision = decided.map_err(|none| refusal(&none))?;
     record.decided(&decision, router);
+    record.config_hash = decision.verdict.as_ref().map(|_| Arc::clone(worker.runtime.config_hash()));
     Ok(decision)
 }
 

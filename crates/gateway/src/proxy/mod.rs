@@ -32,7 +32,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 use waypost_dialect::ClientDialect;
 use waypost_dialect::envelope::Envelope;
-use waypost_dialect::error::ApiError;
+use waypost_dialect::error::{ApiError, ErrorKind};
 use waypost_routing::router::Decision;
 
 use crate::proxy::affinity::Session;
@@ -40,7 +40,9 @@ use crate::proxy::ingress::Named;
 use crate::proxy::patience::{Early, Expected};
 use crate::proxy::routes::Routes;
 use crate::proxy::stream::ResponseBody;
+use crate::proxy::tell::Told;
 use crate::responses;
+use crate::runtime::Runtime;
 use crate::server::{Api, Endpoint, Operation, Refusal, respond};
 use crate::telemetry::kept::{Held, Raw};
 use crate::telemetry::record::Record;
@@ -157,11 +159,13 @@ async fn serve(
     let router = preferences::router(&worker.runtime, &head.headers, &envelope, record).await?;
     let (decision, session) = choose(worker, api, &head.headers, &envelope, &router, record).await?;
     if endpoint.operation == Operation::Decide {
-        let mut page = page::page(&worker.runtime, &router, &decision, record);
-        if head.uri.query().is_some_and(|query| query.split('&').any(|part| part == "explain")) {
-            page["explanation"] =
-                explanation(Arc::clone(&router), endpoint.dialect, named.clone(), body.clone()).await;
-        }
+        let explain = head.uri.query().is_some_and(|query| query.split('&').any(|part| part == "explain"));
+        let page = if explain {
+            let decided = (Arc::clone(&router), decision.clone(), Record::clone(record));
+            explained(&worker.runtime, decided, endpoint.dialect, named.clone(), body.clone()).await?
+        } else {
+            page::page(&worker.runtime, &router, &decision, record)
+        };
         if let Some(session) = session {
             session.bind(&worker.runtime, &router, &envelope, &decision, record);
         }
@@ -224,13 +228,25 @@ async fn choose(
     Ok((decision, session))
 }
 
-/// What drove a decision. It asks the scorer dozens of times, so it must not hold up the other requests of this worker.
-async fn explanation(router: Arc<Routes>, client: ClientDialect, named: Option<Named>, body: Bytes) -> Value {
+/// The page of a decision with what drove it and what was asked. It asks the scorer dozens of times, so it must not hold
+/// up the other requests of this worker.
+async fn explained(
+    runtime: &Arc<Runtime>,
+    (router, decision, record): (Arc<Routes>, Decision, Record),
+    client: ClientDialect,
+    named: Option<Named>,
+    body: Bytes,
+) -> Result<Value, ApiError> {
+    let runtime = Arc::clone(runtime);
     let explain = move || {
-        let envelope = ingress::peek(client, Api::Conversation, named.as_ref(), &body).ok()?;
-        Some(page::explanation(&router, &router.explain(envelope.turns())))
+        let envelope = ingress::peek(client, Api::Conversation, named.as_ref(), &body)?;
+        let told = Told::arranged(router, decision, record, &envelope, true);
+        let mut page = told.page(&runtime);
+        page["request"] = page::request(envelope.model.as_deref(), &body);
+        Ok(page)
     };
-    tokio::task::spawn_blocking(explain).await.ok().flatten().unwrap_or_default()
+    let failed = |_| ApiError::new(ErrorKind::Internal, "the decision could not be explained");
+    tokio::task::spawn_blocking(explain).await.map_err(failed)?
 }
 
 /// Adds the headers that say what was decided and why.

@@ -21,6 +21,7 @@ pub fn page(runtime: &Runtime, router: &Router, decision: &Decision, record: &Re
         "trace_id": record.id.simple().to_string(),
         "method": decision.method.name(),
         "decision_ms": millis(record.decision),
+        "config_hash": &**runtime.config_hash(),
     });
     if !record.skipped.is_empty() {
         page["skipped"] = json!(record.skipped);
@@ -30,12 +31,19 @@ pub fn page(runtime: &Runtime, router: &Router, decision: &Decision, record: &Re
             .scores
             .iter()
             .filter_map(|(route, score)| {
-                Some(json!({"route": name(*route)?, "probability": rounded(*score)}))
+                let mut one = json!({"route": name(*route)?, "probability": rounded(*score)});
+                let threshold = router.threshold(Some(*route));
+                if threshold > 0.0 {
+                    one["threshold"] = rounded(threshold).into();
+                }
+                Some(one)
             })
             .collect();
         page["scorer"] = verdict.scorer.map(ScorerKind::name).into();
         page["tier"] = verdict.tier.map(Tier::name).into();
         page["confidence"] = verdict.confidence.map(rounded).into();
+        page["threshold"] = rounded(router.threshold(verdict.route)).into();
+        page["margin"] = verdict.margin.map(rounded).into();
         page["scores"] = scores.into();
         if verdict.escalated {
             let weighed: Vec<Value> = verdict
@@ -73,7 +81,13 @@ pub fn page(runtime: &Runtime, router: &Router, decision: &Decision, record: &Re
     page
 }
 
-/// What drove the decision, as the page's `explanation`.
+/// What was asked, so that the page is a record that `waypost route --replay` decides once more.
+#[must_use]
+pub fn request(model: Option<&str>, body: &[u8]) -> Value {
+    json!({"model": model, "body": serde_json::from_slice::<Value>(body).unwrap_or_default()})
+}
+
+/// What drove the embedded router's verdict, as the page's `explanation`; `of` is the route that it chose.
 #[must_use]
 pub fn explanation(router: &Router, found: &Explanation) -> Value {
     let effect = |effect: &Effect| {
@@ -88,6 +102,7 @@ pub fn explanation(router: &Router, found: &Explanation) -> Value {
         page
     };
     json!({
+        "of": found.of.and_then(|route| router.route_name(route)).map(AsRef::<str>::as_ref),
         "words": found.words.iter().map(effect).collect::<Vec<_>>(),
         "turns": found.turns.iter().map(effect).collect::<Vec<_>>(),
     })

@@ -129,6 +129,9 @@ pub async fn router(
         return Ok(router);
     }
     let routes = read(written.get(), &runtime.router)?;
+    if routes.is_empty() && join == Join::Replace {
+        record.notes.push(format!("the request's `{FIELD}` is an empty list, so no route can be chosen; leave it out for the configuration's"));
+    }
     // Checked all the same, but nothing is made ready for a request that names its model: its routes are not asked.
     if runtime.router.is_named(envelope.model.as_deref()) {
         return Ok(Arc::clone(&runtime.router));

@@ -52,7 +52,7 @@ impl Told {
         Ok(Self::complete(runtime, router, decision, record, envelope, explain))
     }
 
-    /// The rest of what there is to tell of a decision.
+    /// A decision, its targets put in order, and the rest of what there is to tell of it.
     #[must_use]
     pub fn complete(
         runtime: &Runtime,
@@ -63,14 +63,25 @@ impl Told {
         explain: bool,
     ) -> Self {
         order::arrange(runtime, &router, envelope, None, &mut decision, &mut record);
+        Self::arranged(router, decision, record, envelope, explain)
+    }
+
+    /// The rest of what there is to tell of a decision whose targets are in order. With `explain`, it asks the scorer
+    /// dozens of times.
+    #[must_use]
+    pub fn arranged(
+        router: Arc<Routes>,
+        decision: Decision,
+        record: Record,
+        envelope: &Envelope<'_>,
+        explain: bool,
+    ) -> Self {
         let instead = match decision.verdict {
             Some(_) => None,
             None => offline(&router, None, envelope).ok().filter(|instead| instead.verdict.is_some()),
         };
-        let explanation = explain.then(|| match decision.verdict {
-            Some(_) => router.explain(envelope.turns()),
-            None => Explanation::default(),
-        });
+        let has_verdict = decision.verdict.is_some() || instead.is_some();
+        let explanation = (explain && has_verdict).then(|| router.explain(envelope.turns()));
         Self { router, decision, record, explanation, instead }
     }
 
@@ -78,11 +89,17 @@ impl Told {
     #[must_use]
     pub fn page(&self, runtime: &Runtime) -> Value {
         let mut page = page::page(runtime, &self.router, &self.decision, &self.record);
-        if let Some(explanation) = &self.explanation {
-            page["explanation"] = page::explanation(&self.router, explanation);
-        }
-        if let Some(instead) = &self.instead {
-            page["by_preference"] = page::page(runtime, &self.router, instead, &self.record);
+        let explanation = self.explanation.as_ref().map(|found| page::explanation(&self.router, found));
+        // What was decided by name has no words that drove it; what it overrode has.
+        let explained = match &self.instead {
+            Some(instead) => {
+                page["by_preference"] = page::page(runtime, &self.router, instead, &self.record);
+                &mut page["by_preference"]
+            }
+            None => &mut page,
+        };
+        if let Some(explanation) = explanation {
+            explained["explanation"] = explanation;
         }
         page
     }

@@ -57,6 +57,8 @@ pub struct Record {
     pub route: Option<Arc<str>>,
     /// The request brought routes of its own, of any name.
     pub brings_routes: bool,
+    /// Identifies what the decision depends on, as `waypost route --json` does.
+    pub config_hash: Option<Arc<str>>,
     /// The scorer that chose it.
     pub scorer: Option<&'static str>,
     /// Its probability, or that no route fits; a router model states one only with log-probabilities.
@@ -130,6 +132,8 @@ pub struct Found {
     pub none: Option<f32>,
     /// What that has to reach.
     pub none_threshold: f32,
+    /// How far the likeliest of all leads the next.
+    pub margin: Option<f32>,
     /// What was not read of the conversation.
     pub stripped: Vec<Stripped>,
     /// How far the embedded scorer had to look.
@@ -217,6 +221,7 @@ impl Record {
             route: None,
             brings_routes: false,
             scorer: None,
+            config_hash: None,
             confidence: None,
             found: None,
             escalation: None,
@@ -269,6 +274,7 @@ impl Record {
                 thresholds: if has_any { thresholds.collect() } else { Vec::new() },
                 none: verdict.none_probability,
                 none_threshold: router.threshold(None),
+                margin: verdict.margin,
                 stripped: decision.stripped.clone(),
                 tier: verdict.tier.map(Tier::name),
                 reason: verdict.reason.clone(),

@@ -51,6 +51,9 @@ fn append_json(batch: &mut Vec<u8>, record: &Record) {
         line.optional_text("scorer", record.scorer);
         let thousandths = |confidence| (f64::from(confidence) * 1000.0).round() / 1000.0;
         line.number_field("confidence", record.confidence.map(thousandths));
+        let margin = record.found.as_ref().and_then(|found| found.margin);
+        line.number_field("margin", margin.map(thousandths));
+        line.optional_text("config_hash", record.config_hash.as_deref());
         line.optional_text("escalation", record.escalation);
         line.optional_text("affinity", record.affinity);
         line.optional_text("prefer", record.prefer);

@@ -47,6 +47,7 @@ fn decided(row: &mut JsonWriter<'_>, record: &Record) {
     row.optional_text("scorer", record.scorer);
     row.optional_text("tier", found.and_then(|found| found.tier));
     row.number_field("confidence", record.confidence.map(rounded));
+    row.number_field("margin", found.and_then(|found| found.margin).map(rounded));
     if let Some(found) = found.filter(|found| !found.scores.is_empty()) {
         row.key("scores").list(|scores| {
             let thresholds = found.thresholds.iter().map(Some).chain(std::iter::repeat(None));
@@ -72,6 +73,7 @@ fn decided(row: &mut JsonWriter<'_>, record: &Record) {
             }
         });
     }
+    row.optional_text("config_hash", record.config_hash.as_deref());
     row.optional_text("reason", found.map(|found| found.reason.as_str()));
     let of_scorers = found.map(|found| found.notes.as_slice()).unwrap_or_default();
     if !of_scorers.is_empty() || !record.notes.is_empty() {

@@ -79,6 +79,7 @@ fn found(record: &mut Record, route: Option<&str>, scores: &[(&str, f32)], none:
         thresholds: if route.is_some() { vec![0.5; scores.len()] } else { Vec::new() },
         none: Some(none),
         none_threshold: 0.0,
+        margin: Some(0.5),
         stripped: vec![Stripped { turn: 2, rule: "claude-code/system-reminder", bytes: 1843 }],
         tier: Some("encoder"),
         reason: "`code` fits best; next `travel` at 0.08; none fits 0.05".to_owned(),

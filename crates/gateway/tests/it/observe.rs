@@ -68,6 +68,14 @@ fn stable(line: &Value) -> Value {
         }
     }
     fields.remove("confidence");
+    // Known of exactly those that were matched to routes.
+    let [margin, hash] = ["margin", "config_hash"].map(|key| fields.remove(key));
+    let is_matched = fields.contains_key("scorer");
+    assert_eq!(
+        (margin.is_some_and(|margin| margin.is_number()), hash.is_some()),
+        (is_matched, is_matched),
+        "{line}"
+    );
     Value::Object(fields.clone())
 }
 

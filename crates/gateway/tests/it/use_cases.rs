@@ -107,8 +107,20 @@ fn a_decision_is_explained_and_replayed() {
     assert_eq!(words.len(), 5, "{page}");
     assert_eq!(words[0]["words"], "translate", "{page}");
     assert!(words[0]["effect"].as_f64().unwrap() > 0.0, "{page}");
+    assert_eq!(page["explanation"]["of"], "translation", "{page}");
     let plain: Value = gateway.post("/routing/v1/chat/completions", &body).json();
-    assert_eq!(plain.get("explanation"), None);
+    assert_eq!((plain.get("explanation"), plain.get("request")), (None, None));
+    assert_eq!((&plain["config_hash"], &plain["threshold"]), (&page["config_hash"], &0.0.into()));
+    assert!(plain["margin"].as_f64().unwrap() > 0.0, "{plain}");
+    // A model that is named is not what the words drove: they belong to what it overrode.
+    let named = json!({"model": "openai/gpt-5.2", "messages": [{"role": "user", "content": "translate this sentence to Spanish"}]});
+    let named: Value = gateway.post("/routing/v1/chat/completions?explain", &named.to_string()).json();
+    assert_eq!(
+        (named.get("explanation"), &named["by_preference"]["route"]),
+        (None, &"translation".into()),
+        "{named}"
+    );
+    assert_eq!(named["by_preference"]["explanation"]["of"], "translation", "{named}");
 
     let folder = tempfile::tempdir().unwrap();
     let (config, record) = (folder.path().join("waypost.yaml"), folder.path().join("record.json"));
@@ -117,6 +129,17 @@ fn a_decision_is_explained_and_replayed() {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_waypost"));
         command.arg("route").arg(&config).args(arguments).envs(KEYS).output().unwrap()
     };
+    // What the endpoint has answered is a record, too.
+    std::fs::write(&record, page.to_string()).unwrap();
+    let again = route(&["--replay", record.to_str().unwrap()]);
+    assert_eq!(
+        String::from_utf8_lossy(&again.stdout),
+        "the same decision, under the same configuration\n",
+        "{again:?}"
+    );
+    std::fs::write(&record, plain.to_string()).unwrap();
+    let again = route(&["--replay", record.to_str().unwrap()]);
+    assert!(String::from_utf8_lossy(&again.stderr).contains("has no `request`"), "{again:?}");
     let told = route(&["translate this sentence to Spanish", "--json"]);
     let page: Value = serde_json::from_slice(&told.stdout).unwrap();
     assert!(page["config_hash"].as_str().unwrap().starts_with("sha256:"), "{page}");

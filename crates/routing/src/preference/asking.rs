@@ -16,7 +16,8 @@ pub enum Order {
     RouterFirst,
 }
 
-/// What happens where the embedded scorer is not sure.
+/// What happens where the embedded scorer is not sure: the likeliest answer is under its threshold, or leads the next
+/// one by less than the margin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LowConfidence {
     /// No route is taken.

@@ -198,12 +198,12 @@ impl Cascade {
                 vec![format!("{name} answered `{said}`, which is no route here")],
             ),
         };
-        let (scores, none_probability, tier) = match embedded {
+        let (scores, none_probability, margin, tier) = match embedded {
             Some(found) => {
                 reason = format!("{reason}; the embedded scorer was not sure ({})", found.reason);
-                (found.scores, found.none_probability, found.tier)
+                (found.scores, found.none_probability, found.margin, found.tier)
             }
-            None => (Vec::new(), None, None),
+            None => (Vec::new(), None, None, None),
         };
         let scorer = ScorerKind::RouterModel(router.model.protocol());
         Verdict {
@@ -211,6 +211,7 @@ impl Cascade {
             confidence: reply.confidence,
             scores,
             none_probability,
+            margin,
             router_scores: reply.shares,
             tier,
             escalated: true,
@@ -231,6 +232,7 @@ impl Cascade {
             confidence: Some(judgement.confidence),
             scores,
             none_probability: Some(found.none),
+            margin: Some(found.margin()),
             tier: Some(found.tier),
             ..Verdict::none(judgement.reason, Some(ScorerKind::Embedded))
         };
@@ -254,13 +256,14 @@ impl Cascade {
             return Explanation::default();
         }
         let subject = self.judge(&self.embedded.score(turns)).0.route;
-        explain::explain(turns, |turns| {
+        let explanation = explain::explain(turns, |turns| {
             let (verdict, _) = self.judge(&self.embedded.score(turns));
             let of_route =
                 |route| verdict.scores.iter().find(|(index, _)| *index == route).map(|(_, score)| *score);
             let probability = subject.map_or(verdict.none_probability, of_route);
             Opinion { route: verdict.route, probability: probability.unwrap_or_default() }
-        })
+        });
+        Explanation { of: subject, ..explanation }
     }
 
     fn name(&self, route: usize) -> &str {

@@ -37,6 +37,8 @@ pub struct Effect {
 /// The parts that drove a verdict.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Explanation {
+    /// The route whose probability this is about; `None` if that is that none fits.
+    pub of: Option<usize>,
     /// Words of the latest ask, strongest first.
     pub words: Vec<Effect>,
     /// Turns of the person, oldest first, if there are several.
@@ -86,7 +88,7 @@ pub fn explain(turns: &[Turn<'_>], judge: impl Fn(&[Turn<'_>]) -> Opinion) -> Ex
             })
             .collect(),
     };
-    Explanation { words, turns }
+    Explanation { of: whole.route, words, turns }
 }
 
 /// Byte ranges of the words, each once, or of runs of words where there are many.

@@ -10,13 +10,15 @@ use super::asking::LowConfidence;
 pub struct Policy {
     /// The least probability at which the likeliest is taken, between 0 and 1.
     pub threshold: f32,
-    /// What happens below it.
+    /// The least lead of the likeliest over the next (routes and "none fits" alike), in probability.
+    pub margin: f32,
+    /// What happens below one of them.
     pub low: LowConfidence,
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { threshold: DEFAULT_THRESHOLD, low: LowConfidence::Default }
+        Self { threshold: DEFAULT_THRESHOLD, margin: 0.0, low: LowConfidence::Default }
     }
 }
 
@@ -40,7 +42,7 @@ pub(super) struct Judgement {
     pub(super) route: Option<usize>,
     /// The probability of what was judged: of the route, or that none fits.
     pub(super) confidence: f32,
-    /// Whether that reached the threshold.
+    /// Whether that reached the threshold and led by the margin.
     pub(super) sure: bool,
     /// Why.
     pub(super) reason: String,
@@ -49,7 +51,7 @@ pub(super) struct Judgement {
 /// Judges routes with their probabilities, best first; `none` is the probability that none of them fits, `domains`
 /// holds for each route the domain route that it belongs to, if any.
 ///
-/// The likeliest of all routes and "none fits" wins if it reaches its threshold. A route that does not, that is less
+/// The likeliest of all routes and "none fits" wins if it reaches its threshold and leads by the margin. A route that does not, that is less
 /// likely than none, or that hardly leads another action of its domain, gives way to the domain, if the domain with all
 /// its actions is likelier than none and reaches the threshold, and is not unlikely by itself. Else the policy decides.
 pub(super) fn judge(
@@ -89,18 +91,31 @@ pub(super) fn judge(
         );
         return Judgement { route: Some(domain), confidence: whole, sure: true, reason };
     }
-    if score < none && none >= policy.threshold {
+    let next_best = scores.get(1).map_or(0.0, |(_, score)| *score).max(none.min(score));
+    let lead = score.max(none) - next_best;
+    let is_led = lead >= policy.margin;
+    if score < none && none >= policy.threshold && is_led {
         let reason = format!("no route fits ({none:.2}; nearest `{}` at {score:.2})", name(routes, best));
         return Judgement { route: None, confidence: none, sure: true, reason };
     }
-    if score >= none && score >= wanted {
+    if score >= none && score >= wanted && is_led {
         let told = tell(routes, scores, none);
         let reason = format!("`{}` fits best at {score:.2}; {told}", name(routes, best));
         return Judgement { route: Some(best), confidence: score, sure: true, reason };
     }
     let told = tell(routes, scores, none);
     let (best_name, least) = (name(routes, best), policy.threshold);
-    let unsure = if score < none {
+    let unsure = if score < none && none >= least {
+        format!(
+            "that no route fits is likeliest at {none:.2}, but leads by {lead:.2} and not by the margin of {:.2}; nearest `{best_name}` at {score:.2}",
+            policy.margin
+        )
+    } else if score >= none && score >= wanted {
+        format!(
+            "`{best_name}` fits best at {score:.2}, but leads by {lead:.2} and not by the margin of {:.2}",
+            policy.margin
+        )
+    } else if score < none {
         format!(
             "that no route fits is likeliest, but under the threshold of {least:.2}; nearest `{best_name}` at {score:.2}"
         )
@@ -147,7 +162,8 @@ mod tests {
     #[test]
     fn thresholds_domains_and_policies() {
         let domains = [Some(2), Some(2), None];
-        let default = |threshold| Policy { threshold, low: LowConfidence::Default };
+        let default = |threshold| Policy { threshold, margin: 0.0, low: LowConfidence::Default };
+        let best = Policy { threshold: 0.0, margin: 0.5, low: LowConfidence::Best };
         for (policy, scores, none, route, sure, reason) in [
             (
                 default(0.0),
@@ -210,12 +226,30 @@ mod tests {
                 "`contracts` fits best, but 0.45 is under the threshold of 0.90; next `cases` at 0.20; none fits 0.25",
             ),
             (
-                Policy { threshold: 0.9, low: LowConfidence::Best },
+                Policy { threshold: 0.9, margin: 0.0, low: LowConfidence::Best },
                 [0.45, 0.2, 0.1],
                 0.25,
                 Some(0),
                 false,
                 "`contracts` fits best, but 0.45 is under the threshold of 0.90; it is taken all the same; next `cases` at 0.20; none fits 0.25",
+            ),
+            // Without a threshold, the lead alone says what is sure.
+            (
+                best,
+                [0.1, 0.2, 0.03],
+                0.67,
+                Some(1),
+                false,
+                "that no route fits is likeliest at 0.67, but leads by 0.47 and not by the margin of 0.50; nearest `cases` at 0.20; it is taken all the same; next `contracts` at 0.10; none fits 0.67",
+            ),
+            (best, [0.1, 0.05, 0.05], 0.8, None, true, "no route fits (0.80; nearest `contracts` at 0.10)"),
+            (
+                Policy { low: LowConfidence::Default, ..best },
+                [0.1, 0.1, 0.45],
+                0.35,
+                None,
+                false,
+                "`legal` fits best at 0.45, but leads by 0.10 and not by the margin of 0.50; next `contracts` at 0.10; none fits 0.35",
             ),
         ] {
             let mut sorted: Vec<(usize, f32)> = scores.into_iter().enumerate().collect();

@@ -36,6 +36,8 @@ pub struct Verdict {
     pub scores: Vec<(usize, f32)>,
     /// The probability that none fits, by the embedded scorer.
     pub none_probability: Option<f32>,
+    /// How far the embedded scorer's likeliest answer leads the next one (routes and "none fits" alike), in probability.
+    pub margin: Option<f32>,
     /// What the router model weighed, best first: routes (`None`: that none fits) with their share. Empty if it was
     /// not asked or gives no log-probabilities.
     pub router_scores: Vec<(Option<usize>, f32)>,
@@ -58,6 +60,7 @@ impl Verdict {
             confidence: None,
             scores: Vec::new(),
             none_probability: None,
+            margin: None,
             router_scores: Vec::new(),
             escalated: false,
             scorer,

@@ -11,7 +11,7 @@ use crate::evaluation::compare::{self, Change, Moved, Side};
 use crate::evaluation::confusion::{self, Confusion};
 use crate::evaluation::figures::{self, BINS, Figures};
 use crate::evaluation::lines::Written;
-use crate::evaluation::run::{self, Run};
+use crate::evaluation::run::{self, Outcome, Run};
 use crate::evaluation::subject::Subject;
 use crate::evaluation::suite::{Group, Label};
 
@@ -33,14 +33,14 @@ pub(super) struct Measured {
     group: Group,
     run: Run,
     pub(super) figures: Figures,
+    /// What to say about labels that name no route.
+    pub(super) unknown: Option<String>,
 }
 
 impl Measured {
     pub(super) fn new(subject: &Subject, labelled: &[(String, Written)]) -> Self {
         let (group, warning) = subject.group(labelled);
-        if let Some(warning) = warning {
-            anstream::eprintln!("warning: {}: {warning}", subject.source.name());
-        }
+        let unknown = warning.map(|warning| format!("{}: {warning}", subject.source.name()));
         let bar = progress::bar("deciding", group.conversations.len());
         let run = run::run(&group, &[subject.cascade()], &|| bar.inc(1));
         bar.finish_and_clear();
@@ -50,11 +50,19 @@ impl Measured {
             figures: Figures::new(&run),
             group,
             run,
+            unknown,
         }
     }
 
     fn confusions(&self) -> Vec<Confusion> {
         confusion::confusions(&self.group, &self.run, &self.routes)
+    }
+
+    /// Which of the first conversations did not go where they have to: their places.
+    pub(super) fn failures(&self, first: usize) -> Vec<&str> {
+        let decided = self.group.conversations.iter().zip(&self.run.conversations).take(first);
+        let failed = decided.filter(|(_, (_, outcomes))| !outcomes.iter().all(Outcome::is_right));
+        failed.map(|(conversation, _)| conversation.place.as_str()).collect()
     }
 
     fn side(&self) -> Side<'_> {

@@ -13,7 +13,7 @@ use crate::evaluation::suite::read;
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
-    /// The configuration whose routes are measured; prompts under `tests` have to go to their route
+    /// The configuration whose routes are measured; it fails if a prompt under `tests` does not go to its route
     #[arg(required_unless_present = "suite", conflicts_with = "suite")]
     config: Option<PathBuf>,
     /// Labelled conversations: {"messages": [{"role", "content", "route"}]} or {"prompt", "route"}, one a line
@@ -34,6 +34,9 @@ pub(super) struct Options {
     /// Let a simulated router model decide where the embedded router doubts; it is right in this share of its answers
     #[arg(long, value_name = "SHARE", value_parser = share, requires = "suite")]
     simulated_router: Option<f64>,
+    /// Count turns whose label names no route as wrong, in place of failing
+    #[arg(long, requires = "config")]
+    allow_unknown_labels: bool,
     /// Fail below this turn accuracy, such as 0.9 or 90%
     #[arg(long, value_name = "SHARE", value_parser = share)]
     min_accuracy: Option<f64>,
@@ -121,10 +124,21 @@ fn figures_of(path: &Path) -> anyhow::Result<Value> {
 fn test_config(options: &Options, config: &Path) -> Result<Option<f64>, Stop> {
     let subject = super::load(config, options.shots)?;
     let mut labelled: Vec<(String, Written)> = subject.tests();
+    let tests = labelled.len();
     for file in &options.files {
         labelled.extend(lines::read(file)?);
     }
     let now = Measured::new(&subject, &labelled);
+    match &now.unknown {
+        Some(problem) if options.allow_unknown_labels => anstream::eprintln!("warning: {problem}"),
+        Some(problem) => {
+            return Err(Stop::Failed(anyhow::anyhow!(
+                "{problem}\nhint: write the label as the route's name, or `other` for none; \
+                 --allow-unknown-labels measures all the same"
+            )));
+        }
+        None => {}
+    }
     if now.figures.turns == 0 {
         return Err(Stop::Failed(anyhow::anyhow!(
             "nothing to measure: no route has `tests`, and no file has labelled turns\nhint: add `tests: [\"a \
@@ -135,6 +149,9 @@ fn test_config(options: &Options, config: &Path) -> Result<Option<f64>, Stop> {
         Some(other) => Some(Measured::new(&super::load(other, options.shots)?, &labelled)),
         None => None,
     };
+    if let Some(problem) = before.as_ref().and_then(|before| before.unknown.as_ref()) {
+        anstream::eprintln!("warning: {problem}");
+    }
     if options.json {
         anstream::println!("{:#}", measured::page(&now, before.as_ref(), options.shots)?);
     } else {
@@ -142,6 +159,13 @@ fn test_config(options: &Options, config: &Path) -> Result<Option<f64>, Stop> {
         if let Some(before) = &before {
             measured::print_against(before, &now);
         }
+    }
+    let failures = now.failures(tests);
+    if let Some(first) = failures.first() {
+        return Err(Stop::Failed(anyhow::anyhow!(
+            "{} of {tests} prompts under `tests` do not go to their route; the first at {first}",
+            failures.len()
+        )));
     }
     Ok(now.figures.rates.turn_accuracy)
 }

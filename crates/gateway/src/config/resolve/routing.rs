@@ -27,7 +27,11 @@ fn routing_of(arch_router: Option<ArchRouter>) -> Routing {
         mode: Mode::Explicit,
         deadline: defaults::DEADLINE,
         order: Order::EmbeddedFirst,
-        escalation_margin: defaults::ESCALATION_MARGIN,
+        // Where nothing is said of doubts and nobody can be asked, the likeliest is taken however little it leads.
+        escalation_margin: match arch_router {
+            Some(_) => defaults::ESCALATION_MARGIN,
+            None => 0.0,
+        },
         threshold: defaults::THRESHOLD,
         encoder: true,
         request_preferences: Some(Join::Replace),
@@ -62,6 +66,13 @@ pub(super) fn resolve(context: Context<'_>, file: &File, arch_router: Option<Arc
 
 fn of_written(context: Context<'_>, written: &Written, base: Routing) -> Routing {
     let share = |key, setting, default| values::share(context, key, setting).unwrap_or(default);
+    let margin = match written.on_low_confidence.value() {
+        Some(OnLowConfidence::Best | OnLowConfidence::Escalate) => defaults::ESCALATION_MARGIN,
+        Some(OnLowConfidence::Default) => 0.0,
+        None => base.escalation_margin,
+    };
+    let written_margin = share("escalation_margin", &written.escalation_margin, margin);
+    let is_used = base.arch_router.is_some() || !written.on_low_confidence.is_absent();
     let resolved = Routing {
         mode: match written.mode.value() {
             Some(RoutingMode::Always) => Mode::Always,
@@ -72,7 +83,7 @@ fn of_written(context: Context<'_>, written: &Written, base: Routing) -> Routing
             Some(CascadeOrder::RouterFirst) => Order::RouterFirst,
             Some(CascadeOrder::EmbeddedFirst) | None => Order::EmbeddedFirst,
         },
-        escalation_margin: share("escalation_margin", &written.escalation_margin, base.escalation_margin),
+        escalation_margin: if is_used { written_margin } else { base.escalation_margin },
         threshold: share("threshold", &written.threshold, base.threshold),
         encoder: written.encoder.value().copied().unwrap_or(base.encoder),
         request_preferences: match written.request_preferences.value() {
@@ -129,9 +140,11 @@ fn contradictions(context: Context<'_>, written: &Written, resolved: &Routing) {
                 .hint("name one under `routing.arch_router`, or write `default` or `best`"),
         );
     }
+    // It says what is sure for `best` and `default`, too, where one of them is written.
+    let margin = written.escalation_margin.given().filter(|_| low_confidence.is_none());
     for (key, place) in [
         ("cascade", written.cascade.given().map(|setting| &setting.place)),
-        ("escalation_margin", written.escalation_margin.given().map(|setting| &setting.place)),
+        ("escalation_margin", margin.map(|setting| &setting.place)),
         ("router_model", written.router_model.given().map(|setting| &setting.place)),
     ] {
         if let Some(place) = place {

@@ -20,9 +20,29 @@ pub(super) fn glance(text: &str) -> Cow<'_, str> {
     if text.len() <= MAX_BYTES {
         return text;
     }
+    // Tables and pages are pasted with hundreds of blanks between words; they are no part of what is looked at.
+    let text = collapsed(&text);
+    if text.len() <= MAX_BYTES {
+        return text.into();
+    }
     let head = text.get(..text.floor_char_boundary(MAX_BYTES / 2)).unwrap_or_default();
     let tail = text.get(text.ceil_char_boundary(text.len() - MAX_BYTES / 2)..).unwrap_or_default();
     format!("{head} {tail}").into()
+}
+
+/// The text with each run of white space as one character: the end of a line, or a blank.
+fn collapsed(text: &str) -> String {
+    let mut short = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(char::is_whitespace) {
+        let (word, behind) = rest.split_at(at);
+        rest = behind.trim_start();
+        let run = behind.get(..behind.len() - rest.len()).unwrap_or_default();
+        short.push_str(word);
+        short.push(if run.contains('\n') { '\n' } else { ' ' });
+    }
+    short.push_str(rest);
+    short
 }
 
 /// A paragraph of so many bytes at most may be what is asked.
@@ -124,6 +144,16 @@ mod tests {
             ("```".to_owned(), "```".to_owned()),
         ] {
             assert_eq!(without_blocks(&text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn white_space_is_collapsed_before_the_cut() {
+        let words: Vec<String> = (0..60).map(|number| format!("word{number}")).collect();
+        for (between, expected) in
+            [(" ".repeat(200), " "), ("\n".repeat(200), "\n"), (" \n\t".to_owned() + &" ".repeat(99), "\n")]
+        {
+            assert_eq!(glance(&words.join(&between)), words.join(expected));
         }
     }
 

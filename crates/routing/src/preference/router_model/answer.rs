@@ -145,6 +145,8 @@ fn in_fields(names: &Names, object: &str) -> Option<Found> {
             let known = |value: &&Value| value.as_str().is_some_and(|name| named(names, name).is_some());
             in_value(names, routes.iter().find(known).or_else(|| routes.first()))
         }
+        // An object that says something, and not of a route (`{"Route": …}`), is no "none fits": it is not in the form.
+        None if !fields.is_empty() => None,
         value => in_value(names, value),
     }
 }
@@ -353,7 +355,6 @@ mod tests {
             r#"{"route": []}"#,
             r#"{"route": [null]}"#,
             "{}",
-            r#"{"intent": "code generation"}"#,
             "other",
             "OTHER.",
             "route: other",
