@@ -128,11 +128,13 @@ impl Plan {
         }
         let mut soonest: Option<(Moment, usize)> = None;
         let mut busy = None;
+        let mut resting = 0;
         let untried = |stop: &Stop| stop.tries == 0 && !stop.done;
         for position in (0..self.stops.len()).filter(|at| self.stops.get(*at).is_some_and(untried)) {
             match world.admit(position) {
                 Admission::No { cause: Fault::Full, .. } => busy = busy.or(Some(position)),
                 Admission::No { until, .. } => {
+                    resting += 1;
                     if soonest.is_none_or(|(first, _)| until < first) {
                         soonest = Some((until, position));
                     }
@@ -141,8 +143,10 @@ impl Plan {
             }
         }
         let untouched = self.made == 0;
-        // The last attempt is for one that rests and has not been asked: it may be well by now, and the others are not.
-        let is_spared = soonest.is_some() && self.made + 1 >= self.policy.attempts;
+        // The last attempts, up to half of them, are for those that rest and have not been asked: one may be well by now,
+        // and the others are not.
+        let spared = (self.policy.attempts / 2).max(1).min(resting);
+        let is_spared = spared > 0 && self.made + spared >= self.policy.attempts;
         // An empty budget leaves those that have not been tried.
         if !untouched
             && !is_spared
@@ -322,6 +326,16 @@ mod tests {
             walk(&[None; 2], &mut world, |_| (Fault::Provider, None)),
             "1:last_resort+0ms",
             "a first attempt takes nothing out of the budget, a second does"
+        );
+    }
+
+    #[test]
+    fn half_of_the_attempts_are_for_those_that_rest_and_have_not_been_asked() {
+        let mut world =
+            Fixed { admissions: vec![Admission::Yes, REST(30), REST(20), REST(10)], repetitions: 100 };
+        assert_eq!(
+            walk(&[None; 4], &mut world, |_| (Fault::Transport, None)),
+            "0:turn+0ms 0:again+200ms 0:again+400ms 3:last_resort+0ms 2:last_resort+0ms 1:last_resort+0ms"
         );
     }
 
