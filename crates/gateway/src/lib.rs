@@ -6,6 +6,7 @@ pub mod cli;
 pub mod config;
 mod contents;
 mod memory;
+mod pieces;
 pub mod reload;
 pub mod runtime;
 pub mod serve;

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
-use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_lc_rs::digest::{Context, SHA256};
 use http::HeaderValue;
@@ -27,23 +27,24 @@ use crate::upstream::rotating::{Issuer, Rotating};
 use crate::upstream::router_model::{Fare, RouterModel};
 use crate::upstream::signing::{Keys, Signing};
 
-/// A digest of what decides besides the configuration. Tens of milliseconds, as the weights are part of it.
-static PROGRAM: LazyLock<[u8; 32]> = LazyLock::new(|| {
+/// Identifies all that a decision depends on: the configuration's text, this program's version, its weights, its
+/// catalogue and what is stripped. `sha256:` and the first 16 digits.
+fn config_hash(text_digest: [u8; 32]) -> Arc<str> {
     let mut context = Context::new(&SHA256);
+    context.update(&text_digest);
     context.update(env!("CARGO_PKG_VERSION").as_bytes());
     context.update(catalog::date().as_bytes());
     context.update(&reading::table::VERSION.to_le_bytes());
-    embedded::weights().for_each(|bytes| context.update(bytes));
-    // SHA-256 has 32 bytes.
-    context.finish().as_ref().try_into().unwrap_or_default()
-});
+    context.update(embedded::DIGEST.as_bytes());
+    let hex: String = context.finish().as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    format!("sha256:{hex}").into()
+}
 
 /// A configuration made ready: every address, name and route vector computed.
 #[derive(Debug)]
 pub struct Runtime {
-    /// The digest of the configuration's text.
-    text_digest: [u8; 32],
-    config_hash: OnceLock<Arc<str>>,
+    /// Identifies all that a decision depends on.
+    pub config_hash: Arc<str>,
     /// The routing methods, and what holds for each route.
     pub router: Arc<Routes>,
     /// What becomes of routes that a request brings along.
@@ -111,19 +112,6 @@ impl Runtime {
         Self::build(config, Arc::clone(&self.fleet), Some(self))
     }
 
-    /// Identifies all that a decision depends on: the configuration's text, this program's version, its weights, its
-    /// catalogue and what is stripped. `sha256:` and the first 16 digits.
-    pub fn config_hash(&self) -> &Arc<str> {
-        self.config_hash.get_or_init(|| {
-            let mut context = Context::new(&SHA256);
-            context.update(&self.text_digest);
-            context.update(&*PROGRAM);
-            let hex: String =
-                context.finish().as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-            format!("sha256:{hex}").into()
-        })
-    }
-
     fn build(config: &Config, fleet: Arc<Fleet>, old: Option<&Self>) -> Result<Self, String> {
         let arch_router = config.routing.arch_router.as_ref();
         let mut accounts = old.map(|old| old.accounts.clone()).unwrap_or_default();
@@ -178,8 +166,7 @@ impl Runtime {
         });
         let budget = config.reliability.budget;
         Ok(Self {
-            text_digest: config.text_digest,
-            config_hash: OnceLock::new(),
+            config_hash: config_hash(config.text_digest),
             router: Arc::new(router),
             preferences: Preferences::new(config),
             upstreams,

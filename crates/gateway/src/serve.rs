@@ -113,9 +113,6 @@ impl Server {
     /// As [`Server::start`].
     pub fn with(config: &Config, telemetry: &Telemetry, mut options: Options) -> anyhow::Result<Self> {
         let runtime = Arc::new(Runtime::new(config).map_err(anyhow::Error::msg)?);
-        // The first decision that is written down must not wait for the weights to be digested.
-        let decides = Arc::clone(&runtime);
-        std::thread::spawn(move || drop(Arc::clone(decides.config_hash())));
         let settings =
             ClientSettings::from_platform(config.reliability.connect_timeout).context("cannot set TLS up")?;
         let sockets = config.listeners.iter().map(|settings| bind(settings, &mut options));

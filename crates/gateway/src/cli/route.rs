@@ -82,7 +82,7 @@ fn replay(runtime: &Runtime, path: &Path) -> anyhow::Result<()> {
     let told = tell(runtime, before["request"]["model"].as_str(), &envelope)?;
     let now = page::page(runtime, &told.router, &told.decision, &told.record);
     let changed: Vec<&str> = DECIDED.into_iter().filter(|key| now.get(key) != before.get(key)).collect();
-    let same = then == &**runtime.config_hash();
+    let same = then == &*runtime.config_hash;
     match (changed.is_empty(), same) {
         (true, true) => anstream::println!("the same decision, under the same configuration"),
         (true, false) => anstream::println!("the same decision; the configuration has changed since"),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use http::response::Parts;
 use http::{Method, Request, StatusCode};
@@ -23,6 +23,7 @@ use super::forward::{Answer, AnswerBody, Asked, Failure, Wish};
 use super::opening::{self, Opened};
 use super::relay::Relay;
 use super::stream::Limits;
+use crate::pieces::Pieces;
 use crate::responses::Keeper;
 use crate::server::Api;
 use crate::telemetry::record::Record;
@@ -374,8 +375,7 @@ impl Reader<'_> {
     }
 
     async fn whole(&self, mut body: Body, limit: usize) -> Result<Bytes, Failure> {
-        let mut first = Bytes::new();
-        let mut joined = BytesMut::new();
+        let mut pieces = Pieces::default();
         loop {
             let frame = match tokio::time::timeout_at(self.limits.next(Instant::now()), body.frame()).await {
                 Err(_elapsed) if self.limits.is_over(Instant::now()) => {
@@ -396,19 +396,12 @@ impl Reader<'_> {
                 Ok(Some(Ok(frame))) => frame,
             };
             let Ok(data) = frame.into_data() else { continue };
-            if first.len() + joined.len() + data.len() > limit {
+            if pieces.len() + data.len() > limit {
                 return Err(self.garbage(&format!("more than {limit} bytes")));
             }
-            if first.is_empty() && joined.is_empty() {
-                first = data;
-                continue;
-            }
-            if joined.is_empty() {
-                joined.extend_from_slice(&std::mem::take(&mut first));
-            }
-            joined.extend_from_slice(&data);
+            pieces.push(data);
         }
-        Ok(if joined.is_empty() { first } else { joined.freeze() })
+        Ok(pieces.take())
     }
 
     /// An answer of success that is none. An error in its place counts as if it had come with the status that it

@@ -21,30 +21,45 @@ const LIMITS: [(&str, &str); 6] = [
     ("x-ratelimit-reset-tokens", "anthropic-ratelimit-tokens-reset"),
 ];
 
-/// Adds what the client's SDK looks for and does not find. `own`: the id where the provider gave none.
-pub(super) fn add(client: ClientDialect, own: &str, now: SystemTime, headers: &mut HeaderMap) {
+/// Adds what the client's SDK looks for and does not find. `own`: the id where the provider gave none. The headers are
+/// gone through once, as most answers have nothing of it.
+pub(super) fn add(
+    client: ClientDialect,
+    own: Option<&HeaderValue>,
+    now: impl Fn() -> SystemTime,
+    headers: &mut HeaderMap,
+) {
     let id = match client {
         ClientDialect::OpenAiChat | ClientDialect::OpenAiResponses => "x-request-id",
         ClientDialect::AnthropicMessages => "request-id",
         // Its SDK reads neither.
         ClientDialect::Gemini => return,
     };
-    if !headers.contains_key(id) {
-        let given = IDS.into_iter().find_map(|name| headers.get(name).cloned());
-        if let Some(value) = given.or_else(|| HeaderValue::from_str(own).ok()) {
-            headers.insert(HeaderName::from_static(id), value);
+    let is_anthropic = client == ClientDialect::AnthropicMessages;
+    let mut given: Option<(usize, &HeaderValue)> = None;
+    let mut limits = Vec::new();
+    for (name, value) in &*headers {
+        let name = name.as_str();
+        if let Some(rank) = IDS.iter().position(|id| *id == name)
+            && given.is_none_or(|(best, _)| rank < best)
+        {
+            given = Some((rank, value));
+        }
+        for (openai, anthropic) in LIMITS {
+            let (wanted, other) = if is_anthropic { (anthropic, openai) } else { (openai, anthropic) };
+            if name == other {
+                limits.push((wanted, value.clone()));
+            }
         }
     }
-    let is_anthropic = client == ClientDialect::AnthropicMessages;
-    for (openai, anthropic) in LIMITS {
-        let (wanted, other) = if is_anthropic { (anthropic, openai) } else { (openai, anthropic) };
-        if headers.contains_key(wanted) {
-            continue;
-        }
-        let Some(value) = headers.get(other).cloned() else { continue };
-        let value = if wanted.contains("reset") { reset(&value, is_anthropic, now) } else { Some(value) };
+    let given = given.map(|(_, value)| value).or(own).cloned();
+    if let Some(value) = given {
+        headers.entry(HeaderName::from_static(id)).or_insert(value);
+    }
+    for (wanted, value) in limits {
+        let value = if wanted.contains("reset") { reset(&value, is_anthropic, now()) } else { Some(value) };
         if let Some(value) = value {
-            headers.insert(HeaderName::from_static(wanted), value);
+            headers.entry(HeaderName::from_static(wanted)).or_insert(value);
         }
     }
 }
@@ -74,7 +89,7 @@ mod tests {
             .iter()
             .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
             .collect();
-        add(client, "own", now, &mut headers);
+        add(client, Some(&HeaderValue::from_static("own")), || now, &mut headers);
         for (name, value) in given {
             assert_eq!(headers[*name], *value, "what was given stays");
         }

@@ -42,7 +42,7 @@ pub async fn decide(
     record.decided = Some(record.elapsed());
     let decision = decided.map_err(|none| refusal(&none))?;
     record.decided(&decision, router);
-    record.config_hash = decision.verdict.as_ref().map(|_| Arc::clone(worker.runtime.config_hash()));
+    record.config_hash = decision.verdict.as_ref().map(|_| Arc::clone(&worker.runtime.config_hash));
     Ok(decision)
 }
 

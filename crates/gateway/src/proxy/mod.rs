@@ -257,16 +257,16 @@ fn explain(record: &Record, headers: &mut HeaderMap) {
         }
     };
     let mut id = uuid::Uuid::encode_buffer();
-    let id: &str = record.id.as_hyphenated().encode_lower(&mut id);
-    put("x-waypost-request-id", HeaderValue::from_str(id).ok());
+    let id = HeaderValue::from_str(record.id.as_hyphenated().encode_lower(&mut id)).ok();
+    put("x-waypost-request-id", id.clone());
     if let (Some(provider), Some(model)) = (&record.provider, &record.model) {
-        put("x-waypost-model", visible(&[provider, "/", model].concat()));
+        put("x-waypost-model", visible([provider, "/", model].concat()));
     }
-    put("x-waypost-route", record.route.as_deref().and_then(visible));
-    put("x-waypost-decision", record.method.and_then(|_| visible(&record.decision_text())));
-    put("x-waypost-tried", tried(record).as_deref().and_then(visible));
-    put("x-waypost-dropped", dropped(record).as_deref().and_then(visible));
-    client_headers::add(record.client, id, record.now(), headers);
+    put("x-waypost-route", record.route.as_deref().and_then(|route| visible(route.to_owned())));
+    put("x-waypost-decision", record.method.and_then(|_| visible(record.decision_text())));
+    put("x-waypost-tried", tried(record).and_then(visible));
+    put("x-waypost-dropped", dropped(record).and_then(visible));
+    client_headers::add(record.client, id.as_ref(), || record.now(), headers);
 }
 
 /// Who was tried or passed by, where it was not only the one that answered: `openai/m=rate_limit, azure/m=ok`.
@@ -285,10 +285,10 @@ fn dropped(record: &Record) -> Option<String> {
 }
 
 /// A header value of visible ASCII; all else is percent-encoded (RFC 3986), so that a name in any script survives.
-fn visible(text: &str) -> Option<HeaderValue> {
+fn visible(text: String) -> Option<HeaderValue> {
     // Checked here, as `HeaderValue` takes any byte above ASCII.
     if text.bytes().all(|byte| matches!(byte, b' '..=b'~' if byte != b'%')) {
-        return HeaderValue::from_str(text).ok();
+        return HeaderValue::try_from(text).ok();
     }
     let mut encoded = String::with_capacity(text.len() * 3);
     for byte in text.bytes() {

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body_util::BodyExt;
 use tokio::time::Instant;
 use waypost_dialect::error::{ApiError, ErrorKind, ResponseError};
@@ -11,6 +11,7 @@ use waypost_routing::fault::Fault;
 
 use super::relay::Relay;
 use super::stream::Limits;
+use crate::pieces::Pieces;
 use crate::upstream::client::Body;
 
 /// Most bytes that are held back; a stream with more of a preamble goes to its client as it is.
@@ -43,7 +44,7 @@ pub(super) async fn open(
     limits: Limits,
     provider: &str,
 ) -> Result<Opened, (Fault, ApiError)> {
-    let mut held = Held::default();
+    let mut held = Pieces::default();
     let (mut until, mut heard) = (limits.next(Instant::now()), 0);
     loop {
         let next = tokio::time::timeout_at(until, incoming.frame()).await;
@@ -88,32 +89,4 @@ fn broken(provider: &str, error: &ResponseError) -> (Fault, ApiError) {
     };
     let message = format!("provider `{provider}`: {error}");
     (fault, ApiError::new(ErrorKind::BadGateway, message).with_code("upstream_stream_broken"))
-}
-
-/// Pieces that are joined only if there are several.
-#[derive(Debug, Default)]
-struct Held {
-    first: Bytes,
-    joined: BytesMut,
-}
-
-impl Held {
-    fn push(&mut self, bytes: Bytes) {
-        if self.len() == 0 {
-            self.first = bytes;
-        } else if !bytes.is_empty() {
-            if self.joined.is_empty() {
-                self.joined.extend_from_slice(&std::mem::take(&mut self.first));
-            }
-            self.joined.extend_from_slice(&bytes);
-        }
-    }
-
-    fn len(&self) -> usize {
-        self.first.len() + self.joined.len()
-    }
-
-    fn take(self) -> Bytes {
-        if self.joined.is_empty() { self.first } else { self.joined.freeze() }
-    }
 }

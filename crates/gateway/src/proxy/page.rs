@@ -21,7 +21,7 @@ pub fn page(runtime: &Runtime, router: &Router, decision: &Decision, record: &Re
         "trace_id": record.id.simple().to_string(),
         "method": decision.method.name(),
         "decision_ms": millis(record.decision),
-        "config_hash": &**runtime.config_hash(),
+        "config_hash": &*runtime.config_hash,
     });
     if !record.skipped.is_empty() {
         page["skipped"] = json!(record.skipped);

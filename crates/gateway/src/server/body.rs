@@ -4,12 +4,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
 use super::http1;
+use crate::pieces::Pieces;
 
 /// How much of a refused body is read and thrown away, in bytes.
 pub(super) const MAX_DISCARDED: usize = 256 * 1024 * 1024;
@@ -111,26 +112,16 @@ async fn thrown_away(mut incoming: Incoming) {
 async fn collect(incoming: &mut Incoming, limit: usize) -> Result<Bytes, Unread> {
     let announced =
         http_body::Body::size_hint(incoming).exact().and_then(|length| usize::try_from(length).ok());
-    let mut first = Bytes::new();
-    let mut joined = BytesMut::new();
+    // What a client announces is believed up to the limit only.
+    let mut pieces = Pieces::expecting(announced.unwrap_or(0).min(limit));
     while let Some(frame) = incoming.frame().await {
         let Ok(data) = frame?.into_data() else { continue };
-        if first.len() + joined.len() + data.len() > limit {
+        if pieces.len() + data.len() > limit {
             return Err(Unread::TooLarge);
         }
-        if joined.is_empty() && first.is_empty() {
-            first = data;
-            continue;
-        }
-        if joined.is_empty() {
-            // What a client announces is believed up to the limit only.
-            joined.reserve(announced.unwrap_or(0).min(limit).max(first.len() + data.len()));
-            joined.extend_from_slice(&first);
-            first = Bytes::new();
-        }
-        joined.extend_from_slice(&data);
+        pieces.push(data);
     }
-    Ok(if joined.is_empty() { first } else { joined.freeze() })
+    Ok(pieces.take())
 }
 
 impl http_body::Body for Body {

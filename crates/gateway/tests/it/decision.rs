@@ -1,6 +1,7 @@
 //! The decision endpoints: what would be chosen and why, and nobody is called.
 
 use serde_json::{Value, json};
+use waypost_routing::preference::embedded;
 
 use crate::support::{ALL, CONFIG, Gateway, RESPONSES, pair, question};
 
@@ -150,4 +151,13 @@ fn only_the_text_of_the_conversation_counts() {
         assert_eq!(gateway.ask(&format!("/routing{path}"), "auto", "Thanks, bye").status, 400);
     }
     gateway.stop();
+}
+
+/// The hash of a configuration holds it, and nobody reads megabytes to know it.
+#[test]
+fn the_digest_is_that_of_the_weights() {
+    let mut context = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
+    embedded::weights().for_each(|bytes| context.update(bytes));
+    let found: String = context.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(embedded::DIGEST, found, "`embedded::DIGEST` is of other weights");
 }

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::Route;
 use super::asking::LowConfidence;
+use super::verdict::lead;
 
 /// When a route is sure enough, and what happens if none is.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -51,9 +52,10 @@ pub(super) struct Judgement {
 /// Judges routes with their probabilities, best first; `none` is the probability that none of them fits, `domains`
 /// holds for each route the domain route that it belongs to, if any.
 ///
-/// The likeliest of all routes and "none fits" wins if it reaches its threshold and leads by the margin. A route that does not, that is less
-/// likely than none, or that hardly leads another action of its domain, gives way to the domain, if the domain with all
-/// its actions is likelier than none and reaches the threshold, and is not unlikely by itself. Else the policy decides.
+/// The likeliest of all routes and "none fits" wins if it reaches its threshold and leads by the margin. A route that
+/// does not reach it, that is less likely than none, or that hardly leads another action of its domain, gives way to the
+/// domain, if the domain with all its actions is likelier than none and reaches the threshold, and is not unlikely by
+/// itself. Else the policy decides.
 pub(super) fn judge(
     routes: &[Route],
     domains: &[Option<usize>],
@@ -91,8 +93,7 @@ pub(super) fn judge(
         );
         return Judgement { route: Some(domain), confidence: whole, sure: true, reason };
     }
-    let next_best = scores.get(1).map_or(0.0, |(_, score)| *score).max(none.min(score));
-    let lead = score.max(none) - next_best;
+    let lead = lead(scores.iter().map(|(_, score)| *score).chain([none]));
     let is_led = lead >= policy.margin;
     if score < none && none >= policy.threshold && is_led {
         let reason = format!("no route fits ({none:.2}; nearest `{}` at {score:.2})", name(routes, best));

@@ -70,3 +70,16 @@ impl Verdict {
         }
     }
 }
+
+/// How far the largest of these probabilities leads the next.
+pub(super) fn lead(probabilities: impl IntoIterator<Item = f32>) -> f32 {
+    let (mut best, mut next) = (0.0, 0.0);
+    for probability in probabilities {
+        if probability > best {
+            (best, next) = (probability, best);
+        } else if probability > next {
+            next = probability;
+        }
+    }
+    best - next
+}

@@ -10,6 +10,8 @@ use tokio::io::AsyncReadExt;
 
 use super::Error;
 use super::wire::{Shared, Wire, lock};
+use crate::http1::framing::Step;
+use crate::pieces::Pieces;
 use crate::server::body::Unread;
 
 /// Room that is made for a body at first, in bytes: what a client announces is believed as it comes.
@@ -79,23 +81,15 @@ impl Reading {
     }
 
     async fn chunked(&mut self, limit: usize) -> Result<Bytes, Unread> {
-        let mut first = Bytes::new();
-        let mut joined = Vec::new();
+        let mut pieces = Pieces::default();
         while let Some(data) = poll_fn(|context| self.poll_data(context)).await {
             let data = data?;
-            if first.len() + joined.len() + data.len() > limit {
+            if pieces.len() + data.len() > limit {
                 return Err(Unread::TooLarge);
             }
-            if first.is_empty() && joined.is_empty() {
-                first = data;
-                continue;
-            }
-            if joined.is_empty() {
-                joined.extend_from_slice(&std::mem::take(&mut first));
-            }
-            joined.extend_from_slice(&data);
+            pieces.push(data);
         }
-        Ok(if joined.is_empty() { first } else { joined.into() })
+        Ok(pieces.take())
     }
 }
 
@@ -113,7 +107,7 @@ impl Wire {
             whole.reserve_exact(rest.min((there * 3).max(FIRST)));
         }
         if !self.buffer.is_empty() {
-            if let crate::http1::framing::Step::Data(data) = self.take()? {
+            if let Step::Data(data) = self.take()? {
                 whole.extend_from_slice(&data);
             }
             return Poll::Ready(Ok(()));

@@ -13,6 +13,8 @@ use super::answer::Form;
 const SMALL: usize = 4 * 1024;
 /// Most bytes of small pieces that wait to be written.
 const MOST: usize = 32 * 1024;
+/// Bytes around a chunk at most: its size in digits, and two ends of lines.
+const AROUND: usize = 20;
 /// Behind each chunk, and behind the last one.
 const END: &[u8] = b"\r\n";
 const LAST: &[u8] = b"0\r\n\r\n";
@@ -64,13 +66,15 @@ impl Outbox {
             return;
         }
         let is_chunk = self.form == Form::Chunked;
+        let is_small = is_chunk && piece.len() <= SMALL;
         if is_chunk {
+            self.small.reserve(AROUND + if is_small { piece.len() } else { 0 });
             // Writing to memory does not fail.
             let _ = write!(self.small, "{:X}\r\n", piece.len());
         }
         let end = if is_chunk { END } else { &[] };
         // A body of one piece is written from where it is.
-        if piece.len() <= SMALL && is_chunk {
+        if is_small {
             self.small.put_slice(&piece);
             self.small.put_slice(end);
         } else {

@@ -17,6 +17,7 @@ mod table;
 mod weights;
 mod wordpiece;
 
+use super::verdict::lead;
 use super::{Role, Route, Turn};
 use features::{Features, Prepared};
 use filter::{Evidence, update};
@@ -77,8 +78,9 @@ impl Embedded {
             _ => asks.skip(skipped).map(|ask| Seen::new(&self.routes, &ask.text)).collect(),
         };
         let scores = self.filter(&seen, Tier::Static);
-        let is_clear =
-            seen.last().is_none_or(|turn| turn.ask.is_none() || turn.asks(self.fitted(Tier::Static)));
+        let is_clear = seen
+            .last()
+            .is_none_or(|turn| turn.ask.is_none() || turn.clear_ask(self.fitted(Tier::Static)).is_some());
         if !self.routes.has_encoder() || seen.is_empty() || (is_clear && scores.margin() >= fitted::SURE) {
             return scores;
         }
@@ -130,21 +132,17 @@ impl Seen {
         [Some(&mut self.whole), self.ask.as_mut()].into_iter().flatten().for_each(|seen| routes.encode(seen));
     }
 
-    /// What is asked beside the material says by itself which route it is for.
-    fn asks(&self, fitted: &Fitted) -> bool {
-        let Some(ask) = &self.ask else { return false };
-        let belief = update(None, &ask.evidence(fitted), fitted);
-        let Some((none, routes)) = belief.split_last() else { return false };
-        let best = routes.iter().copied().fold(0.0, f32::max);
-        let next = routes.iter().copied().filter(|other| *other < best).fold(*none, f32::max);
-        best - next >= fitted::CLEAR
+    /// What is asked beside the material, if it says by itself which route it is for.
+    fn clear_ask(&self, fitted: &Fitted) -> Option<Evidence> {
+        let evidence = self.ask.as_ref()?.evidence(fitted);
+        let belief = update(None, &evidence, fitted);
+        let (none, routes) = belief.split_last()?;
+        let is_route = routes.iter().any(|route| route > none);
+        (is_route && lead(belief.iter().copied()) >= fitted::CLEAR).then_some(evidence)
     }
 
     fn evidence(&self, fitted: &Fitted) -> Evidence {
-        match &self.ask {
-            Some(ask) if self.asks(fitted) => ask.evidence(fitted),
-            _ => self.whole.evidence(fitted),
-        }
+        self.clear_ask(fitted).unwrap_or_else(|| self.whole.evidence(fitted))
     }
 }
 
@@ -163,19 +161,19 @@ impl Scores {
     /// How far the likeliest of all routes and "none fits" leads the next.
     #[must_use]
     pub fn margin(&self) -> f32 {
-        let (mut best, mut next) = (self.none, 0.0);
-        for &probability in &self.routes {
-            if probability > best {
-                (best, next) = (probability, best);
-            } else if probability > next {
-                next = probability;
-            }
-        }
-        best - next
+        lead(self.routes.iter().copied().chain([self.none]))
     }
 }
 
-/// The bytes of everything that was trained, for a hash that says which scorer decided.
+/// SHA-256 of [`weights`], in hexadecimal: which scorer decided. Reading all of them to know it would bring megabytes into
+/// memory that a process may never need.
+pub const DIGEST: &str = if cfg!(feature = "encoder") {
+    "6ab06ef7a56e2a3638d66e0b5fa80cff70e5e97a0a075fab0dda7a26920d78a6"
+} else {
+    "e1989249e5f0edf180ead2dd1350017a4fd808ace831191954a98f3acd6282d4"
+};
+
+/// The bytes of everything that was trained.
 pub fn weights() -> impl Iterator<Item = &'static [u8]> {
     model::files()
 }
@@ -324,15 +322,15 @@ mod tests {
             prop_assert_eq!(best(&scores), Some(2), "{:?} {:?}", texts, scores);
         }
 
-        /// Blanks between words say nothing, however many and however long the text. Line ends do: a short paragraph
-        /// beside a long one is what is asked.
+        /// White space between words says nothing, however much of it and however long the text, but for empty lines and
+        /// lines of several words: those beside a long one are what is asked.
         #[test]
-        fn blanks_between_words_do_not_matter(
+        fn white_space_does_not_matter(
             words in prop_oneof![
                 proptest::collection::vec("[a-z]{1,8}", 1..20),
                 proptest::collection::vec("[a-z]{1,8}", 700..1200),
             ],
-            between in "[ \t]{1,40}|[ ]{200}",
+            between in "[ \t]{1,40}|[ ]{200}|\n\t  ",
         ) {
             let scorer = Embedded::new(&routes(&GUIDE), true);
             prop_assert_eq!(scorer.score(&[user(&words.join(" "))]), scorer.score(&[user(&words.join(&between))]));
