@@ -67,8 +67,20 @@ struct Reader<'a> {
     call: Option<&'static Rule>,
     /// So is the first one, which makes the conversation one.
     first_call: Option<&'static Rule>,
-    /// The last summary that went: its place among the turns, its message's number, its row and its text.
-    summary: Option<(usize, usize, &'static Rule, Cow<'a, str>)>,
+    /// The last summary that went.
+    summary: Option<Summary<'a>>,
+}
+
+/// A summary of a session that a harness puts in place of what was said.
+struct Summary<'a> {
+    /// Where it stood among the turns.
+    place: usize,
+    /// Its message's number.
+    number: usize,
+    rule: &'static Rule,
+    part: Cow<'a, str>,
+    /// Where it stands in the part.
+    body: Range<usize>,
 }
 
 impl<'a> Reader<'a> {
@@ -82,7 +94,10 @@ impl<'a> Reader<'a> {
             self.note(number, &scanned);
             if let Some(rule) = scanned.dropped {
                 match rule.kind {
-                    Kind::Summary(_) => self.summary = Some((self.turns.len(), number, rule, part)),
+                    Kind::Summary(_) => {
+                        let (place, body) = (self.turns.len(), scanned.body.clone());
+                        self.summary = Some(Summary { place, number, rule, part, body });
+                    }
                     Kind::Restart(_) => self.restart(number, rule),
                     Kind::FirstCall(_) => self.first_call = Some(rule),
                     _ => kept.extend(self.compose(number, part, &scanned.kept, true)),
@@ -184,8 +199,9 @@ impl<'a> Reader<'a> {
             return Reading { turns: Vec::new(), stripped: self.stripped, call: Some(rule.harness) };
         }
         // A session that goes on by its summary alone is about what the summary says.
-        if let Some((place, number, rule, text)) = self.summary
+        if let Some(Summary { place, number, rule, part, body }) = self.summary.take()
             && !self.turns.iter().any(|turn| turn.role == Role::User)
+            && let Some(text) = self.compose(number, part, &[body], true)
         {
             self.turns.insert(place.min(self.turns.len()), Turn { role: Role::User, text });
             self.stripped.retain(|stripped| stripped.turn != number || stripped.rule != rule.name);

@@ -27,7 +27,7 @@ pub(super) struct Around<'s> {
     pub(super) asked: &'s [std::borrow::Cow<'s, str>],
     /// The harnesses that the request shows signs of.
     pub(super) known: &'s [Harness],
-    /// It is the first part of the person's first message.
+    /// It is the first part of the first message in which the person says something.
     pub(super) first: bool,
     /// The part before was the heading of a tool's result, so this is the result.
     pub(super) result_of: Option<&'static Rule>,
@@ -42,6 +42,8 @@ pub(super) struct Scanned {
     pub(super) stripped: Vec<(&'static Rule, usize)>,
     /// The row by which the part goes, except what is kept of it.
     pub(super) dropped: Option<&'static Rule>,
+    /// Where that row's text stands: what went by others before it and behind it is not part of it.
+    pub(super) body: Range<usize>,
     /// The row by which the message is a call of the harness's own. Text of the person behind it makes it none.
     pub(super) call: Option<&'static Rule>,
     /// The part is the heading of a tool's result.
@@ -278,6 +280,7 @@ impl<'s> Scanner<'s> {
     /// The whole part goes by this row, except wrappers in a tool's result.
     fn drop_part(&mut self, rule: &'static Rule) {
         self.found.dropped = Some(rule);
+        self.found.body = self.piece..self.end;
         if let Kind::Call(_) | Kind::FirstCall(_) = rule.kind {
             self.found.call = Some(rule);
         }

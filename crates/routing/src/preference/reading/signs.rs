@@ -53,7 +53,7 @@ fn look_for(turns: &[RawTurn<'_>], known: &[Harness]) -> Vec<Seen> {
 
 /// What the messages before say about the next one.
 struct Walk<'w> {
-    /// The person has not spoken yet.
+    /// The person has said nothing yet: what a harness says in its name is nothing.
     first: bool,
     /// What the model said, if the person has said nothing since.
     asked: &'w [Cow<'w, str>],
@@ -63,7 +63,7 @@ struct Walk<'w> {
 
 impl<'w> Walk<'w> {
     fn person(&mut self, parts: &'w [Cow<'w, str>], known: &[Harness]) -> Vec<Scanned> {
-        let first = std::mem::take(&mut self.first);
+        let first = self.first;
         let mut companions = Companions::new();
         let mut result_of = None;
         let mut scans = Vec::with_capacity(parts.len());
@@ -74,6 +74,7 @@ impl<'w> Walk<'w> {
             result_of = scanned.dropped.filter(|_| scanned.heading);
             scans.push(scanned);
         }
+        self.first &= scans.iter().all(|scanned| scanned.kept.is_empty());
         for scanned in &scans {
             self.gone = scanned.stripped.last().map(|(rule, _)| rule.harness);
             match scanned.dropped.map(|rule| rule.kind) {
