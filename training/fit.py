@@ -26,11 +26,11 @@ from safetensors.numpy import load_file
 from scipy.optimize import minimize
 
 import train
+from examples import borrow
 
 jax.config.update("jax_enable_x64", True)
 MODEL = pathlib.Path(__file__).resolve().parents[1] / "crates/routing/model"
 NONE_KEPT = 0.5
-MOST_SHOTS = 10
 STOP_WORDS = set(
     "a an the of to and or in on for with by from at is are was be as it its this that these those i me my you your we "
     "our do does did can could would should will what which who how when where why please s t".split()
@@ -151,25 +151,6 @@ class Group:
         self.count = self.real.sum(1)[:, None]
         self.asked = self.label > -9
         self.right = np.where(self.label == -1, r, np.maximum(self.label, 0))
-
-
-def borrow(lines, conversations):
-    """Gives routes without examples some of the first asks of conversations, which are then left out."""
-    needy = {(line["set"], r["name"]): r for line in lines for r in line["routes"] if not r.get("examples")}
-    room = len(conversations) // 2
-    left = []
-    for row in conversations:
-        first = next(m for m in row["messages"] if m["role"] == "user")
-        route = needy.get((row["set"], first["route"]))
-        if route is not None and room > 0 and len(route.get("borrowed", [])) < MOST_SHOTS:
-            route.setdefault("borrowed", []).append(first["content"][:2000])
-            room -= 1
-        else:
-            left.append(row)
-    for route in needy.values():
-        if route.get("borrowed"):
-            route["examples"] = route.pop("borrowed")
-    return left
 
 
 def load(folder, embedder, shots):

@@ -12,11 +12,15 @@ import json
 from collections import Counter
 from pathlib import Path
 
+import yaml
+
 import conversations
 import held_out
 import sources
 import tasks
 from common import Repos, key, restyle
+
+WRITTEN = Path(__file__).parent / "written"
 
 
 def training_spaces(repos, seed):
@@ -79,6 +83,19 @@ def at_least_three(wordings):
     ]
 
 
+def add_written(train, banned):
+    """Adds the spaces of training/written: every file a list of `{space, routes: [{wordings, asks}], none: [text]}`. A
+    text under `none` fits no route of its space and has no label."""
+    for path in sorted(WRITTEN.glob("*.yaml")):
+        for entry in yaml.safe_load(path.read_text(encoding="utf-8")):
+            space = f"written: {path.stem}: {entry['space']}"
+            labels = {route["wordings"][0]: route for route in entry["routes"]}
+            train["tax"][space] = {label: at_least_three(route["wordings"]) for label, route in labels.items()}
+            asks = [(text, label) for label, route in labels.items() for text in route["asks"]]
+            asks += [(text, "") for text in entry.get("none", [])]
+            train["items"] += [[text.strip(), label, space] for text, label in asks if key(text) not in banned]
+
+
 def dump(path, value):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(value, ensure_ascii=False), encoding="utf-8")
@@ -104,10 +121,12 @@ def main():
     base["items"] = [i for i in base["items"] if key(i[0]) not in banned or len(key(i[0])) <= 25]
     spaces = training_spaces(repos, args.seed)
     train = assemble(spaces, base, banned)
-    dump(out / "train.json", train)
     conversations.write(train, args.seed, out / "conv", banned)
-    for space, count in Counter(i[2] for i in train["items"]).most_common():
-        print(f"{space:16}{count:8} texts {len(train['tax'][space]):5} labels")
+    add_written(train, banned)
+    dump(out / "train.json", train)
+    for space, count in Counter(i[2].partition(":")[0] for i in train["items"]).most_common():
+        labels = sum(len(of) for name, of in train["tax"].items() if name.partition(":")[0] == space)
+        print(f"{space:16}{count:8} texts {labels:5} labels")
 
 
 if __name__ == "__main__":

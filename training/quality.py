@@ -15,6 +15,7 @@ import subprocess
 import tempfile
 
 import reliability
+from examples import with_examples
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 WORDS = (
@@ -85,9 +86,9 @@ def main():
         rows.append(quality_row(name, "static tier", 0, static))
         plots["static tier"].append((name, static["reliability"]))
         plots["both tiers"].append((name, both["reliability"]))
-        if any(route.get("examples") for line in open(pathlib.Path(folder) / "routes.jsonl") for route in json.loads(line)["routes"]):
-            rows.append(quality_row(name, "both tiers", 5, measure(args.waypost, folder, "--shots", "5")))
-            rows.append(quality_row(name, "static tier", 5, measure(args.waypost, folder, "--shots", "5", "--router", "static")))
+        shots = with_examples(folder)
+        rows.append(quality_row(name, "both tiers", 5, measure(args.waypost, shots, "--shots", "5")))
+        rows.append(quality_row(name, "static tier", 5, measure(args.waypost, shots, "--shots", "5", "--router", "static")))
         for share in ("0.93",):
             cascade = measure(args.waypost, folder, "--simulated-router", share)
             rows.append(quality_row(name, f"cascade, simulated router model right {float(share) * 100:.0f} % of the time, asked for {percent(cascade['escalated'])} %", 0, cascade))
@@ -101,7 +102,7 @@ def main():
     hundred = ", ".join(f"{name} {100_000 * mean / 1000 / 60:.0f} minutes" for name, mean in seconds.items())
     page = f"""# Routing quality
 
-Made by `training/quality.py` from labelled conversations; `waypost routes test --suite FOLDER` prints the same for yours. Percentages; plain mean over the groups of a suite; every turn of the person is decided with what stands before it. `turn` counts "none fits" (`other`) as a route, `in-scope` takes the best route always, `span` and `conversation` want all turns of a stretch or a conversation. `ECE` is the expected calibration error over all turns, 15 bins.
+Made by `training/quality.py` from labelled conversations; `waypost routes test --suite FOLDER` prints the same for yours. Percentages; plain mean over the groups of a suite; every turn of the person is decided with what stands before it. `turn` counts "none fits" (`other`) as a route, `in-scope` takes the best route always, `span` and `conversation` want all turns of a stretch or a conversation. `other` is over the groups that have such turns. `ECE` is the expected calibration error over all turns, 15 bins. Where routes come without examples, first asks of up to half of the conversations serve as theirs and are left out: rows with examples are of fewer turns.
 
 | suite | router | examples a route | turn | in-scope | span | conversation | other P | other R | other F1 | ECE |
 | --- | --- | --: | --: | --: | --: | --: | --: | --: | --: | --: |

@@ -35,6 +35,14 @@ SCALE = 20.0
 BUCKETS = (16, 32, 64)
 LABEL_TOKENS, MAX_LABELS = 32, 16
 TOKENS_A_STEP = 1536
+# Spaces of training/written are small: a step takes several, each with a few of its routes.
+WRITTEN = "written: "
+WRITTEN_SPACES, WRITTEN_LABELS = 3, 8
+# The label of a text that fits no route of its space.
+NO_ROUTE = ""
+# What --thin leaves of a space.
+MOST_TEXTS = {"llm_task": 4000, "llm_domain": 4000}
+MOST_TEXTS_ELSE = 2000
 CLS, SEP = 101, 102
 
 
@@ -161,13 +169,31 @@ def bag(params, frozen, ids):
     return unit((frozen["table"][ids] * weight[..., None]).sum(1) @ params["map"] + (params["own"][ids] * mask[..., None]).sum(1))
 
 
-# Batches: texts of one space against some of its labels.
+# Batches: texts of one space against some of its labels, or of some written spaces, each against its own.
+
+
+def thinned(data):
+    """Of large spaces a sample."""
+    rng, of_space = random.Random(7), {}
+    for item in data["items"]:
+        of_space.setdefault(item[2], []).append(item)
+    items = []
+    for space in data["tax"]:
+        found, most = of_space.get(space, []), MOST_TEXTS.get(space, MOST_TEXTS_ELSE)
+        items += found if len(found) <= most else rng.sample(found, most)
+    return {"tax": data["tax"], "items": items}
 
 
 class Texts:
     def __init__(self, args):
         data = json.loads((pathlib.Path(args.data) / "train.json").read_text())
+        if args.thin:
+            data = thinned(data)
         self.tokenizer = BertWordPieceTokenizer(str(pathlib.Path(args.minilm) / "vocab.txt"), lowercase=True)
+        self.written_share = args.written
+        if not args.written:
+            data["items"] = [item for item in data["items"] if not item[2].startswith(WRITTEN)]
+            data["tax"] = {space: labels for space, labels in data["tax"].items() if not space.startswith(WRITTEN)}
         self.ids = self.tokenize([text for text, _, _ in data["items"]], BUCKETS[-1])
         self.short = [cut([i for i in ids if i not in (CLS, SEP)], LABEL_TOKENS) for ids in self.ids]
         self.labels = [label for _, label, _ in data["items"]]
@@ -178,22 +204,25 @@ class Texts:
                 self.wordings[space, label] = range(len(self.wording_texts), len(self.wording_texts) + len(texts))
                 self.wording_texts += texts
         self.wording_ids = self.tokenize(self.wording_texts, LABEL_TOKENS)
-        self.spaces, self.of_label = {}, {}
+        self.spaces, self.of_label, self.unfit = {}, {}, {}
         for number, (_, label, space) in enumerate(data["items"]):
-            if (space, label) not in self.wordings:
-                continue
             bucket = next(b for b in BUCKETS if len(self.ids[number]) <= b)
-            self.spaces.setdefault((space, bucket), []).append(number)
-            self.of_label.setdefault((space, label), []).append(number)
+            if label == NO_ROUTE:
+                self.unfit.setdefault((space, bucket), []).append(number)
+            elif (space, label) in self.wordings:
+                self.spaces.setdefault((space, bucket), []).append(number)
+                self.of_label.setdefault((space, label), []).append(number)
         self.in_space = {}
         for space, label in self.of_label:
             self.in_space.setdefault(space, []).append(label)
         sizes = {}
         for (space, _), numbers in self.spaces.items():
             sizes[space] = sizes.get(space, 0) + len(numbers)
-        self.keys = list(self.spaces)
+        self.keys = [key for key in self.spaces if not key[0].startswith(WRITTEN)]
         # The square root keeps one large source from being all there is; within a space, buckets by their share.
         self.weights = [len(self.spaces[key]) / sizes[key[0]] * sizes[key[0]] ** 0.5 for key in self.keys]
+        self.written = {bucket: [key for key in self.spaces if key[0].startswith(WRITTEN) and key[1] == bucket] for bucket in BUCKETS}
+        self.written_weights = [sum(len(self.spaces[key]) for key in self.written[bucket]) * bucket for bucket in BUCKETS]
 
     def tokenize(self, texts, limit):
         texts = map(without_blocks, texts)
@@ -201,8 +230,14 @@ class Texts:
         return [cut(e.ids, limit) for e in self.tokenizer.encode_batch(clipped, add_special_tokens=False)]
 
     def batch(self, rng):
-        """Token ids of texts and labels, which labels count, each text's label (or the last place for none), and the
-        numbers of texts and wordings (-1 for an example in place of a wording) to find their teacher's vectors by."""
+        """Token ids of texts and labels, which labels each text may choose from, its own (or the last place for none),
+        and the numbers of texts and wordings (-1 for an example in place of a wording) to find their teacher's vectors
+        by."""
+        if self.written_share and rng.random() < self.written_share:
+            return self.written_batch(rng)
+        return self.one_space(rng)
+
+    def one_space(self, rng):
         space, bucket = key = rng.choices(self.keys, self.weights)[0]
         pool, labels = self.spaces[key], self.in_space[space]
         size = TOKENS_A_STEP // bucket
@@ -235,8 +270,35 @@ class Texts:
         if foreign is pool:
             strange = set()
         goal = [MAX_LABELS if i in strange else place.get(self.labels[n], MAX_LABELS) for i, n in enumerate(texts)]
+        on_offer = np.zeros((size, MAX_LABELS), np.float32)
+        on_offer[:, : len(chosen)] = 1
+        return self.rows(rng, bucket, texts, [(space, label) for label in chosen], on_offer, goal)
+
+    def written_batch(self, rng):
+        bucket = rng.choices(BUCKETS, self.written_weights)[0]
+        size, most = TOKENS_A_STEP // bucket, WRITTEN_SPACES * WRITTEN_LABELS
+        labels, on_offer, choices = [], [], []
+        for key in rng.sample(self.written[bucket], WRITTEN_SPACES):
+            space = key[0]
+            chosen = rng.sample(self.in_space[space], min(len(self.in_space[space]), WRITTEN_LABELS))
+            if rng.random() < 0.25 and len(chosen) > 2:
+                chosen.pop()
+            place = {label: len(labels) + i for i, label in enumerate(chosen)}
+            offer = np.zeros(most, np.float32)
+            offer[len(labels) : len(labels) + len(chosen)] = 1
+            labels += [(space, label) for label in chosen]
+            # Of routes that are left out, a few texts; of those that fit none, all.
+            for number in self.spaces[key]:
+                if self.labels[number] in place or rng.random() < 0.15:
+                    choices.append((number, offer, place.get(self.labels[number], most)))
+            choices += [(number, offer, most) for number in self.unfit.get(key, [])]
+        picked = rng.sample(choices, size) if len(choices) >= size else choices + rng.choices(choices, k=size - len(choices))
+        texts, on_offer, goal = zip(*picked)
+        return self.rows(rng, bucket, texts, labels, np.stack(on_offer), goal)
+
+    def rows(self, rng, bucket, texts, labels, on_offer, goal):
         label_ids, wording_numbers = [], []
-        for label in chosen:
+        for space, label in labels:
             if rng.random() < 0.2:
                 label_ids.append(self.short[rng.choice(self.of_label[space, label])])
                 wording_numbers.append(-1)
@@ -244,11 +306,11 @@ class Texts:
                 number = rng.choice(self.wordings[space, label])
                 label_ids.append(self.wording_ids[number])
                 wording_numbers.append(number)
-        missing = MAX_LABELS - len(chosen)
+        missing = on_offer.shape[1] - len(labels)
         return (
             pad([self.ids[n] for n in texts], bucket),
             pad(label_ids + [[CLS, SEP]] * missing, LABEL_TOKENS),
-            np.array([1.0] * len(chosen) + [0.0] * missing, np.float32),
+            on_offer,
             np.array(goal, np.int32),
             np.array(texts),
             np.array(wording_numbers + [-1] * missing),
@@ -260,7 +322,7 @@ def losses(model, params, frozen, batch):
 
     text, label = model(params, frozen, ids), model(params, frozen, label_ids)
     logits = SCALE * text @ label.T
-    logits = jnp.where(on_offer[None] > 0, logits, -1e9)
+    logits = jnp.where(on_offer > 0, logits, -1e9)
     none = jnp.broadcast_to(SCALE * params["none"], (len(ids), 1))
     task = optax.softmax_cross_entropy_with_integer_labels(jnp.concatenate([logits, none], 1), goal).mean()
     distance = 1 - (text * teacher_texts).sum(-1).mean()
@@ -319,9 +381,12 @@ def train(model, params, frozen, texts, teacher, args):
             task, distance = np.mean(seen[-100:], 0)
             print(f"{number + 1:6} task {task:.4f} distance {distance:.4f} none {float(params['none']):.3f} "
                   f"{time.time() - start:.0f} s", flush=True)
-        if (number + 1) % args.save == 0 or number + 1 == steps:
+        done = number + 1 in (steps, args.stop)
+        if (number + 1) % args.save == 0 or done:
             save(params, frozen, args)
             report(model, params, frozen, texts, args)
+        if done:
+            break
     return params
 
 
@@ -418,6 +483,9 @@ def main():
     parser.add_argument("--start", help="weights of export.py to go on from, in place of layers of MiniLM")
     parser.add_argument("--table", help="the static table to start from")
     parser.add_argument("--steps", type=int, default=5000)
+    parser.add_argument("--stop", type=int, help="end after so many of the steps, before the rate has come down")
+    parser.add_argument("--written", type=float, default=0.5, help="share of the steps that learn from training/written")
+    parser.add_argument("--thin", action="store_true", help="take a sample of the large spaces")
     parser.add_argument("--rate", type=float)
     parser.add_argument("--first", type=float, default=0.15, help="share of the steps that only follow the teacher")
     parser.add_argument("--near", type=float, default=1.0, help="weight of staying near the teacher afterwards")

@@ -47,7 +47,7 @@ pub struct Rates {
 /// How well one label is told.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct F1 {
-    /// Of turns that were found to be it, the share that is.
+    /// Of turns that were found to be it, the share that is; over several groups: those with turns that are it.
     pub precision: Option<f64>,
     /// Of turns that are it, the share that was found.
     pub recall: Option<f64>,
@@ -121,7 +121,8 @@ impl Report {
                 macro_f1: mean_of(&|figures| figures.rates.macro_f1),
             },
             other: F1 {
-                precision: mean_of(&|figures| figures.other.precision),
+                // Where no turn is `other`, every one that was found is wrong, and there is no recall to set against it.
+                precision: mean_of(&|figures| figures.other.f1.and(figures.other.precision)),
                 recall: mean_of(&|figures| figures.other.recall),
                 f1: mean_of(&|figures| figures.other.f1),
             },

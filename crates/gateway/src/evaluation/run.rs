@@ -121,17 +121,23 @@ fn decide(
         if let Some(times) = &mut times {
             times.push(took);
         }
-        let best = verdict.as_ref().and_then(|verdict| verdict.scores.first());
+        let best = verdict.as_ref().and_then(best);
         Some(Outcome {
             label,
             predicted: verdict.as_ref().and_then(|verdict| verdict.route).map_or(Label::Other, Label::Route),
-            best: best.map(|(route, _)| *route),
+            best,
             confidence: verdict.as_ref().and_then(|verdict| verdict.confidence),
             escalated: verdict.as_ref().is_some_and(|verdict| verdict.escalated),
             message,
         })
     };
     (conversation.set, labelled(conversation).filter_map(outcome).collect())
+}
+
+/// The route that would be taken if one has to be: what a router model named, else the embedded router's likeliest.
+fn best(verdict: &Verdict) -> Option<usize> {
+    let named = verdict.route.filter(|_| verdict.escalated);
+    named.or_else(|| verdict.scores.first().map(|(route, _)| *route))
 }
 
 /// The router's verdict, where no router model is asked; `None` for a call of a harness's own, which has no ask.
