@@ -1,5 +1,6 @@
 """The documentation's blocks: every YAML block loads, every command exists, every link leads somewhere."""
 
+import html.parser
 import os
 import pathlib
 import re
@@ -8,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.parse
 import urllib.request
 
 import pytest
@@ -154,14 +156,43 @@ def test_curl_blocks_are_answered(text, running):
             assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
 
 
+class Targets(html.parser.HTMLParser):
+    """What a page of the site points at, and what can be pointed at in it."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.links, self.anchors = [], set()
+        self.feed(page.read_text())
+
+    def handle_starttag(self, tag, attributes):
+        for name, value in attributes:
+            if name == "id" or (tag == "a" and name == "name"):
+                self.anchors.add(value)
+            elif name in ("href", "src") and value and not re.match(r"[a-z]+:|//", value):
+                self.links.append(value)
+
+
 def test_the_manual_is_a_site(tmp_path):
-    """`mkdocs build --strict` fails at a page that is in no menu and at a link that leads nowhere."""
+    """`mkdocs build --strict` fails at a page that is in no menu; no link of what it builds is dead."""
+    site = tmp_path / "site"
     built = subprocess.run(
-        [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path / "site")],
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(site)],
         cwd=ROOT, capture_output=True, text=True, timeout=300,
     )
     assert built.returncode == 0, built.stderr
-    assert (tmp_path / "site/quickstart/index.html").exists()
+    pages = {page: Targets(page) for page in site.rglob("*.html") if page.name != "404.html"}
+    assert site / "quickstart/index.html" in pages
+    dead, followed = [], 0
+    for page, targets in pages.items():
+        for link in targets.links:
+            path, _, anchor = urllib.parse.unquote(link).partition("#")
+            place = (page.parent / path.partition("?")[0]).resolve() if path else page
+            place = place / "index.html" if place.is_dir() else place
+            is_there = place.exists() and (not anchor or place.suffix != ".html" or anchor in pages[place].anchors)
+            followed += 1
+            if not is_there:
+                dead.append(f"{page.relative_to(site)}: {link}")
+    assert followed > 1000 and not dead, "\n".join(dead)
 
 
 def test_cargo_run_knows_the_program():
@@ -190,8 +221,24 @@ def test_route_of_the_readme(tmp_path):
     assert "code understanding" in shown.stdout
 
 
+def anchors(page):
+    """The anchors of a page's headings as where the repository is read: lower case, words joined by hyphens."""
+    text = re.sub(r"^(```+).*?^\1", "", page.read_text(), flags=re.M | re.S)
+    found = set()
+    for heading in re.findall(r"^#+ (.*)$", text, re.M):
+        words = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).strip().lower()
+        slug, number = re.sub(r"[^\w\- ]", "", words).replace(" ", "-"), 0
+        while f"{slug}-{number}" in found if number else slug in found:
+            number += 1
+        found.add(f"{slug}-{number}" if number else slug)
+    return found
+
+
 def test_links_lead_somewhere():
     for page in PAGES:
-        for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text()):
+        for target, anchor in re.findall(r"\]\(([^)#]*?)(?:#([^)]*))?\)", page.read_text()):
             if not target.startswith(("http://", "https://")):
-                assert (page.parent / target).exists(), f"{page.relative_to(ROOT)}: {target}"
+                place = page.parent / target if target else page
+                assert place.exists(), f"{page.relative_to(ROOT)}: {target}"
+                if anchor and place.suffix == ".md":
+                    assert anchor in anchors(place), f"{page.relative_to(ROOT)}: {target}#{anchor}"
