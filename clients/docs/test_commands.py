@@ -42,7 +42,7 @@ NOT_RUN = {
     ("docs/guides/deploying.md", "install"): ROOT_AND_SYSTEMD,
     ("docs/guides/deploying.md", "waypost man"): ROOT_AND_SYSTEMD,
     ("docs/guides/deploying.md", "systemctl"): ROOT_AND_SYSTEMD,
-    ("docs/guides/deploying.md", "podman"): "wants an engine of containers; deploy/tests/test_container.py makes the image",
+    ("docs/guides/deploying.md", "podman"): "wants an image from a registry to compile in; deploy/tests/test_container.py builds what follows",
     ("docs/guides/deploying.md", "deploy/container/build"): "compiles; deploy/tests/test_container.py runs it",
     ("docs/guides/deploying.md", "skopeo"): "wants a registry",
     ("docs/guides/measure.md", "waypost bench --url"): "wants another gateway",

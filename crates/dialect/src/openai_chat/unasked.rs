@@ -154,7 +154,7 @@ mod tests {
             // Told with the end of the answer, by providers that do so anyway.
             "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":1}}\n\n",
             "data: {\"choices\":[{\"delta\":{\"content\":\"\\\"usage\\\":null\"}}]}\n\n",
-            "data: {\"x_groq\":{\"usage\":null},\"choices\":[]}\n\n",
+            "data: {\"x_more\":{\"usage\":null},\"choices\":[]}\n\n",
             "data: {\"error\":{\"message\":\"usage\"},\"usage\":\"none\"}\n\n",
             "data: {\"usage\":\ndata: null}\n\n",
             "data: \"usage\"\n\ndata: [DONE]\n\n",
