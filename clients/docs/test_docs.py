@@ -1,33 +1,16 @@
 """The documentation's blocks: every YAML block loads, every command exists, every link leads somewhere."""
 
+import html.parser
 import os
-import pathlib
 import re
-import shlex
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
+import urllib.parse
 
 import pytest
 import yaml
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-BINARY = os.environ.get("WAYPOST_BIN", str(ROOT / "target/debug/waypost"))
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("crates/**/*.md"), *ROOT.glob("training/*.md")])
-KEYS = {"OPENAI_API_KEY": "k1", "ANTHROPIC_API_KEY": "k2"}
-
-
-def blocks(language):
-    """Every fenced block of the language, as (page:line, text)."""
-    found = []
-    for page in PAGES:
-        for match in re.finditer(rf"^```{language}\n(.*?)^```", page.read_text(), re.M | re.S):
-            line = page.read_text()[: match.start()].count("\n") + 1
-            found.append(pytest.param(match.group(1), id=f"{page.relative_to(ROOT)}:{line}"))
-    assert found, f"no {language} block at all"
-    return found
+from conftest import BINARY, KEYS, PAGES, ROOT, blocks
 
 
 def waypost(*arguments, **options):
@@ -41,8 +24,8 @@ def waypost(*arguments, **options):
     )
 
 
-@pytest.mark.parametrize("text", blocks("yaml"))
-def test_yaml_blocks_load(text, tmp_path):
+@pytest.mark.parametrize(("page", "text"), blocks("yaml"))
+def test_yaml_blocks_load(page, text, tmp_path):
     # A page may show a part; a part without providers is completed.
     document = yaml.safe_load(text)
     if "llm_providers" not in document and "model_providers" not in document:
@@ -51,6 +34,8 @@ def test_yaml_blocks_load(text, tmp_path):
         text += "  - model: anthropic/claude-sonnet-4-5\n    access_key: $ANTHROPIC_API_KEY\n"
     (tmp_path / "waypost.yaml").write_text(text)
     variables = {name: "k" * 16 for name in re.findall(r"\$\{?([A-Z_]+)", text)}
+    if "DATABASE_URL" in variables:
+        variables["DATABASE_URL"] = "postgres://waypost:password@db.example.com/records"
     if "GOOGLE_APPLICATION_CREDENTIALS" in variables:
         (tmp_path / "user.json").write_text(
             '{"type": "authorized_user", "client_id": "i", "client_secret": "s", "refresh_token": "r"}'
@@ -73,8 +58,8 @@ def test_examples_load(example):
     assert checked.returncode == 0, checked.stderr
 
 
-@pytest.mark.parametrize("text", blocks("console"))
-def test_commands_exist(text):
+@pytest.mark.parametrize(("page", "text"), blocks("console"))
+def test_commands_exist(page, text):
     for line in text.replace("\\\n", " ").splitlines():
         words = line.split("#")[0].split()
         if words[:1] == ["waypost"]:
@@ -88,80 +73,49 @@ def test_commands_exist(text):
             assert os.access(ROOT / words[0], os.X_OK), line
 
 
-RUNNING = """
-listeners: {{egress_traffic: {{address: 127.0.0.1, port: {port}}}}}
-admin: {{port: {admin}}}
-log: {{path: {folder}/records.db}}
-model_providers:
-  - {{model: openai/gpt-5.2, access_key: $OPENAI_API_KEY, base_url: 'http://{echo}', default: true}}
-  - {{model: anthropic/claude-sonnet-4-5, access_key: $ANTHROPIC_API_KEY, base_url: 'http://{echo}'}}
-model_aliases: {{fast-model: {{target: gpt-5.2}}}}
-routing_preferences:
-  - {{name: code understanding, description: 'understand and explain existing code snippets, functions, or libraries', models: [anthropic/claude-sonnet-4-5]}}
-  - {{name: creative writing, description: 'creative content generation, storytelling, and writing assistance', models: [gpt-5.2]}}
-"""
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory):
-    """What a page's block finds where it looks: the ports of the pages, and those that are really there."""
-    folder = tmp_path_factory.mktemp("running")
-    ports = {}
-    for name in ["12000", "12010", "12080"]:
-        with socket.socket() as bound:
-            bound.bind(("127.0.0.1", 0))
-            ports[name] = bound.getsockname()[1]
-    echo = f"127.0.0.1:{ports['12080']}"
-    (folder / "waypost.yaml").write_text(
-        RUNNING.format(port=ports["12000"], admin=ports["12010"], folder=folder, echo=echo)
-    )
-    environment = {"PATH": os.environ["PATH"], **KEYS}
-    output = open(folder / "output.txt", "w")
-    processes = [
-        subprocess.Popen([BINARY, *arguments], env=environment, stdout=output, stderr=output)
-        for arguments in [["echo", "--listen", echo], ["up", str(folder / "waypost.yaml")]]
-    ]
-    for _ in range(400):
-        try:
-            urllib.request.urlopen(f"http://127.0.0.1:{ports['12000']}/readyz")
-            socket.create_connection(("127.0.0.1", ports["12080"])).close()
-            break
-        except OSError:
-            time.sleep(0.05)
-    else:
-        pytest.fail((folder / "output.txt").read_text())
-    yield ports
-    for process in processes:
-        process.kill()
-
-
-def placed(text, ports):
-    return re.sub(r"127\.0\.0\.1:(12\d\d\d)", lambda found: f"127.0.0.1:{ports[found.group(1)]}", text)
-
-
-@pytest.mark.parametrize("text", blocks("python"))
-def test_python_blocks_run(text, running):
-    done = subprocess.run([sys.executable, "-c", placed(text, running)], capture_output=True, text=True, timeout=60)
+@pytest.mark.parametrize(("page", "text"), blocks("python"))
+def test_python_blocks_run(page, text, running):
+    done = subprocess.run([sys.executable, "-c", running.placed(text)], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("text", blocks("console"))
-def test_curl_blocks_are_answered(text, running):
-    for line in text.replace("\\\n", " ").splitlines():
-        if line.startswith("curl ") and "--unix-socket" not in line:
-            words = shlex.split(placed(line, running))
-            done = subprocess.run(["curl", "-sS", "--fail-with-body", *words[1:]], capture_output=True, text=True, timeout=60)
-            assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+class Targets(html.parser.HTMLParser):
+    """What a page of the site points at, and what can be pointed at in it."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.links, self.anchors = [], set()
+        self.feed(page.read_text())
+
+    def handle_starttag(self, tag, attributes):
+        for name, value in attributes:
+            if name == "id" or (tag == "a" and name == "name"):
+                self.anchors.add(value)
+            elif name in ("href", "src") and value and not re.match(r"[a-z]+:|//", value):
+                self.links.append(value)
 
 
 def test_the_manual_is_a_site(tmp_path):
-    """`mkdocs build --strict` fails at a page that is in no menu and at a link that leads nowhere."""
+    """`mkdocs build --strict` fails at a page that is in no menu; no link of what it builds is dead."""
+    site = tmp_path / "site"
     built = subprocess.run(
-        [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path / "site")],
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(site)],
         cwd=ROOT, capture_output=True, text=True, timeout=300,
     )
     assert built.returncode == 0, built.stderr
-    assert (tmp_path / "site/quickstart/index.html").exists()
+    pages = {page: Targets(page) for page in site.rglob("*.html") if page.name != "404.html"}
+    assert site / "quickstart/index.html" in pages
+    dead, followed = [], 0
+    for page, targets in pages.items():
+        for link in targets.links:
+            path, _, anchor = urllib.parse.unquote(link).partition("#")
+            place = (page.parent / path.partition("?")[0]).resolve() if path else page
+            place = place / "index.html" if place.is_dir() else place
+            is_there = place.exists() and (not anchor or place.suffix != ".html" or anchor in pages[place].anchors)
+            followed += 1
+            if not is_there:
+                dead.append(f"{page.relative_to(site)}: {link}")
+    assert followed > 1000 and not dead, "\n".join(dead)
 
 
 def test_cargo_run_knows_the_program():
@@ -190,8 +144,24 @@ def test_route_of_the_readme(tmp_path):
     assert "code understanding" in shown.stdout
 
 
+def anchors(page):
+    """The anchors of a page's headings as where the repository is read: lower case, words joined by hyphens."""
+    text = re.sub(r"^(```+).*?^\1", "", page.read_text(), flags=re.M | re.S)
+    found = set()
+    for heading in re.findall(r"^#+ (.*)$", text, re.M):
+        words = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).strip().lower()
+        slug, number = re.sub(r"[^\w\- ]", "", words).replace(" ", "-"), 0
+        while f"{slug}-{number}" in found if number else slug in found:
+            number += 1
+        found.add(f"{slug}-{number}" if number else slug)
+    return found
+
+
 def test_links_lead_somewhere():
     for page in PAGES:
-        for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text()):
+        for target, anchor in re.findall(r"\]\(([^)#]*?)(?:#([^)]*))?\)", page.read_text()):
             if not target.startswith(("http://", "https://")):
-                assert (page.parent / target).exists(), f"{page.relative_to(ROOT)}: {target}"
+                place = page.parent / target if target else page
+                assert place.exists(), f"{page.relative_to(ROOT)}: {target}"
+                if anchor and place.suffix == ".md":
+                    assert anchor in anchors(place), f"{page.relative_to(ROOT)}: {target}#{anchor}"

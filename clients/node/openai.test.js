@@ -51,7 +51,11 @@ for (const model of EACH) {
   test(`stream: ${model}`, async () => {
     const stream = await client.chat.completions.create({ model, messages: ask("Hello there"), stream: true });
     let text = "";
-    for await (const chunk of stream) text += chunk.choices[0]?.delta?.content ?? "";
+    for await (const chunk of stream) {
+      // Nobody has asked for usage, as far as this client can see.
+      assert.ok(chunk.choices.length > 0 && !("usage" in chunk), JSON.stringify(chunk));
+      text += chunk.choices[0].delta.content ?? "";
+    }
     assert.match(text, /Hello there/);
   });
 

@@ -10,6 +10,8 @@ import { start } from "./gateway.js";
 import { open, visit } from "./browser.js";
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+// The first paint of a line of text, on a machine that does nothing else.
+const USUAL_MS = 100;
 const VIEWS = ["live", "playground", "routes", "overview"];
 const PROMPTS = [
   "fix this error: KeyError 'amount' in report.py, line 12",
@@ -173,8 +175,10 @@ test("the page is small, all of it from here, and soon painted", async (context)
   const told = paints.map(({ page, least }) => `${page.toFixed(0)} (${least.toFixed(0)})`).join(", ");
   context.diagnostic(`assets ${(size / 1000).toFixed(1)} kB, first paint in ms, and that of a line of text: ${told}`);
   assert.ok(size > 0 && size < 400_000, `${size} bytes`);
-  // Whatever else the machine does only adds time, so the soonest counts; where a line of text takes long, it is busy.
-  assert.ok(paints.some(({ page, least }) => page < 300 || page < 3 * least), told);
+  // On a machine that is busy with something else a line of text takes long as well: that much is not the page's.
+  const median = (values) => values.sort((a, b) => a - b)[Math.floor(values.length / 2)];
+  const [page, least] = [median(paints.map(({ page }) => page)), median(paints.map(({ least }) => least))];
+  assert.ok(page < 300 + Math.max(0, least - USUAL_MS), `${page.toFixed(0)} ms at the median: ${told}`);
 });
 
 test("pictures of the documentation", { skip: !process.env.WAYPOST_SCREENSHOTS }, async () => {

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -93,14 +94,21 @@ class Server:
     def stop(self):
         self.run("pg_ctl", "-D", self.folder / "data", "-w", "-m", "immediate", "stop")
 
-    def ask(self, query):
+    def ask(self, query, database="postgres"):
         rows = subprocess.run(
-            [str(self.bin / "psql"), "-h", "127.0.0.1", "-p", str(self.port), "-U", "waypost", "-d", "postgres", "-tAc", query],
+            [str(self.bin / "psql"), "-h", "127.0.0.1", "-p", str(self.port), "-U", "waypost", "-d", database,
+             "-v", "ON_ERROR_STOP=1", "-tAc", query],
             check=True, capture_output=True, text=True, env={**os.environ, "PGPASSWORD": PASSWORD}).stdout
         return rows.strip()
 
-    def url(self, mode):
-        return f"postgres://waypost:{PASSWORD}@localhost:{self.port}/postgres?sslmode={mode}"
+    def url(self, mode="disable", role="waypost", database="postgres"):
+        return f"postgres://{role}:{PASSWORD}@localhost:{self.port}/{database}?sslmode={mode}"
+
+    def database(self, name):
+        """A database of its own, and a role that may connect to it and do nothing else."""
+        self.ask(f"CREATE DATABASE {name}")
+        self.ask(f"CREATE ROLE {name} LOGIN PASSWORD '{PASSWORD}'")
+        return self.url(role=name, database=name)
 
 
 @pytest.fixture(scope="module")
@@ -176,3 +184,95 @@ def test_a_wrong_password_is_said_and_not_shown(server, tmp_path):
     wait_for(lambda: "records do not reach Postgres" in (tmp_path / "output.txt").read_text())
     output = gateway.stop()
     assert "password authentication failed" in output and "another-secret" not in output
+
+
+def schema():
+    """What an administrator is told to run."""
+    binary = os.environ.get("WAYPOST_BIN", str(ROOT / "target/debug/waypost"))
+    return subprocess.run([binary, "schema", "--postgres"], check=True, capture_output=True, text=True).stdout
+
+
+def test_a_role_that_may_only_insert_is_enough(server, tmp_path):
+    url = server.database("insert_only")
+    printed = schema()
+    grant = next(line for line in printed.splitlines() if "GRANT" in line).removeprefix("-- ")
+    server.ask(printed + grant.replace("TO waypost", "TO insert_only"), "insert_only")
+    gateway = Gateway(tmp_path, url, {})
+    ids = [gateway.ask("one") for _ in range(5)]
+    wait_for(lambda: server.ask("SELECT count(*) FROM waypost_records", "insert_only") == str(len(ids)))
+    assert "Postgres" not in gateway.stop()
+
+
+def test_an_earlier_table_and_columns_of_ones_own_will_do(server, tmp_path):
+    url = server.database("earlier")
+    made = schema() + "COMMENT ON TABLE waypost_records IS NULL; ALTER TABLE waypost_records ADD COLUMN team TEXT DEFAULT 'a';"
+    server.ask(made + "GRANT INSERT ON waypost_records TO earlier", "earlier")
+    gateway = Gateway(tmp_path, url, {})
+    gateway.ask("one")
+    wait_for(lambda: server.ask("SELECT team FROM waypost_records", "earlier") == "a")
+    assert "Postgres" not in gateway.stop()
+
+
+def test_a_table_that_is_divided_by_time_will_do(server, tmp_path):
+    url = server.database("divided")
+    divided = schema().replace("UUID PRIMARY KEY", "UUID").replace("content JSONB\n)", "content JSONB, PRIMARY KEY (id, time)) PARTITION BY RANGE (time)")
+    divided += "CREATE TABLE waypost_records_all PARTITION OF waypost_records DEFAULT; GRANT INSERT ON waypost_records TO divided"
+    server.ask(divided, "divided")
+    gateway = Gateway(tmp_path, url, {})
+    gateway.ask("one")
+    wait_for(lambda: server.ask("SELECT count(*) FROM waypost_records", "divided") == "1")
+    assert "Postgres" not in gateway.stop()
+
+
+def test_the_guide_s_statements_run(server):
+    server.ask("CREATE DATABASE guide")
+    server.ask(schema(), "guide")
+    statements = re.findall(r"^```sql\n(.*?)^```", (ROOT / "docs/guides/postgres.md").read_text(), re.M | re.S)
+    assert len(statements) == 2
+    for statement in statements:
+        # The server's own user has the name of the guide's role.
+        server.ask(re.sub(r"(ROLE|TO) waypost\b", r"\1 guide", statement), "guide")
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "said"),
+    [
+        ("may_not_make", "", "cannot be made: permission denied for schema public (42501); an administrator makes it by what"),
+        ("may_not_insert", "{schema}", "permission denied for table waypost_records (42501); an administrator lets the role insert"),
+        ("newer", "{schema} COMMENT ON TABLE waypost_records IS 'format 7'", "made by a newer version of Waypost (format 7, this one knows 1)"),
+    ],
+)
+def test_what_is_in_the_way_is_said_with_what_to_do(server, tmp_path, name, before, said):
+    url = server.database(name)
+    if before:
+        server.ask(before.format(schema=schema()), name)
+    gateway = Gateway(tmp_path, url, {})
+    # Of the table it is said at the start, before there is anything to keep.
+    if name == "may_not_insert":
+        gateway.ask("one")
+    wait_for(lambda: "records do not reach Postgres" in (tmp_path / "output.txt").read_text())
+    assert said in gateway.stop()
+
+
+def test_the_table_is_made_once_by_gateways_that_start_together(server, tmp_path):
+    url = server.database("together")
+    server.ask("GRANT CREATE ON SCHEMA public TO together", "together")
+    gateways = []
+    for number in range(4):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        gateways.append(Gateway(folder, url, {}))
+    for gateway in gateways:
+        gateway.ask("one")
+    assert all("Postgres" not in gateway.stop() for gateway in gateways)
+    assert server.ask("SELECT count(*) FROM waypost_records", "together") == "4"
+
+
+def test_a_connection_that_was_cut_meanwhile_is_no_news(server, tmp_path):
+    gateway = Gateway(tmp_path, server.url(), {})
+    first = gateway.ask("one")
+    wait_for(lambda: server.ask(f"SELECT count(*) FROM waypost_records WHERE id = '{first}'") == "1")
+    server.ask("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = 'postgres'")
+    second = gateway.ask("two")
+    wait_for(lambda: server.ask(f"SELECT count(*) FROM waypost_records WHERE id = '{second}'") == "1")
+    assert "do not reach" not in gateway.stop()

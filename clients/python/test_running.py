@@ -69,6 +69,23 @@ def test_init_asks(tmp_path):
     assert checked.returncode == 0 and "0 warnings" in checked.stdout, checked.stderr
 
 
+def test_init_takes_a_configuration_of_plano_s(tmp_path):
+    plano = "version: v0.4.0\nllm_providers:\n  - {model: openai/gpt-5.2, access_key: $OPENAI_API_KEY, default: true}\n"
+    (tmp_path / "plano_config.yaml").write_text(plano)
+    with Terminal([binary(), "init"], tmp_path) as terminal:
+        terminal.says("What is it for?")
+        # Upwards is the last.
+        terminal.types("\x1b[A\r")
+        terminal.says("plano_config.yaml")
+        terminal.types("\r")
+        terminal.says("wrote waypost.yaml")
+        assert terminal.ends() == 0
+    checked = subprocess.run(
+        [binary(), "check", "waypost.yaml"], cwd=tmp_path, env=KEYS, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert checked.returncode == 0 and "0 warnings" in checked.stdout, checked.stderr
+
+
 def test_init_writes_nothing_if_nothing_is_chosen(tmp_path):
     with Terminal([binary(), "init"], tmp_path) as terminal:
         terminal.says("What is it for?")

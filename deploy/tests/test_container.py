@@ -1,5 +1,6 @@
 """The container: what its file says, what the image has in it, and that this works without rights."""
 
+import hashlib
 import importlib.machinery
 import importlib.util
 import json
@@ -37,17 +38,22 @@ def image(program, tmp_path_factory):
     again = run(CONTAINER / "build", folder / "again.tar", program)
     assert (folder / "image.tar").read_bytes() == (folder / "again.tar").read_bytes(), "the same program, the same image"
     version = again.stdout.split(",")[0].split()[-1]
-    with tarfile.open(folder / "image.tar") as archive:
-        archive.extractall(folder / "layout", filter="data")
-    run("umoci", "unpack", "--image", f"{folder / 'layout'}:{version}", folder / "bundle")
+    root, config = unpacked(folder / "image.tar", version, folder)
+    (folder / "image.json").write_text(json.dumps(config))
+    return root, folder / "image.json"
+
+
+def unpacked(archive, tag, folder):
+    """An OCI archive's files, and its configuration."""
+    with tarfile.open(archive) as opened:
+        opened.extractall(folder / "layout", filter="data")
+    run("umoci", "unpack", "--image", f"{folder / 'layout'}:{tag}", folder / "bundle")
     index = json.loads((folder / "layout/index.json").read_text())
 
     def blob(described):
         return json.loads((folder / "layout/blobs" / described["digest"].replace(":", "/")).read_text())
 
-    config = blob(blob(index["manifests"][0])["config"])
-    (folder / "image.json").write_text(json.dumps(config))
-    return folder / "bundle/rootfs", folder / "image.json"
+    return folder / "bundle/rootfs", blob(blob(index["manifests"][0])["config"])
 
 
 def test_the_containerfile_is_clean():
@@ -99,3 +105,43 @@ def test_the_image_works_read_only_and_without_rights(image):
     assert seen["code"] == 0 and "stopping" in seen["said"], seen["said"]
     assert "records.db" in seen["kept"], "records are where the image may write"
     assert "sk-trial" not in seen["said"]
+
+
+def files_of(root):
+    """Each file and folder with who may what with it, and the files' bytes."""
+    def facts(path):
+        status = path.lstat()
+        digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+        return (oct(status.st_mode), status.st_uid, status.st_gid, digest)
+
+    return {str(path.relative_to(root)): facts(path) for path in root.rglob("*")}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="files of several users need root")
+def test_an_engine_makes_the_same_image(program, image, tmp_path):
+    """Buildah builds the Containerfile's last stage, in place of whose first stage stands the program that is there: that
+    one only compiles, in an image from a registry."""
+    text = (CONTAINER / "Containerfile").read_text()
+    (tmp_path / "Containerfile").write_text(text[text.index("\nFROM scratch") :])
+    stage = tmp_path / "stage"
+    stage.mkdir()
+    run(CONTAINER / "rootfs", program, stage / "rootfs")
+    (stage / "state").mkdir()
+    (stage / "rootfs/var/lib/waypost").rename(stage / "state/waypost")
+    # A store of its own, without an overlay and without namespaces: this may run in a container itself.
+    store = ["--storage-driver", "vfs", "--root", tmp_path / "store", "--runroot", tmp_path / "run"]
+    build = ["build", "--isolation", "chroot", "--build-context", f"build={stage}", "-f", tmp_path / "Containerfile"]
+    run("buildah", *store, *build, "-t", f"oci-archive:{tmp_path / 'image.tar'}:engine", stage)
+    root, config = unpacked(tmp_path / "image.tar", "engine", tmp_path / "unpacked")
+    # As it comes: another test has run what the fixture has unpacked.
+    layout = image[1].parent / "layout"
+    described = json.loads((layout / "index.json").read_text())["manifests"][0]
+    tag = described["annotations"]["org.opencontainers.image.ref.name"]
+    run("umoci", "unpack", "--image", f"{layout}:{tag}", tmp_path / "ours")
+    assert files_of(root) == files_of(tmp_path / "ours/rootfs")
+    ours = json.loads(image[1].read_text())["config"]
+    settings = ["User", "ExposedPorts", "Entrypoint", "Cmd", "WorkingDir", "StopSignal"]
+    assert {name: config["config"].get(name) for name in settings} == {name: ours.get(name) for name in settings}
+    # Where programs are looked for is the engine's own; nobody looks.
+    own = {variable for variable in ours["Env"] if not variable.startswith("PATH=")}
+    assert own and own <= set(config["config"]["Env"])

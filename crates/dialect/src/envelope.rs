@@ -3,7 +3,7 @@
 //! Where client and provider speak the same dialect, this is all the parsing that a request gets: one validating
 //! scan that keeps references into the body, and a replacement of the model's span. Every other byte goes on as the
 //! client sent it: prompt-cache prefixes, signatures and unknown fields survive. The one field that is cut out is
-//! `routing_preferences`, which is said to us and to no provider.
+//! `routing_preferences`, which is said to us and to no provider; the one that may be put in is `stream_options`.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -26,7 +26,7 @@ pub use needs::Needs;
 use needs::Wanted;
 pub use opening::Opening;
 pub use splice::Pieces;
-use splice::member;
+pub(crate) use splice::member;
 pub use wrong::plain;
 use wrong::{field, kind, locate};
 
@@ -79,6 +79,8 @@ pub struct Envelope<'a> {
     insert_at: usize,
     /// The body has an `anthropic_version`, as clouds want it.
     has_version: bool,
+    /// The client has said what it wants of a stream beside the answer (Chat Completions).
+    pub has_stream_options: bool,
     /// Routes for this request alone, as the client wrote them; `None` if omitted or null.
     pub routing_preferences: Option<Raw<'a>>,
     /// The kept answer that the request goes on from (Responses).
@@ -201,6 +203,7 @@ fn envelope<'a>(
         model_in_path: false,
         model_span: fields.model.and_then(|raw| span(body, raw.get())),
         has_version: fields.has_version,
+        has_stream_options: fields.has_stream_options,
         insert_at: memchr::memchr(b'{', body).map_or(0, |brace| brace + 1),
         previous_response_id: fields.previous_response_id.and_then(string),
         store: fields.store.is_none_or(|raw| raw.get() != "false"),
@@ -260,6 +263,7 @@ struct Fields<'a> {
     previous_response_id: Option<Raw<'a>>,
     store: Option<Raw<'a>>,
     has_version: bool,
+    has_stream_options: bool,
     wanted: Wanted<'a>,
 }
 
@@ -275,7 +279,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
                 let (mut model, mut stream, mut messages) = (None, None, None);
                 let (mut input, mut contents, mut preferences) = (None, None, None);
                 let (mut previous_response_id, mut store) = (None, None);
-                let (mut has_version, mut wanted) = (false, Wanted::default());
+                let (mut has_version, mut has_stream_options) = (false, false);
+                let mut wanted = Wanted::default();
                 while let Some(JsonStr(key)) = map.next_key()? {
                     match key.as_ref() {
                         "model" => once("model", &mut model, map.next_value()?)?,
@@ -298,6 +303,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
                         }
                         key => {
                             has_version |= key == "anthropic_version";
+                            has_stream_options |= key == "stream_options";
                             map.next_value::<de::IgnoredAny>()?;
                         }
                     }
@@ -312,6 +318,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
                     previous_response_id,
                     store,
                     has_version,
+                    has_stream_options,
                     wanted,
                 })
             }
@@ -475,7 +482,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for ItemPeek<'a> {
 }
 
 /// Where `part` stands in `whole`; `None` if it is no slice of it.
-fn span(whole: &[u8], part: &str) -> Option<Range<usize>> {
+pub(crate) fn span(whole: &[u8], part: &str) -> Option<Range<usize>> {
     let start = (part.as_ptr() as usize).checked_sub(whole.as_ptr() as usize)?;
     let end = start.checked_add(part.len())?;
     (end <= whole.len()).then_some(start..end)

@@ -29,6 +29,9 @@ pub struct Quirks {
     pub max_completion_tokens: bool,
     /// Refuses `stream_options`.
     pub no_stream_options: bool,
+    /// Tells the usage of a stream of Chat Completions where `stream_options` asks for it, and not otherwise: it is asked
+    /// for although the client has not, and taken out again.
+    pub stream_usage: bool,
     /// Does not know the role `developer`: send `system`.
     pub no_developer_role: bool,
     /// Knows the fields that only OpenAI's own servers have (`prompt_cache_key`, `safety_identifier`, `service_tier`,
@@ -48,6 +51,7 @@ impl Quirks {
     pub const NONE: Self = Self {
         max_completion_tokens: false,
         no_stream_options: false,
+        stream_usage: false,
         no_developer_role: false,
         openai_fields: false,
         reasoning_details: false,
@@ -61,6 +65,7 @@ impl Quirks {
         let Self {
             max_completion_tokens,
             no_stream_options,
+            stream_usage,
             no_developer_role,
             openai_fields,
             reasoning_details,
@@ -70,6 +75,7 @@ impl Quirks {
         [
             ("max_completion_tokens", max_completion_tokens),
             ("no_stream_options", no_stream_options),
+            ("stream_usage", stream_usage),
             ("no_developer_role", no_developer_role),
             ("openai_fields", openai_fields),
             ("reasoning_details", reasoning_details),

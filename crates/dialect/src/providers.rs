@@ -34,15 +34,16 @@ pub fn gen_ai_name(id: &str) -> &str {
 }
 
 /// OpenAI's own models: newer ones refuse `max_tokens`.
-const OPENAI_MODELS: Quirks = Quirks { max_completion_tokens: true, openai_fields: true, ..Quirks::NONE };
+const OPENAI_MODELS: Quirks =
+    Quirks { max_completion_tokens: true, openai_fields: true, stream_usage: true, ..Quirks::NONE };
 
 /// Everybody else's: all of them know `system`, many refuse `developer`.
-const OTHER_MODELS: Quirks = Quirks { no_developer_role: true, ..Quirks::NONE };
+const OTHER_MODELS: Quirks = Quirks { no_developer_role: true, stream_usage: true, ..Quirks::NONE };
 
 /// Their models think in the open between calls of tools and want to be reminded of it.
 const THINKERS: Quirks = Quirks { reasoning_content: true, ..OTHER_MODELS };
 
-const NO_STREAM_OPTIONS: Quirks = Quirks { no_stream_options: true, ..OTHER_MODELS };
+const NO_STREAM_OPTIONS: Quirks = Quirks { no_stream_options: true, stream_usage: false, ..OTHER_MODELS };
 
 /// A company that speaks Chat Completions at `/v1` and takes its key as a bearer token.
 const OPENAI_COMPATIBLE: Provider = Provider {
@@ -457,6 +458,8 @@ pub const PROVIDERS: &[Provider] = &[
         quirks: OPENAI_MODELS,
         ..OPENAI_COMPATIBLE
     },
+    // Its streams end with usage whether it is asked for or not:
+    // <https://openrouter.ai/docs/guides/guides/usage-accounting>.
     Provider {
         id: Borrowed("openrouter"),
         name: Borrowed("OpenRouter"),
@@ -465,7 +468,7 @@ pub const PROVIDERS: &[Provider] = &[
         path_prefix: Borrowed("/api/v1"),
         dialects: &[DialectId::OpenAiChat, DialectId::AnthropicMessages],
         key_variables: &["OPENROUTER_API_KEY"],
-        quirks: Quirks { reasoning_details: true, ..OTHER_MODELS },
+        quirks: Quirks { reasoning_details: true, stream_usage: false, ..OTHER_MODELS },
         ..OPENAI_COMPATIBLE
     },
     Provider {

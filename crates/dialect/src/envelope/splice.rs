@@ -7,7 +7,10 @@ use bytes::Bytes;
 use super::Envelope;
 
 /// A body in pieces of which most are slices of the client's own bytes; empty ones say nothing.
-pub type Pieces = [Bytes; 5];
+pub type Pieces = [Bytes; 7];
+
+/// Asks for the usage of a stream (Chat Completions).
+const WITH_USAGE: &[u8] = br#""stream_options":{"include_usage":true},"#;
 
 impl Envelope<'_> {
     /// The body with `model` in place of the model's name and without `routing_preferences`. The whole body is
@@ -26,6 +29,15 @@ impl Envelope<'_> {
         self.edited(body, named)
     }
 
+    /// A spliced body that asks for the usage of its stream as well, which the client has not. It goes where the object
+    /// begins, in front of all other changes.
+    #[must_use]
+    pub fn with_usage(&self, spliced: Pieces) -> Pieces {
+        let [mut head, a, b, c, d, ..] = spliced;
+        let before = head.split_to(self.insert_at.min(head.len()));
+        [before, Bytes::from_static(WITH_USAGE), head, a, b, c, d]
+    }
+
     /// The body with `anthropic_version` in place of the model, which the address names, and without
     /// `routing_preferences`: Messages as clouds serve them. `model` is given where it stands in the body even so.
     #[must_use]
@@ -42,7 +54,11 @@ impl Envelope<'_> {
                 let body = self.without_preferences(body);
                 return match super::peek_model(&body) {
                     Ok(envelope) => envelope.splice_version(&body, version, model),
-                    Err(_) => [body.clone(), Bytes::new(), Bytes::new(), Bytes::new(), Bytes::new()],
+                    Err(_) => {
+                        let mut whole = Pieces::default();
+                        whole[0] = body;
+                        whole
+                    }
                 };
             }
             Some(value) => Some((self::member(body, value.clone()), text)),
@@ -117,7 +133,7 @@ fn key_of(body: &[u8], value: usize) -> usize {
 }
 
 /// The whole member of an object whose value stands at `value`: with its key and one of the commas beside it.
-pub(super) fn member(body: &[u8], value: Range<usize>) -> Range<usize> {
+pub(crate) fn member(body: &[u8], value: Range<usize>) -> Range<usize> {
     let key = key_of(body, value.start);
     let next = skip_blank(body, value.end);
     if body.get(next) == Some(&b',') {
@@ -171,6 +187,36 @@ mod tests {
         let spliced = peek(&body).unwrap().splice_model(&body, "m");
         assert_eq!(spliced[0].as_ptr(), body.as_ptr());
         assert_eq!(spliced[0].len(), body.len());
+    }
+
+    #[test]
+    fn usage_is_asked_for_in_front_of_everything() {
+        for (before, after) in [
+            (
+                r#" { "stream":true,"model" : "a" ,"messages":[{"role":"user"}] }"#,
+                r#" {"stream_options":{"include_usage":true}, "stream":true,"model" : "m" ,"messages":[{"role":"user"}] }"#,
+            ),
+            (
+                r#"{"messages":[{"role":"user"}],"stream":true}"#,
+                r#"{"stream_options":{"include_usage":true},"model":"m","messages":[{"role":"user"}],"stream":true}"#,
+            ),
+            (
+                r#"{"routing_preferences":[],"messages":[{"role":"user"}],"stream":true,"model":"auto"}"#,
+                r#"{"stream_options":{"include_usage":true},"messages":[{"role":"user"}],"stream":true,"model":"m"}"#,
+            ),
+            (
+                r#"{"model":"m","messages":[{"role":"user"}],"stream":true}"#,
+                r#"{"stream_options":{"include_usage":true},"model":"m","messages":[{"role":"user"}],"stream":true}"#,
+            ),
+        ] {
+            let body = Bytes::from(before.to_owned());
+            let envelope = peek(&body).unwrap();
+            assert!(!envelope.has_stream_options);
+            assert_eq!(joined(&envelope.with_usage(envelope.splice_model(&body, "m"))), after);
+            assert!(peek(after.as_bytes()).unwrap().has_stream_options);
+        }
+        let said = br#"{"messages":[{"role":"user"}],"stream_options":null}"#;
+        assert!(peek(said).unwrap().has_stream_options);
     }
 
     #[test]

@@ -15,7 +15,10 @@ mod response;
 mod stream;
 mod stream_out;
 mod tap;
+mod unasked;
 mod usage;
+
+pub use unasked::without_usage;
 
 use crate::chat::{ChatRequest, ChatResponse, FinishReason};
 use crate::dialect::{

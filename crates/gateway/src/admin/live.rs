@@ -10,8 +10,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Response, StatusCode};
-use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::broadcast::{Receiver, Sender};
+use tokio::time::Instant;
 
 use super::Desk;
 use super::refused::Refused;
@@ -20,7 +21,10 @@ use crate::server::drain::{Drain, Phase};
 use crate::telemetry::finished::{Finished, Sink};
 
 /// How many events wait for who reads slowest.
-const WAITING: usize = 512;
+const WAITING: usize = 1024;
+/// How often a reader gets what has ended since: together, so that a busy gateway writes ten times a second, and an open
+/// page draws as often.
+const TOGETHER: Duration = Duration::from_millis(100);
 /// Most readers at a time: each is an open page.
 const READERS: usize = 64;
 /// How often a reader gets a sign of life where nothing happens.
@@ -45,7 +49,7 @@ impl Live {
         Feed {
             // A browser learns at once that it is connected.
             first: Some(Bytes::from_static(b": live\n\n")),
-            next: next(self.0.subscribe(), Arc::clone(&drain), Weak::clone(&alive)),
+            next: next(self.0.subscribe(), None, Arc::clone(&drain), Weak::clone(&alive)),
             drain,
             alive,
         }
@@ -106,14 +110,15 @@ impl Feed {
         let Some((bytes, receiver)) = ready!(self.next.as_mut().poll(context)) else {
             return Poll::Ready(None);
         };
-        self.next = next(receiver, Arc::clone(&self.drain), Weak::clone(&self.alive));
+        let told = Some(Instant::now());
+        self.next = next(receiver, told, Arc::clone(&self.drain), Weak::clone(&self.alive));
         Poll::Ready(Some(bytes))
     }
 }
 
-/// Waits for the next event. It ends when the listener drains, and soon after another configuration is in force: who
+/// Waits for the next events, of which the first since a while is told at once. It ends when the listener drains, and soon after another configuration is in force: who
 /// follows may not be let in any more, and asks again.
-fn next(mut receiver: Receiver<Bytes>, drain: Arc<Drain>, alive: Weak<()>) -> Next {
+fn next(mut receiver: Receiver<Bytes>, told: Option<Instant>, drain: Arc<Drain>, alive: Weak<()>) -> Next {
     Box::pin(async move {
         if alive.strong_count() == 0 {
             return None;
@@ -123,14 +128,32 @@ fn next(mut receiver: Receiver<Bytes>, drain: Arc<Drain>, alive: Weak<()>) -> Ne
             () = tokio::time::sleep(SIGN) => return Some((Bytes::from_static(b":\n\n"), receiver)),
             () = drain.reached(Phase::Draining) => return None,
         };
-        match received {
-            Ok(event) => Some((event, receiver)),
-            Err(RecvError::Lagged(count)) => {
-                Some((format!("event: missed\ndata: {{\"missed\":{count}}}\n\n").into(), receiver))
+        let first = match received {
+            Ok(event) => event,
+            Err(RecvError::Lagged(count)) => missed(count),
+            Err(RecvError::Closed) => return None,
+        };
+        if let Some(told) = told {
+            tokio::select! {
+                () = tokio::time::sleep_until(told + TOGETHER) => {}
+                () = drain.reached(Phase::Draining) => return None,
             }
-            Err(RecvError::Closed) => None,
         }
+        let mut events = vec![first];
+        while events.len() < WAITING {
+            match receiver.try_recv() {
+                Ok(event) => events.push(event),
+                Err(TryRecvError::Lagged(count)) => events.push(missed(count)),
+                Err(TryRecvError::Empty | TryRecvError::Closed) => break,
+            }
+        }
+        let bytes = if events.len() == 1 { events.swap_remove(0) } else { events.concat().into() };
+        Some((bytes, receiver))
     })
+}
+
+fn missed(count: u64) -> Bytes {
+    format!("event: missed\ndata: {{\"missed\":{count}}}\n\n").into()
 }
 
 #[cfg(test)]
@@ -159,11 +182,11 @@ mod tests {
         for _ in 0..WAITING + 3 {
             ended(&live);
         }
-        assert_eq!(read(&mut feed).await.unwrap(), "event: missed\ndata: {\"missed\":3}\n\n");
-        for _ in 0..WAITING {
-            let event = read(&mut feed).await.unwrap();
-            assert!(event.starts_with("event: record\ndata: {\"id\":"), "{event}");
-        }
+        let told = read(&mut feed).await.unwrap();
+        let events = told.strip_prefix("event: missed\ndata: {\"missed\":3}\n\n").unwrap();
+        // With the place of what was missed.
+        assert_eq!(events.matches("event: record\ndata: {\"id\":").count(), WAITING - 1);
+        assert_eq!(read(&mut feed).await.unwrap().matches("event: record\n").count(), 1);
         assert_eq!(read(&mut feed).await.unwrap(), ":\n\n");
         drain.enter(Phase::Draining);
         assert_eq!(read(&mut feed).await, None);
@@ -174,5 +197,22 @@ mod tests {
         read(&mut feed).await.unwrap();
         drop(alive);
         assert_eq!(read(&mut feed).await, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_ends_together_is_told_together() {
+        let (live, drain, alive) = (Live::default(), Arc::new(Drain::new(SIGN)), Arc::new(()));
+        let mut feed = live.feed(Arc::clone(&drain), Arc::downgrade(&alive));
+        read(&mut feed).await.unwrap();
+        tokio::time::advance(TOGETHER).await;
+        let start = Instant::now();
+        ended(&live);
+        assert_eq!(read(&mut feed).await.unwrap().matches("event: record\n").count(), 1);
+        assert_eq!(start.elapsed(), Duration::ZERO, "after a quiet while at once");
+        for _ in 0..5 {
+            ended(&live);
+        }
+        assert_eq!(read(&mut feed).await.unwrap().matches("event: record\n").count(), 5);
+        assert_eq!(start.elapsed(), TOGETHER);
     }
 }

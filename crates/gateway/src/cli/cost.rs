@@ -102,7 +102,7 @@ pub(super) fn run(options: &Options) -> Result<(), Stop> {
         anstream::eprintln!(
             "not counted, as no price or no count of tokens is known: {}\nhint: a model without a price is given a `cost` \
              under `model_providers`: `cost: {{input: 1.25, output: 10}}`, in dollars per million tokens; a stream of Chat \
-             Completions has a count of tokens where the client asks for it: `stream_options: {{include_usage: true}}`",
+             Completions has a count of tokens where the client or `stream_usage: true` of the entry asks for it",
             models.join(", ")
         );
     }

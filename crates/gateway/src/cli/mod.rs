@@ -88,7 +88,7 @@ enum Command {
     #[cfg(feature = "bench")]
     Bench(bench::Options),
     /// Print the JSON Schema of the configuration
-    Schema,
+    Schema(schema::Options),
     /// Print what a shell needs to complete the arguments
     Completions(completions::Options),
     /// Print the manual page, or write all of them into a folder
@@ -155,7 +155,7 @@ pub fn main() -> ExitCode {
         Command::Echo(options) => echo::run(&options),
         #[cfg(feature = "bench")]
         Command::Bench(options) => bench::run(&options),
-        Command::Schema => schema::run(),
+        Command::Schema(options) => schema::run(&options),
         Command::Init(options) => init::run(&options),
         Command::Run(options) => run::run(&options, arguments.log.as_deref().unwrap_or("info")),
         Command::Completions(options) => completions::run(&options),

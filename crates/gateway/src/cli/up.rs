@@ -179,10 +179,10 @@ fn announce(path: Option<&Path>, config: &Config, server: &Server) {
         path.map_or_else(|| "the keys in the environment".to_owned(), |path| path.display().to_string());
     anstream::eprintln!("waypost {} · configuration from {from}", env!("CARGO_PKG_VERSION"));
     for (listener, address) in config.listeners.iter().zip(server.addresses()) {
-        anstream::eprintln!("listening  {} ({})", bound(&address, listener), listener.name);
+        anstream::eprintln!("listening  {}", bound(&address, listener, &listener.name));
     }
     if let Some((admin, address)) = config.admin.as_ref().zip(server.admin()) {
-        anstream::eprintln!("admin      {} (page, metrics)", shown(&address, &admin.listener));
+        anstream::eprintln!("admin      {}", bound(&address, &admin.listener, "page, metrics"));
     }
     for (index, entry) in config.entries.iter().enumerate() {
         anstream::eprintln!("model      {}", describe(config, index, entry));
@@ -202,7 +202,8 @@ fn announce(path: Option<&Path>, config: &Config, server: &Server) {
     match listeners.filter_map(|(listener, address)| Some((listener, address.tcp()?))).next() {
         Some((listener, address)) => {
             let url = url(scheme(listener), address);
-            anstream::eprintln!("ready      OPENAI_BASE_URL={url}/v1  ANTHROPIC_BASE_URL={url}");
+            let from = if address.ip().is_unspecified() { "  (from this machine)" } else { "" };
+            anstream::eprintln!("ready      OPENAI_BASE_URL={url}/v1  ANTHROPIC_BASE_URL={url}{from}");
         }
         None => {
             let sockets = server.addresses();
@@ -219,19 +220,16 @@ pub(super) fn scheme(listener: &Listener) -> &'static str {
     if listener.tls.is_some() { "https" } else { "http" }
 }
 
-/// Where a listener is bound.
-fn bound(address: &Address, listener: &Listener) -> String {
+/// Where a listener is bound, what it is, and how it is reached from here where that is something else.
+fn bound(address: &Address, listener: &Listener, about: &str) -> String {
     match address {
-        Address::Tcp(address) => format!("{}://{address}", scheme(listener)),
-        Address::Unix(_) => address.to_string(),
-    }
-}
-
-/// The same as a client on this machine can reach it.
-fn shown(address: &Address, listener: &Listener) -> String {
-    match address {
-        Address::Tcp(address) => url(scheme(listener), *address),
-        Address::Unix(_) => address.to_string(),
+        Address::Tcp(address) if address.ip().is_unspecified() => {
+            let scheme = scheme(listener);
+            let here = url(scheme, *address);
+            format!("{scheme}://{address} ({about}; every address of this machine, from here {here})")
+        }
+        Address::Tcp(address) => format!("{}://{address} ({about})", scheme(listener)),
+        Address::Unix(_) => format!("{address} ({about})"),
     }
 }
 

@@ -325,6 +325,7 @@ fn model(entry: &ModelEntry) -> Item<'_> {
         shown("role", role.as_ref().map(Role::place)),
         shown("http_host", host.as_deref()),
         shown("passthrough_auth", *passthrough_auth),
+        shown("stream_usage", provider.quirks.stream_usage),
         shown("weight", *weight),
         shown("max_requests", *max_requests),
         shown("max_account_requests", *max_account_requests),

@@ -21,14 +21,15 @@ pub(super) fn source(text: &str, secrets: &[Place]) -> String {
 }
 
 /// Places of keys in a text that is not YAML, so that only its lines say what belongs together: everything in and below
-/// `access_key` and `headers`, save names.
+/// `access_key`, `headers` and `postgres`, save names.
 pub(super) fn without_a_tree(text: &str) -> Vec<Place> {
     let mut found = Vec::new();
     let mut offset = 0;
     let mut block: Option<usize> = None;
     for line in text.split_inclusive('\n') {
         let indent = line.len() - line.trim_start_matches([' ', '-', '\t']).len();
-        let opens = ["access_key", "headers"].iter().find_map(|key| Some(line.find(key)? + key.len()));
+        let opens =
+            ["access_key", "headers", "postgres"].iter().find_map(|key| Some(line.find(key)? + key.len()));
         if block.is_some_and(|depth| indent <= depth) && !line.trim().is_empty() {
             block = None;
         }
@@ -162,6 +163,8 @@ mod tests {
         let masked =
             "- access_key: *\n    ***\n  headers:\n    x-a: ***\n    x-b: ******\n  base_url: four\n";
         assert_eq!(source(broken, &without_a_tree(broken)), masked);
+        let broken = "log: {postgres: 'postgres://a:b/c@d\n";
+        assert_eq!(source(broken, &without_a_tree(broken)), "log: {postgres: *******************\n");
         assert_eq!(message("`export A_KEY=…` for `sk-abcdefgh`"), "`export A_KEY=…` for `sk-********`");
     }
 }

@@ -133,6 +133,9 @@ pub(super) struct Entry {
     /// Send the client's own key instead of `access_key`.
     #[schemars(extend("default" = false))]
     pub(super) passthrough_auth: Setting<bool>,
+    /// Ask for the usage of a stream of Chat Completions where the client does not, so that its cost is known; the client
+    /// does not see it. Without it: for providers of the table that are known to take it.
+    pub(super) stream_usage: Setting<bool>,
     /// Longest wait for a connection to it, in place of the listener's.
     pub(super) connect_timeout: Setting<String>,
     /// Longest wait for the first byte of its answers, in place of the listener's.

@@ -167,7 +167,12 @@ fn outgoing(
     if dialect == asked.client.id()
         && !seal::is_present(asked.client, upstream.quirks, asked.envelope, asked.body)
     {
-        return Ok((Segments::new(address.splice(asked.envelope, asked.body, model)), Wish::default()));
+        let hides_usage = asks_usage(asked, upstream);
+        let mut body = address.splice(asked.envelope, asked.body, model);
+        if hides_usage {
+            body = asked.envelope.with_usage(body);
+        }
+        return Ok((Segments::new(body), Wish { hides_usage, ..Wish::default() }));
     }
     let refused = |error: RequestError| Failure::new(Fault::Request, refusal(error));
     let mut request = asked
@@ -180,6 +185,9 @@ fn outgoing(
     // One dialect says it in the address.
     request.stream |= asked.envelope.stream;
     let mut wish = wish(worker, asked, &mut request);
+    if dialect == asked.client.id() && asks_usage(asked, upstream) {
+        (request.include_usage, wish.hides_usage) = (true, true);
+    }
     wish.custom = CustomTools::new(&request, dialect, upstream.quirks);
     wish.names = ToolNames::fit(&mut request, dialect);
     let mut loss = Loss::default();
@@ -194,6 +202,17 @@ fn outgoing(
     let body = Bytes::from(body);
     let envelope = envelope::peek_model(&body).map_err(refused)?;
     Ok((Segments::new(address.splice(&envelope, &body, model)), wish))
+}
+
+/// A stream of Chat Completions has usage only where somebody asks for it, and without it a request has no cost. Where
+/// the client says nothing of it, we do, and take it out of the answer again.
+fn asks_usage(asked: &Asked<'_>, upstream: &Upstream) -> bool {
+    let Asked { client, api, envelope, .. } = asked;
+    *client == ClientDialect::OpenAiChat
+        && *api == Api::Conversation
+        && envelope.stream
+        && !envelope.has_stream_options
+        && upstream.quirks.stream_usage
 }
 
 /// Tokens that a model can write in answer to this request, where that is known: never so many that they and the request

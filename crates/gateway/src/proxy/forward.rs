@@ -108,6 +108,8 @@ pub struct Wish {
     pub from_array: bool,
     /// A last event with usage, in a stream.
     pub include_usage: bool,
+    /// Usage was asked for and not by the client, which does not get it.
+    pub hides_usage: bool,
     /// Custom tools that the provider knows as functions.
     pub custom: CustomTools,
     /// The client's names of tools that the provider knows by others.

@@ -9,6 +9,7 @@ use waypost_dialect::error::{ApiError, ResponseError};
 use waypost_dialect::event::{BlockKind, StreamEvent};
 use waypost_dialect::gemini::array::{ToArray, ToEvents};
 use waypost_dialect::loss::Loss;
+use waypost_dialect::openai_chat;
 use waypost_dialect::openai_responses;
 use waypost_dialect::{ClientDialect, DialectId, before_nonsense};
 
@@ -39,6 +40,8 @@ struct Pass {
     tap: Box<dyn StreamTap>,
     boundary: Boundary,
     keeper: Option<Keeper>,
+    /// Takes out what was not asked for by the client.
+    hides_usage: bool,
     /// Looks for the first content; gone once it has come.
     scout: Option<Box<dyn StreamDecoder>>,
     opening: Opening,
@@ -178,6 +181,7 @@ impl Way {
                 tap: to.codec().stream_tap(),
                 boundary: Boundary::default(),
                 keeper: wish.keeper,
+                hides_usage: wish.hides_usage,
                 scout: Some(from.codec().stream_decoder()),
                 opening: Opening::default(),
             }));
@@ -209,6 +213,7 @@ impl Way {
                     events.truncate(before_nonsense(&events));
                     error = error.or_else(|| Some(garbled()));
                 }
+                let events = pass.visible(events);
                 if let Some(keeper) = &pass.keeper
                     && let Some(response) = openai_responses::last_response(&events)
                 {
@@ -226,7 +231,8 @@ impl Way {
     fn finish(&mut self) -> Result<Bytes, ResponseError> {
         match self {
             Self::Pass(pass) if pass.tap.observed().complete || pass.tap.observed().error => {
-                Ok(pass.boundary.finish())
+                let rest = pass.boundary.finish();
+                Ok(pass.visible(rest))
             }
             Self::Pass(..) => Err(ResponseError::Truncated),
             Self::Translate(translation) => {
@@ -247,6 +253,11 @@ impl Way {
 }
 
 impl Pass {
+    /// What the client gets of these events.
+    fn visible(&self, events: Bytes) -> Bytes {
+        if self.hides_usage { openai_chat::without_usage(&events) } else { events }
+    }
+
     /// Looks for the first content. Behind it the bytes go through as they are, unless they are no events at all.
     fn look(&mut self, data: &[u8]) -> Option<ResponseError> {
         let scout = self.scout.as_mut()?;

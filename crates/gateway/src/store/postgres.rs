@@ -1,7 +1,10 @@
 //! The same records in a Postgres server, for whoever asks several gateways at once.
 //!
-//! The table is `waypost_records`; what is in it is the operator's to keep and to delete. A server that is away is
-//! waited for, as long as there is room; a record that was sent twice is there once.
+//! The table is `waypost_records` (`table.rs`); what is in it is the operator's to keep and to delete. A server that is
+//! away is waited for, as long as there is room; a record that was sent twice is there once.
+
+mod address;
+mod table;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -9,12 +12,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde_json::Value;
 use tokio::time::Instant;
-use tokio_postgres::{Client, Config, Error};
+use tokio_postgres::{Client, Config};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+pub use self::address::{AddressError, parse};
+pub use self::table::{GRANT, SQL};
+use self::table::{Problem, prepare, shown};
 use super::write::{millis, model_of};
 use crate::telemetry::caller;
 use crate::telemetry::finished::{Finished, Sink};
@@ -34,30 +40,16 @@ const LOOK: Duration = Duration::from_millis(50);
 /// Between two attempts, at first and at most.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 
-const TABLE: &str = "
-    CREATE TABLE IF NOT EXISTS waypost_records (
-        id UUID PRIMARY KEY,
-        time TIMESTAMPTZ NOT NULL,
-        status INTEGER NOT NULL,
-        method TEXT,
-        route TEXT,
-        model TEXT,
-        caller TEXT,
-        cost DOUBLE PRECISION,
-        total_ms DOUBLE PRECISION NOT NULL,
-        record JSONB NOT NULL,
-        content JSONB
-    );
-    CREATE INDEX IF NOT EXISTS waypost_records_time ON waypost_records (time);
-";
+/// Inserting is all that it takes a right for: a target of the conflict would have to be readable.
 const INSERT: &str = "
     INSERT INTO waypost_records
+        (id, time, status, method, route, model, caller, cost, total_ms, record, content)
     SELECT id::uuid, to_timestamp(at / 1000.0), status, NULLIF(method, ''), NULLIF(route, ''), NULLIF(model, ''),
         NULLIF(caller, ''), cost, total, record::jsonb, content::jsonb
     FROM unnest($1::text[], $2::float8[], $3::int4[], $4::text[], $5::text[], $6::text[], $7::text[], $8::float8[],
         $9::float8[], $10::text[], $11::text[])
         AS row (id, at, status, method, route, model, caller, cost, total, record, content)
-    ON CONFLICT (id) DO NOTHING
+    ON CONFLICT DO NOTHING
 ";
 
 /// Sends records to a server.
@@ -78,12 +70,7 @@ impl Postgres {
     /// # Errors
     /// `url` is no address of a server, the system's certificates cannot be read, or no thread can be started.
     pub fn start(url: &SecretString, metrics: Arc<Metrics>) -> anyhow::Result<Self> {
-        // What is wrong with it may be a part of the password.
-        let config: Config = url.expose_secret().parse().map_err(|_secret: Error| {
-            anyhow::anyhow!(
-                "`log.postgres` is not an address such as `postgres://user:password@host/database`"
-            )
-        })?;
+        let config = parse(url)?;
         let tls = MakeRustlsConnect::new(platform_tls()?);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (sender, receiver) = sync_channel(QUEUE);
@@ -130,6 +117,7 @@ struct Work {
 
 impl Work {
     fn run(&mut self, receiver: &Receiver<Arc<Finished>>) {
+        self.greet();
         while let Ok(first) = receiver.recv() {
             let mut batch = vec![first];
             let end = Instant::now() + GATHER;
@@ -148,12 +136,31 @@ impl Work {
         }
     }
 
+    /// Connects, so that what is wrong with the server is said before there is a record.
+    fn greet(&mut self) {
+        let connecting = connect(&self.config, &self.tls);
+        let ends = Arc::clone(&self.ends);
+        let outcome = self.runtime.block_on(async {
+            tokio::select! {
+                outcome = tokio::time::timeout(TIMEOUT, connecting) => Some(outcome),
+                () = ended(&ends) => None,
+            }
+        });
+        match outcome {
+            Some(Ok(Ok(client))) => self.client = Some(client),
+            Some(Ok(Err(problem))) => self.complain(&problem.to_string()),
+            Some(Err(_elapsed)) => self.complain(&no_answer()),
+            None => {}
+        }
+    }
+
     /// Sends a batch, however long it takes; false if the process ends meanwhile.
     fn deliver(&mut self, rows: &Rows) -> bool {
         let mut pause = PAUSE.0;
         loop {
-            let client = self.client.take().filter(|client| !client.is_closed());
-            let sending = send(client, &self.config, &self.tls, rows);
+            let kept = self.client.take().filter(|client| !client.is_closed());
+            let was_kept = kept.is_some();
+            let sending = send(kept, &self.config, &self.tls, rows);
             let outcome = self.runtime.block_on(async { tokio::time::timeout(TIMEOUT, sending).await });
             let problem = match outcome {
                 Ok(Ok(client)) => {
@@ -163,22 +170,55 @@ impl Work {
                     }
                     return true;
                 }
-                Ok(Err(error)) => shown(&error),
-                Err(_elapsed) => format!("no answer within {} seconds", TIMEOUT.as_secs()),
+                // It may have been cut since: a new one will tell.
+                _ if was_kept => continue,
+                Ok(Err(problem)) => problem.to_string(),
+                Err(_elapsed) => no_answer(),
             };
-            if !std::mem::replace(&mut self.is_away, true) {
-                tracing::error!(problem, "records do not reach Postgres, and wait as long as there is room");
-            }
+            self.complain(&problem);
             let again = Instant::now() + pause;
             pause = (pause * 2).min(PAUSE.1);
-            while Instant::now() < again {
-                if self.ends.load(Ordering::Relaxed) {
-                    return false;
+            let is_over = self.runtime.block_on(async {
+                tokio::select! {
+                    () = tokio::time::sleep_until(again) => false,
+                    () = ended(&self.ends) => true,
                 }
-                self.runtime.block_on(async { tokio::time::sleep(LOOK).await });
+            });
+            if is_over {
+                return false;
             }
         }
     }
+
+    fn complain(&mut self, problem: &str) {
+        if !std::mem::replace(&mut self.is_away, true) {
+            tracing::error!(problem, "records do not reach Postgres, and wait as long as there is room");
+        }
+    }
+}
+
+fn no_answer() -> String {
+    format!("no answer within {} seconds", TIMEOUT.as_secs())
+}
+
+/// Until the process ends.
+async fn ended(ends: &AtomicBool) {
+    while !ends.load(Ordering::Relaxed) {
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// A new connection to a server in which the table is there.
+async fn connect(config: &Config, tls: &MakeRustlsConnect) -> Result<Client, Problem> {
+    let (client, connection) = config.connect(tls.clone()).await?;
+    // It ends with the client.
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(error = shown(&error), "the connection to Postgres has ended");
+        }
+    });
+    prepare(&client).await?;
+    Ok(client)
 }
 
 /// Sends them over this connection, or a new one, which is returned.
@@ -187,20 +227,10 @@ async fn send(
     config: &Config,
     tls: &MakeRustlsConnect,
     rows: &Rows,
-) -> Result<Client, Error> {
+) -> Result<Client, Problem> {
     let client = match client {
         Some(client) => client,
-        None => {
-            let (client, connection) = config.connect(tls.clone()).await?;
-            // It ends with the client.
-            tokio::spawn(async move {
-                if let Err(error) = connection.await {
-                    tracing::debug!(error = shown(&error), "the connection to Postgres has ended");
-                }
-            });
-            client.batch_execute(TABLE).await?;
-            client
-        }
+        None => connect(config, tls).await?,
     };
     let statement = client.prepare(INSERT).await?;
     let Rows { id, at, status, method, route, model, caller, cost, total, record, content } = rows;
@@ -208,20 +238,6 @@ async fn send(
         .execute(&statement, &[id, at, status, method, route, model, caller, cost, total, record, content])
         .await?;
     Ok(client)
-}
-
-/// What the server says, or what else is wrong; no address and no password is in it.
-fn shown(error: &Error) -> String {
-    match error.as_db_error() {
-        Some(said) => format!("{} ({})", said.message(), said.code().code()),
-        None => {
-            let mut cause: &dyn std::error::Error = error;
-            while let Some(source) = cause.source() {
-                cause = source;
-            }
-            cause.to_string()
-        }
-    }
 }
 
 /// A batch by columns.

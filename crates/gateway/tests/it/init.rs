@@ -53,6 +53,7 @@ fn uncommented(yaml: &str) -> String {
 fn every_template_loads_for_every_choice_of_providers() {
     let folder = tempfile::tempdir().unwrap();
     let list = text(&init(folder.path(), &["--list"]).stdout);
+    assert!(list.contains("plano"), "{list}");
     for template in TEMPLATES {
         assert!(list.contains(template), "{list}");
         for providers in [
@@ -146,6 +147,7 @@ fn what_is_wrong_is_said() {
         (&[][..], 2, "there is no terminal to ask on"),
         (&["--yes"], 2, "no template is named"),
         (&["--yes", "--template", "big"], 2, "there is no template `big`"),
+        (&["--yes", "--template", "plano"], 2, "`waypost init --from FILE` names it"),
         (&["--yes", "--template", "cheap", "--provider", "nobody"], 2, "there is no provider `nobody`"),
         (&["--yes", "--template", "cheap", "--provider", "plano"], 2, "an address of your own"),
         (&["--yes", "--template", "cheap", "--provider", "nebius"], 1, "no model is known to propose"),
@@ -212,6 +214,47 @@ fn a_configuration_is_converted_in_place_of_a_template() {
     let output = init(folder.path(), &["--from", example.to_str().unwrap()]);
     assert!(output.status.success(), "{}", text(&output.stderr));
     let yaml = fs::read_to_string(folder.path().join("waypost.yaml")).unwrap();
-    assert!(yaml.starts_with("# From plano-v0.4.yaml") && !yaml.contains("version:"), "{yaml}");
+    assert!(yaml.starts_with("# From plano-v0.4.yaml"), "{yaml}");
+    assert!(!yaml.contains("version:"), "{yaml}");
     loads("from", &yaml);
+}
+
+/// Plano's own examples: of its guide, of two of its versions, and those with everything that is left.
+#[test]
+fn plano_is_among_the_templates() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    for (folder, name) in [
+        ("config/good", "guide-1-by-name"),
+        ("config/good", "guide-2-by-alias"),
+        ("config/good", "guide-3-by-preference"),
+        ("config/good", "guide-4-combined"),
+        ("config/good", "plano-v0.3-router"),
+        ("config/good", "plano-v0.4"),
+        ("convert", "plano-everything-left"),
+        ("convert", "plano-v0.4"),
+    ] {
+        let folder_of_it = tempfile::tempdir().unwrap();
+        let here = folder_of_it.path();
+        let old = fs::read_to_string(fixtures.join(folder).join(format!("{name}.yaml"))).unwrap();
+        fs::write(here.join("plano_config.yaml"), &old).unwrap();
+        let output = init(here, &["--template", "plano", "--yes"]);
+        assert!(output.status.success(), "{name}: {}", text(&output.stderr));
+        let yaml = fs::read_to_string(here.join("waypost.yaml")).unwrap();
+        assert!(yaml.starts_with("# From plano_config.yaml"), "{yaml}");
+        assert!(yaml.contains("\n# Models, who serves them, and the variable with the key.\n"), "{yaml}");
+        let environment = || Environment::of([]).without_keys();
+        let parse = |what: &str, text: &str| {
+            config::parse(what, text, &environment()).unwrap_or_else(|why| panic!("{why}\n{text}")).config
+        };
+        let new = parse(name, &yaml);
+        waypost::runtime::Runtime::new(&new).unwrap();
+        // What stands commented at the end is not written above, and means what holds without it.
+        let (written, more) = yaml.split_once("# More, with what holds").unwrap();
+        let whole = format!("{written}# More{}", uncommented(more));
+        let mut changes = config::changes(&new, &parse("with its comments", &whole));
+        // A listener that is written has the name that it is written by.
+        changes.retain(|change| change.facts.iter().any(|fact| fact.fact != "name"));
+        assert!(changes.is_empty(), "{name}: {changes:?}\n{whole}");
+        assert!(whole.contains("\nreliability:"), "{whole}");
+    }
 }

@@ -54,6 +54,7 @@ mod routes;
 mod routing;
 mod run;
 mod selection;
+mod stream_usage;
 mod support;
 mod thresholds;
 mod timeouts;

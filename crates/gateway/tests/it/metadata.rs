@@ -89,8 +89,8 @@ fn it_is_told_in_every_dialect_and_nothing_else_changes() {
             let streams = [ask(&gateway, path, "", &body), ask(&gateway, path, ENABLED, &body)];
             let told = in_stream(&streams[1]);
             let [(event, told)] = told.as_slice() else { panic!("{}", streams[1].text()) };
-            // Where client and provider speak Chat Completions, only who asks for usage gets it.
-            check(told, &streams[1], model, usage || (path, model) != (CHAT, "m"));
+            // Usage is known whether the client asks for it or not.
+            check(told, &streams[1], model, true);
             assert_eq!(without(streams[0].text()), without(streams[1].text()), "{path} {model}");
             let is_last = match path {
                 CHAT => event["choices"].as_array().unwrap().is_empty() == usage,

@@ -37,7 +37,12 @@ impl Process {
     }
 
     /// Waits until it is ready.
-    pub(crate) fn ready(mut command: Command) -> Self {
+    pub(crate) fn ready(command: Command) -> Self {
+        Self::said(command).0
+    }
+
+    /// The same, with what it says until then.
+    fn said(mut command: Command) -> (Self, String) {
         command.env("NO_COLOR", "1").stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
@@ -51,7 +56,7 @@ impl Process {
         let said = process.says("ready  ");
         let admin = said.lines().find_map(|line| line.strip_prefix("admin      http://")).unwrap();
         process.admin = admin.split(' ').next().unwrap().parse().unwrap();
-        process
+        (process, said)
     }
 
     /// Waits for a line with this in it, and returns all up to it.
@@ -351,6 +356,38 @@ fn whoever_started_it_is_told_when_it_is_ready_and_when_it_stops() {
     assert!(place.knows("one"));
     process.stop();
     assert_eq!(next(), "STOPPING=1");
+}
+
+/// What is said of an address is where it is bound, and how it is reached from here.
+#[test]
+fn a_listener_at_every_address_says_so() {
+    for (address, here) in [("0.0.0.0", "127.0.0.1"), ("::", "[::1]")] {
+        let socket = TcpListener::bind((address, 0)).unwrap();
+        let port = socket.local_addr().unwrap().port();
+        let place = Place::new();
+        place.write(&format!(
+            "admin: {{port: 0}}\nlisteners: {{egress_traffic: {{address: '{address}', port: {port}}}}}\nmodel_providers:\n  - \
+             {{model: openai/m, access_key: sk-LEAK-literal}}\n"
+        ));
+        let mut command = Command::new("sh");
+        command.args(["-c", START, env!("CARGO_BIN_EXE_waypost")]).arg(place.file());
+        command.stdin(Stdio::from(OwnedFd::from(socket)));
+        let (process, said) = Process::said(command);
+        let line = |start: &str| said.lines().find(|line| line.starts_with(start)).unwrap().to_owned();
+        let listening = line("listening  http://");
+        let bound: SocketAddr =
+            listening["listening  http://".len()..].split(' ').next().unwrap().parse().unwrap();
+        assert!(bound.ip().is_unspecified(), "{listening}");
+        let url = format!("http://{here}:{}", bound.port());
+        assert!(
+            listening.ends_with(&format!("every address of this machine, from here {url})")),
+            "{listening}"
+        );
+        assert!(line("ready  ").contains(&format!("OPENAI_BASE_URL={url}/v1  ")), "{said}");
+        let reached = TcpStream::connect(url.trim_start_matches("http://"));
+        assert!(reached.is_ok(), "{url}: {reached:?}");
+        process.stop();
+    }
 }
 
 /// With `--reuse-port` both listen for themselves; without it the second one is told that the address is in use.

@@ -2,6 +2,7 @@
 
 mod ask;
 mod found;
+mod imported;
 mod template;
 
 use std::fs::OpenOptions;
@@ -22,7 +23,8 @@ use crate::config::{self, Environment};
 waypost init                                     asks
 waypost init --template coding-agents --yes      takes every provider whose key is set or whose server answers
 waypost init --template cheap --provider openai --yes
-waypost init --from plano_config.yaml            the same configuration in Waypost's own form
+waypost init --template plano                    asks for a configuration of Plano's, and turns it into Waypost's own form
+waypost init --from plano_config.yaml            the same, asking nothing; LiteLLM's, too
 
 No key is written: only the name of the variable that has it.")]
 pub(super) struct Options {
@@ -58,6 +60,7 @@ fn list() {
     for template in &TEMPLATES {
         rows.add_row([template.name, template.about()]);
     }
+    rows.add_row([imported::NAME, imported::ABOUT]);
     anstream::println!("{rows}");
 }
 
@@ -71,7 +74,7 @@ pub(super) fn run(options: &Options) -> Result<(), Stop> {
         return Err(there_already(&options.file));
     }
     let text = match &options.from {
-        Some(path) => from(path)?,
+        Some(path) => imported::convert(path)?,
         None => from_template(options)?,
     };
     write(options, &text)
@@ -99,15 +102,21 @@ fn from_template(options: &Options) -> Result<String, Stop> {
         ));
     }
     let template = match &options.template {
-        Some(name) => Template::find(name).ok_or_else(|| {
+        Some(name) if name == imported::NAME => None,
+        Some(name) => Some(Template::find(name).ok_or_else(|| {
             let names: Vec<&str> = TEMPLATES.iter().map(|template| template.name).collect();
-            usage(&format!("error: there is no template `{name}`\nhint: there are {}", names.join(", ")))
-        })?,
+            let names = names.join(", ");
+            usage(&format!(
+                "error: there is no template `{name}`\nhint: there are {names}, {}",
+                imported::NAME
+            ))
+        })?),
         None if asks => ask::template()?,
         None => {
             return Err(usage("error: no template is named\nhint: `--template NAME`; `--list` shows them"));
         }
     };
+    let Some(template) = template else { return import(options, asks) };
     let found = providers(options, &environment, asks)?;
     if found.is_empty() {
         return Err(usage(
@@ -120,6 +129,18 @@ fn from_template(options: &Options) -> Result<String, Stop> {
         anstream::eprintln!("{}", found.about());
     }
     Ok(text)
+}
+
+/// A configuration of Plano's: the one with a usual name in this folder, or the one that is named when asked.
+fn import(options: &Options, asks: bool) -> Result<String, Stop> {
+    let usual = imported::usual(config::folder_of(&options.file));
+    let path = if asks { Some(ask::path(usual.as_deref())?) } else { usual };
+    let path = path.ok_or_else(|| {
+        usage(
+            "error: no configuration of Plano's is in this folder\nhint: `waypost init --from FILE` names it",
+        )
+    })?;
+    imported::convert(&path)
 }
 
 /// Who is written: as named, or as found, or as chosen among those.
@@ -153,24 +174,6 @@ fn providers(options: &Options, environment: &Environment, asks: bool) -> Result
         }
     }
     Ok(ask::providers(offered)?)
-}
-
-/// Another configuration in our form; says what was left.
-fn from(path: &Path) -> Result<String, Stop> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?;
-    let name = path.display().to_string();
-    match config::convert(&name, &text) {
-        Ok(converted) => {
-            for line in &converted.notes {
-                anstream::eprintln!("{line}");
-            }
-            Ok(converted.yaml)
-        }
-        Err(problems) => {
-            anstream::eprintln!("{problems:#}");
-            Err(Stop::Usage)
-        }
-    }
 }
 
 fn write(options: &Options, text: &str) -> Result<(), Stop> {

@@ -22,7 +22,7 @@ pub(super) const TEMPLATES: [Template; 4] = [
     Template { name: "minimal", text: include_str!("templates/minimal.yaml") },
 ];
 
-const FOOTER: &str = include_str!("templates/footer.yaml");
+pub(super) const FOOTER: &str = include_str!("templates/footer.yaml");
 
 /// What is proposed of a provider.
 #[derive(Debug, Deserialize)]

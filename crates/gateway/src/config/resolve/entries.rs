@@ -107,7 +107,10 @@ impl<'f> Entries<'f> {
             named == Some(full.as_str())
                 || (named.is_some() && named == entry.name.value().map(String::as_str))
         });
-        let provider = provider::resolve(context, id, entry, &model.place, routes);
+        let mut provider = provider::resolve(context, id, entry, &model.place, routes);
+        if let Some(asks) = entry.stream_usage.value() {
+            provider.quirks.stream_usage = *asks;
+        }
         let key = read_key(context, entry);
         let passthrough_auth = entry.passthrough_auth.value().copied().unwrap_or(false);
         let credentials = credentials::resolve(context, entry, &provider, &model.place);

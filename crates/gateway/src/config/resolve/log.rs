@@ -19,6 +19,8 @@ use crate::telemetry::request_log::Format;
 const LONGEST: Duration = Duration::from_secs(3660 * 24 * 60 * 60);
 const MOST_CONTENT: u64 = 16 << 20;
 const MOST_BYTES: u64 = 1 << 40;
+/// Some thousand records. Of less, what is there to be looked at would be gone before anybody looks.
+const LEAST_BYTES: u64 = 1 << 20;
 
 /// What is kept where a configuration says nothing about it.
 pub(in crate::config) fn default_log(environment: &Environment) -> Log {
@@ -42,17 +44,17 @@ pub(super) fn resolve(context: Context<'_>, written: &Setting<Written>) -> Log {
         let problem = Problem::warning("`log.path` has no effect where `log.records` is false");
         context.add(problem.at(&path.place));
     }
-    let most = |key, setting, default: u64, most| {
+    let size = |key, setting, default: u64, bounds| {
         let default = usize::try_from(default).unwrap_or(usize::MAX);
-        values::size_up_to(most, context, key, setting, default)
+        values::size_within(bounds, context, key, setting, default)
     };
     let redact = match written.content.value() {
         Some(ContentKept::Redacted) => Some(true),
         Some(ContentKept::Full) => Some(false),
         Some(ContentKept::None) | None => None,
     };
-    let length = most("max_content", &written.max_content, defaults::CONTENT_BYTES, MOST_CONTENT);
-    let bytes = most("max_size", &written.max_size, base.most_bytes, MOST_BYTES);
+    let length = size("max_content", &written.max_content, defaults::CONTENT_BYTES, 1..=MOST_CONTENT);
+    let bytes = size("max_size", &written.max_size, base.most_bytes, LEAST_BYTES..=MOST_BYTES);
     Log {
         file: chosen.or(base.file).filter(|_| !is_off),
         time: values::duration_up_to(LONGEST, context, "keep", &written.keep, base.time),
@@ -82,15 +84,24 @@ fn diagnostics(context: Context<'_>, written: &Written) -> diagnostics::Settings
     }
 }
 
+#[cfg(feature = "postgres")]
 fn postgres(context: Context<'_>, written: &Placed<String>) -> Option<SecretString> {
-    if !cfg!(feature = "postgres") {
-        let problem =
-            Problem::error("this binary was built without its feature `postgres`").at(&written.place);
-        context.add(problem.hint("remove `log.postgres`, or build with the feature"));
+    let expanded = values::expanded(context, written)?;
+    let is_known = !(context.environment.is_without_keys() && written.value.contains('$'));
+    let url = SecretString::from(expanded.text);
+    if is_known && let Err(error) = crate::store::postgres::parse(&url) {
+        let problem = Problem::error(error.to_string()).at(&written.place);
+        context.add(problem.hint(error.hint()));
         return None;
     }
-    let (url, _source) = values::key(context, "log.postgres", written)?;
     Some(url)
+}
+
+#[cfg(not(feature = "postgres"))]
+fn postgres(context: Context<'_>, written: &Placed<String>) -> Option<SecretString> {
+    let problem = Problem::error("this binary was built without its feature `postgres`").at(&written.place);
+    context.add(problem.hint("remove `log.postgres`, or build with the feature"));
+    None
 }
 
 /// Where services of a system, and else programs of a person, have what they remember.

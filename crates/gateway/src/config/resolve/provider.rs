@@ -144,6 +144,8 @@ fn custom(id: &str, interface: &Provider) -> Provider {
         docs: "",
         key_variables: &[],
         base_url_required: true,
+        // Its server is not known to take what nobody has asked for.
+        quirks: Quirks { stream_usage: false, ..interface.quirks },
         ..interface.clone()
     }
 }

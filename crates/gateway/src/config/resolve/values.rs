@@ -1,5 +1,6 @@
 //! Values with a grammar of their own: times, sizes, URLs, headers.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use http::uri::{Authority, Uri};
@@ -97,12 +98,12 @@ pub(super) fn duration_up_to(
 }
 
 pub(super) fn size(context: Context<'_>, key: &str, setting: &Setting<String>, default: usize) -> usize {
-    size_up_to(LARGEST, context, key, setting, default)
+    size_within(1..=LARGEST, context, key, setting, default)
 }
 
-/// A number of bytes, above zero and up to a power of 1024.
-pub(super) fn size_up_to(
-    largest: u64,
+/// A number of bytes within bounds; above one byte they are powers of 1024.
+pub(super) fn size_within(
+    bounds: RangeInclusive<u64>,
     context: Context<'_>,
     key: &str,
     setting: &Setting<String>,
@@ -111,8 +112,12 @@ pub(super) fn size_up_to(
     let Some(written) = setting.given() else { return default };
     let problem = match bytes(written.value.trim()) {
         Some(0) => Problem::error(format!("`{key}` is zero: there would be room for nothing")),
-        Some(bytes) if bytes > largest => {
-            Problem::error(format!("`{key}` is more than {}", whole_unit(largest)))
+        Some(bytes) if bytes < *bounds.start() => {
+            Problem::error(format!("`{key}` is less than {}", whole_unit(*bounds.start())))
+                .hint("a number without a unit is bytes; write one, such as `512MiB`")
+        }
+        Some(bytes) if bytes > *bounds.end() => {
+            Problem::error(format!("`{key}` is more than {}", whole_unit(*bounds.end())))
         }
         Some(bytes) => return usize::try_from(bytes).unwrap_or(default),
         None => Problem::error(format!("`{key}` is not a size: `{}`", shorten(&written.value)))

@@ -18,12 +18,12 @@ pub(in crate::config) struct Log {
     /// `~/.local/state/waypost`.
     pub(in crate::config) path: Setting<String>,
     /// The address of a Postgres server that gets the same records, such as `$DATABASE_URL`: in its table
-    /// `waypost_records`, which is made if it is not there.
+    /// `waypost_records`, which is made if it is not there. `waypost schema --postgres` prints it.
     pub(in crate::config) postgres: Setting<String>,
     /// How long a record is kept, such as `12h` or `30days`.
     #[schemars(extend("default" = "30days"))]
     pub(in crate::config) keep: Setting<String>,
-    /// Most bytes of the file, or as `1GiB`; the oldest records go first.
+    /// Most bytes of the file, or as `1GiB`, at least 1 MiB; the oldest records go first.
     #[schemars(extend("type" = ["string", "integer"], "default" = defaults::RECORDS_SIZE))]
     pub(in crate::config) max_size: Setting<String>,
     /// What is kept of what is said. `none`: nothing. `redacted`: texts without keys, e-mail addresses, and numbers of
