@@ -211,7 +211,17 @@ def test_one_model(messages):
 
 
 def test_models(messages):
-    assert "creative-model" in [model.id for model in messages.models.list()]
+    ids = [model.id for model in messages.models.list()]
+    assert "creative-model" in ids and len(ids) == len(set(ids)) > 6
+    first = messages.models.list(limit=3)
+    assert ([model.id for model in first.data], first.has_more, first.last_id) == (ids[:3], True, ids[2])
+    # The SDK turns the pages.
+    assert [model.id for model in messages.models.list(limit=3)] == ids
+    assert [model.id for model in messages.models.list(limit=2, after_id=ids[1])] == ids[2:]
+    before = messages.models.list(limit=2, before_id=ids[5])
+    assert ([model.id for model in before.data], before.has_more) == (ids[3:5], True)
+    with pytest.raises(anthropic.BadRequestError, match="after_id"):
+        messages.models.list(after_id="nobody")
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -34,6 +34,16 @@ def models(gateway):
     client.close()
 
 
+def test_the_list_of_models(models):
+    names = [model.name for model in models.list()]
+    assert "models/creative-model" in names and len(names) == len(set(names)) > 6
+    assert [model.name for model in models.list(config={"page_size": 3})] == names
+    assert models.get(model="openai/gpt-5.2").display_name == "openai/gpt-5.2"
+    with pytest.raises(errors.ClientError) as raised:
+        models.get(model="nobody")
+    assert (raised.value.code, raised.value.status) == (404, "NOT_FOUND")
+
+
 @pytest.mark.parametrize("model", EVERY_WAY)
 def test_plain(models, model):
     answer = models.generate_content(model=model, contents="Hello there")

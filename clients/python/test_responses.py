@@ -414,6 +414,30 @@ def test_a_stream_that_breaks_raises(chat, model, fault, helper):
             list(chat.responses.create(**options, stream=True))
 
 
+@pytest.mark.parametrize("model", EACH)
+@pytest.mark.parametrize("fault", ["cut_after=7", "error_after=7"])
+def test_a_stream_that_breaks_is_numbered_and_fails(chat, model, fault):
+    stream = chat.responses.create(
+        model=model, input=f"Hi there, my good old friend of mine [[echo {fault}]]", stream=True
+    )
+    if model in NATIVE and fault.startswith("error"):
+        # The provider's own event goes through, and the SDK gives it as one.
+        *seen, last = stream
+        assert (last.type, last.sequence_number) == ("error", len(seen))
+        return
+    seen = []
+    with pytest.raises(openai.APIError) as raised:
+        for event in stream:
+            seen.append(event)
+    assert raised.value.message and seen[0].type == "response.created"
+    assert [event.sequence_number for event in seen] == list(range(len(seen)))
+    if model not in NATIVE:
+        # Of an answer of another API's provider the end is made here.
+        failed = seen[-1]
+        assert (failed.type, failed.response.status, failed.response.id) == ("response.failed", "failed", seen[0].response.id)
+        assert failed.response.error.message == raised.value.message
+
+
 @pytest.mark.parametrize("model", NATIVE)
 def test_a_failed_response(chat, model):
     with pytest.raises(openai.InternalServerError) as raised:
@@ -421,6 +445,15 @@ def test_a_failed_response(chat, model):
     assert raised.value.code == "server_error"
     *_, last = chat.responses.create(model=model, input="Hi [[echo finish=failed]]", stream=True)
     assert last.type == "response.failed" and last.response.error.message
+
+
+def test_a_kept_answer_is_not_streamed_again(chat):
+    kept = chat.responses.create(model="anthropic/claude-sonnet-4-5", input="Hi")
+    for options in [{}, {"starting_after": 2}]:
+        with pytest.raises(openai.BadRequestError) as raised:
+            list(chat.responses.retrieve(kept.id, stream=True, **options))
+        assert (raised.value.param, raised.value.code) == ("stream", "unsupported_parameter")
+    assert chat.responses.retrieve(kept.id).output_text == kept.output_text
 
 
 @pytest.mark.parametrize("model", EACH)

@@ -181,8 +181,15 @@ pub trait ProviderCodec: fmt::Debug + Send + Sync {
     /// Usage and finish reason of a plain success body that passes through untouched.
     ///
     /// # Errors
-    /// Not a JSON object; [`ResponseError::Reported`] for an error in place of an answer.
+    /// Not a JSON object, or one in which nobody answers: an empty answer is one, the lack of any is not.
+    /// [`ResponseError::Reported`] for an error in place of an answer.
     fn observe_response(&self, body: &[u8]) -> Result<Observed, ResponseError>;
+
+    /// The same of a page that belongs to no conversation, such as one of embeddings or of a count.
+    ///
+    /// # Errors
+    /// As [`Self::observe_response`], but for the answer.
+    fn observe_page(&self, body: &[u8]) -> Result<Observed, ResponseError>;
 
     /// A decoder for one provider stream of this dialect.
     fn stream_decoder(&self) -> Box<dyn StreamDecoder>;

@@ -39,6 +39,7 @@ mod openai_choice;
 mod openai_errors;
 mod stream;
 mod turns;
+mod unsaid;
 
 pub use dialect::{ClientDialect, DialectId};
 pub use json::{Raw, Writer as JsonWriter};

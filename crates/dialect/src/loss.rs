@@ -65,6 +65,12 @@ impl Loss {
         }
     }
 
+    /// This field has been named.
+    #[must_use]
+    pub fn has(&self, field: &str) -> bool {
+        self.0.contains_key(field)
+    }
+
     /// True if everything was carried.
     #[must_use]
     pub fn is_empty(&self) -> bool {

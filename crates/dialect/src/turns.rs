@@ -2,6 +2,9 @@
 //! the model by turns. All calls of one answer stand in one turn, and all their results in the next.
 
 use crate::chat::{ChatRequest, Extra, Message, Part, Role};
+use crate::error::RequestError;
+use crate::loss::Loss;
+use crate::unsaid;
 
 /// The conversation as such an API takes it.
 #[derive(Debug, Default)]
@@ -31,6 +34,9 @@ pub(crate) trait Writer {
     fn keeps_of_model(&mut self, part: &Part) -> bool {
         self.keeps(part)
     }
+
+    /// Where losses are named.
+    fn loss(&mut self) -> &mut Loss;
 
     /// Names what the API has no place for of a message itself.
     fn note(&mut self, message: &Message);
@@ -72,6 +78,22 @@ pub(crate) fn arranged<'r, W: Writer>(request: &'r ChatRequest, writer: &mut W) 
         turn.parts.sort_by_key(|part| !part.is_result());
     }
     conversation
+}
+
+/// Why a conversation is refused of which this writer keeps nothing.
+pub(crate) fn refusal<W: Writer>(request: &ChatRequest, writer: &mut W) -> RequestError {
+    let named = std::mem::take(writer.loss());
+    let error = unsaid::refusal(request, |message, part| {
+        writer.note(message);
+        // What is the matter with the message itself is named already.
+        *writer.loss() = Loss::default();
+        let keeps = if message.role == Role::Assistant { W::keeps_of_model } else { W::keeps };
+        let is_kept = keeps(writer, part);
+        let why = writer.loss().entries().next().map(|(path, reason)| (path.to_owned(), reason));
+        why.filter(|_| !is_kept)
+    });
+    *writer.loss() = named;
+    error
 }
 
 impl<'r> Conversation<'r> {

@@ -127,7 +127,8 @@ pub const FAULTS: [Row; 15] = [
     row(
         Fault::Unsupported,
         "unsupported",
-        "never sent: no such API there, or a strict translation would lose something",
+        "never sent: no such API there, one in which nothing of the conversation can be said, or a strict translation would \
+         lose something",
         true,
         false,
         Toll::None,

@@ -10,7 +10,7 @@ use crate::error::RequestError;
 use crate::json::Writer;
 use crate::loss::{Loss, Reason};
 use crate::names::{self, Site};
-use crate::turns::{Conversation, arranged};
+use crate::turns::{Conversation, arranged, refusal};
 
 /// `max_tokens` where the client gave none and nobody knows what the model can write: the API demands it and Chat
 /// Completions does not. Every current model can write this much, and few answers are longer.
@@ -23,11 +23,7 @@ pub(super) fn encode(request: &ChatRequest, loss: &mut Loss) -> Result<Vec<u8>, 
     let conversation =
         if same { turns::unchanged(request, &mut writer) } else { arranged(request, &mut writer) };
     if conversation.turns.is_empty() && !same {
-        return Err(RequestError::Field {
-            path: if request.source == Some(DialectId::OpenAiResponses) { "input" } else { "messages" }
-                .into(),
-            message: "no message says anything that this model's provider can take".into(),
-        });
+        return Err(refusal(request, &mut writer));
     }
     let mut body = Vec::with_capacity(4096);
     Writer::new(&mut body).object(|out| {

@@ -55,8 +55,11 @@ pub(super) fn tallied(fields: &Fields<'_>) -> Usage {
 }
 
 /// Looks at an answer that passes through: only the object itself and its usage are opened.
-pub(super) fn observe(body: &[u8]) -> Result<Observed, Fault> {
+pub(super) fn observe(body: &[u8], is_conversation: bool) -> Result<Observed, Fault> {
     let fields = answer(body)?;
+    if is_conversation && fields.get("content").is_none() {
+        return Err(Path::Root.missing("content"));
+    }
     Ok(Observed {
         usage: fields.object("usage").map(|usage| tallied(&usage)),
         finish_reason: fields.text("stop_reason"),

@@ -2,7 +2,7 @@
 
 use super::blocks::BlockWriter;
 use crate::chat::{ChatRequest, Content, Message, Part, Role};
-use crate::loss::Reason;
+use crate::loss::{Loss, Reason};
 use crate::turns::{Conversation, Turn, Writer};
 
 /// A conversation of this dialect: as it was, without the thinking that is not the provider's own.
@@ -40,6 +40,10 @@ impl Writer for BlockWriter<'_> {
         };
         self.loss.add(self.site.part(name), Reason::NoPlace);
         false
+    }
+
+    fn loss(&mut self) -> &mut Loss {
+        self.loss
     }
 
     fn note(&mut self, message: &Message) {

@@ -56,6 +56,10 @@ impl turns::Writer for BlockWriter<'_> {
         false
     }
 
+    fn loss(&mut self) -> &mut Loss {
+        self.loss
+    }
+
     fn note(&mut self, message: &Message) {
         self.role = message.role;
         if message.name.is_some() && !message.parts.iter().any(Part::is_result) {

@@ -5,12 +5,11 @@ use super::blocks_out::BlockWriter;
 use super::models::Maker;
 use super::{config_out, tools_out};
 use crate::chat::{ChatRequest, Extra, Json};
-use crate::dialect::DialectId;
 use crate::error::RequestError;
 use crate::json::{Fields, Writer};
 use crate::loss::{Loss, Reason};
 use crate::names::{self, Site};
-use crate::turns::arranged;
+use crate::turns::{arranged, refusal};
 
 /// The API refuses more notes on a request than this.
 const MAX_NOTES: usize = 16;
@@ -23,15 +22,7 @@ pub(super) fn encode(request: &ChatRequest, loss: &mut Loss) -> Result<Vec<u8>, 
     let mut writer = BlockWriter::new(maker, loss, Site { source: request.source, is_answer: false });
     let conversation = arranged(request, &mut writer);
     if conversation.turns.is_empty() {
-        return Err(RequestError::Field {
-            path: match request.source {
-                Some(DialectId::OpenAiResponses) => "input",
-                Some(DialectId::Gemini) => "contents",
-                _ => "messages",
-            }
-            .into(),
-            message: "no message says anything that this model's provider can take".into(),
-        });
+        return Err(refusal(request, &mut writer));
     }
     let mut body = Vec::with_capacity(4096);
     Writer::new(&mut body).object(|out| {

@@ -51,8 +51,11 @@ fn answer(body: &[u8]) -> Result<Fields<'_>, Fault> {
 }
 
 /// Looks at an answer: only the object itself and its usage are opened.
-pub(super) fn observe(body: &[u8]) -> Result<Observed, Fault> {
+pub(super) fn observe(body: &[u8], is_conversation: bool) -> Result<Observed, Fault> {
     let fields = answer(body)?;
+    if is_conversation && fields.get("output").is_none() {
+        return Err(Path::Root.missing("output"));
+    }
     Ok(Observed {
         usage: fields.object("usage").map(|usage| read_usage(&usage)),
         finish_reason: fields.text("stopReason").filter(|word| !word.is_empty()),

@@ -76,8 +76,10 @@ fn contents(node: Node<'_, '_>, path: &Path<'_>) -> Result<Vec<Message>, Fault> 
             Some(last) if is_continued(last, &message) => join(last, message.parts, true),
             _ => {
                 // Or they keep it as one content of many parts, of which whole texts are none's pieces.
-                let pieces = std::mem::take(&mut message.parts);
-                join(&mut message, pieces, false);
+                if message.parts.len() > 1 {
+                    let pieces = std::mem::take(&mut message.parts);
+                    join(&mut message, pieces, false);
+                }
                 messages.push(message);
             }
         }

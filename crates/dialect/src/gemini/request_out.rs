@@ -11,7 +11,7 @@ use crate::json::Writer;
 use crate::loss::{Loss, Reason};
 use crate::names::{self, Site};
 use crate::provider::Quirks;
-use crate::turns::{Conversation, arranged};
+use crate::turns::{Conversation, arranged, refusal};
 
 pub(super) fn encode(
     request: &ChatRequest,
@@ -26,10 +26,7 @@ pub(super) fn encode(
     let conversation =
         if same { turns::unchanged(request, &mut writer) } else { arranged(request, &mut writer) };
     if conversation.turns.is_empty() && !same {
-        return Err(RequestError::Field {
-            path: "messages".into(),
-            message: "no message says anything that this model's provider can take".into(),
-        });
+        return Err(refusal(request, &mut writer));
     }
     let mut body = Vec::with_capacity(4096);
     Writer::new(&mut body).object(|out| {

@@ -52,7 +52,7 @@ pub(super) fn block_reason(fields: &Fields<'_>) -> Option<String> {
 }
 
 /// Looks at an answer that passes through: only the object itself and its first candidate are opened.
-pub(super) fn observe(body: &[u8]) -> Result<Observed, Fault> {
+pub(super) fn observe(body: &[u8], is_conversation: bool) -> Result<Observed, Fault> {
     let fields = answer(body)?;
     let first = fields.get("candidates").and_then(|raw| {
         let list = Node::new(raw, &Path::Root).list().ok()?;
@@ -60,7 +60,13 @@ pub(super) fn observe(body: &[u8]) -> Result<Observed, Fault> {
     });
     let word = match first {
         Some(first) => first.text("finishReason"),
-        None => block_reason(&fields),
+        // The prompt was not let through.
+        None => match block_reason(&fields) {
+            None if is_conversation => {
+                return Err(Path::Root.key("candidates").fault("the answer has no candidates"));
+            }
+            reason => reason,
+        },
     };
     Ok(Observed {
         usage: fields.object("usageMetadata").map(|usage| tallied(&keys::renamed(usage))),

@@ -2,7 +2,7 @@
 
 use super::parts_out::PartWriter;
 use crate::chat::{ChatRequest, Message, Part, Role};
-use crate::loss::Reason;
+use crate::loss::{Loss, Reason};
 use crate::turns::{Conversation, Turn, Writer};
 
 /// A conversation of this dialect: as it was, without the thinking that is not the provider's own.
@@ -24,6 +24,10 @@ impl Writer for PartWriter<'_, '_> {
 
     fn keeps(&mut self, part: &Part) -> bool {
         Self::keeps(self, part)
+    }
+
+    fn loss(&mut self) -> &mut Loss {
+        self.loss
     }
 
     fn note(&mut self, message: &Message) {

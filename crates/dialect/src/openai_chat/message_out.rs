@@ -2,9 +2,13 @@
 
 use super::details;
 use super::request_out::Target;
-use crate::chat::{CallKind, Content, Extra, Family, Message, Part, Role, Source, ToolCall, custom};
+use crate::chat::{
+    CallKind, ChatRequest, Content, Extra, Family, Message, Part, Role, Source, ToolCall, custom,
+};
+use crate::error::RequestError;
 use crate::json::Writer;
 use crate::loss::Reason;
+use crate::unsaid;
 
 impl Target<'_> {
     /// Messages of another dialect may give one turn of the model in pieces; here its calls have to stand together,
@@ -281,6 +285,22 @@ impl Target<'_> {
             _ => return None,
         };
         Some((self.site.part(name), reason))
+    }
+
+    /// Refuses a conversation of another dialect that has messages, none of which would be written.
+    pub(super) fn has_something_to_say(&mut self, request: &ChatRequest) -> Result<(), RequestError> {
+        let mut parts = request.messages.iter().flat_map(|message| &message.parts);
+        let is_said = |part: &Part| {
+            part.is_call() || part.is_result() || part.is_reasoning() || self.lost(part).is_none()
+        };
+        let is_spoken = !request.system.is_empty()
+            || request.messages.iter().any(|message| message.parts.is_empty())
+            || parts.any(is_said);
+        if self.same || request.messages.is_empty() || is_spoken {
+            return Ok(());
+        }
+        request.messages.iter().flat_map(|message| &message.parts).for_each(|part| self.name_loss(part));
+        Err(unsaid::refusal(request, |_, part| self.lost(part)))
     }
 
     fn name_loss(&mut self, part: &Part) {

@@ -57,7 +57,11 @@ impl ProviderCodec for OpenAiChat {
     }
 
     fn observe_response(&self, body: &[u8]) -> Result<Observed, ResponseError> {
-        response::observe(body).map_err(|fault| fault.of_answer(NAME))
+        response::observe(body, true).map_err(|fault| fault.of_answer(NAME))
+    }
+
+    fn observe_page(&self, body: &[u8]) -> Result<Observed, ResponseError> {
+        response::observe(body, false).map_err(|fault| fault.of_answer(NAME))
     }
 
     fn stream_decoder(&self) -> Box<dyn StreamDecoder> {

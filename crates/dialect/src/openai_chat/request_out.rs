@@ -28,6 +28,7 @@ pub(super) fn encode(
     let source = request.source;
     let same = source == Some(DialectId::OpenAiChat);
     let mut target = Target { same, quirks, loss, site: Site { source, is_answer: false } };
+    target.has_something_to_say(request)?;
     Writer::new(&mut body).object(|out| {
         out.text_field("model", &request.model);
         out.key("messages").list(|out| {

@@ -86,8 +86,8 @@ fn choice(fields: Fields<'_>, position: usize, path: &Path<'_>) -> Result<Choice
     Ok(choice)
 }
 
-/// Looks at an answer that passes through: only the object itself and its first choice are opened.
-pub(super) fn observe(body: &[u8]) -> Result<Observed, Fault> {
+/// Looks at an answer that passes through, or at another page of its API: only the object itself and its first choice are opened.
+pub(super) fn observe(body: &[u8], is_conversation: bool) -> Result<Observed, Fault> {
     let answer = json::from_slice::<Taken<Option<Answer<'_>>>>(body).ok().and_then(|Taken(answer)| answer);
     let answer = match answer {
         Some(answer) if !answer.may_be_error() => answer,
@@ -101,6 +101,9 @@ pub(super) fn observe(body: &[u8]) -> Result<Observed, Fault> {
         }
     };
     let First(choice) = answer.choice;
+    if is_conversation && choice.is_none() {
+        return Err(Path::Root.key("choices").fault("no answer in it"));
+    }
     Ok(Observed {
         usage: answer.usage.map(|Tokens(usage)| usage),
         finish_reason: choice.and_then(|choice| choice.finish_reason).map(Cow::into_owned),

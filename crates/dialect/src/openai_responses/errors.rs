@@ -1,13 +1,33 @@
 //! Errors inside a stream: <https://platform.openai.com/docs/api-reference/responses-streaming/error>.
 
+use std::sync::LazyLock;
+
+use memchr::memmem::FinderRev;
+
 use crate::error::{ApiError, ErrorKind};
 use crate::json::Writer;
 use crate::openai_errors;
 
-/// The blank lines end an event that the provider may have left half-written.
-pub(super) fn encode_in_stream(error: &ApiError) -> Vec<u8> {
+/// What stands in front of an event's number.
+static SEQUENCE: LazyLock<FinderRev<'static>> = LazyLock::new(|| FinderRev::new("\"sequence_number\":"));
+
+/// The number of the event that follows these, if they say theirs.
+#[must_use]
+pub fn sequence_after(events: &[u8]) -> Option<u64> {
+    // Inside of a text the quotes would be escaped.
+    let at = SEQUENCE.rfind(events)? + SEQUENCE.needle().len();
+    let behind = events.get(at..)?.trim_ascii_start();
+    let end = behind.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(behind.len());
+    let number: u64 = std::str::from_utf8(behind.get(..end)?).ok()?.parse().ok()?;
+    number.checked_add(1)
+}
+
+/// An error inside a stream whose events so far end before this number. The blank lines end an event that the provider
+/// may have left half-written.
+#[must_use]
+pub fn encode_stream_error_at(error: &ApiError, sequence: u64) -> Vec<u8> {
     let mut event = b"\n\n".to_vec();
-    write_event(error, 0, &mut event);
+    write_event(error, sequence, &mut event);
     event
 }
 

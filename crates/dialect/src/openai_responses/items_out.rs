@@ -1,9 +1,11 @@
 //! Writing the items of a request.
 
-use crate::chat::{CallKind, Content, Family, Message, Part, Reasoning, Role, Source, ToolCall};
+use crate::chat::{CallKind, ChatRequest, Content, Family, Message, Part, Reasoning, Role, Source, ToolCall};
+use crate::error::RequestError;
 use crate::json::Writer;
 use crate::loss::{Loss, Reason};
 use crate::names::Site;
+use crate::unsaid;
 
 /// How items are written.
 pub(super) struct ItemWriter<'r, 'l> {
@@ -57,6 +59,20 @@ impl ItemWriter<'_, '_> {
                 self.alone(first, out);
             }
         }
+    }
+
+    /// Refuses a conversation of another dialect that has messages, none of which would be written.
+    pub(super) fn has_something_to_say(&mut self, request: &ChatRequest) -> Result<(), RequestError> {
+        let mut parts = request.messages.iter().flat_map(|message| &message.parts);
+        let is_spoken = !request.system.is_empty() || parts.any(|part| self.lost(part).is_none());
+        if self.same || request.messages.is_empty() || is_spoken {
+            return Ok(());
+        }
+        let parts = request.messages.iter().flat_map(|message| &message.parts);
+        for (path, reason) in parts.filter_map(|part| self.lost(part)).collect::<Vec<_>>() {
+            self.loss.add(path, reason);
+        }
+        Err(unsaid::refusal(request, |_, part| self.lost(part)))
     }
 
     /// Why a part cannot be said.

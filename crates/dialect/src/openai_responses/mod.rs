@@ -33,6 +33,7 @@ use crate::stream::{Decoder, Tap};
 use crate::usage::Usage;
 
 pub use echo::echo;
+pub use errors::{encode_stream_error_at, sequence_after};
 pub use history::last_response;
 
 /// The name in error messages.
@@ -53,7 +54,7 @@ impl ProviderCodec for OpenAiResponses {
         _quirks: Quirks,
         loss: &mut Loss,
     ) -> Result<Vec<u8>, RequestError> {
-        Ok(request_out::encode(request, loss))
+        request_out::encode(request, loss)
     }
 
     fn decode_response(&self, body: &[u8]) -> Result<ChatResponse, ResponseError> {
@@ -61,7 +62,11 @@ impl ProviderCodec for OpenAiResponses {
     }
 
     fn observe_response(&self, body: &[u8]) -> Result<Observed, ResponseError> {
-        response::observe(body).map_err(|fault| fault.of_answer(NAME))
+        response::observe(body, true).map_err(|fault| fault.of_answer(NAME))
+    }
+
+    fn observe_page(&self, body: &[u8]) -> Result<Observed, ResponseError> {
+        response::observe(body, false).map_err(|fault| fault.of_answer(NAME))
     }
 
     fn stream_decoder(&self) -> Box<dyn StreamDecoder> {
@@ -91,7 +96,7 @@ impl ClientCodec for OpenAiResponses {
     }
 
     fn encode_stream_error(&self, error: &ApiError) -> Vec<u8> {
-        errors::encode_in_stream(error)
+        errors::encode_stream_error_at(error, 0)
     }
 
     fn stream_tap(&self) -> Box<dyn StreamTap> {

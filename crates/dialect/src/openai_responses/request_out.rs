@@ -4,6 +4,7 @@ use super::items_out::{ItemWriter, custom_calls};
 use super::tools_out;
 use crate::chat::{ChatRequest, Content, Family, Part, ResponseFormat, Thinking};
 use crate::dialect::DialectId;
+use crate::error::RequestError;
 use crate::gpt;
 use crate::json::Writer;
 use crate::loss::{Loss, Reason};
@@ -15,21 +16,18 @@ const MIN_TOKENS: u64 = 16;
 const SEALED_THINKING: &str = "reasoning.encrypted_content";
 const LOGPROBS: &str = "message.output_text.logprobs";
 
-pub(super) fn encode(request: &ChatRequest, loss: &mut Loss) -> Vec<u8> {
+pub(super) fn encode(request: &ChatRequest, loss: &mut Loss) -> Result<Vec<u8>, RequestError> {
     let mut body = Vec::with_capacity(4096);
     let source = request.source;
     let same = source == Some(DialectId::OpenAiResponses);
+    let site = Site { source, is_answer: false };
+    let custom_calls = custom_calls(&request.messages);
+    ItemWriter { same, loss, site, custom_calls: Vec::new(), made: 0 }.has_something_to_say(request)?;
     let mut target = Target { same, request, loss, has_logprobs: false };
     Writer::new(&mut body).object(|out| {
         out.text_field("model", &request.model);
         target.instructions(out);
-        let mut items = ItemWriter {
-            same,
-            loss: target.loss,
-            site: Site { source, is_answer: false },
-            custom_calls: custom_calls(&request.messages),
-            made: 0,
-        };
+        let mut items = ItemWriter { same, loss: target.loss, site, custom_calls, made: 0 };
         out.key("input").list(|out| request.messages.iter().for_each(|message| items.message(message, out)));
         tools_out::write(request, same, target.loss, out);
         let effort = target.effort();
@@ -39,7 +37,7 @@ pub(super) fn encode(request: &ChatRequest, loss: &mut Loss) -> Vec<u8> {
         target.state(out);
         target.rest(out);
     });
-    body
+    Ok(body)
 }
 
 struct Target<'r, 'l> {

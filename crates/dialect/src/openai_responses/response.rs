@@ -94,8 +94,11 @@ pub(super) fn output_item(fields: Fields<'_>, path: &Path<'_>) -> Result<Vec<Par
 }
 
 /// Looks at an answer that passes through: only the object itself and its usage are opened.
-pub(super) fn observe(body: &[u8]) -> Result<Observed, Fault> {
+pub(super) fn observe(body: &[u8], is_conversation: bool) -> Result<Observed, Fault> {
     let fields = answer(body)?;
+    if is_conversation && fields.get("output").is_none() {
+        return Err(Path::Root.missing("output"));
+    }
     Ok(Observed {
         usage: fields.object("usage").map(|usage| read_usage(&usage)),
         finish_reason: word_of(&fields),

@@ -92,7 +92,8 @@ fn requests() {
                     let _ = ToolNames::fit(&mut request, to);
                     match to.codec().encode_request(&request, Quirks::default(), &mut loss) {
                         Ok(body) => format!("{}\n\n{}", lost(&loss), pretty(&body)),
-                        Err(error) => format!("refused: {error}"),
+                        Err(error) if loss.is_empty() => format!("refused: {error}"),
+                        Err(error) => format!("refused: {error}\n{}", lost(&loss)),
                     }
                 }
             };

@@ -99,7 +99,7 @@ pub(super) struct Entry {
     /// or `default`. A variable is replaced. The file is read again when it changes.
     pub(super) credentials_file: Setting<String>,
     /// In place of `access_key`. Google Cloud: the service account of the machine or the pod that Waypost runs on. Amazon
-    /// Bedrock: the role of the container, the pod or the machine.
+    /// Bedrock: the role of the pod, the container or the machine.
     pub(super) credentials: Setting<CredentialSource>,
     /// Amazon Bedrock, in place of `access_key`: the id of an AWS access key, by which each request is signed (Signature
     /// Version 4). A variable is replaced, as in the next two.

@@ -133,6 +133,7 @@ async fn call(
         upstream,
         dialect: address.dialect,
         client: asked.client,
+        api: asked.api,
         is_framed: address.is_framed(),
         limits,
     };
@@ -191,7 +192,14 @@ fn outgoing(
     wish.custom = CustomTools::new(&request, dialect, upstream.quirks);
     wish.names = ToolNames::fit(&mut request, dialect);
     let mut loss = Loss::default();
-    let body = dialect.codec().encode_request(&request, upstream.quirks, &mut loss).map_err(refused)?;
+    let body = match dialect.codec().encode_request(&request, upstream.quirks, &mut loss) {
+        Ok(body) => body,
+        Err(error) => {
+            record.lost(&loss);
+            // Another target may speak the client's dialect, or say more.
+            return Err(Failure { fault: Fault::Unsupported, ..refused(error) });
+        }
+    };
     if asked.strict && !loss.is_empty() {
         return Err(lossy(upstream, &loss));
     }
@@ -250,6 +258,7 @@ struct Reader<'a> {
     upstream: &'a Upstream,
     dialect: DialectId,
     client: ClientDialect,
+    api: Api,
     /// Some errors may be another one's: the cloud's around it.
     is_framed: bool,
     limits: Limits,
@@ -364,7 +373,12 @@ impl Reader<'_> {
     }
 
     fn success(&self, bytes: Bytes, same: bool, wish: Wish, record: &mut Record) -> Result<Bytes, Failure> {
-        let observed = self.dialect.codec().observe_response(&bytes).map_err(|error| self.unusable(error))?;
+        let codec = self.dialect.codec();
+        let observed = match self.api {
+            Api::Conversation => codec.observe_response(&bytes),
+            Api::Embeddings | Api::Completions | Api::CountTokens => codec.observe_page(&bytes),
+        };
+        let observed = observed.map_err(|error| self.unusable(error))?;
         record.saw(&observed);
         if same {
             if let Some(keeper) = wish.keeper {
@@ -372,8 +386,7 @@ impl Reader<'_> {
             }
             return Ok(bytes);
         }
-        let mut response =
-            self.dialect.codec().decode_response(&bytes).map_err(|error| self.unusable(error))?;
+        let mut response = codec.decode_response(&bytes).map_err(|error| self.unusable(error))?;
         response.created.get_or_insert_with(|| record.created());
         if response.id.is_empty() {
             response.id = record.answer_id();

@@ -23,33 +23,36 @@ pub struct Skipped {
 }
 
 /// The targets in the order in which they are tried, and those that were put last; `None` if the declared order holds.
-/// What is not known speaks for a target, and where no target fits none is better than another.
+/// What is not known speaks for a target, and where no target fits none is better than another. The first `named` are
+/// what the client has asked for by name: no other goes before them.
 #[must_use]
 pub fn order(
     runtime: &Runtime,
     envelope: &Envelope<'_>,
     targets: &[Target],
+    named: usize,
 ) -> Option<(Arc<[Target]>, Vec<Skipped>)> {
     if targets.len() < 2 {
         return None;
     }
     let needs = envelope.needs();
-    let (mut fit, mut last, mut skipped) = (Vec::with_capacity(targets.len()), Vec::new(), Vec::new());
-    for target in targets {
-        match lack(&runtime.facts(target), &needs) {
-            None => fit.push(target.clone()),
-            Some(why) => {
-                last.push(target.clone());
-                let model = runtime.target_names(std::slice::from_ref(target)).pop().unwrap_or_default();
-                skipped.push(Skipped { model, why });
-            }
+    let (first, rest) = targets.split_at(named.min(targets.len()));
+    let (mut ordered, mut skipped) = (Vec::with_capacity(targets.len()), Vec::new());
+    for part in [first, rest] {
+        let why: Vec<Option<&str>> = part.iter().map(|one| lack(&runtime.facts(one), &needs)).collect();
+        if why.iter().all(Option::is_some) {
+            ordered.extend_from_slice(part);
+            continue;
+        }
+        ordered.extend(part.iter().zip(&why).filter(|(_, why)| why.is_none()).map(|(one, _)| one.clone()));
+        for (target, why) in part.iter().zip(why) {
+            let Some(why) = why else { continue };
+            ordered.push(target.clone());
+            let model = runtime.target_names(std::slice::from_ref(target)).pop().unwrap_or_default();
+            skipped.push(Skipped { model, why });
         }
     }
-    if fit.is_empty() || last.is_empty() {
-        return None;
-    }
-    fit.append(&mut last);
-    Some((fit.into(), skipped))
+    (!skipped.is_empty()).then(|| (ordered.into(), skipped))
 }
 
 /// What a model is known not to do and would have to.

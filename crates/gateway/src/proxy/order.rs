@@ -8,7 +8,7 @@ use waypost_routing::catalog::Facts;
 use waypost_routing::models::Target;
 use waypost_routing::order::{Candidate, Prefer, order};
 use waypost_routing::pace::Pace;
-use waypost_routing::router::Decision;
+use waypost_routing::router::{Decision, Method};
 
 use super::fit;
 use crate::proxy::routes::Routes;
@@ -53,6 +53,8 @@ pub fn arrange(
             record.prefer = Some(prefer.name());
         }
     }
+    // Who stands in for a model does not go before it where the client has named it.
+    let named = if decision.method == Method::Name { decision.targets.len() } else { 0 };
     let own = chosen.map(|chosen| &chosen.fallbacks);
     for fallbacks in own.into_iter().chain([&runtime.fallbacks]) {
         let new = fallbacks.iter().filter(|target| !decision.targets.contains(target));
@@ -61,7 +63,7 @@ pub fn arrange(
             decision.targets = decision.targets.iter().cloned().chain(new).collect();
         }
     }
-    if let Some((targets, skipped)) = fit::order(runtime, envelope, &decision.targets) {
+    if let Some((targets, skipped)) = fit::order(runtime, envelope, &decision.targets, named) {
         decision.targets = targets;
         record.skipped = skipped;
     }

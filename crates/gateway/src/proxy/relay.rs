@@ -42,6 +42,8 @@ struct Pass {
     keeper: Option<Keeper>,
     /// Takes out what was not asked for by the client.
     hides_usage: bool,
+    /// The number of the next event, where the dialect has such.
+    sequence: Option<u64>,
     /// Looks for the first content; gone once it has come.
     scout: Option<Box<dyn StreamDecoder>>,
     opening: Opening,
@@ -132,6 +134,24 @@ impl Relay {
         self.way.finish()
     }
 
+    /// The events by which a stream that breaks off says so.
+    pub(super) fn fail(&mut self, error: &ApiError, client: ClientDialect) -> Vec<u8> {
+        let mut out = Vec::new();
+        match &mut self.way {
+            // What has begun is ended, too: an answer of Responses fails as one.
+            Way::Translate(translation) => {
+                let Translation { encoder, loss, .. } = &mut **translation;
+                encoder.push(&StreamEvent::Error(error.clone()), &mut out, loss);
+            }
+            Way::Pass(pass) => {
+                if let Some(sequence) = pass.sequence {
+                    out = openai_responses::encode_stream_error_at(error, sequence);
+                }
+            }
+        }
+        if out.is_empty() { client.codec().encode_stream_error(error) } else { out }
+    }
+
     /// Events in the form that the client wants.
     pub(super) fn framed(&mut self, events: Bytes, is_end: bool) -> Bytes {
         let Some(array) = &mut self.to_array else { return events };
@@ -182,6 +202,7 @@ impl Way {
                 boundary: Boundary::default(),
                 keeper: wish.keeper,
                 hides_usage: wish.hides_usage,
+                sequence: (to == ClientDialect::OpenAiResponses).then_some(0),
                 scout: Some(from.codec().stream_decoder()),
                 opening: Opening::default(),
             }));
@@ -212,6 +233,9 @@ impl Way {
                 if pass.tap.is_garbled() {
                     events.truncate(before_nonsense(&events));
                     error = error.or_else(|| Some(garbled()));
+                }
+                if let Some(sequence) = &mut pass.sequence {
+                    *sequence = openai_responses::sequence_after(&events).unwrap_or(*sequence);
                 }
                 let events = pass.visible(events);
                 if let Some(keeper) = &pass.keeper

@@ -271,7 +271,7 @@ impl Events {
         if let Some(tail) = &mut self.tail {
             tail.release(&mut out);
         }
-        out.append(&mut self.client.codec().encode_stream_error(error));
+        out.append(&mut self.relay.fail(error, self.client));
         self.relay.framed(out.into(), true)
     }
 

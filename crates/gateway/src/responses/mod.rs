@@ -173,8 +173,12 @@ pub async fn answer<B>(worker: &Worker, request: &Request<B>, path: &str) -> Res
         deleted.then(|| json!({"id": id, "object": "response", "deleted": true}).to_string().into())
     } else {
         let kept = store.get(caller, id).await;
+        let query = request.uri().query().unwrap_or_default();
+        if kept.is_some() && !of_input && wants_stream(query) {
+            return respond::error(ClientDialect::OpenAiResponses, &not_as_events(id));
+        }
         kept.map(|kept| {
-            let listing = listing(request.uri().query().unwrap_or_default());
+            let listing = listing(query);
             if of_input { history::item_page(&kept.input, &listing).into() } else { kept.response.clone() }
         })
     };
@@ -199,6 +203,20 @@ fn listing(query: &str) -> Listing {
         }
     }
     listing
+}
+
+/// A query asks for events in place of the answer.
+fn wants_stream(query: &str) -> bool {
+    let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    pairs.any(|(key, value)| key == "stream" && value.eq_ignore_ascii_case("true"))
+}
+
+/// An SDK would read a plain page as a stream without events.
+fn not_as_events(id: &str) -> ApiError {
+    let shown: String = id.chars().take(200).collect();
+    let message =
+        format!("the response '{shown}' is kept here, its events are not; ask for it without `stream`");
+    ApiError::new(ErrorKind::InvalidRequest, message).with_code("unsupported_parameter").with_param("stream")
 }
 
 /// What it answers of one that a request wants to go on from.

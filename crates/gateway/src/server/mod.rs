@@ -124,6 +124,8 @@ pub const ENDPOINTS: &[Endpoint] = &[
     endpoint("/routing/v1/feedback", Method::POST, Operation::Correct, ClientDialect::OpenAiChat),
     endpoint("/v1/models", Method::GET, Operation::Models, ClientDialect::OpenAiChat),
     endpoint("/v1/models/{id}", Method::GET, Operation::Model, ClientDialect::OpenAiChat),
+    endpoint("/v1beta/models", Method::GET, Operation::Models, ClientDialect::Gemini),
+    endpoint("/v1beta/models/{id}", Method::GET, Operation::Model, ClientDialect::Gemini),
     endpoint("/healthz", Method::GET, Operation::Health, ClientDialect::OpenAiChat),
     endpoint("/readyz", Method::GET, Operation::Ready, ClientDialect::OpenAiChat),
 ];
@@ -172,11 +174,11 @@ pub async fn dispatch(worker: Arc<Worker>, request: Request<Body>) -> Response<R
             let (head, body) = request.into_parts();
             Box::pin(corrections::answer(&worker, &head.headers, body)).await
         }
-        Operation::Models => worker.runtime.model_list.page(request.headers()),
+        Operation::Models => worker.runtime.model_list.page(endpoint, request.headers(), request.uri()),
         Operation::Model => {
             // SDKs escape the slash of `provider/name`.
             let id = percent_decode_str(endpoint.rest(request.uri().path())).decode_utf8_lossy();
-            worker.runtime.model_list.one(&worker.runtime.router, request.headers(), &id)
+            worker.runtime.model_list.one(&worker.runtime.router, endpoint, request.headers(), &id)
         }
         Operation::Kept => {
             let id = endpoint.rest(request.uri().path()).to_owned();

@@ -387,8 +387,17 @@ impl Record {
         }
     }
 
-    /// Notes the fields that a translation could not carry.
+    /// Notes the fields that a translation could not carry; each is a line of the log once.
     pub fn lost(&mut self, loss: &Loss) {
+        for (field, reason) in loss.entries().filter(|(field, _)| !self.loss.has(field)) {
+            tracing::debug!(
+                field,
+                reason = reason.word(),
+                client = self.client.name(),
+                provider = self.dialect.map(DialectId::name),
+                "a translation could not carry a field"
+            );
+        }
         self.loss.merge(loss);
     }
 

@@ -1,7 +1,9 @@
 //! Temporary access keys of Amazon's: from the file that its tools share, or for the role that a container, a pod or a
-//! machine stands for.
+//! machine stands for, or may take by a token ([`web_identity`]).
 //! <https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html>,
 //! <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instance-metadata-security-credentials.html>
+
+mod web_identity;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,14 +11,15 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
-use http::{Method, Request, Uri};
+use http::{Method, Request, Response, Uri};
 use http_body_util::{BodyExt, Limited};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use super::client::{Client, Segments};
+use super::client::{Body, Client, Segments};
 use super::rotating::{Issued, Issuer};
 use super::sigv4::Signer;
+pub use web_identity::WebIdentity;
 
 /// Where a machine of Amazon's is told about itself.
 pub const INSTANCE: &str = "http://169.254.169.254";
@@ -51,6 +54,8 @@ pub enum Source {
     },
     /// The machine: below this address.
     Instance(Uri),
+    /// A token that is exchanged.
+    WebIdentity(WebIdentity),
 }
 
 /// What an agent wants to see.
@@ -80,13 +85,7 @@ impl Source {
     /// # Errors
     /// Its address is none, or one that no key may come from without TLS.
     pub fn container(address: &str, pass: Option<Pass>) -> Result<Self, String> {
-        let uri: Uri = address.parse().map_err(|_quoting| "it is not a URL".to_owned())?;
-        match (uri.scheme_str(), uri.host()) {
-            (Some("https"), Some(_)) => {}
-            (Some("http"), Some(host)) if TRUSTED.contains(&host) => {}
-            _ => return Err("it is neither `https://…` nor an address of this machine's".to_owned()),
-        }
-        Ok(Self::Container { uri, pass })
+        Ok(Self::Container { uri: trusted(address)?, pass })
     }
 
     /// The machine.
@@ -112,12 +111,15 @@ impl Role {
     /// Where its keys are from, for people.
     #[must_use]
     pub fn place(&self) -> &str {
-        let (Source::Container { uri, .. } | Source::Instance(uri)) = &self.source;
+        let (Source::Container { uri, .. }
+        | Source::Instance(uri)
+        | Source::WebIdentity(WebIdentity { uri, .. })) = &self.source;
         uri.host().unwrap_or_default()
     }
 
-    async fn keys(&self, client: &Client) -> Result<Bytes, String> {
-        match &self.source {
+    async fn keys(&self, client: &Client) -> Result<Answer, String> {
+        let body = match &self.source {
+            Source::WebIdentity(identity) => return identity.keys(client).await,
             Source::Container { uri, pass } => {
                 let pass = match pass.clone() {
                     None => None,
@@ -143,7 +145,20 @@ impl Role {
                 let role = role.map(str::trim).filter(|role| !role.is_empty()).ok_or("it has no role")?;
                 get(at(&format!("{ROLES}{role}"))?).await
             }
-        }
+        };
+        // The error would quote the text.
+        serde_json::from_slice(&body?)
+            .map_err(|_quoting| format!("`{}` answered with no access key", self.place()))
+    }
+}
+
+/// An address that keys may come from.
+fn trusted(address: &str) -> Result<Uri, String> {
+    let uri: Uri = address.parse().map_err(|_quoting| "it is not a URL".to_owned())?;
+    match (uri.scheme_str(), uri.host()) {
+        (Some("https"), Some(_)) => Ok(uri),
+        (Some("http"), Some(host)) if TRUSTED.contains(&host) => Ok(uri),
+        _ => Err("it is neither `https://…` nor an address of this machine's".to_owned()),
     }
 }
 
@@ -175,11 +190,15 @@ async fn ask(
     if !status.is_success() {
         return Err(format!("`{host}` answered with {}", status.as_u16()));
     }
+    read(response, &host).await
+}
+
+async fn read(response: Response<Body>, host: &str) -> Result<Bytes, String> {
     let body = Limited::new(response.into_body(), LARGEST).collect().await;
     Ok(body.map_err(|_cause| format!("`{host}` did not answer to the end"))?.to_bytes())
 }
 
-/// What both of them answer.
+/// What all of them answer.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Answer {
@@ -193,10 +212,7 @@ impl Issuer for Role {
     type Credential = Arc<Signer>;
 
     async fn issue(&self, client: &Client) -> Result<Issued<Arc<Signer>>, String> {
-        let body = self.keys(client).await?;
-        // The error would quote the text.
-        let answer: Answer = serde_json::from_slice(&body)
-            .map_err(|_quoting| format!("`{}` answered with no access key", self.place()))?;
+        let answer = self.keys(client).await?;
         let end = humantime::parse_rfc3339_weak(&answer.expiration)
             .map_err(|_quoting| format!("`{}` does not say until when its key holds", self.place()))?;
         let signer = Signer {

@@ -88,7 +88,7 @@ fn other_sites_are_kept_out() {
         assert_eq!(reply.status, status, "{method} {path} {headers:?}: {}", reply.text());
         assert_eq!(reply.header("access-control-allow-origin"), "");
         // One that is not HTTP never came so far.
-        if headers.is_empty() || headers.contains("a b") {
+        if status == 400 {
             continue;
         }
         let policy = reply.header("content-security-policy");

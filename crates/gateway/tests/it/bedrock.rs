@@ -399,7 +399,7 @@ fn keys_in_turn() -> Fake {
     })
 }
 
-fn signed_in_turn(variables: [(&str, &str); 2], keys: &Fake) -> Vec<String> {
+fn signed_in_turn<const N: usize>(variables: [(&str, &str); N], keys: &Fake) -> Vec<String> {
     let text = "model_providers: [{model: amazon_bedrock/m, region: eu-west-1, credentials: metadata}]";
     let loaded = config::parse("x.yaml", text, &Environment::of(variables)).unwrap();
     let [entry] = &loaded.config.entries[..] else { panic!("{loaded:?}") };
@@ -448,6 +448,77 @@ fn a_role_gives_keys_that_are_renewed() {
     assert_eq!(signed_in_turn(variables, &agent), expected);
     assert!(agent.seen().iter().all(|seen| seen.header("authorization") == Some("a-pass")));
     assert_eq!(agent.seen().len(), 2);
+}
+
+/// A pod's token is exchanged for keys, and read again each time: the cluster replaces it.
+#[test]
+fn a_token_of_the_cluster_is_exchanged() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    std::fs::write(&file, "a.b+c/d=\n").unwrap();
+    let given = std::sync::atomic::AtomicUsize::new(0);
+    let renewed = file.clone();
+    let service = Fake::start(move |_, stream| {
+        let number = given.fetch_add(1, std::sync::atomic::Ordering::SeqCst) + 1;
+        let end = if number == 1 { "2020-01-01T00:00:00Z" } else { "2999-01-01T00:00:00Z" };
+        std::fs::write(&renewed, format!("next-{number}")).unwrap();
+        let keys = format!(
+            "<AssumeRoleWithWebIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleWithWebIdentityResult>\
+             <Credentials><AccessKeyId>ASIA{number}</AccessKeyId><SecretAccessKey>sk-it-role</SecretAccessKey>\
+             <SessionToken>session-{number}</SessionToken><Expiration>{end}</Expiration></Credentials>\
+             </AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>"
+        );
+        write(stream, crate::fake::answer(200, "text/xml", &keys));
+    });
+    let address = format!("http://{}", service.address);
+    let variables = [
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", file.to_str().unwrap()),
+        ("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/a"),
+        ("AWS_ENDPOINT_URL_STS", address.as_str()),
+        // It goes before the container's.
+        ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1:1/v1/keys"),
+    ];
+    assert_eq!(
+        signed_in_turn(variables, &service),
+        ["ASIA1 session-1", "ASIA2 session-2", "ASIA2 session-2"]
+    );
+    let seen = service.seen();
+    assert!(seen[0].head.starts_with("POST / HTTP/1.1"), "{}", seen[0].head);
+    assert!(seen[0].header("authorization").is_none(), "the token is what it goes by");
+    let asked = "Action=AssumeRoleWithWebIdentity&Version=2011-06-15&RoleArn=arn%3Aaws%3Aiam%3A%3A123456789012%3Arole%2Fa\
+        &RoleSessionName=waypost&WebIdentityToken=";
+    assert_eq!(seen[0].text(), format!("{asked}a%2Eb%2Bc%2Fd%3D"));
+    assert_eq!(seen[1].text(), format!("{asked}next%2D1"));
+    // What is wrong is said when the configuration is read, or in place of the answer, without the token.
+    let entry = "model_providers: [{model: amazon_bedrock/m, region: eu-west-1, credentials: metadata}]";
+    let source = |environment: Environment| {
+        let loaded = config::parse("x.yaml", entry, &environment);
+        loaded.map(|loaded| loaded.config.entries[0].key_source.clone()).map_err(|error| error.to_string())
+    };
+    let [token, arn, ..] = variables;
+    for (environment, region) in [
+        (Environment::of([token, arn, ("AWS_REGION", "ap-south-1")]), "ap-south-1"),
+        (Environment::of([token, arn]), "eu-west-1"),
+    ] {
+        let told = format!("a signature by the role that sts.{region}.amazonaws.com tells");
+        assert_eq!(source(environment).unwrap(), told);
+    }
+    assert!(source(Environment::of([token])).unwrap_err().contains("`$AWS_ROLE_ARN` is not"));
+    let refusing = Fake::answering(crate::fake::answer(
+        400,
+        "text/xml",
+        "<ErrorResponse><Error><Type>Sender</Type><Code>InvalidIdentityToken</Code><Message>no next-2</Message></Error></ErrorResponse>",
+    ));
+    let address = format!("http://{}", refusing.address);
+    let variables = [variables[0], variables[1], ("AWS_ENDPOINT_URL_STS", address.as_str())];
+    let loaded = config::parse("x.yaml", entry, &Environment::of(variables)).unwrap();
+    let role = Signing::Role(Arc::new(Keys::new(loaded.config.entries[0].role.clone().unwrap())));
+    let client = Client::new(&ClientSettings::from_platform(Duration::from_secs(5)).unwrap());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let mut request = http::Request::new(Segments::whole("{}"));
+    let refused = runtime.block_on(role.sign(&client, &mut request, SystemTime::now())).unwrap_err();
+    assert!(refused.contains("answered with 400 (InvalidIdentityToken)"), "{refused}");
+    assert!(!refused.contains("next-2"), "{refused}");
 }
 
 #[test]

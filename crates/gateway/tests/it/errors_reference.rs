@@ -103,6 +103,12 @@ const CODES: &[(&str, &str, &str, &str)] = &[
         "send the `x-waypost-request-id` of an answer that the same key got",
     ),
     (
+        "unsupported_parameter",
+        "400",
+        "`GET /v1/responses/{id}` asks for events, and Waypost keeps the response alone",
+        "ask for it without `stream`",
+    ),
+    (
         "unknown_url",
         "404",
         "there is no such path, or no such method of a model",

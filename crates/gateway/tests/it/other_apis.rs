@@ -131,3 +131,53 @@ fn models_are_told_in_the_clients_own_shape() {
     assert_eq!(get("/v1/models/nobody", version).json()["error"]["type"], "not_found_error");
     gateway.stop();
 }
+
+#[test]
+fn every_name_is_listed_once_and_by_pages() {
+    let entry = |model: &str, weight: u8| {
+        format!(
+            "  - {{model: openai/{model}, access_key: $OPENAI_API_KEY, base_url: 'http://@ECHO@/{weight}'}}\n"
+        )
+    };
+    let entries = [entry("a", 1), entry("b", 1), entry("a", 2), entry("c", 1), entry("b", 2)].concat();
+    let gateway = Gateway::with(&format!("model_providers:\n{entries}"));
+    let get = |path: &str, headers: &str| {
+        let reply = send(
+            gateway.address,
+            &[format!("GET {path} HTTP/1.1\r\nhost: test\r\n{headers}\r\n").as_bytes()],
+        );
+        (reply.status, reply.json())
+    };
+    let ids = |list: &Value, key: &str| {
+        list.as_array().unwrap().iter().map(|row| row[key].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let all = ["openai/a", "openai/b", "openai/c", "auto"];
+    let version = "anthropic-version: 2023-06-01\r\n";
+    // OpenAI's API has no pages.
+    assert_eq!(ids(&get("/v1/models?limit=1", "").1["data"], "id"), all);
+    let (_, page) = get("/v1/models?limit=2&after_id=openai%2Fa", version);
+    assert_eq!(
+        (ids(&page["data"], "id"), &page["has_more"]),
+        (all[1..3].iter().map(|name| (*name).to_owned()).collect(), &json!(true))
+    );
+    assert_eq!((&page["first_id"], &page["last_id"]), (&json!("openai/b"), &json!("openai/c")));
+    let (_, page) = get("/v1/models?before_id=openai/b", version);
+    assert_eq!((ids(&page["data"], "id"), &page["has_more"]), (vec!["openai/a".to_owned()], &json!(false)));
+    let (status, error) = get("/v1/models?limit=0", version);
+    assert_eq!((status, &error["error"]["type"]), (400, &json!("invalid_request_error")));
+    for path in ["/v1beta/models", "/v1/models"] {
+        let google = "x-goog-api-key: k\r\n";
+        let (_, first) = get(&format!("{path}?pageSize=3"), google);
+        assert_eq!(ids(&first["models"], "name"), ["models/openai/a", "models/openai/b", "models/openai/c"]);
+        let token = first["nextPageToken"].as_str().unwrap();
+        let (_, last) = get(&format!("{path}?pageSize=3&pageToken={token}"), google);
+        assert_eq!(
+            (ids(&last["models"], "name"), last.get("nextPageToken")),
+            (vec!["models/auto".to_owned()], None)
+        );
+        assert_eq!(get(&format!("{path}/openai/a"), google).1["name"], "models/openai/a");
+        let (status, error) = get(&format!("{path}/nobody"), google);
+        assert_eq!((status, &error["error"]["status"]), (404, &json!("NOT_FOUND")));
+    }
+    gateway.stop();
+}

@@ -15,7 +15,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::fake::{Client, Fake, PATIENCE, STREAM, chunk, good, good_events, json_answer, write};
-use crate::support::{CHAT, question, request, send, start_echo};
+use crate::support::{CHAT, KEYS, question, request, send, start_echo};
 
 /// Names its socket, which the test holds open for it, as its third file: what systemd does. The process replaces the
 /// shell, so that its number is the shell's.
@@ -29,10 +29,11 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    fn start(socket: &TcpListener, config: &Path, options: &[&str]) -> Self {
+    pub(crate) fn start(socket: &TcpListener, config: &Path, options: &[&str]) -> Self {
         let mut command = Command::new("sh");
         command.args(["-c", START, env!("CARGO_BIN_EXE_waypost")]).arg(config).args(options);
         command.stdin(Stdio::from(OwnedFd::from(socket.try_clone().unwrap())));
+        command.envs(KEYS);
         Self::ready(command)
     }
 

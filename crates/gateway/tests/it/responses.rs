@@ -326,3 +326,72 @@ fn what_a_provider_keeps_is_gone_on_from_by_its_caller_alone() {
     assert_eq!(post(&gateway, &next).status, 200);
     gateway.stop();
 }
+
+/// What SDKs would read as a stream without events is refused.
+#[test]
+fn a_kept_answer_is_not_given_as_events() {
+    let gateway = Gateway::with(&pair("@ECHO@", ""));
+    let made = post(&gateway, &json!({"model": "m", "input": "Hi"})).json();
+    let path = format!("{RESPONSES}/{}", made["id"].as_str().unwrap());
+    let ask = |query: &str| call(&gateway, "GET", &format!("{path}{query}"), "client-secret");
+    for query in ["?stream=true", "?starting_after=3&stream=True"] {
+        let refused = ask(query);
+        assert_eq!(refused.status, 400, "{}", refused.text());
+        let error = refused.json()["error"].clone();
+        assert_eq!(
+            (&error["type"], &error["param"], &error["code"]),
+            (&json!("invalid_request_error"), &json!("stream"), &json!("unsupported_parameter"))
+        );
+        assert!(error["message"].as_str().unwrap().contains(made["id"].as_str().unwrap()), "{error}");
+    }
+    for query in ["", "?stream=false", "?include_obfuscation=false"] {
+        assert_eq!(ask(query).json(), made);
+    }
+    assert_eq!(ask("/input_items?stream=true").status, 200);
+    let unknown = call(&gateway, "GET", &format!("{RESPONSES}/resp_x?stream=true"), "client-secret");
+    assert_eq!(unknown.status, 404);
+    // Whoever keeps it elsewhere may know its events.
+    let made = post(&gateway, &json!({"model": "r", "input": "Hi"})).json();
+    let path = format!("{RESPONSES}/{}?stream=true", made["id"].as_str().unwrap());
+    call(&gateway, "GET", &path, "client-secret");
+    assert_eq!(gateway.last_upstream()["path"].as_str().unwrap().split('?').next(), path.split('?').next());
+    gateway.stop();
+}
+
+/// However an answer breaks off, its events are numbered to the end, and one that was begun here has failed.
+#[test]
+fn a_stream_that_breaks_fails_and_counts_on() {
+    let gateway = Gateway::with(&pair("@ECHO@", "idle_timeout: 300ms"));
+    for fault in ["cut_after=7", "error_after=7"] {
+        for model in ["m", "c", "r"] {
+            let body = json!({"model": model, "input": format!("Hi there, my good old friend of mine [[echo {fault}]]"), "stream": true});
+            let reply = post(&gateway, &body);
+            assert_eq!(reply.status, 200, "{}", reply.text());
+            let data = reply.text().lines().filter_map(|line| line.strip_prefix("data: "));
+            let events: Vec<Value> = data.map(|data| serde_json::from_str(data).unwrap()).collect();
+            let numbers: Vec<u64> =
+                events.iter().map(|event| event["sequence_number"].as_u64().unwrap()).collect();
+            let case = format!("{model} {fault}: {}", reply.text());
+            assert_eq!(numbers, (0..events.len() as u64).collect::<Vec<_>>(), "{case}");
+            let [.., before, last] = &events[..] else { panic!("{case}") };
+            assert_eq!(last["type"], "error", "{case}");
+            if model == "r" && fault.starts_with("error") {
+                // What a provider says itself is not changed.
+                continue;
+            }
+            assert!(last["message"].is_string(), "{case}");
+            assert_eq!(last["message"], last["error"]["message"], "{case}");
+            if model != "r" {
+                assert_eq!(before["type"], "response.failed", "{case}");
+                let response = &before["response"];
+                assert_eq!(
+                    (&response["status"], &response["id"]),
+                    (&json!("failed"), &events[0]["response"]["id"])
+                );
+                assert_eq!(response["error"]["code"], "server_error", "{case}");
+                assert_eq!(response["error"]["message"], last["message"], "{case}");
+            }
+        }
+    }
+    gateway.stop();
+}

@@ -11,7 +11,7 @@ use super::super::schema::Entry;
 use super::super::secret::Environment;
 use super::super::setting::Setting;
 use super::{Context, credentials, values};
-use crate::upstream::aws::{self, CONTAINER, FileKey, INSTANCE, Pass, Role, Source};
+use crate::upstream::aws::{self, CONTAINER, FileKey, INSTANCE, Pass, Role, Source, WebIdentity};
 use crate::upstream::sigv4::Signer;
 
 /// Where Amazon's tools look for an access key.
@@ -91,7 +91,7 @@ fn region(context: Context<'_>, entry: &Entry, provider: &Provider, place: &Plac
 /// The key of a file that Amazon's tools share, or the role that we stand for here.
 fn from_elsewhere(context: Context<'_>, entry: &Entry, region: String) -> Option<Found> {
     if let Some(written) = entry.credentials.given() {
-        return match here(context.environment) {
+        return match here(context.environment, &region) {
             Ok(source) => {
                 let role = Role::new(source, region, SERVICE);
                 let source = format!("the role that {} tells", role.place());
@@ -130,9 +130,23 @@ fn from_elsewhere(context: Context<'_>, entry: &Entry, region: String) -> Option
     }
 }
 
-/// Who knows our role: an agent beside the container, as the environment says, else the machine.
-fn here(environment: &Environment) -> Result<Source, String> {
-    let own = |name: &str| environment.own(name).map(|value| value.trim().to_owned());
+/// Who knows our role: who exchanges the token of a pod, an agent beside the container, as the environment says, else the
+/// machine. `region` is where the role is used.
+fn here(environment: &Environment, region: &str) -> Result<Source, String> {
+    let own = |name: &str| {
+        let value = environment.own(name).map(|value| value.trim().to_owned());
+        value.filter(|value| !value.is_empty())
+    };
+    if let Some(token) = own("AWS_WEB_IDENTITY_TOKEN_FILE") {
+        let role =
+            own("AWS_ROLE_ARN").ok_or("`$AWS_WEB_IDENTITY_TOKEN_FILE` is there, `$AWS_ROLE_ARN` is not")?;
+        // Its network may reach the service of its own region only.
+        let near = || own("AWS_REGION").or_else(|| own("AWS_DEFAULT_REGION"));
+        let address = own("AWS_ENDPOINT_URL_STS")
+            .unwrap_or_else(|| WebIdentity::address(&near().unwrap_or_else(|| region.to_owned())));
+        let identity = WebIdentity::new(&address, role, own("AWS_ROLE_SESSION_NAME"), token.into())?;
+        return Ok(Source::WebIdentity(identity));
+    }
     let told = |name: &'static str| move |problem: String| format!("`${name}`: {problem}");
     let file = own("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE").map(|path| Pass::File(path.into()));
     let pass =

@@ -4,7 +4,7 @@
 use std::mem::MaybeUninit;
 
 use bytes::{Buf, Bytes, BytesMut};
-use http::header::{CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, Version};
 
 use crate::http1::fields;
@@ -111,6 +111,9 @@ fn understand(head: &Bytes) -> Result<Head, Refusal> {
         Uri::from_maybe_shared(head.slice_ref(target.as_bytes())).map_err(|_why| Refusal::Malformed)?;
     let is_current = parsed.version == Some(1);
     let mut headers = fields::map(head, parsed.headers).map_err(|_why| Refusal::Malformed)?;
+    if !names_host(&headers, is_current) {
+        return Err(Refusal::Malformed);
+    }
     let has_both = headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH);
     let framing = framing(&headers, is_current)?;
     if has_both {
@@ -126,6 +129,18 @@ fn understand(head: &Bytes) -> Result<Head, Refusal> {
     *request.version_mut() = if is_current { Version::HTTP_11 } else { Version::HTTP_10 };
     *request.headers_mut() = headers;
     Ok(Head { request, framing, keeps, expects })
+}
+
+/// Which host is asked is said once, and by whoever speaks HTTP/1.1 in any case (RFC 9112, section 3.2); it is a host
+/// (RFC 3986, section 3.2.2), and no name where the address of the server has none.
+fn names_host(headers: &HeaderMap, is_current: bool) -> bool {
+    let is_of_host = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(byte);
+    let mut hosts = headers.get_all(HOST).into_iter();
+    match (hosts.next(), hosts.next()) {
+        (Some(host), None) => host.as_bytes().iter().all(is_of_host),
+        (None, _) => !is_current,
+        (Some(_), Some(_)) => false,
+    }
 }
 
 /// How long the body is (RFC 9112, section 6.3). No coding but `chunked` is known here.
