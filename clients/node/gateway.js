@@ -33,7 +33,7 @@ listeners:
   egress_traffic: {address: 127.0.0.1, port: ${port}, message_format: openai, timeout: 5s}
 reliability: {attempts: 1}
 llm_providers:
-  - {model: openai/gpt-5.2, access_key: $OPENAI_API_KEY, base_url: "${echo}", default: true}
+  - {model: openai/gpt-5.2, access_key: $OPENAI_API_KEY, base_url: "${echo}", stream_usage: true, default: true}
   - model: anthropic/claude-sonnet-4-5
     access_key: $ANTHROPIC_API_KEY
     base_url: ${echo}

@@ -38,10 +38,12 @@ llm_providers:
   - model: openai/gpt-5.2
     access_key: $OPENAI_API_KEY
     base_url: {echo}
+    stream_usage: true
     default: true
   - model: openai/gpt-5
     access_key: $OPENAI_API_KEY
     base_url: {echo}
+    stream_usage: true
     routing_preferences:
       - name: code understanding
         description: understand and explain existing code snippets, functions, or libraries

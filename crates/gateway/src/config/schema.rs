@@ -134,7 +134,7 @@ pub(super) struct Entry {
     #[schemars(extend("default" = false))]
     pub(super) passthrough_auth: Setting<bool>,
     /// Ask for the usage of a stream of Chat Completions where the client does not, so that its cost is known; the client
-    /// does not see it. Without it: for providers of the table that are known to take it.
+    /// does not see it. Without it: for providers of the table that are known to take it, at their own address.
     pub(super) stream_usage: Setting<bool>,
     /// Longest wait for a connection to it, in place of the listener's.
     pub(super) connect_timeout: Setting<String>,

@@ -45,10 +45,13 @@ fn provider(newline: &'static str, piece: usize) -> Fake {
     })
 }
 
+/// A provider at an address that is not its own, where nothing is asked unless the configuration says so.
 fn priced(provider: impl std::fmt::Display, also: &str) -> String {
     pair(provider, "")
         .replace("default: true", &format!("default: true, cost: {{input: 1, output: 10}}{also}"))
 }
+
+const TOLD: &str = ", stream_usage: true";
 
 fn ask(gateway: &Gateway, body: &str) -> Reply {
     send(gateway.address, &[request(CHAT, "", body).as_bytes()])
@@ -58,7 +61,7 @@ fn ask(gateway: &Gateway, body: &str) -> Reply {
 fn the_client_sees_what_it_asked_for_and_the_record_what_it_cost() {
     for (newline, piece) in [("\n", 1 << 20), ("\n", 7), ("\r\n", 1)] {
         let fake = provider(newline, piece);
-        let gateway = Gateway::with(&priced(fake.address, ""));
+        let gateway = Gateway::with(&priced(fake.address, TOLD));
         let body = r#" { "stream" : true,"model":"fast","messages":[{"role":"user","content":"Hi"}] }"#;
         let reply = ask(&gateway, body);
         assert_eq!(reply.text(), events(false, newline), "by {piece}");
@@ -75,7 +78,7 @@ fn the_client_sees_what_it_asked_for_and_the_record_what_it_cost() {
 #[test]
 fn whoever_says_what_it_wants_gets_that() {
     let fake = provider("\n", 64);
-    let gateway = Gateway::with(&priced(fake.address, ""));
+    let gateway = Gateway::with(&priced(fake.address, TOLD));
     for (options, asked) in [
         (r#"{"include_usage":true}"#, true),
         (r#"{"include_usage":false}"#, false),
@@ -105,7 +108,7 @@ fn the_configuration_says_where() {
          provider_interface: openai, stream_usage: true}}\nmodel_aliases",
         fake.address
     );
-    for (also, asked) in [("", true), (", stream_usage: false", false), (", stream_usage: true", true)] {
+    for (also, asked) in [("", false), (", stream_usage: false", false), (TOLD, true)] {
         let gateway = Gateway::with(&priced(fake.address, also).replace("model_aliases", &more));
         // A provider that is not known, one that refuses it, and one of which the operator knows better.
         for (model, asked) in [("m", asked), ("unlisted", false), ("known", false), ("told", true)] {
@@ -122,7 +125,7 @@ fn the_configuration_says_where() {
 #[test]
 fn every_way_to_chat_completions_asks() {
     let fake = provider("\n", 64);
-    let gateway = Gateway::with(&priced(fake.address, ""));
+    let gateway = Gateway::with(&priced(fake.address, TOLD));
     for path in [crate::support::MESSAGES, crate::support::RESPONSES] {
         let mut body = question(path, "m", "Hi");
         body["stream"] = true.into();

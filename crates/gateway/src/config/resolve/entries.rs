@@ -108,8 +108,13 @@ impl<'f> Entries<'f> {
                 || (named.is_some() && named == entry.name.value().map(String::as_str))
         });
         let mut provider = provider::resolve(context, id, entry, &model.place, routes);
-        if let Some(asks) = entry.stream_usage.value() {
-            provider.quirks.stream_usage = *asks;
+        match entry.stream_usage.value() {
+            Some(asks) => provider.quirks.stream_usage = *asks,
+            // Who knows what answers at an address that is not the provider's own?
+            None if !entry.base_url.is_absent() && !provider.base_url_required => {
+                provider.quirks.stream_usage = false;
+            }
+            None => {}
         }
         let key = read_key(context, entry);
         let passthrough_auth = entry.passthrough_auth.value().copied().unwrap_or(false);
