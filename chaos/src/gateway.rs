@@ -32,6 +32,8 @@ const SAID: usize = 300;
 pub(crate) struct Program {
     pub(crate) binary: PathBuf,
     pub(crate) config: PathBuf,
+    /// Who vouches for the provider that speaks TLS.
+    pub(crate) authority: PathBuf,
     pub(crate) socket: TcpListener,
     pub(crate) address: SocketAddr,
     pub(crate) ledger: Arc<Ledger>,
@@ -62,6 +64,7 @@ impl Program {
         command.args(["-c", START]).arg(&self.binary).arg(&self.config);
         command.args(["--log-format", "json", "--grace", &format!("{}s", GRACE.as_secs())]);
         command.env("CHAOS_KEY", KEY).env("NO_COLOR", "1").env_remove("RUST_LOG");
+        command.env("SSL_CERT_FILE", &self.authority).env_remove("SSL_CERT_DIR");
         command.stdin(Stdio::from(OwnedFd::from(self.socket.try_clone()?)));
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().with_context(|| format!("cannot start {}", self.binary.display()))?;

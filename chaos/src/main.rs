@@ -71,12 +71,13 @@ fn main() -> anyhow::Result<ExitCode> {
     let address = socket.local_addr()?;
 
     clock::now();
+    let authority = folder.path().join("authority.pem");
     let mut providers = [address; schedule::PROVIDERS];
     for (index, provider) in providers.iter_mut().enumerate() {
-        *provider = Provider::start(index, Arc::clone(&schedule), &mut rng)?;
+        *provider = Provider::start(index, Arc::clone(&schedule), &authority, &mut rng)?;
     }
     let config = folder.path().join("waypost.yaml");
-    let program = Program { binary, config, socket, address, ledger: Arc::clone(&ledger) };
+    let program = Program { binary, config, authority, socket, address, ledger: Arc::clone(&ledger) };
     let mut operator = Operator::start(program, providers, rng.fork())?;
     report::begins(&options.seed, length, options.clients);
 

@@ -10,6 +10,7 @@ use fastrand::Rng;
 use crate::api::Api;
 use crate::clock;
 use crate::gateway::{Process, Program};
+use crate::provider::SECURE;
 use crate::schedule::{PROVIDERS, name};
 
 /// Longest wait for a changed file to be taken up, on a loaded machine.
@@ -219,10 +220,11 @@ fn configuration(
     let mut entries = String::new();
     let mut entry = |model: &str, provider: usize, more: &str| {
         let (interface, address) = (apis[provider].interface(), providers[provider]);
+        let scheme = if provider == SECURE { "https" } else { "http" };
         // Writing into a string cannot fail.
         let _ = writeln!(
             entries,
-            "  - {{model: {}/{model}, provider_interface: {interface}, base_url: 'http://{address}', \
+            "  - {{model: {}/{model}, provider_interface: {interface}, base_url: '{scheme}://{address}', \
              access_key: $CHAOS_KEY{more}}}",
             name(provider)
         );

@@ -26,7 +26,7 @@ pub(crate) enum Mode {
     Refuse,
     /// It takes requests and never answers.
     Hang,
-    /// It resets connections.
+    /// It resets connections. One that speaks TLS closes new ones in the handshake, or shows what nobody vouches for.
     Reset,
     /// 429 that does not say for how long.
     Limit,

@@ -1,7 +1,9 @@
-//! Chores of this repository: `cargo run --package xtask -- catalog …`, `… load …`, `… records …`.
+//! Chores of this repository: `cargo run --package xtask -- catalog …`, `… load …`, `… records …`,
+//! `… pgo`.
 
 mod catalog;
 mod load;
+mod pgo;
 mod providers;
 mod records;
 
@@ -22,6 +24,8 @@ enum Chore {
     /// Put the gateway under many streams at once, or under load for a long time
     #[command(subcommand)]
     Load(load::Load),
+    /// Build the gateway by what it does under `waypost bench`, so that it takes fewer instructions a request
+    Pgo(pgo::Options),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -29,5 +33,6 @@ fn main() -> anyhow::Result<()> {
         Chore::Catalog(options) => catalog::run(&options),
         Chore::Records(options) => records::run(&options),
         Chore::Load(load) => load::run(load),
+        Chore::Pgo(options) => pgo::run(&options),
     }
 }

@@ -1,13 +1,14 @@
 //! What a provider does with a request, well or ill.
 
 use std::io::{Error, ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::Shutdown;
 use std::time::Duration;
 
 use fastrand::Rng;
 
 use super::Ask;
 use super::answer::{self, Events};
+use super::wire::Wire;
 use crate::api::Api;
 use crate::clock;
 use crate::schedule::{ILLS, Mode};
@@ -38,8 +39,8 @@ const CUTS: [Cut; 7] =
     [Cut::Close, Cut::Reset, Cut::CleanEnd, Cut::ErrorEvent, Cut::HalfEvent, Cut::Nonsense, Cut::Silence];
 
 /// Answers a request as one does in this mode. An error means that the connection is not to be used any more.
-pub(super) fn answer(mode: Mode, ask: &Ask, stream: &TcpStream, rng: &mut Rng) -> std::io::Result<()> {
-    let error = |status: u16, headers: &str| {
+pub(super) fn answer(mode: Mode, ask: &Ask, stream: &mut Wire, rng: &mut Rng) -> std::io::Result<()> {
+    let mut error = |status: u16, headers: &str| {
         let body = ask.api.error(status, "not now").to_string();
         write(stream, &response(status, headers, "application/json", &body))
     };
@@ -76,11 +77,11 @@ const STREAM: &str =
     "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\ntransfer-encoding: chunked\r\n\r\n";
 const END: &str = "0\r\n\r\n";
 
-fn write(mut stream: &TcpStream, text: &str) -> std::io::Result<()> {
+fn write(stream: &mut Wire, text: &str) -> std::io::Result<()> {
     stream.write_all(text.as_bytes())
 }
 
-fn chunk(stream: &TcpStream, text: &str) -> std::io::Result<()> {
+fn chunk(stream: &mut Wire, text: &str) -> std::io::Result<()> {
     write(stream, &format!("{:x}\r\n{text}\r\n", text.len()))
 }
 
@@ -88,7 +89,7 @@ fn over() -> Error {
     Error::from(ErrorKind::ConnectionAborted)
 }
 
-fn well(ask: &Ask, stream: &TcpStream, rng: &mut Rng, is_slow: bool) -> std::io::Result<()> {
+fn well(ask: &Ask, stream: &mut Wire, rng: &mut Rng, is_slow: bool) -> std::io::Result<()> {
     let millis = |range| Duration::from_millis(if is_slow { range } else { range / 20 });
     clock::pause(millis(rng.u64(0..1500)));
     let pieces = ask.order.pieces(ask.attempt);
@@ -112,19 +113,19 @@ fn well(ask: &Ask, stream: &TcpStream, rng: &mut Rng, is_slow: bool) -> std::io:
     write(stream, END)
 }
 
-fn reset(stream: &TcpStream) -> std::io::Result<()> {
-    socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO))?;
+fn reset(stream: &Wire) -> std::io::Result<()> {
+    socket2::SockRef::from(stream.socket()).set_linger(Some(Duration::ZERO))?;
     Err(over())
 }
 
-fn hang(mut stream: &TcpStream) -> std::io::Result<()> {
-    stream.set_read_timeout(Some(HANG))?;
+fn hang(stream: &mut Wire) -> std::io::Result<()> {
+    stream.socket().set_read_timeout(Some(HANG))?;
     // Until the gateway gives up.
     let _ = stream.read(&mut [0]);
     Err(over())
 }
 
-fn garbage(ask: &Ask, stream: &TcpStream, rng: &mut Rng) -> std::io::Result<()> {
+fn garbage(ask: &Ask, stream: &mut Wire, rng: &mut Rng) -> std::io::Result<()> {
     let events = answer::events(ask.api, &ask.model, &ask.order.pieces(ask.attempt), ask.wants_usage);
     match rng.u8(..7) {
         0 => write(stream, &response(200, "", "text/html", "<html>Welcome to the wireless network</html>")),
@@ -147,7 +148,7 @@ fn garbage(ask: &Ask, stream: &TcpStream, rng: &mut Rng) -> std::io::Result<()> 
 }
 
 /// Ends an answer too early: before its first word, or behind it.
-fn cut(ask: &Ask, stream: &TcpStream, rng: &mut Rng, is_after: bool) -> std::io::Result<()> {
+fn cut(ask: &Ask, stream: &mut Wire, rng: &mut Rng, is_after: bool) -> std::io::Result<()> {
     let pieces = ask.order.pieces(ask.attempt);
     if !ask.stream {
         let body = answer::whole(ask.api, &ask.model, &pieces).to_string();
@@ -166,7 +167,7 @@ fn cut(ask: &Ask, stream: &TcpStream, rng: &mut Rng, is_after: bool) -> std::io:
     }
     match rng.choice(CUTS).unwrap_or(Cut::Close) {
         Cut::Close => {
-            let _ = stream.shutdown(Shutdown::Both);
+            let _ = stream.socket().shutdown(Shutdown::Both);
             return Err(over());
         }
         Cut::Reset => return reset(stream),

@@ -2,9 +2,11 @@
 
 mod answer;
 mod fault;
+mod wire;
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -18,6 +20,9 @@ use crate::clock;
 use crate::schedule::{Mode, Schedule};
 use crate::words::Order;
 
+pub(crate) use self::wire::Identity;
+use self::wire::Wire;
+
 /// Ports are taken from here: below those that systems give to outgoing connections, as a provider that refuses leaves
 /// its port for a while and has to get it back.
 const PORTS: std::ops::Range<u16> = 20_000..32_000;
@@ -25,6 +30,8 @@ const PORTS: std::ops::Range<u16> = 20_000..32_000;
 const LOOK: Duration = Duration::from_millis(5);
 /// A connection that is silent for longer is closed.
 const IDLE: Duration = Duration::from_secs(120);
+/// Which provider speaks TLS.
+pub(crate) const SECURE: usize = 1;
 /// The key that requests have to carry.
 pub(crate) const KEY: &str = "chaos-key";
 
@@ -36,6 +43,8 @@ static ATTEMPTS: AtomicU64 = AtomicU64::new(0);
 pub(crate) struct Provider {
     index: usize,
     schedule: Arc<Schedule>,
+    /// What it shows; `None` where it speaks plain HTTP.
+    identity: Option<Identity>,
 }
 
 /// What an attempt asks for.
@@ -50,16 +59,23 @@ struct Ask {
 }
 
 impl Provider {
-    /// Starts it; it runs as long as this program does.
+    /// Starts it; it runs as long as this program does. `authority` is where the authority of the one that speaks TLS is
+    /// written.
     ///
     /// # Errors
-    /// No port is free.
-    pub(crate) fn start(index: usize, schedule: Arc<Schedule>, rng: &mut Rng) -> anyhow::Result<SocketAddr> {
+    /// No port is free, or there is no certificate.
+    pub(crate) fn start(
+        index: usize,
+        schedule: Arc<Schedule>,
+        authority: &Path,
+        rng: &mut Rng,
+    ) -> anyhow::Result<SocketAddr> {
         let mut attempts = (0..100).map(|_| SocketAddr::from((Ipv4Addr::LOCALHOST, rng.u16(PORTS))));
         let listener =
             attempts.find_map(|address| TcpListener::bind(address).ok()).context("no port is free")?;
         let address = listener.local_addr()?;
-        let provider = Arc::new(Self { index, schedule });
+        let identity = (index == SECURE).then(|| Identity::new(address, authority)).transpose()?;
+        let provider = Arc::new(Self { index, schedule, identity });
         std::thread::spawn(move || provider.run(listener, address));
         Ok(address)
     }
@@ -80,23 +96,29 @@ impl Provider {
                 let _ = listener.set_nonblocking(true);
                 while let Ok((stream, _)) = listener.accept() {
                     let provider = Arc::clone(&self);
-                    std::thread::spawn(move || provider.serve(&stream));
+                    std::thread::spawn(move || provider.serve(stream));
                 }
             }
             clock::pause(LOOK);
         }
     }
 
-    fn serve(&self, stream: &TcpStream) {
-        let _ = stream.set_nonblocking(false);
-        let _ = stream.set_nodelay(true);
-        let _ = stream.set_read_timeout(Some(IDLE));
+    fn serve(&self, socket: TcpStream) {
+        let _ = socket.set_nonblocking(false);
+        let _ = socket.set_nodelay(true);
+        let _ = socket.set_read_timeout(Some(IDLE));
         let mut rng = Rng::new();
+        // Connections can fail before there is a request.
+        let fails = self.identity.is_some() && self.mode() == Mode::Reset;
+        if fails && rng.bool() {
+            return;
+        }
+        let Ok(mut stream) = Wire::new(socket, self.identity.as_ref(), !fails) else { return };
         let mut rest = Vec::new();
-        while let Some(request) = Request::read(stream, &mut rest) {
+        while let Some(request) = Request::read(&mut stream, &mut rest) {
             let goes_on = match request.ask() {
-                Ok(ask) => fault::answer(self.mode(), &ask, stream, &mut rng),
-                Err(problem) => refuse(stream, &request, &problem),
+                Ok(ask) => fault::answer(self.mode(), &ask, &mut stream, &mut rng),
+                Err(problem) => refuse(&mut stream, &request, &problem),
             };
             if goes_on.is_err() {
                 return;
@@ -106,7 +128,7 @@ impl Provider {
 }
 
 /// A request that is not what a client asked for is the gateway's fault: it shows as a failed request.
-fn refuse(mut stream: &TcpStream, request: &Request, problem: &str) -> std::io::Result<()> {
+fn refuse(stream: &mut Wire, request: &Request, problem: &str) -> std::io::Result<()> {
     let api = Api::of_path(&request.path).unwrap_or(Api::Chat);
     let body = api.error(400, &format!("the provider was asked {problem}")).to_string();
     stream.write_all(fault::response(400, "", "application/json", &body).as_bytes())
@@ -120,7 +142,7 @@ struct Request {
 
 impl Request {
     /// The next request on a connection; `None` if there is none.
-    fn read(mut stream: &TcpStream, rest: &mut Vec<u8>) -> Option<Self> {
+    fn read(stream: &mut Wire, rest: &mut Vec<u8>) -> Option<Self> {
         let mut buffer = [0; 16 * 1024];
         loop {
             if let Some(end) = rest.windows(4).position(|four| four == b"\r\n\r\n") {

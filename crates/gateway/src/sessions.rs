@@ -86,7 +86,7 @@ struct Keys<'h>(&'h HeaderMap);
 impl Hash for Keys<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         for (place, name) in KEY_HEADERS.iter().enumerate() {
-            for value in self.0.get_all(*name) {
+            for value in self.0.get_all(name) {
                 (place, value.as_bytes()).hash(state);
             }
         }

@@ -9,6 +9,8 @@ use waypost_dialect::error::{ApiError, ErrorKind};
 pub enum Fault {
     /// The request is wrong wherever it is sent.
     Request,
+    /// The provider's filter refuses what the conversation says.
+    Moderated,
     /// The conversation is too long for this model.
     ContextOverflow,
     /// The provider does not know the model or the address.
@@ -78,8 +80,16 @@ const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// All faults.
-pub const FAULTS: [Row; 15] = [
+pub const FAULTS: [Row; 16] = [
     row(Fault::Request, "request", "400, 422 and other 4xx", false, false, Toll::None),
+    row(
+        Fault::Moderated,
+        "moderated",
+        "400 `content_filter` and the like, or a 403 of a moderation",
+        false,
+        false,
+        Toll::None,
+    ),
     row(
         Fault::ContextOverflow,
         "context_overflow",
@@ -188,6 +198,9 @@ const TOO_LONG: &[&str] = &[
 /// Words by which a 403 is about what was said, not about the key (lower case).
 const MODERATED: &[&str] = &["moderation", "flagged", "content policy", "safety"];
 
+/// Codes by which a 400 is. Its words are not read: they may quote the request, or name a parameter.
+const FILTERED: &[&str] = &["content_filter", "content_policy_violation", "responsibleaipolicyviolation"];
+
 impl Fault {
     /// What follows from it.
     #[must_use]
@@ -217,11 +230,12 @@ impl Fault {
             400 | 403 | 404 | 413 | 422 if opens(NO_CREDIT) => Self::Billing,
             401 | 429 | 500..=599 if says(NO_CREDIT) => Self::Billing,
             400 if opens(WRONG_KEY) => Self::Auth,
+            400 if FILTERED.iter().any(|known| code.eq_ignore_ascii_case(known)) => Self::Moderated,
             // Another one may take more, at once or in a minute.
             413 => Self::ContextOverflow,
             400 | 422 if says(TOO_LONG) => Self::ContextOverflow,
             401 => Self::Auth,
-            403 if says(MODERATED) => Self::Request,
+            403 if says(MODERATED) => Self::Moderated,
             403 => Self::Permission,
             404 => Self::Missing,
             429 => Self::RateLimit,
@@ -283,7 +297,10 @@ mod tests {
                 Fault::ContextOverflow,
             ),
             (403, "", "not allowed in your region", Fault::Permission),
-            (403, "", "Your input was flagged", Fault::Request),
+            (403, "", "Your input was flagged", Fault::Moderated),
+            (400, "content_filter", "The response was filtered due to the prompt", Fault::Moderated),
+            (400, "content_policy_violation", "rejected by our safety system", Fault::Moderated),
+            (400, "invalid_value", "Invalid value for 'safety_identifier': content_filter", Fault::Request),
             (404, "model_not_found", "no such model", Fault::Missing),
             (408, "", "", Fault::Provider),
             (409, "", "", Fault::Provider),

@@ -404,6 +404,7 @@ mod tests {
     fn some_faults_make_it_rest_at_once_and_some_never() {
         for (fault, expected) in [
             (Fault::Request, None),
+            (Fault::Moderated, None),
             (Fault::ContextOverflow, None),
             (Fault::Unsupported, None),
             (Fault::Full, None),

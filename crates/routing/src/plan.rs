@@ -20,15 +20,18 @@ pub struct PlanPolicy {
     pub backoff: Duration,
     /// The longest pause, also where a provider asks for a longer one: then the client is told to wait.
     pub longest_backoff: Duration,
+    /// What one provider's filter of contents refuses ([`Fault::Moderated`]) goes on to the next model.
+    pub moderated_goes_on: bool,
 }
 
 impl Default for PlanPolicy {
     fn default() -> Self {
         Self {
             attempts: 6,
-            time: Duration::from_secs(600),
+            time: Duration::from_secs(1200),
             backoff: Duration::from_millis(200),
             longest_backoff: Duration::from_secs(2),
+            moderated_goes_on: false,
         }
     }
 }
@@ -230,7 +233,8 @@ impl Plan {
     /// What came of the last try. `asked` is how long the provider asks to wait.
     pub fn failed(&mut self, position: usize, fault: Fault, asked: Option<Duration>, now: Moment) {
         let row = fault.row();
-        self.over |= !row.go_on;
+        let goes_on = row.go_on || (fault == Fault::Moderated && self.policy.moderated_goes_on);
+        self.over |= !goes_on;
         let mut window = None;
         if let Some(stop) = self.stops.get_mut(position) {
             stop.done |= !row.again;
@@ -301,6 +305,7 @@ mod tests {
     fn the_class_of_a_failure_decides_what_follows() {
         for (fault, expected) in [
             (Fault::Request, "0:turn+0ms"),
+            (Fault::Moderated, "0:turn+0ms"),
             (Fault::Auth, "0:turn+0ms 1:turn+0ms"),
             (Fault::Timeout, "0:turn+0ms 1:turn+0ms"),
             (

@@ -2,14 +2,17 @@
 //! from `/proc` and unknown elsewhere.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::convert::Infallible;
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::sync::mpsc;
 
 use crate::temporary::Folder;
@@ -22,6 +25,8 @@ pub const KEYS: [&str; 3] = ["BENCH_KEY", "BENCH_KEY_2", "BENCH_KEY_3"];
 
 /// Longest wait for that.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a process has to end once it was asked to: the gateway stores its last records meanwhile.
+const END: Duration = Duration::from_secs(10);
 /// Lines of standard error that are kept.
 const KEPT_LINES: usize = 12;
 /// How often another port is tried, where somebody else has taken the first.
@@ -33,6 +38,8 @@ const TICKS: f64 = 100.0;
 #[derive(Debug)]
 pub struct Process {
     child: Child,
+    /// Hangs up when standard error is closed, which is when the process ends.
+    ended: Receiver<Infallible>,
     /// Where it listens.
     pub address: SocketAddr,
     _folder: Option<Folder>,
@@ -40,9 +47,7 @@ pub struct Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended on its own.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.end(END);
     }
 }
 
@@ -100,10 +105,12 @@ impl Process {
         let mut child = started.with_context(|| format!("cannot start {program}"))?;
         let said = Arc::new(Mutex::new(VecDeque::new()));
         let (sender, mut ready) = mpsc::channel(1);
+        let (open, ended) = sync_channel(0);
         if let Some(output) = child.stderr.take() {
             let said = Arc::clone(&said);
             // To the end, so that the process never waits for a reader.
             std::thread::spawn(move || {
+                let _open: SyncSender<Infallible> = open;
                 for line in BufReader::new(output).lines().map_while(Result::ok) {
                     if let Some(address) = address(&line) {
                         let _ = sender.try_send(address);
@@ -117,7 +124,7 @@ impl Process {
             });
         }
         // Ended with what comes of it, unless it is returned.
-        let mut process = Self { child, address: (Ipv4Addr::LOCALHOST, 0).into(), _folder: folder };
+        let mut process = Self { child, ended, address: (Ipv4Addr::LOCALHOST, 0).into(), _folder: folder };
         match tokio::time::timeout(PATIENCE, ready.recv()).await {
             Ok(Some(address)) => {
                 process.address = address;
@@ -130,6 +137,18 @@ impl Process {
                 bail!("{program} {why}; it said:\n{}", said.join("\n"))
             }
         }
+    }
+
+    /// Asks the process to end (`SIGTERM`), waits for that, and kills it where it does not.
+    fn end(&mut self, patience: Duration) {
+        // All of it fails where the process has ended on its own, as it may.
+        let asked = Pid::from_raw(self.id().cast_signed()).map(|process| kill_process(process, Signal::TERM));
+        if !matches!(asked, Some(Ok(())))
+            || self.ended.recv_timeout(patience) == Err(RecvTimeoutError::Timeout)
+        {
+            let _ = self.child.kill();
+        }
+        let _ = self.child.wait();
     }
 
     /// The number of the process.
@@ -248,6 +267,27 @@ mod tests {
             Some(([127, 0, 0, 1], 1).into())
         );
         assert_eq!(address("listening  http://127.0.0.1:1"), None);
+    }
+
+    /// A shell that prepares itself, is ready, and waits.
+    async fn shell(prepare: &str, wait: &str) -> Process {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("{prepare}\necho 'ready  http://127.0.0.1:1' >&2\n{wait}")]);
+        Process::mock(command).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_process_is_asked_to_end_before_it_is_killed() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("ended");
+        let trap = format!("trap 'echo regularly > {}; kill $!; exit' TERM", file.display());
+        drop(shell(&trap, "sleep 60 2>/dev/null & wait").await);
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "regularly\n");
+
+        let mut stubborn = shell("trap '' TERM", "exec sleep 60").await;
+        stubborn.end(Duration::from_millis(10));
+        let status = stubborn.child.try_wait().unwrap().unwrap();
+        assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(9));
     }
 
     #[test]

@@ -421,7 +421,7 @@ fn of_routing(
 
 fn of_reliability(reliability: &Reliability, fallbacks: &[String]) -> Vec<(String, Fact<'static>)> {
     let Reliability { plan, health, budget, balance, queue, connect_timeout, check } = reliability;
-    let PlanPolicy { attempts, time: retry_for, backoff, longest_backoff } = *plan;
+    let PlanPolicy { attempts, time: retry_for, backoff, longest_backoff, moderated_goes_on } = *plan;
     let HealthPolicy { failures, failure_rate, least_requests: _, slow_start } = *health;
     let BudgetPolicy { ratio, least_per_second: _, window: _ } = *budget;
     let Queue { places, time: queue_timeout } = *queue;
@@ -430,6 +430,7 @@ fn of_reliability(reliability: &Reliability, fallbacks: &[String]) -> Vec<(Strin
         shown("retry_for", time(retry_for)),
         shown("backoff", time(backoff)),
         shown("longest_backoff", time(longest_backoff)),
+        shown("moderated", if moderated_goes_on { "next" } else { "answer" }),
         shown("retry_budget", ratio),
         shown("connect_timeout", time(*connect_timeout)),
         shown("check", check.map(time)),

@@ -43,8 +43,10 @@ pub(super) mod defaults {
     /// The same user: a gateway that attaches keys is not open to all of a machine unless somebody says so.
     pub(in crate::config) const SOCKET_MODE: u32 = 0o600;
     pub(in crate::config) const ADMIN_PORT: u16 = 12010;
-    pub(in crate::config) const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(300);
-    pub(in crate::config) const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
+    /// As patient as the SDKs of OpenAI and Anthropic: a model that thinks may be silent for minutes, before the head of
+    /// a plain answer and before the first words of a stream.
+    pub(in crate::config) const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(600);
+    pub(in crate::config) const IDLE_TIMEOUT: Duration = Duration::from_secs(600);
     pub(in crate::config) const BODY_TIMEOUT: Duration = Duration::from_secs(30);
     /// Twice as long as providers keep a prompt.
     pub(in crate::config) const SESSION_TTL: Duration = Duration::from_secs(600);

@@ -19,7 +19,7 @@ pub(super) use admin::Admin;
 pub(super) use affinity::{CacheKind, RoutingBudget, SessionCache};
 pub(super) use listener::{ClientCertificate, Listener, ListenerType, Listeners, Tls, TlsVersion, Translate};
 pub(super) use log::{ContentKept, Log, LogFormat};
-pub(super) use reliability::{Balance, Reliability};
+pub(super) use reliability::{Balance, Moderated, Reliability};
 pub(super) use storage::{StateKind, StateStorage};
 pub(super) use tracing::{Tracing, TracingProtocol};
 

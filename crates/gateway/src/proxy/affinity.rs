@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use waypost_dialect::envelope::{Envelope, RawTurn, Role};
 use waypost_routing::affinity::{InputPrices, Ledger, SwitchPolicy, Verdict, implicit};
 use waypost_routing::health::Moment;
@@ -19,7 +19,7 @@ use crate::telemetry::record::Record;
 /// Headers by which a client names its session: ours, and Plano's.
 const HEADERS: [&str; 2] = ["x-waypost-session", "x-model-affinity"];
 /// Plano's header for the budget of one request.
-const BUDGET: &str = "x-plano-max-switch-spend-pct";
+const BUDGET: HeaderName = HeaderName::from_static("x-plano-max-switch-spend-pct");
 /// No provider keeps a shorter prompt, in tokens.
 const LEAST_KEPT: f64 = 1024.0;
 /// Longer names are cut.

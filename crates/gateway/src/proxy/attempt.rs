@@ -113,7 +113,7 @@ async fn call(
     upstream.sign(&worker.client, &mut request, record.now()).await.map_err(no_credential)?;
 
     record.attempts += 1;
-    worker.telemetry.metrics.attempted(&upstream.name);
+    upstream.attempts.get_or_init(|| worker.telemetry.metrics.attempts(&upstream.name)).inc();
     let limits = asked.limits(worker, upstream);
     let head = asked.first_byte(worker, upstream);
     let head = limits.end.map_or(head, |end| head.min(end.saturating_duration_since(Instant::now())));

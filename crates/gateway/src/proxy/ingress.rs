@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, EXPECT};
-use http::{HeaderMap, HeaderValue, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use waypost_dialect::ClientDialect;
 use waypost_dialect::envelope::{self, Envelope};
 use waypost_dialect::error::{ApiError, ErrorKind};
@@ -14,7 +14,7 @@ use crate::server::{Api, Endpoint};
 use crate::telemetry::CLIENT_CLOSED;
 
 /// The header by which a request chooses.
-const TRANSLATE: &str = "x-waypost-translate";
+const TRANSLATE: HeaderName = HeaderName::from_static("x-waypost-translate");
 
 /// Reads the whole body into one piece, without a further copy where its length is known.
 ///
@@ -123,7 +123,7 @@ pub fn is_strict(headers: &HeaderMap, limits: &Listener) -> Result<bool, ApiErro
         Some(b"lenient") => Ok(false),
         Some(_) => {
             let message = format!("{TRANSLATE}: expected `strict` or `lenient`");
-            Err(ApiError::new(ErrorKind::InvalidRequest, message).with_param(TRANSLATE))
+            Err(ApiError::new(ErrorKind::InvalidRequest, message).with_param(TRANSLATE.as_str()))
         }
     }
 }

@@ -12,7 +12,7 @@
 
 use bytes::Bytes;
 use http::header::CONTENT_ENCODING;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::json;
@@ -24,7 +24,7 @@ use crate::config::Listener;
 use crate::telemetry::record::Record;
 use crate::telemetry::row::{dollars, rounded};
 
-const HEADER: &str = "x-waypost-metadata";
+const HEADER: HeaderName = HeaderName::from_static("x-waypost-metadata");
 /// Largest beginning of an event that waits for its end, in bytes. What is longer goes through untold.
 const MOST_HELD: usize = 8 << 20;
 
@@ -39,7 +39,7 @@ pub fn is_wanted(headers: &HeaderMap, listener: &Listener) -> Result<bool, ApiEr
         Some(b"disabled") => Ok(false),
         Some(_) => {
             let message = format!("{HEADER}: expected `enabled` or `disabled`");
-            Err(ApiError::new(ErrorKind::InvalidRequest, message).with_param(HEADER))
+            Err(ApiError::new(ErrorKind::InvalidRequest, message).with_param(HEADER.as_str()))
         }
     }
 }

@@ -49,6 +49,13 @@ use crate::telemetry::record::Record;
 use crate::telemetry::{Open, caller, current};
 use crate::worker::Worker;
 
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-waypost-request-id");
+const MODEL: HeaderName = HeaderName::from_static("x-waypost-model");
+const ROUTE: HeaderName = HeaderName::from_static("x-waypost-route");
+const DECISION: HeaderName = HeaderName::from_static("x-waypost-decision");
+const TRIED: HeaderName = HeaderName::from_static("x-waypost-tried");
+const DROPPED: HeaderName = HeaderName::from_static("x-waypost-dropped");
+
 /// Answers one request of a model endpoint: an answer, a decision, or an error in the caller's own dialect. A client that
 /// waits long for a stream gets signs of life meanwhile.
 pub async fn handle(
@@ -147,7 +154,8 @@ async fn serve(
     let tells = metadata::is_wanted(&head.headers, &worker.listener)?;
     let mut envelope = ingress::peek(endpoint.dialect, api, named.as_ref(), &sent)?;
     let previous = envelope.previous_response_id.clone();
-    let whole = responses::continued(&worker.runtime.responses, &head.headers, &envelope, &sent).await?;
+    let kept = &worker.runtime.responses;
+    let whole = responses::continued(kept, endpoint.dialect, &head.headers, &envelope, &sent).await?;
     if let Some(whole) = &whole {
         envelope = ingress::peek(endpoint.dialect, api, named.as_ref(), whole)?;
     }
@@ -251,21 +259,21 @@ async fn explained(
 
 /// Adds the headers that say what was decided and why.
 fn explain(record: &Record, headers: &mut HeaderMap) {
-    let mut put = |name: &'static str, value: Option<HeaderValue>| {
+    let mut put = |name: HeaderName, value: Option<HeaderValue>| {
         if let Some(value) = value {
-            headers.insert(HeaderName::from_static(name), value);
+            headers.insert(name, value);
         }
     };
     let mut id = uuid::Uuid::encode_buffer();
     let id = HeaderValue::from_str(record.id.as_hyphenated().encode_lower(&mut id)).ok();
-    put("x-waypost-request-id", id.clone());
+    put(REQUEST_ID, id.clone());
     if let (Some(provider), Some(model)) = (&record.provider, &record.model) {
-        put("x-waypost-model", visible([provider, "/", model].concat()));
+        put(MODEL, visible([provider, "/", model].concat()));
     }
-    put("x-waypost-route", record.route.as_deref().and_then(|route| visible(route.to_owned())));
-    put("x-waypost-decision", record.method.and_then(|_| visible(record.decision_text())));
-    put("x-waypost-tried", tried(record).and_then(visible));
-    put("x-waypost-dropped", dropped(record).and_then(visible));
+    put(ROUTE, record.route.as_deref().and_then(|route| visible(route.to_owned())));
+    put(DECISION, record.method.and_then(|_| visible(record.decision_text())));
+    put(TRIED, tried(record).and_then(visible));
+    put(DROPPED, dropped(record).and_then(visible));
     client_headers::add(record.client, id.as_ref(), || record.now(), headers);
 }
 

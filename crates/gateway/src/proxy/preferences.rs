@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use moka::sync::Cache;
 use serde::Deserialize;
 use tokio::sync::Semaphore;
@@ -24,7 +24,7 @@ use crate::telemetry::record::Record;
 
 const FIELD: &str = "routing_preferences";
 /// The header by which a request chooses how its routes stand to the operator's.
-const HEADER: &str = "x-waypost-preferences";
+const HEADER: HeaderName = HeaderName::from_static("x-waypost-preferences");
 /// Most routes in one request.
 const MOST_ROUTES: usize = 64;
 /// Most examples of one route.
@@ -118,7 +118,7 @@ pub async fn router(
         None => join,
         Some(b"replace") => Join::Replace,
         Some(b"merge") => Join::Merge,
-        Some(_) => return Err(refusal(HEADER, "", "expected `replace` or `merge`")),
+        Some(_) => return Err(refusal(HEADER.as_str(), "", "expected `replace` or `merge`")),
     };
     record.brings_routes = true;
     if written.get().len() > LARGEST {

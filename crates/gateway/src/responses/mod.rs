@@ -31,36 +31,46 @@ const MOST_LISTED: usize = 100;
 const MOST_REFERRED: usize = 1000;
 
 /// The body of a request that goes on from an answer that is kept here, with everything that was said before, or that
-/// refers to items of such answers; `None` if it does neither, or only its provider knows the answer.
+/// refers to items of such answers; `None` if it does neither, or only its provider knows the answer. Other APIs than
+/// Responses know neither.
 ///
 /// # Errors
 /// 400: its `input` is nothing that could be gone on with, or the answer is another caller's.
 pub async fn continued(
     store: &Store,
+    client: ClientDialect,
     headers: &HeaderMap,
     envelope: &Envelope<'_>,
     body: &Bytes,
 ) -> Result<Option<Bytes>, ApiError> {
+    if client != ClientDialect::OpenAiResponses {
+        return Ok(None);
+    }
+    let Some(id) = &envelope.previous_response_id else { return with_items(store, headers, body).await };
     let caller = Caller::of(headers);
-    let Some(id) = &envelope.previous_response_id else { return with_items(store, caller, body).await };
     let Some(kept) = store.get(caller, id).await else {
         // All callers have the operator's one key there: the provider would not know the difference.
         if store.is_of_another(caller, id) {
             return Err(unknown_before(id));
         }
-        return with_items(store, caller, body).await;
+        return with_items(store, headers, body).await;
     };
     let unreadable = |_| ApiError::new(ErrorKind::Internal, "a kept answer could not be read");
     let items = history::items_after(&kept.input, &kept.response).map_err(unreadable)?;
     let whole = Bytes::from(history::continued(body, &items)?);
-    Ok(Some(with_items(store, caller, &whole).await?.unwrap_or(whole)))
+    Ok(Some(with_items(store, headers, &whole).await?.unwrap_or(whole)))
 }
 
 /// The body with items of answers that are kept here in place of references to them; `None` if it refers to none.
-async fn with_items(store: &Store, caller: Caller, body: &Bytes) -> Result<Option<Bytes>, ApiError> {
+async fn with_items(store: &Store, headers: &HeaderMap, body: &Bytes) -> Result<Option<Bytes>, ApiError> {
+    let references = history::references(body);
+    if references.is_empty() {
+        return Ok(None);
+    }
+    let caller = Caller::of(headers);
     let mut answers: HashMap<String, Option<Arc<Kept>>> = HashMap::new();
     let mut known = HashMap::new();
-    for item in history::references(body) {
+    for item in references {
         let Some(id) = history::answer_of(&item) else { continue };
         if answers.len() == MOST_REFERRED && !answers.contains_key(&id) {
             break;

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use aws_lc_rs::digest;
 use bytes::Bytes;
-use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderName};
 use moka::sync::Cache;
 
 use super::disk::Disk;
@@ -14,7 +15,12 @@ use super::disk::Disk;
 /// So many answers that are kept by their providers can be told of.
 const MOST_ELSEWHERE: u64 = 100_000;
 /// Where clients have their keys.
-pub(crate) const KEY_HEADERS: [&str; 4] = ["authorization", "x-api-key", "api-key", "x-goog-api-key"];
+pub(crate) static KEY_HEADERS: [HeaderName; 4] = [
+    AUTHORIZATION,
+    HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("api-key"),
+    HeaderName::from_static("x-goog-api-key"),
+];
 
 /// An answer and what it answered, as the client of the Responses API would have them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,9 +40,9 @@ impl Caller {
     #[must_use]
     pub fn of(headers: &HeaderMap) -> Self {
         let mut context = digest::Context::new(&digest::SHA256);
-        for name in KEY_HEADERS {
+        for name in &KEY_HEADERS {
             for value in headers.get_all(name) {
-                context.update(name.as_bytes());
+                context.update(name.as_str().as_bytes());
                 context.update(b"\0");
                 context.update(value.as_bytes());
                 context.update(b"\0");

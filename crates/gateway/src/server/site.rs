@@ -4,11 +4,13 @@
 //! <https://fetch.spec.whatwg.org/#cors-safelisted-request-header>): it sees no answer, but the request would be made, and
 //! paid for. For JSON a browser asks first, and nobody here says yes. So what a page sends has to say that it is JSON.
 
-use http::HeaderMap;
 use http::header::{CONTENT_TYPE, HeaderValue, ORIGIN};
+use http::{HeaderMap, HeaderName};
 use waypost_dialect::error::{ApiError, ErrorKind};
 
 use super::{Endpoint, Refusal};
+
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// # Errors
 /// 403: a page of another site sends something that it did not have to ask for.
@@ -24,7 +26,7 @@ pub(super) fn check(endpoint: &Endpoint, headers: &HeaderMap) -> Result<(), Box<
 
 /// Browsers say from where a request is made; older ones tell its origin alone.
 fn is_of_a_page(headers: &HeaderMap) -> bool {
-    match headers.get("sec-fetch-site").map(HeaderValue::as_bytes) {
+    match headers.get(SEC_FETCH_SITE).map(HeaderValue::as_bytes) {
         Some(b"same-origin" | b"none") => false,
         Some(_) => true,
         None => headers.contains_key(ORIGIN),

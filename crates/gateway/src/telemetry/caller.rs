@@ -9,7 +9,7 @@ use crate::responses::store::KEY_HEADERS;
 /// `printf %s "$KEY" | sha256sum | cut -c1-12` shows. `None` if it sent none.
 #[must_use]
 pub fn mark(headers: &HeaderMap) -> Option<[u8; 6]> {
-    let key = KEY_HEADERS.iter().find_map(|name| headers.get(*name))?.as_bytes();
+    let key = KEY_HEADERS.iter().find_map(|name| headers.get(name))?.as_bytes();
     let key = match key.split_at_checked(7) {
         Some((scheme, key)) if scheme.eq_ignore_ascii_case(b"bearer ") => key.trim_ascii(),
         _ => key.trim_ascii(),

@@ -74,7 +74,7 @@ async fn ask(client: &Client, upstream: &Upstream, model: &str) -> Result<(), Fa
     let error = codec.decode_error(status.as_u16(), &bytes);
     match Fault::of_error(&error) {
         // It does not like the question, but it answers.
-        Fault::Request => Ok(()),
+        Fault::Request | Fault::Moderated => Ok(()),
         fault => Err(fault),
     }
 }

@@ -1,7 +1,7 @@
 //! Where one entry of the configuration leads: address, dialects, credentials. Everything that can be computed before
 //! the first request is computed here.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -21,6 +21,7 @@ use super::rotating::Rotating;
 use super::signing::Signing;
 use crate::config::Times;
 use crate::server::Api;
+use crate::telemetry::metrics::Plain;
 
 /// Anthropic's API wants a version with every request; a client of that API sends its own.
 const ANTHROPIC_VERSION: (HeaderName, HeaderValue) =
@@ -57,6 +58,8 @@ pub struct Upstream {
     pub quirks: Quirks,
     /// Its own limits of time; where it has none the listener's hold.
     pub times: Times,
+    /// Counts the calls to it. Looked up at the first one.
+    pub attempts: OnceLock<Plain>,
 }
 
 /// One API of a provider.
@@ -210,6 +213,7 @@ impl Upstream {
             headers,
             quirks: provider.quirks,
             times,
+            attempts: OnceLock::new(),
         })
     }
 

@@ -16,6 +16,8 @@ Generated from the table in [fault.rs](../../crates/routing/src/fault.rs). The w
 - **rests**: who is left alone for it. *After several*: `reliability.failures` in a row, or `failure_rate` of the last requests.
 - **first**, **longest**: how long; a rest doubles each time in a row, give or take a fifth. Where a provider says how long it wants to be left alone, that holds instead, up to an hour, and whoever says so rests at once.
 
+A model whose filter refuses what is said (`moderated`) does not rest. With `reliability.moderated: next` the next one is tried then: it may have another filter.
+
 | fault | shown by | next | again | rests | first | longest |
 | --- | --- | --- | --- | --- | --- | --- |
 ";

@@ -555,3 +555,66 @@ fn a_file_of_credentials_that_changes_is_put_to_use() {
     ask("two");
     process.stop();
 }
+
+/// Resident memory of a process, in KiB.
+#[cfg(all(target_os = "linux", feature = "mimalloc"))]
+fn resident(process: &Process) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", process.child.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().strip_suffix(" kB").unwrap().trim().parse().unwrap()
+}
+
+/// Hundreds of requests at once take memory. It goes back to the system once they are over, though nobody asks any more.
+#[cfg(all(target_os = "linux", feature = "mimalloc"))]
+#[test]
+fn memory_is_given_back_after_a_burst() {
+    const REQUESTS: usize = 800;
+    const ENOUGH: Duration = Duration::from_secs(60);
+    let (go_on, over) = channel::<()>();
+    let over = std::sync::Mutex::new(over);
+    let (arrived, all_arrived) = channel();
+    let arrived = std::sync::Mutex::new(arrived);
+    let fake = Fake::start(move |seen, stream| {
+        if seen.text().contains("wait") {
+            arrived.lock().unwrap().send(()).unwrap();
+            // Until the test hangs up.
+            let _ = over.lock().unwrap().recv();
+        }
+        write(stream, json_answer(200, good(seen)));
+    });
+    let place = Place::new();
+    place.write(&place.text("one", fake.address));
+    let process = Process::start(&place.socket, &place.file(), &["--workers", "1"]);
+    let ask = |text: &str| {
+        let body = question(CHAT, "m", text).to_string();
+        let mut stream = TcpStream::connect(place.address).unwrap();
+        stream.write_all(request(CHAT, "", &body).as_bytes()).unwrap();
+        stream
+    };
+    let finish = |mut stream: TcpStream| {
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    };
+    // One that has answered once has everything that it needs.
+    finish(ask("Hi"));
+    let before = resident(&process);
+    // Small ones: what is large goes back by itself.
+    let streams: Vec<TcpStream> = (0..REQUESTS).map(|_| ask("wait")).collect();
+    for _ in 0..REQUESTS {
+        all_arrived.recv_timeout(PATIENCE).unwrap();
+    }
+    let during = resident(&process);
+    assert!(during > before + 8_000, "{before} KiB before, {during} with {REQUESTS} requests");
+    drop(go_on);
+    streams.into_iter().for_each(finish);
+
+    let started = Instant::now();
+    let mut after = resident(&process);
+    while after > before + (during - before) / 2 {
+        assert!(started.elapsed() < ENOUGH, "{before} KiB before, {during} at most, {after} after");
+        let _ = process.lines.recv_timeout(Duration::from_millis(200));
+        after = resident(&process);
+    }
+    process.stop();
+}

@@ -74,6 +74,7 @@ fn the_kind_of_a_failure_decides() {
     for (status, code, headers, word, again, on, rests) in [
         (400, "", "", "request", false, false, false),
         (422, "", "", "request", false, false, false),
+        (400, "content_filter", "", "moderated", false, false, false),
         (400, "context_length_exceeded", "", "context_overflow", false, true, false),
         (401, "", "", "auth", false, true, true),
         (402, "", "", "billing", false, true, true),
@@ -125,6 +126,33 @@ fn the_kind_of_a_failure_decides() {
         }
         gateway.stop();
     }
+}
+
+/// By option, what one provider's filter refuses is asked of the next; where all refuse it, the client is told so.
+#[test]
+fn what_a_filter_refuses_goes_on_where_it_may() {
+    let filtered = |_: &Seen, stream: &mut std::net::TcpStream| {
+        write(stream, refusal(400, "content_filter", ""));
+    };
+    let (strict, count) = first(3, filtered);
+    let (other, _) = first(0, well);
+    let next = "reliability: {moderated: next}";
+    let gateway = Gateway::with(&pool(&[strict.address, other.address], next));
+    for path in [CHAT, MESSAGES] {
+        let reply = gateway.ask(path, "m", "Hi");
+        assert_eq!((reply.status, reply.header("x-waypost-model")), (200, "anthropic/m"), "{}", reply.text());
+    }
+    // It does not rest for it: both asked it first.
+    assert_eq!(count.load(Ordering::SeqCst), 2);
+    let line = gateway.stop().remove(0);
+    let expected = [("openai/m", "moderated"), ("anthropic/m", "ok")]
+        .map(|(model, word)| (model.to_owned(), word.to_owned()));
+    assert_eq!(tries(&line), expected);
+
+    let gateway = Gateway::with(&pool(&[strict.address], next));
+    let reply = gateway.ask(CHAT, "m", "Hi");
+    assert_eq!((reply.status, count.load(Ordering::SeqCst)), (400, 3), "{}", reply.text());
+    assert!(reply.text().contains("content_filter"), "{}", reply.text());
 }
 
 /// A provider that had no credit and has some again is found before a request is given up.

@@ -5,7 +5,7 @@ use waypost_routing::order::Balance;
 use waypost_routing::plan::PlanPolicy;
 use waypost_routing::retry_budget::BudgetPolicy;
 
-use super::super::schema::{Balance as WrittenBalance, Overrides, Reliability as Written};
+use super::super::schema::{Balance as WrittenBalance, Moderated, Overrides, Reliability as Written};
 use super::super::setting::Setting;
 use super::super::{Queue, Reliability};
 use super::{Context, defaults, values};
@@ -58,6 +58,11 @@ pub(super) fn resolve(
                 &written.longest_backoff,
                 plan.longest_backoff,
             ),
+            moderated_goes_on: match written.moderated.value() {
+                Some(Moderated::Next) => true,
+                Some(Moderated::Answer) => false,
+                None => plan.moderated_goes_on,
+            },
         },
         health: HealthPolicy {
             failures: values::count(context, "failures", &written.failures, 1, u32::MAX)

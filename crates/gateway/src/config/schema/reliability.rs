@@ -47,6 +47,10 @@ pub(in crate::config) struct Reliability {
     pub(in crate::config) balance: Setting<Balance>,
     /// Models that are asked where all others of a request have failed, whatever its client asked for.
     pub(in crate::config) fallbacks: Setting<Vec<Setting<String>>>,
+    /// What becomes of a conversation that a provider's filter of contents refuses. `answer`: its client is told. `next`:
+    /// the next model is asked, which may have another filter.
+    #[schemars(extend("default" = "answer"))]
+    pub(in crate::config) moderated: Setting<Moderated>,
     /// How many requests may wait for a model that has `max_requests` under way.
     #[schemars(extend("default" = defaults::QUEUE, "minimum" = 0))]
     pub(in crate::config) queue: Setting<i64>,
@@ -56,6 +60,14 @@ pub(in crate::config) struct Reliability {
     /// How long a model that is back takes to get its full share of requests.
     #[schemars(extend("default" = defaults::shown(HealthPolicy::default().slow_start)))]
     pub(in crate::config) slow_start: Setting<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub(in crate::config) enum Moderated {
+    Answer,
+    Next,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]

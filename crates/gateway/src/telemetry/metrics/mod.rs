@@ -36,7 +36,8 @@ use crate::server::tls::identity::Standing as Certificate;
 use crate::upstream::fleet::Standing;
 
 type Histograms<Labels> = Family<Labels, Histogram, fn() -> Histogram>;
-type Plain = Counter<u64, AtomicU64>;
+/// A number of things that have happened.
+pub type Plain = Counter<u64, AtomicU64>;
 type Dollars = Counter<f64, AtomicU64>;
 
 /// All metrics of the process.
@@ -242,9 +243,10 @@ impl Metrics {
         self.families.spans.get_or_create(&OutcomeLabels { outcome }).inc_by(count);
     }
 
-    /// Counts a call to an entry of the configuration.
-    pub fn attempted(&self, entry: &Arc<str>) {
-        self.families.attempts.get_or_create(&ModelLabels { model: Arc::clone(entry) }).inc();
+    /// What counts the calls to an entry of the configuration.
+    #[must_use]
+    pub fn attempts(&self, entry: &Arc<str>) -> Plain {
+        self.families.attempts.get_or_create_owned(&ModelLabels { model: Arc::clone(entry) })
     }
 
     /// Counts a failed call to an entry of the configuration.

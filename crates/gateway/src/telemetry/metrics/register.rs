@@ -52,7 +52,7 @@ impl Metrics {
     pub fn specimen() -> String {
         let metrics = Self::default();
         metrics.configuration_loaded(Some("…"));
-        metrics.attempted(&Arc::from("…"));
+        metrics.attempts(&Arc::from("…")).inc();
         metrics.failed(&Arc::from("…"), Fault::Timeout);
         metrics.families.touch();
         metrics.encode(Exposition::Text)
