@@ -88,7 +88,7 @@ routing_preferences:
 #[test]
 fn the_catalogue_says_who_can() {
     let gateway = Gateway::with(KNOWN);
-    let ask = "Write me a short poem about the sea at night";
+    let ask = "Write a creative story about space exploration";
     let (small, able) = ("openai/gpt-3.5-turbo", "openai/gpt-5.2");
     let schema = json!({"type": "object", "properties": {}, "additionalProperties": false});
     let long = format!("{ask}. {}", "The sea is wide. ".repeat(6_000));

@@ -13,7 +13,7 @@ fn config(limits: &str) -> String {
         "  - {model: native/gemini-3-pro, access_key: $OPENAI_API_KEY, base_url: 'http://@ECHO@', provider_interface: gemini_native}
 model_aliases",
     );
-    config.replace("default: true", "default: true, cost: {input: 1, output: 10}")
+    config.replace("default: true", "default: true, stream_usage: true, cost: {input: 1, output: 10}")
 }
 
 fn ask(gateway: &Gateway, path: &str, headers: &str, body: &Value) -> Reply {

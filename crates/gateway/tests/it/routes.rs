@@ -287,7 +287,10 @@ fn accuracy_below_the_least_fails() {
     let labelled = fixture("household.jsonl");
     let allowed = ["test", &config, &labelled];
     output(0, &[&allowed[..], &["--min-accuracy", "0"]].concat());
-    let below = errors(1, &[&allowed[..], &["--min-accuracy", "100%"]].concat());
+    let folder = tempfile::tempdir().unwrap();
+    let wrong = folder.path().join("wrong.jsonl");
+    std::fs::write(&wrong, r#"{"prompt": "My tomato leaves have brown spots", "route": "cooking"}"#).unwrap();
+    let below = errors(1, &[&allowed[..], &[wrong.to_str().unwrap(), "--min-accuracy", "100%"]].concat());
     assert!(below.contains("is below 100.0 %"), "{below}");
     assert!(
         errors(2, &["test", &config, "--min-accuracy", "90"]).contains("write a share such as 0.9 or 90%")
