@@ -102,7 +102,7 @@ def main():
     hundred = ", ".join(f"{name} {100_000 * mean / 1000 / 60:.0f} minutes" for name, mean in seconds.items())
     page = f"""# Routing quality
 
-Made by `training/quality.py` from labelled conversations; `waypost routes test --suite FOLDER` prints the same for yours. Percentages; plain mean over the groups of a suite; every turn of the person is decided with what stands before it. `turn` counts "none fits" (`other`) as a route, `in-scope` takes the best route always, `span` and `conversation` want all turns of a stretch or a conversation. `other` is over the groups that have such turns. `ECE` is the expected calibration error over all turns, 15 bins. Where routes come without examples, first asks of up to half of the conversations serve as theirs and are left out: rows with examples are of fewer turns.
+Made by `training/quality.py` from labelled conversations; `waypost routes test --suite FOLDER` prints the same for yours. Percentages; plain mean over the groups of a suite; every turn of the person is decided with what stands before it. `turn` counts "none fits" (`other`) as a route, `in-scope` takes the best route always, `span` and `conversation` want all turns of a stretch or a conversation. `other` is over the groups that have such turns. `ECE` is the expected calibration error over all turns, 15 bins. Where routes come without examples, first asks of up to half of the conversations serve as theirs and are left out: rows with examples are of fewer turns, of which more are `other`.
 
 | suite | router | examples a route | turn | in-scope | span | conversation | other P | other R | other F1 | ECE |
 | --- | --- | --: | --: | --: | --: | --: | --: | --: | --: | --: |
