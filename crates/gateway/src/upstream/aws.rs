@@ -1,5 +1,5 @@
 //! Temporary access keys of Amazon's: from the file that its tools share, or for the role that a container, a pod or a
-//! machine stands for, or may take by a token ([`web_identity`]).
+//! machine stands for, or may take by a token (`web_identity`).
 //! <https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html>,
 //! <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instance-metadata-security-credentials.html>
 
