@@ -39,6 +39,8 @@ NOT_RUN = {
     ("docs/guides/arch-router.md", "ollama pull"): OTHERS,
     ("docs/guides/kubernetes.md", "kubectl"): CLUSTER,
     ("docs/guides/kubernetes.md", "helm"): CLUSTER,
+    ("docs/guides/deploying.md", "rustup component"): "changes the toolchain that it is run with",
+    ("docs/guides/deploying.md", "cargo run --package xtask -- pgo"): "compiles the program twice, for a quarter of an hour",
     ("docs/guides/deploying.md", "install"): ROOT_AND_SYSTEMD,
     ("docs/guides/deploying.md", "waypost man"): ROOT_AND_SYSTEMD,
     ("docs/guides/deploying.md", "systemctl"): ROOT_AND_SYSTEMD,
