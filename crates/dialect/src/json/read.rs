@@ -56,9 +56,16 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
                 if self.depth > DEEPEST {
                     return Err(Unread);
                 }
-                let inside = Inside { reader: &mut *self, is_first: true };
-                let value =
-                    if first == b'{' { visitor.visit_map(inside) } else { visitor.visit_seq(inside) }?;
+                let mut inside = Inside { reader: &mut *self, is_first: true, is_open: true };
+                let value = if first == b'{' {
+                    visitor.visit_map(&mut inside)
+                } else {
+                    visitor.visit_seq(&mut inside)
+                }?;
+                // A visitor of so many values and no more does not come to the bracket.
+                if inside.is_open {
+                    return Err(Unread);
+                }
                 self.depth -= 1;
                 Ok(value)
             }
@@ -131,6 +138,8 @@ fn finite(number: f64) -> Result<f64, Unread> {
 struct Inside<'r, 'a> {
     reader: &'r mut Reader<'a>,
     is_first: bool,
+    /// The closing bracket has not been passed.
+    is_open: bool,
 }
 
 impl Inside<'_, '_> {
@@ -139,6 +148,7 @@ impl Inside<'_, '_> {
         let next = self.reader.peek().ok_or(Unread)?;
         if next == closing {
             self.reader.at += 1;
+            self.is_open = false;
             return Ok(false);
         }
         if !std::mem::replace(&mut self.is_first, false) {
@@ -214,6 +224,15 @@ mod tests {
         let skipped = quickly::<Raw<'_>>(text).map(Raw::get).ok();
         let ignored = serde_json::from_str::<&serde_json::value::RawValue>(text).ok();
         assert_eq!(skipped, ignored.map(serde_json::value::RawValue::get), "{text}");
+    }
+
+    #[test]
+    fn what_is_not_closed_is_left() {
+        for text in ["[1, 2", "[1, 2 ", "[[1], 2", "[1, 2, 3]", "[1, 2]"] {
+            assert!(quickly::<(Value, u8)>(text).is_err(), "{text}");
+            let read = from_str::<(Value, u8)>(text).map_err(|error| error.to_string());
+            assert_eq!(read, serde_json::from_str(text).map_err(|error| error.to_string()));
+        }
     }
 
     #[test]
