@@ -441,6 +441,13 @@ impl Stopper {
         self.0.iter().for_each(|drain| drain.enter(Phase::Draining));
     }
 
+    /// Waits until no listener takes a connection any more: from then on all are a successor's.
+    pub async fn closed(&self) {
+        for drain in &self.0 {
+            drain.reached(Phase::Closed).await;
+        }
+    }
+
     /// What is under way ends now.
     pub fn cut(&self) {
         self.0.iter().for_each(|drain| drain.enter(Phase::Cut));

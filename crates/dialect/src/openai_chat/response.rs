@@ -86,7 +86,8 @@ fn choice(fields: Fields<'_>, position: usize, path: &Path<'_>) -> Result<Choice
     Ok(choice)
 }
 
-/// Looks at an answer that passes through, or at another page of its API: only the object itself and its first choice are opened.
+/// Looks at an answer that passes through, or at another page of its API: only the object itself and its first choice
+/// are opened.
 pub(super) fn observe(body: &[u8], is_conversation: bool) -> Result<Observed, Fault> {
     let answer = json::from_slice::<Taken<Option<Answer<'_>>>>(body).ok().and_then(|Taken(answer)| answer);
     let answer = match answer {

@@ -96,9 +96,8 @@ fn unasked(chunk: &[u8]) -> Unasked {
     let Ok(fields) = Fields::of_body(chunk) else { return Unasked::Nothing };
     let value = |name: &str| fields.0.iter().rev().find(|(key, _)| key == name).map(|(_, raw)| raw.get());
     match value("usage") {
-        Some("null") => {
-            let place = value("usage").and_then(|text| span(chunk, text));
-            place.map_or(Unasked::Nothing, |place| Unasked::Member(member(chunk, place)))
+        Some(usage) if usage == "null" => {
+            span(chunk, usage).map_or(Unasked::Nothing, |place| Unasked::Member(member(chunk, place)))
         }
         Some(usage) if usage.starts_with('{') => {
             let is_empty = |choices: &str| {

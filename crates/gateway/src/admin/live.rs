@@ -116,8 +116,8 @@ impl Feed {
     }
 }
 
-/// Waits for the next events, of which the first since a while is told at once. It ends when the listener drains, and soon after another configuration is in force: who
-/// follows may not be let in any more, and asks again.
+/// Waits for the next events, of which the first since a while is told at once. It ends when the listener drains, and
+/// soon after another configuration is in force: who follows may not be let in any more, and asks again.
 fn next(mut receiver: Receiver<Bytes>, told: Option<Instant>, drain: Arc<Drain>, alive: Weak<()>) -> Next {
     Box::pin(async move {
         if alive.strong_count() == 0 {

@@ -25,6 +25,8 @@ use crate::telemetry::{Log, Telemetry};
 
 /// How often the configuration's file is looked at.
 const LOOK: Duration = Duration::from_secs(1);
+/// How long listeners may take to close.
+const CLOSE: Duration = Duration::from_secs(1);
 /// How soon once more, when it has changed: whoever writes it may not be done.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
@@ -80,9 +82,12 @@ pub(super) fn run(options: &Options) -> Result<(), Stop> {
     notify.ready();
     tokio.block_on(run_until_stopped(&mut server, watch.as_mut(), &mut orders, hang_up));
     notify.stopping();
+    let stopper = server.stopper();
+    stopper.drain();
+    // Said once it is so: who waits for it hands over to a successor. A worker that has panicked does not close.
+    let _ = tokio.block_on(async { tokio::time::timeout(CLOSE, stopper.closed()).await });
     let seconds = options.grace.as_secs_f64();
     anstream::eprintln!("stopping: requests in flight have {seconds} s to end; once more to stop at once");
-    let stopper = server.stopper();
     std::thread::spawn(move || {
         tokio.block_on(orders.next());
         stopper.cut();

@@ -24,8 +24,10 @@ pub(super) const FIRST_REQUEST: Duration = Duration::from_secs(1);
 pub enum Phase {
     /// It takes requests.
     Open,
-    /// It accepts no more connections; requests may end.
+    /// It takes what waits at its socket and then no more; requests may end.
     Draining,
+    /// It takes no connection any more; requests may end.
+    Closed,
     /// Requests end now.
     Cut,
 }
@@ -52,6 +54,7 @@ impl Drain {
         match self.phase.load(Ordering::Acquire) {
             0 => Phase::Open,
             1 => Phase::Draining,
+            2 => Phase::Closed,
             _ => Phase::Cut,
         }
     }

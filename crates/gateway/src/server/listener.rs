@@ -109,6 +109,7 @@ pub(crate) async fn serve(listening: Listening, slot: Arc<Slot>, drain: Arc<Drai
     }
     // Those that wait in the kernel have been told that they are connected: closing the socket would reset them.
     listening.waiting().map(|stream| (stream, None)).for_each(begin);
+    drain.enter(Phase::Closed);
     drop(alive);
     let grace = drain.grace;
     tokio::select! {

@@ -258,6 +258,37 @@ fn a_stream_that_does_not_end_is_cut_and_the_process_ends_well() {
     }
 }
 
+/// Whoever has said that it stops leaves all connections to its successor, though both hold the socket.
+#[test]
+fn a_process_that_stops_takes_no_more_connections() {
+    let place = Place::new();
+    let fake = Fake::start(|seen, stream| {
+        write(stream, STREAM);
+        write(stream, chunk(&good_events(seen, &["One", "Two"])[..2].concat()));
+        crate::fake::wait_for_close(stream);
+    });
+    place.write(&place.text("one", fake.address));
+    let mut process = Process::start(&place.socket, &place.file(), &["--grace", "1h"]);
+    let mut body = question(CHAT, "m", "Hi");
+    body["stream"] = true.into();
+    let mut stream = Client::open(place.address, request(CHAT, "", &body.to_string()));
+    stream.read_until("One");
+    process.signal("TERM");
+    process.says("stopping: ");
+    // Only the successor knows this model.
+    let asked = "GET /v1/models/two HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n";
+    let clients: Vec<Client> = (0..20).map(|_| Client::open(place.address, asked)).collect();
+    place.write(&place.text("two", fake.address));
+    let next = Process::start(&place.socket, &place.file(), &[]);
+    for client in clients {
+        let answer = client.read_to_end();
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    }
+    process.signal("INT");
+    assert_eq!(process.wait().code(), Some(0));
+    next.stop();
+}
+
 /// Clients that connect, ask and read, one after the other, while `change` is made; how many were answered. The process
 /// that it ends with answers the last of them.
 fn under_traffic(address: SocketAddr, change: impl FnOnce(&AtomicUsize) -> Process) -> usize {
