@@ -101,16 +101,22 @@ fn load(path: &Path) -> Result<Config, Stop> {
 
 /// The records of a configuration.
 pub(super) fn open(config: &Config) -> anyhow::Result<Reader> {
+    let path = records_of(config)?;
+    Reader::open(path).map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))
+}
+
+/// Where the records of a configuration are, if there are any.
+pub(super) fn records_of(config: &Config) -> anyhow::Result<&Path> {
     let Some(file) = &config.log.file else {
         anyhow::bail!("this configuration keeps no records\nhint: `log.path` names a file for them");
     };
-    let path = file.path.display();
     if !file.path.exists() {
         anyhow::bail!(
-            "there are no records at {path} yet\nhint: `waypost up` keeps them; `log.path` says where"
+            "there are no records at {} yet\nhint: `waypost up` keeps them; `log.path` says where",
+            file.path.display()
         );
     }
-    Reader::open(&file.path).map_err(|error| anyhow::anyhow!("{path}: {error}"))
+    Ok(&file.path)
 }
 
 fn percent(share: f64) -> String {

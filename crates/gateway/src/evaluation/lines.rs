@@ -64,19 +64,25 @@ impl Written {
         Self { prompt: Some(prompt.to_owned()), route: Some(route.to_owned()), ..Self::default() }
     }
 
-    /// A conversation whose last word of the person has to go to a route; roles are `user` and `assistant`.
+    /// What was said; roles are `user` and `assistant`.
     #[must_use]
-    pub fn conversation<'t>(turns: impl Iterator<Item = (&'t str, &'t str)>, route: &str) -> Self {
+    pub fn said<'t>(turns: impl Iterator<Item = (&'t str, &'t str)>) -> Self {
         let message = |(role, text): (&str, &str)| WrittenMessage {
             role: role.to_owned(),
             content: Some(Content::Text(text.to_owned())),
             route: None,
         };
-        let mut messages: Vec<WrittenMessage> = turns.map(message).collect();
-        if let Some(last) = messages.iter_mut().rev().find(|message| message.role == "user") {
+        Self { messages: turns.map(message).collect(), ..Self::default() }
+    }
+
+    /// The same, whose last word of the person has to go to a route.
+    #[must_use]
+    pub fn conversation<'t>(turns: impl Iterator<Item = (&'t str, &'t str)>, route: &str) -> Self {
+        let mut written = Self::said(turns);
+        if let Some(last) = written.messages.iter_mut().rev().find(|message| message.role == "user") {
             last.route = Some(route.to_owned());
         }
-        Self { messages, ..Self::default() }
+        written
     }
 
     /// The conversation with its labels as routes of this set; `place` is where it is written.

@@ -489,7 +489,7 @@ fn change(before: &Decided, after: &Decided) -> f32 {
 }
 
 /// What a person or a model said; results of tools are neither.
-pub(super) fn turn(turn: &Turn) -> Option<RawTurn<'_>> {
+pub(crate) fn turn(turn: &Turn) -> Option<RawTurn<'_>> {
     raw(&turn.role, &turn.text)
 }
 

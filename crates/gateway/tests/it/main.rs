@@ -57,6 +57,7 @@ mod routing;
 mod run;
 mod selection;
 mod stream_usage;
+mod suggest;
 mod support;
 mod thresholds;
 mod timeouts;

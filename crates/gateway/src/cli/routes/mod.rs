@@ -2,6 +2,7 @@
 
 mod feedback;
 mod fit;
+mod gathered;
 mod learn;
 mod lint;
 mod measured;

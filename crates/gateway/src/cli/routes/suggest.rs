@@ -2,17 +2,17 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::time::SystemTime;
 
-use anyhow::Context;
 use clap::Args;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::gathered::{self, Gathered};
 use super::progress;
-use crate::cli::Stop;
+use crate::cli::{Stop, replay};
 use crate::evaluation::cluster::{self, Cluster};
-use crate::evaluation::lines::{UnknownLabels, Written};
+use crate::evaluation::lines::UnknownLabels;
 use crate::evaluation::run;
 use crate::evaluation::subject::Subject;
 
@@ -25,11 +25,19 @@ const LONGEST: usize = 300;
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
-    /// Conversations: {"messages": […]} or {"prompt": …} one a line, or one prompt a line
-    file: PathBuf,
+    /// Conversations: {"messages": […]} or {"prompt": …} one a line, or one prompt a line, or a gateway's file of records
+    /// [default: the records of the configuration, where `log.content` keeps what was said]
+    #[arg(required_unless_present = "config")]
+    file: Option<PathBuf>,
     /// Take only what this configuration's routes do not take, or not surely
     #[arg(long, value_name = "CONFIG")]
     config: Option<PathBuf>,
+    /// Of records, those that came at this time or later: `12h` or `30days` ago, `2026-03-02`, `2026-03-02T08:00:00Z`
+    #[arg(long, value_name = "TIME", default_value = "7d", value_parser = crate::cli::records::which::moment)]
+    since: SystemTime,
+    /// Of records, at most so many, the newest
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    last: usize,
     /// What is surer than this needs no new route
     #[arg(long, value_name = "PROBABILITY", default_value_t = 0.5)]
     below: f32,
@@ -44,27 +52,17 @@ pub(super) struct Options {
     json: bool,
 }
 
-/// A line of the file: a conversation, and what the router found if it is from a log.
-#[derive(Debug, Deserialize)]
-struct Line {
-    #[serde(flatten)]
-    conversation: Written,
-    confidence: Option<f32>,
-    method: Option<String>,
-}
-
 pub(super) fn run(options: &Options) -> Result<(), Stop> {
     let subject = match &options.config {
         Some(config) => Some(super::load(config, None)?),
         None => None,
     };
-    let lines = read(&options.file)?;
-    let bar = progress::bar("reading", lines.len());
+    let gathered = gather(options, subject.as_ref())?;
+    let seen = gathered.len();
+    let bar = progress::bar("reading", seen);
     let mut prompts = BTreeSet::new();
-    let mut seen = 0;
-    for (place, line) in lines {
-        seen += 1;
-        prompts.extend(unsure(options, subject.as_ref(), place, line));
+    for one in gathered {
+        prompts.extend(unsure(options, subject.as_ref(), one));
         bar.inc(1);
     }
     bar.finish_and_clear();
@@ -85,37 +83,23 @@ pub(super) fn run(options: &Options) -> Result<(), Stop> {
     Ok(())
 }
 
-/// The lines of the file, each with its place.
-fn read(path: &Path) -> anyhow::Result<Vec<(String, Line)>> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let mut lines = Vec::new();
-    let mut without_words = 0;
-    for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let place = format!("{}:{}", path.display(), number + 1);
-        let line = if line.trim_start().starts_with('{') {
-            serde_json::from_str(line).with_context(|| format!("{place}: not in the format"))?
-        } else {
-            let conversation = Written { prompt: Some(line.trim().to_owned()), ..Written::default() };
-            Line { conversation, confidence: None, method: None }
-        };
-        without_words +=
-            usize::from(line.conversation.messages.is_empty() && line.conversation.prompt.is_none());
-        lines.push((place, line));
-    }
-    if !lines.is_empty() && without_words == lines.len() {
-        anyhow::bail!(
-            "{}: there is no `messages` and no `prompt` in any line\nhint: the gateway's own request log holds no content \
-             on purpose; log the conversations where your application has them",
-            path.display()
-        );
-    }
-    Ok(lines)
+/// The conversations, of a file or of records.
+fn gather(options: &Options, subject: Option<&Subject>) -> anyhow::Result<Vec<Gathered>> {
+    let records = match (&options.file, subject) {
+        (Some(file), _) if gathered::is_records(file)? => file.clone(),
+        (Some(file), _) => return gathered::lines(file),
+        (None, Some(subject)) => replay::records_of(&subject.config)?.to_owned(),
+        (None, None) => {
+            anyhow::bail!("no conversations: name a file of them, or by `--config` whose records to read")
+        }
+    };
+    gathered::records(&records, options.since, options.last)
 }
 
 /// What the person asked and no route took surely.
-fn unsure(options: &Options, subject: Option<&Subject>, place: String, line: Line) -> Vec<String> {
+fn unsure(options: &Options, subject: Option<&Subject>, one: Gathered) -> Vec<String> {
     let routes = subject.map(Subject::routes).unwrap_or_default();
-    let recorded = match (line.method.as_deref(), line.confidence) {
+    let recorded = match (one.method.as_deref(), one.confidence) {
         (Some("default"), _) => true,
         (_, Some(confidence)) => confidence < options.below,
         (Some(_), None) => false,
@@ -124,9 +108,11 @@ fn unsure(options: &Options, subject: Option<&Subject>, place: String, line: Lin
     if subject.is_none() && !recorded {
         return Vec::new();
     }
-    let conversation = line.conversation.resolve(0, &routes, place, &mut UnknownLabels::default());
+    let conversation = one.conversation.resolve(0, &routes, one.place, &mut UnknownLabels::default());
+    let length = conversation.messages.len();
+    let first = if one.is_recorded { length.saturating_sub(1) } else { 0 };
     let mut prompts = Vec::new();
-    for message in 0..conversation.messages.len() {
+    for message in first..length {
         let Some(so_far) = conversation.messages.get(..=message) else { continue };
         let Some(ask) = run::ask(run::turns(so_far)) else { continue };
         if ask.split_whitespace().count() < FEWEST_WORDS {
