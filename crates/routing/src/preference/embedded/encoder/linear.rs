@@ -44,7 +44,8 @@ impl Inputs {
                 for (into, [a, b]) in block.iter_mut().zip(row.as_chunks::<2>().0) {
                     // The low bits of the sum are the rounded number: all of them at once, where a cast to an integer
                     // has to look at each.
-                    let [a, b] = [a, b].map(|value| value.mul_add(scale, ROUND).to_bits().cast_signed());
+                    let [a, b] = [a.mul_add(scale, ROUND), b.mul_add(scale, ROUND)];
+                    let [a, b] = [a.to_bits().cast_signed(), b.to_bits().cast_signed()];
                     if let Some(into) = into.get_mut(lane) {
                         *into = (a & 0xffff) | (b << 16);
                     }
@@ -92,15 +93,17 @@ impl Kernel for pulp::x86::V3 {
         let zero = self.avx._mm256_setzero_si256();
         let mut sums = [[zero; 2]; ROWS];
         for (pairs, weights) in block.iter().zip(panel) {
-            let weights = weights.map(|weights| self.avx2._mm256_cvtepi8_epi16(pulp::cast(weights)));
+            let [left, right] = *weights;
+            let left = self.avx2._mm256_cvtepi8_epi16(pulp::cast(left));
+            let right = self.avx2._mm256_cvtepi8_epi16(pulp::cast(right));
             for (sums, pair) in sums.iter_mut().zip(pairs) {
                 let pair = self.avx._mm256_set1_epi32(*pair);
-                for (sum, weights) in sums.iter_mut().zip(weights) {
-                    *sum = self.avx2._mm256_add_epi32(*sum, self.avx2._mm256_madd_epi16(pair, weights));
-                }
+                let [first, second] = sums;
+                *first = self.avx2._mm256_add_epi32(*first, self.avx2._mm256_madd_epi16(pair, left));
+                *second = self.avx2._mm256_add_epi32(*second, self.avx2._mm256_madd_epi16(pair, right));
             }
         }
-        sums.map(pulp::cast)
+        pulp::cast(sums)
     }
 }
 
@@ -117,7 +120,7 @@ impl Kernel for pulp::x86::V4 {
                 *sum = self.avx512f._mm512_add_epi32(*sum, self.avx512bw._mm512_madd_epi16(pair, weights));
             }
         }
-        sums.map(pulp::cast)
+        pulp::cast(sums)
     }
 }
 
