@@ -32,6 +32,8 @@ const SAID: usize = 300;
 pub(crate) struct Program {
     pub(crate) binary: PathBuf,
     pub(crate) config: PathBuf,
+    /// Where it keeps its records: all processes in the same file.
+    pub(crate) records: PathBuf,
     /// Who vouches for the provider that speaks TLS.
     pub(crate) authority: PathBuf,
     pub(crate) socket: TcpListener,
@@ -102,6 +104,21 @@ impl Program {
         let admin = said.lines().find_map(|line| line.strip_prefix("admin      http://")?.split(' ').next());
         process.admin = admin.and_then(|address| address.parse().ok());
         Ok(process)
+    }
+
+    /// Enters all that was kept into the ledger, as `waypost logs` reads it.
+    ///
+    /// # Errors
+    /// The records cannot be read.
+    pub(crate) fn read_records(&self) -> Result<(), String> {
+        let mut command = Command::new(&self.binary);
+        command.args(["logs", "--json", "--number", "all", "--records"]).arg(&self.records);
+        let mut child = command.stdout(Stdio::piped()).spawn().map_err(|error| error.to_string())?;
+        lines(child.stdout.take(), |record| self.ledger.record(&record));
+        match child.wait() {
+            Ok(status) if status.success() => Ok(()),
+            ended => Err(format!("the records cannot be read: {ended:?}")),
+        }
     }
 
     /// The body of a page of the gateway, from whichever process answers.

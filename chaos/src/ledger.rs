@@ -77,11 +77,12 @@ struct Inner {
     order: VecDeque<Uuid>,
 }
 
-/// How often a request was seen by clients and in the log, and with which status.
+/// How often a request was seen by clients, in the log and in the records, and with which status.
 #[derive(Debug, Default, Clone, Copy)]
 struct Account {
     clients: u8,
     lines: u8,
+    records: u8,
     seen: u16,
     logged: u16,
     /// Its client did not read to the end.
@@ -188,6 +189,16 @@ impl Ledger {
         }
     }
 
+    /// The gateway has kept this record.
+    pub(crate) fn record(&self, record: &str) {
+        let inner = &mut *self.inner();
+        let value: Value = serde_json::from_str(record).unwrap_or_default();
+        match value["id"].as_str().and_then(|id| Uuid::parse_str(id).ok()) {
+            Some(id) => inner.accounts.entry(id).or_default().records += 1,
+            None => inner.counts.problems.push(format!("a record that is none: {record}")),
+        }
+    }
+
     /// Finds the lines of offences while they are kept.
     pub(crate) fn find_lines(&self) {
         let Inner { counts, lines, .. } = &mut *self.inner();
@@ -205,14 +216,16 @@ impl Ledger {
             .iter()
             .filter_map(|(id, account)| {
                 let problem = match *account {
-                    Account { clients: 1, lines: 1, seen, logged, left } if seen == logged || left => {
+                    Account { clients: 1, lines: 1, records: 1, seen, logged, left }
+                        if seen == logged || left =>
+                    {
                         return None;
                     }
-                    Account { clients: 1, lines: 1, seen, logged, .. } => {
+                    Account { clients: 1, lines: 1, records: 1, seen, logged, .. } => {
                         format!("its client saw {seen}, the log says {logged}")
                     }
-                    Account { clients, lines, .. } => {
-                        format!("{clients} clients saw it, {lines} lines of the log tell of it")
+                    Account { clients, lines, records, .. } => {
+                        format!("{clients} clients saw it, {lines} lines of the log and {records} records tell of it")
                     }
                 };
                 let line = inner.lines.get(id).map_or("no line", String::as_str);

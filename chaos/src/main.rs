@@ -1,7 +1,7 @@
 //! The chaos run: three providers fail in turn, hundreds of strict clients ask on, the gateway's configuration changes
 //! every few seconds and its process is replaced. At any time one provider is well. Then no request may fail that has
 //! not had content, no answer may look whole that is not, none may be doubled or mixed up, whatever fails behind content
-//! has to be seen as an error, and each request has to be in the log once.
+//! has to be seen as an error, and each request has to be in the log and in the records once.
 //!
 //! `cargo run --package chaos -- --seconds 600`. The program `waypost` has to be built.
 
@@ -77,7 +77,9 @@ fn main() -> anyhow::Result<ExitCode> {
         *provider = Provider::start(index, Arc::clone(&schedule), &authority, &mut rng)?;
     }
     let config = folder.path().join("waypost.yaml");
-    let program = Program { binary, config, authority, socket, address, ledger: Arc::clone(&ledger) };
+    let records = folder.path().join("records.db");
+    let program =
+        Program { binary, config, records, authority, socket, address, ledger: Arc::clone(&ledger) };
     let mut operator = Operator::start(program, providers, rng.fork())?;
     report::begins(&options.seed, length, options.clients);
 

@@ -53,7 +53,7 @@ impl Operator {
         providers: [SocketAddr; PROVIDERS],
         mut rng: Rng,
     ) -> anyhow::Result<Self> {
-        std::fs::write(&program.config, configuration(&mut rng, program.address, providers, 0))?;
+        std::fs::write(&program.config, configuration(&mut rng, &program, providers, 0))?;
         let current = program.start()?;
         let (leaving, done) = (Vec::new(), Done::default());
         Ok(Self { program, providers, rng, current, leaving, changes: 0, measured: Duration::ZERO, done })
@@ -113,6 +113,9 @@ impl Operator {
                 }
             }
         }
+        if let Err(problem) = self.program.read_records() {
+            ledger.problem(problem);
+        }
         (self.done, self.current, files)
     }
 
@@ -135,7 +138,7 @@ impl Operator {
     /// Writes another configuration, one of four times a broken one, and waits until the gateway says what it made of it.
     fn change(&mut self) -> anyhow::Result<()> {
         self.changes += 1;
-        let text = configuration(&mut self.rng, self.program.address, self.providers, self.changes);
+        let text = configuration(&mut self.rng, &self.program, self.providers, self.changes);
         if self.changes % 4 == 2 {
             let broken = match self.rng.u8(..3) {
                 0 => text.replacen("model_providers:", "model_providers: [", 1),
@@ -208,7 +211,7 @@ impl Operator {
 /// A configuration: what clients ask for is in each of them, all else varies.
 fn configuration(
     rng: &mut Rng,
-    address: SocketAddr,
+    program: &Program,
     providers: [SocketAddr; PROVIDERS],
     number: u32,
 ) -> String {
@@ -241,13 +244,14 @@ fn configuration(
         order.iter().map(|provider| format!("{}/m", name(*provider))).collect::<Vec<_>>().join(", ")
     };
     format!(
-        "admin: {{port: 0}}\nlisteners:\n  egress_traffic: {{port: {port}, timeout: {timeout}ms, idle_timeout: {idle}ms, keep_alive: \
+        "admin: {{port: 0}}\nlog: {{path: '{records}'}}\nlisteners:\n  egress_traffic: {{port: {port}, timeout: {timeout}ms, idle_timeout: {idle}ms, keep_alive: \
          {alive}ms}}\nmodel_providers:\n{entries}model_aliases:\n  steady: {{targets: [{steady}]}}\n  extra-{number}: \
          {{target: m}}\nrouting_preferences:\n  - {{name: code, description: writing and fixing programs, models: \
          [{code}]}}\n  - {{name: poems, description: writing poems and stories, models: [m], selection_policy: \
          {{prefer: fastest}}}}\nreliability:\n  balance: {balance}\n  backoff: {backoff}ms\n  failures: {failures}\n  \
          slow_start: {slow}s\n  fallbacks: [{fallbacks}]\n",
-        port = address.port(),
+        records = program.records.display(),
+        port = program.address.port(),
         timeout = rng.u32(2500..3000),
         idle = rng.u32(2500..3000),
         alive = rng.u32(300..5000),

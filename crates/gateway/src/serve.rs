@@ -148,7 +148,12 @@ impl Server {
             .iter()
             .zip(&sockets)
             .map(|(settings, socket)| Ok((settings.clone(), server.prepare(socket, settings)?)));
-        for (settings, prepared) in doors.collect::<anyhow::Result<Vec<_>>>()? {
+        let doors = doors.collect::<anyhow::Result<Vec<_>>>()?;
+        // Before anything is served: who waits at a socket that was passed on is answered at once.
+        sinks.iter().chain(&traces).for_each(|sink| telemetry.tell(sink));
+        diagnostics::apply(&config.log.diagnostics);
+        telemetry.metrics.configuration_loaded(server.options.origin.sha256.as_deref());
+        for (settings, prepared) in doors {
             let door = server.open(settings, prepared);
             server.doors.push(door);
         }
@@ -156,9 +161,6 @@ impl Server {
             let opened = server.open_admin(admin, &bound)?;
             server.admin = Some(server.serve_admin(config, opened));
         }
-        sinks.iter().chain(&traces).for_each(|sink| telemetry.tell(sink));
-        diagnostics::apply(&config.log.diagnostics);
-        telemetry.metrics.configuration_loaded(server.options.origin.sha256.as_deref());
         server.tell_of_certificates();
         Ok(server)
     }

@@ -541,6 +541,39 @@ fn crash() -> Duration {
     last.saturating_sub(oldest)
 }
 
+/// Who waits in the socket's queue is answered as soon as a listener is open: the records have to be, by then. The requests
+/// fail at once, so that they are over before anything else could have happened; twenty starts, as it is a race.
+#[test]
+fn the_first_requests_of_a_process_are_recorded() {
+    use waypost::store::read::{Filter, Reader};
+
+    let place = Place::new();
+    let file = place.folder.path().join("records.db");
+    let provider = start_echo();
+    place.write(&format!("{}log: {{path: {}}}\n", place.text("one", provider), file.display()));
+    let body = question(CHAT, "nobody", "Hi").to_string();
+    let mut asked = 0;
+    for _ in 0..20 {
+        let waiting: Vec<TcpStream> = (0..8)
+            .map(|_| {
+                let mut stream = TcpStream::connect(place.address).unwrap();
+                stream.write_all(request(CHAT, "", &body).as_bytes()).unwrap();
+                stream
+            })
+            .collect();
+        let process = Process::start(&place.socket, &place.file(), &[]);
+        for mut stream in waiting {
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).unwrap();
+            assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
+            asked += 1;
+        }
+        process.stop();
+    }
+    let stored = Reader::open(&file).unwrap().newest(&Filter::default(), 1000).unwrap();
+    assert_eq!(stored.len(), asked);
+}
+
 /// A key that is rotated is put to use: the file that the configuration names is looked at as the configuration is.
 #[test]
 fn a_file_of_credentials_that_changes_is_put_to_use() {
