@@ -28,7 +28,8 @@ const LONGEST: usize = 256;
 /// The conversation that a request belongs to.
 #[derive(Debug)]
 pub struct Session {
-    key: u128,
+    /// Under which it is remembered; `None` where nothing of it would be of use to its next request.
+    key: Option<u128>,
     /// Its name: the client's, or Plano's implicit one.
     pub id: String,
     /// The client has named it.
@@ -68,13 +69,16 @@ impl Session {
             },
             |id| id.get(..id.floor_char_boundary(LONGEST)).unwrap_or_default().to_owned(),
         );
-        let key = runtime.sessions.key(headers, tenant, &id);
+        let tokens = order::tokens(envelope);
+        let is_of_use =
+            named || tokens >= LEAST_KEPT || runtime.affinity.user_only || budget(runtime, headers).is_some();
+        let key = is_of_use.then(|| runtime.sessions.key(headers, tenant, &id));
         let now = runtime.fleet.now();
-        let binding = runtime.sessions.get(key);
+        let binding = key.and_then(|key| runtime.sessions.get(key));
         let keeps = binding.as_ref().filter(|binding| binding.is_warm(now) || !replenishes(runtime));
         let ledger =
             keeps.map_or_else(|| Ledger { since: now, ..Ledger::default() }, |binding| binding.ledger);
-        Some(Self { key, id, named, tokens: order::tokens(envelope), now, binding, ledger })
+        Some(Self { key, id, named, tokens, now, binding, ledger })
     }
 
     /// The decision that was made before, where the conversation is to stay with it: its client has named a session, or
@@ -164,6 +168,7 @@ impl Session {
         decision: &Decision,
         record: &Record,
     ) {
+        let Some(key) = self.key else { return };
         let answered = record.entry.as_ref().zip(record.model.as_ref());
         let here = match answered {
             Some((entry, model)) => Some(Place { entry: Arc::clone(entry), model: Arc::clone(model) }),
@@ -186,7 +191,7 @@ impl Session {
             warm,
         };
         binding.warmed(&here, self.tokens, now);
-        runtime.sessions.put(self.key, binding);
+        runtime.sessions.put(key, binding);
     }
 }
 
