@@ -140,7 +140,7 @@ impl Server {
             checks: Checks::default(),
         };
         server.checks = server.start_checks();
-        if let Some(thread) = server.threads.first() {
+        for thread in &server.threads {
             thread.handle.spawn(memory::tend());
         }
         let doors = config
