@@ -64,12 +64,13 @@ impl<'o> Writer<'o> {
         self
     }
 
-    /// Begins a field whose name is a word of ours, which is not looked through for what needs an escape.
-    #[inline]
+    /// Begins a field whose name is a word of ours, which is not looked through for what needs an escape. Compiled into
+    /// its caller, where the name's length is known, it is a few moves.
+    #[inline(always)]
     pub fn name(&mut self, name: &'static str) -> &mut Self {
         debug_assert_eq!(plain(name.as_bytes()), name.len(), "{name}");
+        self.out.reserve(name.len() + 4);
         self.separate();
-        self.out.reserve(name.len() + 3);
         self.out.push(b'"');
         self.out.extend_from_slice(name.as_bytes());
         self.out.extend_from_slice(b"\":");
@@ -156,13 +157,13 @@ impl<'o> Writer<'o> {
     }
 
     /// A field of ours that is a word of ours.
-    #[inline]
+    #[inline(always)]
     pub fn word_field(&mut self, name: &'static str, word: &str) {
         self.name(name).word(word);
     }
 
     /// The same, if there is one.
-    #[inline]
+    #[inline(always)]
     pub fn optional_word(&mut self, name: &'static str, word: Option<&str>) {
         if let Some(word) = word {
             self.word_field(name, word);
@@ -170,7 +171,7 @@ impl<'o> Writer<'o> {
     }
 
     /// A field of ours that is a string of anybody's, if there is one.
-    #[inline]
+    #[inline(always)]
     pub fn optional_string(&mut self, name: &'static str, text: Option<&str>) {
         if let Some(text) = text {
             self.name(name).string(text);
