@@ -56,7 +56,7 @@ fn fill(options: &Options) -> anyhow::Result<()> {
     let mut random = fastrand::Rng::with_seed(1);
     for number in 0..options.count {
         let share = number as f64 / options.count as f64;
-        let finished = Arc::new(Finished::new(record(begin + span.mul_f64(share), &mut random)));
+        let finished = Arc::new(Finished::new(Box::new(record(begin + span.mul_f64(share), &mut random))));
         // A gateway would drop it; here all of them are wanted.
         while !store.take(&finished) {
             #[expect(clippy::disallowed_methods, reason = "this process has no requests to stop")]

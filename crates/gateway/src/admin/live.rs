@@ -165,7 +165,7 @@ mod tests {
 
     fn ended(live: &Live) {
         let record = Record::open("/v1/messages", ClientDialect::AnthropicMessages);
-        assert!(live.take(&Arc::new(Finished::new(record))));
+        assert!(live.take(&Arc::new(Finished::new(Box::new(record)))));
     }
 
     async fn read(feed: &mut Feed) -> Option<String> {

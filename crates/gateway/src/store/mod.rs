@@ -7,8 +7,10 @@
 pub mod corrections;
 mod crowd;
 mod durations;
+mod kinds;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+mod queue;
 pub mod read;
 mod schema;
 mod sums;
@@ -17,18 +19,20 @@ pub mod walk;
 mod write;
 
 use std::path::Path;
-use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
+use self::queue::Queue;
 use crate::telemetry::finished::{Finished, Sink};
 use crate::telemetry::metrics::Metrics;
 
 /// How many records may wait for the writer.
 const QUEUE: usize = 16_384;
+/// Most records of one transaction.
+const BATCH: usize = 4096;
 /// How long a reader or a second writer of the same file is waited for.
 const BUSY: Duration = Duration::from_secs(5);
 
@@ -79,7 +83,7 @@ pub struct Retention {
 /// The writing side.
 #[derive(Debug)]
 pub struct Store {
-    sender: Mutex<Option<SyncSender<Arc<Finished>>>>,
+    queue: Arc<Queue>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -96,11 +100,21 @@ impl Store {
         let connection = Connection::open(path)?;
         connection.busy_timeout(BUSY)?;
         schema::migrate(&connection)?;
-        let (sender, receiver) = sync_channel(QUEUE);
+        let queue = Arc::new(Queue::new(QUEUE, BATCH));
         let writer = write::Writer::new(connection, retention, metrics);
-        let thread =
-            std::thread::Builder::new().name("store".to_owned()).spawn(move || writer.run(&receiver))?;
-        Ok(Self { sender: Mutex::new(Some(sender)), thread: Mutex::new(Some(thread)) })
+        let work = {
+            let queue = Arc::clone(&queue);
+            move || writer.run(&queue)
+        };
+        let thread = std::thread::Builder::new().name("store".to_owned()).spawn(work)?;
+        Ok(Self { queue, thread: Mutex::new(Some(thread)) })
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        // Its thread ends also where nobody has waited for it.
+        self.queue.close();
     }
 }
 
@@ -110,12 +124,11 @@ impl Sink for Store {
     }
 
     fn take(&self, finished: &Arc<Finished>) -> bool {
-        let sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner);
-        sender.as_ref().is_some_and(|sender| sender.try_send(Arc::clone(finished)).is_ok())
+        self.queue.put(finished)
     }
 
     fn close(&self) {
-        self.sender.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.queue.close();
         if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take()
             && thread.join().is_err()
         {

@@ -6,7 +6,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params_from_iter};
 
 use super::durations::Durations;
-use super::write::{millis, nanos};
+use super::write::nanos;
 use crate::telemetry::record::Record;
 
 /// The numbers of a model's, a route's and a caller's name.
@@ -74,11 +74,28 @@ impl Sum {
     }
 }
 
+/// A sum with how long it took.
 #[derive(Debug, Default)]
-struct Pulse {
+pub(super) struct Pulse {
     sum: Sum,
     durations: Durations,
     first_tokens: Durations,
+}
+
+impl Pulse {
+    pub(super) fn observe(&mut self, record: &Record) {
+        self.sum.add(&Sum::of(record));
+        self.durations.add(record.total);
+        if let Some(first_token) = record.first_token {
+            self.first_tokens.add(first_token);
+        }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.sum.add(&other.sum);
+        self.durations.merge(&other.durations);
+        self.first_tokens.merge(&other.first_tokens);
+    }
 }
 
 /// Minutes of a step: a month by the minute would be too much to read at once.
@@ -96,27 +113,17 @@ pub(super) struct Sums {
 }
 
 impl Sums {
-    pub(super) fn add(&mut self, record: &Record, names: Names) {
-        let minute = millis(record.at) / 60_000;
+    pub(super) fn add(&mut self, minute: i64, names: Names, added: &Pulse) {
         let (model, route, _) = names;
-        let sum = Sum::of(record);
-        let pulse = self.pulses.entry((minute, model, route)).or_default();
-        pulse.sum.add(&sum);
-        pulse.durations.add(record.total);
-        if let Some(first_token) = record.first_token {
-            pulse.first_tokens.add(first_token);
-        }
-        self.bills.entry((minute / 60, names)).or_default().add(&sum);
+        self.pulses.entry((minute, model, route)).or_default().merge(added);
+        self.bills.entry((minute / 60, names)).or_default().add(&added.sum);
     }
 
     /// The same by steps of so many minutes.
     fn pulses(&self, step: i64) -> BTreeMap<(i64, i64, i64), Pulse> {
         let mut all: BTreeMap<_, Pulse> = BTreeMap::new();
         for ((minute, model, route), added) in &self.pulses {
-            let pulse = all.entry((minute / step, *model, *route)).or_default();
-            pulse.sum.add(&added.sum);
-            pulse.durations.merge(&added.durations);
-            pulse.first_tokens.merge(&added.first_tokens);
+            all.entry((minute / step, *model, *route)).or_default().merge(added);
         }
         all
     }

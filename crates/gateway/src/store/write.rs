@@ -2,26 +2,26 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rusqlite::{Connection, params};
-use tokio::time::Instant;
+use rusqlite::types::{ToSqlOutput, Value, ValueRef};
+use rusqlite::{Connection, Statement};
 
 use super::Retention;
 use super::crowd::{Crowd, OTHER};
-use super::sums::Sums;
+use super::kinds::{Kind, Kinds, Numbers};
+use super::queue::Queue;
+use super::sums::Names as Numbered;
 use super::sweep::{MOST_NAMES, Sweep};
+use crate::telemetry::caller;
 use crate::telemetry::finished::Finished;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::record::Record;
 
 /// How long records are gathered before they are written: what a crash may cost.
 const GATHER: Duration = Duration::from_millis(500);
-/// How often it is looked for more.
-const LOOK: Duration = Duration::from_millis(25);
-/// Most records of one transaction.
-const BATCH: usize = 4096;
+/// Rows that one statement inserts, of which each alone would find its way through the file anew.
+const ROWS: usize = 16;
 
 /// Writes what comes.
 pub(super) struct Writer {
@@ -30,6 +30,8 @@ pub(super) struct Writer {
     names: Names,
     crowd: Crowd,
     sweep: Sweep,
+    /// The row that is being bound.
+    json: Vec<u8>,
     /// The last batch could not be written: said once.
     is_failing: bool,
 }
@@ -43,24 +45,20 @@ impl Writer {
             names: Names::default(),
             crowd: Crowd::default(),
             sweep: Sweep::new(retention),
+            json: Vec::new(),
             is_failing: false,
         }
     }
 
-    /// Until nobody can send any more, and all is written.
-    pub(super) fn run(mut self, receiver: &Receiver<Arc<Finished>>) {
+    /// Until nothing comes any more, and all is written.
+    pub(super) fn run(mut self, queue: &Queue) {
         let mut batch = Vec::new();
         let mut is_open = true;
         while is_open {
-            match receiver.recv_timeout(self.sweep.patience()) {
-                Ok(first) => {
-                    batch.push(first);
-                    is_open = gather(receiver, &mut batch);
-                    self.keep(&batch);
-                    batch.clear();
-                }
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => is_open = false,
+            is_open = queue.gather(self.sweep.patience(), GATHER, &mut batch);
+            if !batch.is_empty() {
+                self.keep(&batch);
+                batch.clear();
             }
             if self.sweep.turn(&self.connection) {
                 self.names.0.clear();
@@ -88,58 +86,81 @@ impl Writer {
     }
 
     fn write(&mut self, batch: &[Arc<Finished>]) -> rusqlite::Result<()> {
-        let Self { connection, names, crowd, .. } = self;
+        let Self { connection, names, crowd, json, .. } = self;
         let transaction = connection.transaction()?;
-        let mut sums = Sums::default();
-        let mut insert = transaction.prepare_cached(
-            "INSERT INTO records (id, at, status, method, route, model, caller, session, cost, total, record)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
-        )?;
-        for finished in batch {
-            let record = &finished.record;
-            let model = model_of(record);
-            let caller = record.caller.map(crate::telemetry::caller::shown).unwrap_or_default();
-            let route = record.route.as_deref().unwrap_or_default();
-            // Names that clients make up are theirs, and no route of ours.
-            let route = if record.brings_routes && !route.is_empty() { "(request)" } else { route };
-            let model = names.number(&transaction, &model)?;
-            let route = names.number(&transaction, route)?;
-            let caller = names.number(&transaction, &caller)?;
-            let cost = record.cost().map(nanos);
-            insert.execute(params![
-                record.id.as_bytes(),
-                millis(record.at),
-                record.status,
-                record.method.map_or("", |method| method.name()),
-                route,
-                model,
-                caller,
-                record.session.as_deref().map(super::read::digest),
-                cost,
-                i64::try_from(record.total.as_micros()).unwrap_or(i64::MAX),
-                finished.row(),
-            ])?;
-            if let Some(content) = &finished.content {
-                let content = serde_json::to_string(content).unwrap_or_default();
-                transaction
-                    .prepare_cached("INSERT INTO contents VALUES (last_insert_rowid(), ?1)")?
-                    .execute([content])?;
+        let mut kinds = Kinds::default();
+        let (one, many) = (insertion(1), insertion(ROWS));
+        for rows in batch.chunks(ROWS) {
+            // What was said is put beside the last row.
+            let is_whole = rows.len() == ROWS && rows.iter().all(|finished| finished.content.is_none());
+            let mut insert = transaction.prepare_cached(if is_whole { &many } else { &one })?;
+            let mut place = 1;
+            for finished in rows {
+                let numbers = kinds.add(&finished.record, |kind| names.of(&transaction, crowd, kind))?;
+                json.clear();
+                finished.write_row(json);
+                place = bind(&mut insert, place, &finished.record, numbers, json)?;
+                if is_whole {
+                    continue;
+                }
+                insert.raw_execute()?;
+                place = 1;
+                if let Some(content) = &finished.content {
+                    let content = serde_json::to_string(content).unwrap_or_default();
+                    transaction
+                        .prepare_cached("INSERT INTO contents VALUES (last_insert_rowid(), ?1)")?
+                        .execute([content])?;
+                }
             }
-            let is_summed_apart =
-                crowd.admits(&transaction, millis(record.at) / 3_600_000, (model, route, caller))?;
-            if is_summed_apart {
-                sums.add(record, (model, route, caller));
-            } else {
-                let other = names.number(&transaction, OTHER)?;
-                sums.add(record, (other, route, other));
+            if is_whole {
+                insert.raw_execute()?;
             }
         }
-        drop(insert);
-        sums.write(&transaction)?;
+        kinds.sums().write(&transaction)?;
         transaction.commit()?;
         self.metrics.records_stored(batch.len());
         Ok(())
     }
+}
+
+/// The statement that inserts so many records.
+fn insertion(rows: usize) -> String {
+    let places = ["(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"].repeat(rows).join(", ");
+    format!(
+        "INSERT INTO records (id, at, status, method, route, model, caller, session, cost, total, record)
+         VALUES {places}"
+    )
+}
+
+/// Binds a record to the places of its row, the first of which is this; returns the first of the next one.
+fn bind(
+    insert: &mut Statement<'_>,
+    first: usize,
+    record: &Record,
+    (model, route, caller): Numbered,
+    json: &[u8],
+) -> rusqlite::Result<usize> {
+    let number = |number: i64| ToSqlOutput::Owned(Value::Integer(number));
+    let optional = |value: Option<i64>| value.map_or(ToSqlOutput::Owned(Value::Null), number);
+    let text = |text| ToSqlOutput::Borrowed(ValueRef::Text(text));
+    let values = [
+        ToSqlOutput::Borrowed(ValueRef::Blob(record.id.as_bytes())),
+        number(millis(record.at)),
+        number(record.status.into()),
+        text(record.method.map_or("", |method| method.name()).as_bytes()),
+        number(route),
+        number(model),
+        number(caller),
+        optional(record.session.as_deref().map(super::read::digest)),
+        optional(record.cost().map(nanos)),
+        number(i64::try_from(record.total.as_micros()).unwrap_or(i64::MAX)),
+        text(json),
+    ];
+    let next = first + values.len();
+    for (place, value) in (first..).zip(values) {
+        insert.raw_bind_parameter(place, value)?;
+    }
+    Ok(next)
 }
 
 /// The numbers of names that came lately.
@@ -147,6 +168,26 @@ impl Writer {
 struct Names(HashMap<String, i64>);
 
 impl Names {
+    /// The numbers of a kind's names; in the sums, those of an hour that has too many have one of their own.
+    fn of(
+        &mut self,
+        connection: &Connection,
+        crowd: &mut Crowd,
+        kind: &Kind<'_>,
+    ) -> rusqlite::Result<Numbers> {
+        let model = kind.model.map(|(provider, model)| [provider, model].join("/")).unwrap_or_default();
+        let caller = kind.caller.map(caller::shown).unwrap_or_default();
+        let model = self.number(connection, &model)?;
+        let route = self.number(connection, kind.route)?;
+        let caller = self.number(connection, &caller)?;
+        let own = (model, route, caller);
+        if crowd.admits(connection, kind.minute / 60, own)? {
+            return Ok(Numbers { own, summed: own });
+        }
+        let other = self.number(connection, OTHER)?;
+        Ok(Numbers { own, summed: (other, route, other) })
+    }
+
     fn number(&mut self, connection: &Connection, name: &str) -> rusqlite::Result<i64> {
         if let Some(id) = self.0.get(name) {
             return Ok(*id);
@@ -162,27 +203,8 @@ impl Names {
     }
 }
 
-/// Gathers what comes in a moment; false if nobody can send any more. It looks now and then instead of waiting for each,
-/// which would have to wake it.
-#[expect(clippy::disallowed_methods, reason = "this thread has no requests to stop")]
-fn gather(receiver: &Receiver<Arc<Finished>>, batch: &mut Vec<Arc<Finished>>) -> bool {
-    let end = Instant::now() + GATHER;
-    loop {
-        let room = BATCH - batch.len();
-        batch.extend(receiver.try_iter().take(room));
-        if batch.len() >= BATCH || Instant::now() >= end {
-            return true;
-        }
-        std::thread::sleep(LOOK);
-        match receiver.try_recv() {
-            Ok(finished) => batch.push(finished),
-            Err(TryRecvError::Empty) => {}
-            Err(TryRecvError::Disconnected) => return false,
-        }
-    }
-}
-
 /// `provider/model`; empty where none was asked.
+#[cfg(feature = "postgres")]
 pub(super) fn model_of(record: &Record) -> String {
     match (&record.provider, &record.model) {
         (Some(provider), Some(model)) => format!("{provider}/{model}"),

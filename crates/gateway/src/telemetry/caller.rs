@@ -3,6 +3,7 @@
 use aws_lc_rs::digest::{SHA256, digest};
 use http::HeaderMap;
 
+use super::trace_context::hex;
 use crate::responses::store::KEY_HEADERS;
 
 /// The first bytes of the SHA-256 digest of the client's key: enough to tell callers apart, and what
@@ -20,8 +21,7 @@ pub fn mark(headers: &HeaderMap) -> Option<[u8; 6]> {
 /// A mark as people see it.
 #[must_use]
 pub fn shown(mark: [u8; 6]) -> String {
-    let digit = |value: u8| char::from(b"0123456789abcdef"[usize::from(value & 15)]);
-    mark.iter().flat_map(|byte| [digit(byte >> 4), digit(*byte)]).collect()
+    hex(&mark)
 }
 
 #[cfg(test)]

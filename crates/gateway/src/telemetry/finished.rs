@@ -10,8 +10,8 @@ use super::row;
 /// A request that is over.
 #[derive(Debug)]
 pub struct Finished {
-    /// Its facts.
-    pub record: Record,
+    /// Its facts, in the box that they came in.
+    pub record: Box<Record>,
     /// What was said, where that is kept.
     pub content: Option<Content>,
     row: OnceLock<String>,
@@ -20,7 +20,7 @@ pub struct Finished {
 impl Finished {
     /// Reads what was said of what the record holds.
     #[must_use]
-    pub fn new(mut record: Record) -> Self {
+    pub fn new(mut record: Box<Record>) -> Self {
         let content = record.raw.0.take().map(|raw| raw.read(record.client));
         Self { record, content, row: OnceLock::new() }
     }
@@ -29,6 +29,14 @@ impl Finished {
     #[must_use]
     pub fn row(&self) -> &str {
         self.row.get_or_init(|| row::json(&self.record))
+    }
+
+    /// Writes the same behind what there is in `out`: for who needs it once.
+    pub(crate) fn write_row(&self, out: &mut Vec<u8>) {
+        match self.row.get() {
+            Some(row) => out.extend_from_slice(row.as_bytes()),
+            None => row::write(out, &self.record),
+        }
     }
 }
 

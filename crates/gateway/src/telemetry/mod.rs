@@ -15,6 +15,7 @@ pub mod trace_context;
 mod pipeline;
 mod redact;
 pub(crate) mod row;
+mod timestamp;
 
 use std::ops::{Deref, DerefMut};
 use std::sync::mpsc::{SyncSender, TrySendError};

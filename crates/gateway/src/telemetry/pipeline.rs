@@ -20,7 +20,7 @@ const QUEUE: usize = 8192;
 /// How many bytes of the log are gathered before they are written.
 const BATCH_BYTES: usize = 64 * 1024;
 /// How long the thread rests after it has written, so that records come together and no request has to wake it.
-const REST: Duration = Duration::from_millis(20);
+const REST: Duration = Duration::from_millis(40);
 
 /// Who is told.
 pub(super) type Sinks = Arc<ArcSwap<Vec<Arc<dyn Sink>>>>;
@@ -76,7 +76,7 @@ fn run(receiver: &Receiver<Message>, metrics: &Metrics, sinks: &Sinks, mut log: 
                 request_log::append(&mut batch, &record, log.format);
             }
             if !sinks.is_empty() {
-                tell(&sinks, metrics, *record);
+                tell(&sinks, metrics, record);
             }
             batch.len()
         };
@@ -101,7 +101,7 @@ fn run(receiver: &Receiver<Message>, metrics: &Metrics, sinks: &Sinks, mut log: 
     sinks.load().iter().for_each(|sink| sink.close());
 }
 
-fn tell(sinks: &[Arc<dyn Sink>], metrics: &Metrics, record: Record) {
+fn tell(sinks: &[Arc<dyn Sink>], metrics: &Metrics, record: Box<Record>) {
     let finished = Arc::new(Finished::new(record));
     for sink in sinks {
         if !sink.take(&finished) {

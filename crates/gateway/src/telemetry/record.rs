@@ -495,5 +495,6 @@ pub(crate) fn millis(duration: Duration) -> f64 {
 
 /// Whole microseconds, the nearest.
 pub(super) fn micros(duration: Duration) -> u64 {
-    u64::try_from((duration.as_nanos() + 500) / 1000).unwrap_or(u64::MAX)
+    let micros = u64::from((duration.subsec_nanos() + 500) / 1000);
+    duration.as_secs().saturating_mul(1_000_000).saturating_add(micros)
 }

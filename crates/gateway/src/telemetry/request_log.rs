@@ -7,6 +7,7 @@ use waypost_dialect::JsonWriter;
 
 use super::record::{Record, micros};
 use super::row;
+use super::timestamp::Timestamp;
 
 /// How a line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,48 +41,49 @@ pub(super) fn append(batch: &mut Vec<u8>, record: &Record, format: Format) {
 /// One JSON object; a field that does not apply is left out.
 fn append_json(batch: &mut Vec<u8>, record: &Record) {
     JsonWriter::new(batch).object(|line| {
-        line.text_field("time", &humantime::format_rfc3339_millis(record.at).to_string());
-        line.text_field("request_id", record.id.hyphenated().encode_lower(&mut Uuid::encode_buffer()));
-        line.optional_text("trace_id", record.trace.as_deref().map(|context| context.trace.hex()).as_deref());
-        line.text_field("endpoint", record.endpoint);
-        line.key("status").count(record.status.into());
-        line.optional_text("requested", Some(&*record.requested).filter(|name| !name.is_empty()));
-        line.optional_text("method", record.method.map(|method| method.name()));
-        line.optional_text("route", record.route.as_deref());
-        line.optional_text("scorer", record.scorer);
+        line.word_field("time", Timestamp::of(record.at).as_str());
+        line.word_field("request_id", record.id.hyphenated().encode_lower(&mut Uuid::encode_buffer()));
+        line.optional_word("trace_id", record.trace.as_deref().map(|context| context.trace.hex()).as_deref());
+        line.word_field("endpoint", record.endpoint);
+        line.name("status").count(record.status.into());
+        line.optional_string("requested", Some(&*record.requested).filter(|name| !name.is_empty()));
+        line.optional_word("method", record.method.map(|method| method.name()));
+        line.optional_string("route", record.route.as_deref());
+        line.optional_word("scorer", record.scorer);
         let thousandths = |confidence| (f64::from(confidence) * 1000.0).round() / 1000.0;
         line.number_field("confidence", record.confidence.map(thousandths));
         let margin = record.found.as_ref().and_then(|found| found.margin);
         line.number_field("margin", margin.map(thousandths));
-        line.optional_text("config_hash", record.config_hash.as_deref());
-        line.optional_text("escalation", record.escalation);
-        line.optional_text("affinity", record.affinity);
-        line.optional_text("prefer", record.prefer);
+        line.optional_word("config_hash", record.config_hash.as_deref());
+        line.optional_word("escalation", record.escalation);
+        line.optional_word("affinity", record.affinity);
+        line.optional_word("prefer", record.prefer);
         row::skipped(line, &record.skipped);
-        line.optional_text("provider", record.provider.as_deref());
-        line.optional_text("model", record.model.as_deref());
+        line.optional_string("provider", record.provider.as_deref());
+        line.optional_string("model", record.model.as_deref());
         if record.attempts > 0 {
-            line.key("attempts").count(record.attempts.into());
+            line.name("attempts").count(record.attempts.into());
         }
         // One that went well is told by the other fields.
         if record.tries.len() > 1 || record.status >= 400 {
             row::tries(line, &record.tries);
         }
-        line.key("stream").boolean(record.stream);
-        line.key("decision_ms").thousandths(micros(record.decision));
+        line.name("stream").boolean(record.stream);
+        line.name("decision_ms").thousandths(micros(record.decision));
         line.number_field("connect_ms", record.connect_ms());
         row::optional_millis(line, "first_byte_ms", record.first_byte);
         row::optional_millis(line, "first_token_ms", record.first_token);
-        line.key("total_ms").thousandths(micros(record.total));
-        line.optional_count("input_tokens", record.usage.map(|usage| usage.input));
-        let cached = record.usage.map(|usage| usage.cache_read);
-        line.optional_count("cached_tokens", cached.filter(|tokens| *tokens > 0));
-        line.optional_count("output_tokens", record.usage.map(|usage| usage.output));
-        line.optional_text("finish_reason", record.finish_reason.as_deref());
-        if !record.loss.is_empty() {
-            line.text_field("loss", &record.loss.to_string());
+        line.name("total_ms").thousandths(micros(record.total));
+        if let Some(usage) = record.usage {
+            line.name("input_tokens").count(usage.input);
+            line.optional_count("cached_tokens", Some(usage.cache_read).filter(|tokens| *tokens > 0));
+            line.name("output_tokens").count(usage.output);
         }
-        line.optional_text("error", record.error.as_deref());
+        line.optional_string("finish_reason", record.finish_reason.as_deref());
+        if !record.loss.is_empty() {
+            line.name("loss").string(&record.loss.to_string());
+        }
+        line.optional_string("error", record.error.as_deref());
     });
 }
 

@@ -186,13 +186,14 @@ fn bytes<const N: usize>(text: &str) -> Option<[u8; N]> {
     Some(bytes)
 }
 
-fn hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len() * 2);
+/// Lower-case hexadecimal digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    let digit = |value: u8| b"0123456789abcdef"[usize::from(value & 15)];
+    let mut digits = Vec::with_capacity(bytes.len() * 2);
     for byte in bytes {
-        // Writing into a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
+        digits.extend([digit(byte >> 4), digit(*byte)]);
     }
-    text
+    String::from_utf8(digits).unwrap_or_default()
 }
 
 #[cfg(test)]

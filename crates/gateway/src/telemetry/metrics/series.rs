@@ -1,8 +1,8 @@
 //! The series that a kind of request counts in, found with one look-up a request instead of one a series.
 
-use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use hashbrown::{Equivalent, HashMap};
 use prometheus_client::metrics::histogram::Histogram;
 use waypost_routing::router::Method;
 
@@ -19,33 +19,65 @@ const OF_THE_REQUEST: &str = "(request)";
 
 /// Everything that the labels of a request are made of. All of it is bounded: by the configuration, or by what there is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Kind {
+struct Kind<Text> {
     endpoint: &'static str,
     method: Option<Method>,
     scorer: Option<&'static str>,
-    route: Option<Arc<str>>,
+    route: Option<Text>,
     brings_routes: bool,
-    provider: Option<Arc<str>>,
-    entry: Option<Arc<str>>,
-    served: Option<Arc<str>>,
+    provider: Option<Text>,
+    entry: Option<Text>,
+    served: Option<Text>,
     status: u16,
     has_error: bool,
 }
 
-impl Kind {
-    fn of(record: &Record) -> Self {
+impl<'r> Kind<&'r Arc<str>> {
+    fn of(record: &'r Record) -> Self {
         Self {
             endpoint: record.endpoint,
             method: record.method,
             scorer: record.scorer,
-            route: record.route.clone().filter(|_| !record.brings_routes),
+            route: record.route.as_ref().filter(|_| !record.brings_routes),
             brings_routes: record.brings_routes && record.route.is_some(),
-            provider: record.provider.clone(),
-            entry: record.entry.clone(),
-            served: record.served.clone(),
+            provider: record.provider.as_ref(),
+            entry: record.entry.as_ref(),
+            served: record.served.as_ref(),
             status: record.status,
             has_error: record.error.is_some(),
         }
+    }
+
+    /// One that outlives the record.
+    fn kept(&self) -> Kind<Arc<str>> {
+        Kind {
+            endpoint: self.endpoint,
+            method: self.method,
+            scorer: self.scorer,
+            route: self.route.cloned(),
+            brings_routes: self.brings_routes,
+            provider: self.provider.cloned(),
+            entry: self.entry.cloned(),
+            served: self.served.cloned(),
+            status: self.status,
+            has_error: self.has_error,
+        }
+    }
+}
+
+/// So that a look-up counts no references: the workers use the same names at the same time.
+impl Equivalent<Kind<Arc<str>>> for Kind<&Arc<str>> {
+    fn equivalent(&self, kept: &Kind<Arc<str>>) -> bool {
+        self.endpoint == kept.endpoint
+            && self.method == kept.method
+            && self.scorer == kept.scorer
+            && self.route == kept.route.as_ref()
+            && self.brings_routes == kept.brings_routes
+            && self.provider == kept.provider.as_ref()
+            && self.entry == kept.entry.as_ref()
+            && self.served == kept.served.as_ref()
+            && self.status == kept.status
+            && self.has_error == kept.has_error
     }
 }
 
@@ -86,7 +118,7 @@ pub(super) const KINDS: [&str; 5] = ["input", "cache_read", "cache_write", "outp
 
 /// The series of each kind of request that has been seen.
 #[derive(Debug, Default)]
-pub(super) struct Known(RwLock<HashMap<Kind, Arc<Series>>>);
+pub(super) struct Known(RwLock<HashMap<Kind<Arc<str>>, Arc<Series>>>);
 
 impl Known {
     pub(super) fn of(&self, record: &Record, families: &Families) -> Arc<Series> {
@@ -94,6 +126,7 @@ impl Known {
         if let Some(series) = self.0.read().unwrap_or_else(PoisonError::into_inner).get(&kind) {
             return Arc::clone(series);
         }
+        let kind = kind.kept();
         let series = Arc::new(families.series(&kind));
         self.0.write().unwrap_or_else(PoisonError::into_inner).insert(kind, Arc::clone(&series));
         series
@@ -106,7 +139,7 @@ impl Known {
 }
 
 impl Families {
-    fn series(&self, kind: &Kind) -> Series {
+    fn series(&self, kind: &Kind<Arc<str>>) -> Series {
         let text = |text: &Option<Arc<str>>| text.clone().unwrap_or_else(|| Arc::from(""));
         let route = if kind.brings_routes { Arc::from(OF_THE_REQUEST) } else { text(&kind.route) };
         let method = kind.method.map_or("", Method::name);
@@ -130,7 +163,7 @@ impl Families {
         Series { requests: self.requests.get_or_create_owned(&requests), decision, model }
     }
 
-    fn model_series(&self, kind: &Kind, entry: &Arc<str>, route: &Arc<str>) -> ModelSeries {
+    fn model_series(&self, kind: &Kind<Arc<str>>, entry: &Arc<str>, route: &Arc<str>) -> ModelSeries {
         let model = ModelLabels { model: Arc::clone(entry) };
         let provider = kind.provider.as_deref().map_or("", waypost_dialect::providers::gen_ai_name);
         let gen_ai = GenAiLabels {

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
+use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -30,6 +31,8 @@ use crate::upstream::client::ClientSettings;
 const QUEUE: usize = 4096;
 /// How long spans are gathered.
 const GATHER: Duration = Duration::from_secs(1);
+/// How often it is looked for more of them: a thread that is woken by each record costs more than the record.
+const LOOK: Duration = Duration::from_millis(100);
 /// How many bytes of them; gRPC servers take 4 MiB by default.
 const BATCH_BYTES: usize = 1 << 20;
 /// How long an export may take.
@@ -42,6 +45,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long the last spans have when the process stops.
 const FLUSH: Duration = Duration::from_secs(5);
+
+/// Enough for what stands around the spans of an export.
+const ROOM: usize = 64;
 
 /// Fields of `ExportTraceServiceRequest`, `ResourceSpans`, `ScopeSpans`.
 mod field {
@@ -174,10 +180,11 @@ impl<'t> Batch<'t> {
         self.add(&first);
         let end = Instant::now() + GATHER;
         while self.spans.0.len() < BATCH_BYTES {
-            match tokio::time::timeout_at(end, records.recv()).await {
-                Ok(Some(next)) => self.add(&next),
-                Ok(None) => return false,
-                Err(_elapsed) => break,
+            match records.try_recv() {
+                Ok(next) => self.add(&next),
+                Err(TryRecvError::Disconnected) => return false,
+                Err(TryRecvError::Empty) if Instant::now() >= end => break,
+                Err(TryRecvError::Empty) => tokio::time::sleep(LOOK).await,
             }
         }
         true
@@ -191,7 +198,7 @@ impl<'t> Batch<'t> {
 
     /// An `ExportTraceServiceRequest`.
     fn message(&self) -> Bytes {
-        let mut message = Message::default();
+        let mut message = Message(Vec::with_capacity(self.resource.len() + self.spans.0.len() + ROOM));
         message.message(field::RESOURCE_SPANS, |resource_spans| {
             resource_spans.member_bytes(field::RESOURCE, &self.resource);
             resource_spans.member_bytes(field::SCOPE_SPANS, &self.spans.0);

@@ -68,11 +68,21 @@ impl Message {
         self.0.extend_from_slice(value);
     }
 
-    /// A message inside of this one, also if it is empty.
+    /// A message inside of this one, also if it is empty. It is written in its place, behind room for a length of one
+    /// byte; what is longer moves up.
     pub(super) fn message(&mut self, field: u32, write: impl FnOnce(&mut Self)) {
-        let mut inner = Self::default();
-        write(&mut inner);
-        self.member_bytes(field, &inner.0);
+        self.key(field, LENGTH);
+        let place = self.0.len();
+        self.0.push(0);
+        write(self);
+        let end = self.0.len();
+        self.raw((end - place - 1) as u64);
+        let first = self.0.remove(end);
+        let more = self.0.len() - end;
+        if let Some([byte, behind @ ..]) = self.0.get_mut(place..) {
+            *byte = first;
+            behind.rotate_right(more);
+        }
     }
 }
 
@@ -140,6 +150,21 @@ mod tests {
         let mut message = Message::default();
         message.message(3, |inner| inner.number(1, 150));
         assert_eq!(message.0, [0x1a, 0x03, 0x08, 0x96, 0x01]);
+        for length in [0, 1, 127, 128, 129, 16_383, 16_384, 2_097_152] {
+            let bytes: Vec<u8> = (0..=250).cycle().take(length).collect();
+            let (mut outer, mut expected, mut inner) =
+                (Message::default(), Message::default(), Message::default());
+            inner.member_bytes(1, &bytes);
+            inner.number(2, 7);
+            expected.number(1, 1);
+            expected.member_bytes(3, &inner.0);
+            outer.number(1, 1);
+            outer.message(3, |within| {
+                within.message(1, |text| text.0.extend_from_slice(&bytes));
+                within.number(2, 7);
+            });
+            assert!(outer.0 == expected.0, "{length} bytes");
+        }
         let mut message = Message::default();
         message.number(1, 0);
         message.bytes(2, b"");

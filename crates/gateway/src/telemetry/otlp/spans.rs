@@ -5,6 +5,7 @@
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Value as Json, json};
+use uuid::Uuid;
 use waypost_dialect::{DialectId, providers};
 use waypost_routing::router::Method;
 
@@ -196,7 +197,8 @@ impl<'a> Request<'a> {
         let error_type = gen_ai::error_type(record.status, record.error.is_some());
         attributes.text("error.type", error_type.as_deref());
         attributes.text("gen_ai.conversation.id", record.session.as_deref());
-        attributes.text("waypost.request.id", &*record.id.to_string());
+        let id = record.id.hyphenated();
+        attributes.text("waypost.request.id", &*id.encode_lower(&mut Uuid::encode_buffer()));
         attributes.text("waypost.requested_model", &*record.requested);
         attributes.text("waypost.provider", record.provider.as_deref());
         attributes.text("waypost.model", record.model.as_deref());
