@@ -35,9 +35,12 @@ SCALE = 20.0
 BUCKETS = (16, 32, 64)
 LABEL_TOKENS, MAX_LABELS = 32, 16
 TOKENS_A_STEP = 1536
-# Spaces of training/written are small: a step takes several, each with a few of its routes.
+# Most spaces of training/written are small: a step takes several, each with a few of its routes, or one wide one.
 WRITTEN = "written: "
 WRITTEN_SPACES, WRITTEN_LABELS = 3, 8
+WIDE = 16
+# A label's neighbours, by the teacher: how many are known of each.
+NEIGHBOURS = 40
 # The label of a text that fits no route of its space.
 NO_ROUTE = ""
 # What --thin leaves of a space.
@@ -204,9 +207,9 @@ class Texts:
                 self.wordings[space, label] = range(len(self.wording_texts), len(self.wording_texts) + len(texts))
                 self.wording_texts += texts
         self.wording_ids = self.tokenize(self.wording_texts, LABEL_TOKENS)
-        self.spaces, self.of_label, self.unfit = {}, {}, {}
+        self.spaces, self.of_label, self.unfit, self.near, self.bucket_of = {}, {}, {}, {}, {}
         for number, (_, label, space) in enumerate(data["items"]):
-            bucket = next(b for b in BUCKETS if len(self.ids[number]) <= b)
+            bucket = self.bucket_of[number] = next(b for b in BUCKETS if len(self.ids[number]) <= b)
             if label == NO_ROUTE:
                 self.unfit.setdefault((space, bucket), []).append(number)
             elif (space, label) in self.wordings:
@@ -221,7 +224,10 @@ class Texts:
         self.keys = [key for key in self.spaces if not key[0].startswith(WRITTEN)]
         # The square root keeps one large source from being all there is; within a space, buckets by their share.
         self.weights = [len(self.spaces[key]) / sizes[key[0]] * sizes[key[0]] ** 0.5 for key in self.keys]
-        self.written = {bucket: [key for key in self.spaces if key[0].startswith(WRITTEN) and key[1] == bucket] for bucket in BUCKETS}
+        written = [key for key in self.spaces if key[0].startswith(WRITTEN)]
+        is_wide = lambda key: len(self.in_space[key[0]]) > WIDE
+        self.written = {bucket: [key for key in written if key[1] == bucket and not is_wide(key)] for bucket in BUCKETS}
+        self.wide = {bucket: [key for key in written if key[1] == bucket and is_wide(key)] for bucket in BUCKETS}
         self.written_weights = [sum(len(self.spaces[key]) for key in self.written[bucket]) * bucket for bucket in BUCKETS]
 
     def tokenize(self, texts, limit):
@@ -243,16 +249,16 @@ class Texts:
         size = TOKENS_A_STEP // bucket
         most = min(MAX_LABELS, len(labels))
         count = rng.randint(min(2, most), most) if rng.random() < 0.6 else most
-        # Labels of the batch's own texts come first, so that few-labelled sets still have texts that fit.
-        seeds = rng.choices(pool, k=count)
-        chosen = list(dict.fromkeys([self.labels[n] for n in seeds] + rng.sample(labels, len(labels))))[:count]
+        chosen, near, unfit = self.offer(rng, space, pool, count)
         if rng.random() < 0.15 and len(chosen) > 2:
             chosen.pop(rng.randrange(len(chosen)))
         place = {label: i for i, label in enumerate(chosen)}
+        # Between neighbours, texts are drawn of them alone: of a large space few would be else.
+        own = [n for label in near for n in self.of_label[space, label] if self.bucket_of[n] == bucket] or pool
         texts = []
         for _ in range(8 * size):
-            number = rng.choice(pool)
-            if self.labels[number] in place or rng.random() < 0.04:
+            number = rng.choice(own)
+            if self.labels[number] in place or rng.random() < unfit:
                 texts.append(number)
             if len(texts) == size:
                 break
@@ -274,13 +280,44 @@ class Texts:
         on_offer[:, : len(chosen)] = 1
         return self.rows(rng, bucket, texts, [(space, label) for label in chosen], on_offer, goal)
 
+    def offer(self, rng, space, pool, count):
+        """Labels to choose from, the labels to draw texts of (empty: any of the space), and the share of texts that may be
+        of a label that is not on offer. Half the time, in a large space, all are neighbours of one label: what stands
+        beside what in an operator's routes."""
+        labels = self.in_space[space]
+        if self.near and len(labels) > 2 * count and rng.random() < 0.5:
+            first = self.labels[rng.choice(pool)]
+            near = [first, *self.near[space, first]][: count + count // 2 + 1]
+            chosen = near[:1] + rng.sample(near[1:], min(count, len(near)) - 1)
+            return chosen, near, 0.15
+        # Labels of the batch's own texts come first, so that few-labelled sets still have texts that fit.
+        seeds = rng.choices(pool, k=count)
+        chosen = list(dict.fromkeys([self.labels[n] for n in seeds] + rng.sample(labels, len(labels))))[:count]
+        return chosen, [], 0.04
+
+    def know_neighbours(self, wordings):
+        """Takes the teacher's vectors of the wordings, and finds each label's nearest in its space."""
+        for space, labels in self.in_space.items():
+            means = np.stack([wordings[self.wordings[space, label]].astype(np.float32).mean(0) for label in labels])
+            means /= np.linalg.norm(means, axis=1, keepdims=True) + 1e-6
+            order = np.argsort(-means @ means.T, axis=1)
+            for label, row in zip(labels, order):
+                self.near[space, label] = [labels[i] for i in row if labels[i] != label][:NEIGHBOURS]
+
     def written_batch(self, rng):
         bucket = rng.choices(BUCKETS, self.written_weights)[0]
         size, most = TOKENS_A_STEP // bucket, WRITTEN_SPACES * WRITTEN_LABELS
         labels, on_offer, choices = [], [], []
-        for key in rng.sample(self.written[bucket], WRITTEN_SPACES):
-            space = key[0]
-            chosen = rng.sample(self.in_space[space], min(len(self.in_space[space]), WRITTEN_LABELS))
+        keys, fewest = rng.sample(self.written[bucket], WRITTEN_SPACES), WRITTEN_LABELS
+        wide = self.wide[bucket]
+        if wide and rng.random() < len(wide) / (len(wide) + len(self.written[bucket]) / WRITTEN_SPACES):
+            keys, fewest = [rng.choice(wide)], most
+        for key in keys:
+            space, known = key[0], self.in_space[key[0]]
+            # Of a wide one those first that texts of this length are of.
+            seeds = [self.labels[n] for n in rng.sample(self.spaces[key], min(len(self.spaces[key]), fewest))] if len(keys) == 1 else []
+            chosen = list(dict.fromkeys(seeds + rng.sample(known, len(known))))[:fewest]
+            rng.shuffle(chosen)
             if rng.random() < 0.25 and len(chosen) > 2:
                 chosen.pop()
             place = {label: len(labels) + i for i, label in enumerate(chosen)}
@@ -292,6 +329,8 @@ class Texts:
                 if self.labels[number] in place or rng.random() < 0.15:
                     choices.append((number, offer, place.get(self.labels[number], most)))
             choices += [(number, offer, most) for number in self.unfit.get(key, [])]
+        if not choices:
+            return self.written_batch(rng)
         picked = rng.sample(choices, size) if len(choices) >= size else choices + rng.choices(choices, k=size - len(choices))
         texts, on_offer, goal = zip(*picked)
         return self.rows(rng, bucket, texts, labels, np.stack(on_offer), goal)
@@ -514,6 +553,7 @@ def main():
         params, frozen = quantised(args.start) if args.start else minilm(args.minilm, layers)
         params["none"] = jnp.float32(0.3)
         file = np.load(path)
+        texts.know_neighbours(file["wordings"])
         train(encode, params, frozen, texts, (file["texts"], file["wordings"]), args)
     else:
         args.rate = args.rate or 1e-3

@@ -24,7 +24,7 @@ impl From<Malformed> for Error {
 /// One answer: nobody asks for the next before it is over.
 pub fn read(pieces: &[&[u8]]) -> Told {
     let mut seen = 0;
-    super::read(pieces, 1, |buffer| match head::read(buffer, &mut seen, &Method::POST) {
+    super::read(pieces, 1, |buffer| match head::read(buffer, &mut seen, &Method::POST, head::all) {
         Ok(None) => Ok(None),
         Ok(Some(head)) => Ok(Some((format!("{:?} {}", head.response, head.keeps), head.framing))),
         Err(_) => Err(()),

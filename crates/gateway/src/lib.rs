@@ -10,6 +10,7 @@ mod pieces;
 pub mod reload;
 pub mod runtime;
 pub mod serve;
+mod soon;
 mod temporary;
 pub mod worker;
 

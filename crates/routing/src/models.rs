@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
+
 /// One entry of the configuration's model list, as routing needs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
@@ -52,12 +54,12 @@ pub enum Found {
     Alias,
 }
 
-/// All names of a configuration.
+/// All names of a configuration. The operator has chosen them, so a quick hash will do.
 #[derive(Debug, Default)]
 pub struct Models {
-    names: HashMap<String, (Found, Arc<[Target]>)>,
+    names: HashMap<String, (Found, Arc<[Target]>), RandomState>,
     /// Provider prefix to the entries with `provider/*`.
-    wildcards: HashMap<String, Vec<usize>>,
+    wildcards: HashMap<String, Vec<usize>, RandomState>,
 }
 
 impl Models {
@@ -66,7 +68,7 @@ impl Models {
     #[must_use]
     pub fn new(entries: &[Entry], aliases: &[Alias]) -> Self {
         let mut pools: HashMap<String, Vec<Target>> = HashMap::new();
-        let mut wildcards: HashMap<String, Vec<usize>> = HashMap::new();
+        let mut wildcards: HashMap<String, Vec<usize>, RandomState> = HashMap::default();
         for entry in entries {
             match &entry.model {
                 Served::Any => {

@@ -174,7 +174,14 @@ impl Router {
     /// Whether the name alone decides, whatever the routes are.
     #[must_use]
     pub fn is_named(&self, asked: Option<&str>) -> bool {
-        self.mode == Mode::Explicit && asked.is_some_and(|name| self.models.find(name).is_some())
+        self.named_alone(asked).is_some()
+    }
+
+    /// Who serves the name, if that alone decides.
+    #[must_use]
+    pub fn named_alone(&self, asked: Option<&str>) -> Option<Arc<[Target]>> {
+        let asked = asked.filter(|_| self.mode == Mode::Explicit)?;
+        self.models.find(asked).map(|(_, targets)| targets)
     }
 
     /// The name of a route.

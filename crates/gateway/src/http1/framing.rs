@@ -89,47 +89,61 @@ fn up_to(rest: &mut u64, buffer: &mut BytesMut) -> Bytes {
 /// more than its bytes do.
 fn chunks(chunk: &mut Chunk, buffer: &mut BytesMut) -> Result<Step, Malformed> {
     let first = match next(chunk, buffer)? {
-        Step::Data(first) => first,
-        step => return Ok(step),
+        Piece::Data(count) => buffer.split_to(count).freeze(),
+        Piece::More => return Ok(Step::More),
+        Piece::End => return Ok(Step::End),
     };
     let mut joined = Vec::new();
     loop {
-        let more = match next(chunk, buffer) {
-            Ok(Step::Data(more)) => more,
-            Ok(Step::More | Step::End) => break,
+        match next(chunk, buffer) {
+            Ok(Piece::Data(count)) => {
+                if joined.is_empty() {
+                    joined.reserve(first.len() + buffer.len());
+                    joined.extend_from_slice(&first);
+                }
+                joined.extend_from_slice(&buffer[..count]);
+                buffer.advance(count);
+            }
+            Ok(Piece::More | Piece::End) => break,
             // What came before is still good.
             Err(_) => {
                 *chunk = Chunk::Broken;
                 break;
             }
-        };
-        if joined.is_empty() {
-            joined.reserve(first.len() + more.len() + buffer.len());
-            joined.extend_from_slice(&first);
         }
-        joined.extend_from_slice(&more);
     }
     Ok(Step::Data(if joined.is_empty() { first } else { joined.into() }))
 }
 
-/// The bytes of one chunk, as far as they are there.
-fn next(chunk: &mut Chunk, buffer: &mut BytesMut) -> Result<Step, Malformed> {
+/// What stands at the beginning of what was read.
+enum Piece {
+    /// So many bytes of a chunk, which are to be taken before the next look.
+    Data(usize),
+    More,
+    End,
+}
+
+/// The bytes of one chunk, as far as they are there; what stands around them is taken.
+fn next(chunk: &mut Chunk, buffer: &mut BytesMut) -> Result<Piece, Malformed> {
     loop {
         match chunk {
             Chunk::Size => {
-                let Some(line) = line(buffer, MAX_LINE)? else { return Ok(Step::More) };
-                *chunk = match size(&line)? {
+                let Some(line) = line(buffer, MAX_LINE)? else { return Ok(Piece::More) };
+                *chunk = match size(line)? {
                     0 => Chunk::Trailers(0),
                     size => Chunk::Data(size),
                 };
+                let length = line.len() + END.len();
+                buffer.advance(length);
             }
-            Chunk::Data(_) if buffer.is_empty() => return Ok(Step::More),
+            Chunk::Data(_) if buffer.is_empty() => return Ok(Piece::More),
             Chunk::Data(rest) => {
-                let data = up_to(rest, buffer);
+                let count = usize::try_from(*rest).unwrap_or(usize::MAX).min(buffer.len());
+                *rest -= count as u64;
                 if *rest == 0 {
                     *chunk = Chunk::End;
                 }
-                return Ok(Step::Data(data));
+                return Ok(Piece::Data(count));
             }
             Chunk::End => match buffer.get(..2) {
                 Some(b"\r\n") => {
@@ -137,40 +151,45 @@ fn next(chunk: &mut Chunk, buffer: &mut BytesMut) -> Result<Step, Malformed> {
                     *chunk = Chunk::Size;
                 }
                 Some(_) => return Err(Malformed("a chunk is longer than it says")),
-                None => return Ok(Step::More),
+                None => return Ok(Piece::More),
             },
             Chunk::Trailers(passed) => {
-                let Some(line) = line(buffer, MAX_TRAILERS)? else { return Ok(Step::More) };
+                let Some(line) = line(buffer, MAX_TRAILERS)? else { return Ok(Piece::More) };
                 *passed += line.len();
                 if *passed > MAX_TRAILERS {
                     return Err(Malformed("its trailers are too large"));
                 }
+                let length = line.len() + END.len();
                 if line.is_empty() {
                     *chunk = Chunk::Done;
                 }
+                buffer.advance(length);
             }
-            Chunk::Done => return Ok(Step::End),
+            Chunk::Done => return Ok(Piece::End),
             Chunk::Broken => return Err(Malformed("its chunks are broken")),
         }
     }
 }
 
+/// The end of a line.
+const END: &[u8] = b"\r\n";
+/// Most lines are no longer: a size, and nothing else.
+const USUAL_LINE: usize = 12;
+
 /// A line without its end, if it is there.
-fn line(buffer: &mut BytesMut, longest: usize) -> Result<Option<BytesMut>, Malformed> {
-    let Some(end) = memchr::memchr(b'\n', &buffer[..buffer.len().min(longest)]) else {
+fn line(buffer: &[u8], longest: usize) -> Result<Option<&[u8]>, Malformed> {
+    let searched = &buffer[..buffer.len().min(longest)];
+    let usual = searched.iter().take(USUAL_LINE).position(|byte| *byte == b'\n');
+    let Some(end) = usual.or_else(|| memchr::memchr(b'\n', searched)) else {
         return if buffer.len() < longest {
             Ok(None)
         } else {
             Err(Malformed("a line of a chunk is too long"))
         };
     };
-    let mut line = buffer.split_to(end + 1);
-    if !line.ends_with(b"\r\n") {
-        return Err(Malformed("a line of a chunk has no end"));
-    }
-    line.truncate(end - 1);
+    let line = buffer[..end].strip_suffix(b"\r").ok_or(Malformed("a line of a chunk has no end"))?;
     // Others may take it for an end.
-    if memchr::memchr(b'\r', &line).is_some() {
+    if line.contains(&b'\r') {
         return Err(Malformed("a line of a chunk has two ends"));
     }
     Ok(Some(line))
@@ -179,9 +198,9 @@ fn line(buffer: &mut BytesMut, longest: usize) -> Result<Option<BytesMut>, Malfo
 /// The size in front of a chunk; what extends it says nothing that is known here.
 fn size(line: &[u8]) -> Result<u64, Malformed> {
     let digits = line.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii_end();
-    let is_number = !digits.is_empty() && digits.len() <= 16 && digits.iter().all(u8::is_ascii_hexdigit);
-    let number = std::str::from_utf8(digits).ok().filter(|_| is_number);
-    number.and_then(|digits| u64::from_str_radix(digits, 16).ok()).ok_or(Malformed("a chunk has no size"))
+    let add = |size: u64, digit: &u8| Some(size << 4 | u64::from(char::from(*digit).to_digit(16)?));
+    let size = digits.iter().try_fold(0, add).filter(|_| matches!(digits.len(), 1..=16));
+    size.ok_or(Malformed("a chunk has no size"))
 }
 
 #[cfg(test)]

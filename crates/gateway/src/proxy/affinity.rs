@@ -51,9 +51,7 @@ impl Session {
         envelope: &Envelope<'_>,
     ) -> Option<Self> {
         let asked = envelope.model.as_deref();
-        if router.is_named(asked)
-            && asked.and_then(|name| router.models().find(name)).is_none_or(|(_, pool)| pool.len() < 2)
-        {
+        if router.named_alone(asked).is_some_and(|pool| pool.len() < 2) {
             return None;
         }
         let header =

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use http::response::Parts;
 use http::{Method, Request, StatusCode};
+use http_body::Body as _;
 use http_body_util::BodyExt;
 use tokio::time::Instant;
 use waypost_dialect::anthropic_messages::DEFAULT_MAX_TOKENS;
@@ -26,11 +27,11 @@ use super::stream::Limits;
 use crate::pieces::Pieces;
 use crate::responses::Keeper;
 use crate::server::Api;
+use crate::soon::soon;
 use crate::telemetry::record::Record;
 use crate::upstream::client::{self, Body, Segments};
 use crate::upstream::endpoint::{Address, Upstream};
 use crate::upstream::fleet::Ticket;
-use crate::upstream::hop::named_by_connection;
 use crate::upstream::wait;
 use crate::worker::Worker;
 
@@ -51,8 +52,8 @@ pub(super) async fn attempt(
     mut ticket: Ticket,
     record: &mut Record,
 ) -> Result<Answer, Failure> {
-    ticket.starts();
     let started = Instant::now();
+    ticket.starts(started);
     let result = call(worker, asked, upstream, target, &mut ticket, record).await;
     let (outcome, status) = match &result {
         Ok(received) => ("ok", received.status.as_u16()),
@@ -61,7 +62,7 @@ pub(super) async fn attempt(
             (failure.fault.name(), failure.error.status)
         }
     };
-    record.tried(&upstream.provider, &target.model, outcome, status, started.elapsed());
+    record.tried(&upstream.provider, &target.model, outcome, status, started);
     let Received { status, headers, body } = result?;
     let body = match body {
         ReceivedBody::Whole(bytes) => {
@@ -118,7 +119,7 @@ async fn call(
     let head = asked.first_byte(worker, upstream);
     let head = limits.end.map_or(head, |end| head.min(end.saturating_duration_since(Instant::now())));
     let connect = asked.connect(worker, upstream);
-    let sent = worker.client.send_within(connect, request, &mut record.calling.connecting);
+    let sent = worker.client.send_within(connect, &mut request, is_passed_on, &mut record.calling.connecting);
     let response = match tokio::time::timeout(head, sent).await {
         Ok(Ok(response)) => response,
         Ok(Err(error)) => return Err(unreachable(upstream, &error)),
@@ -137,11 +138,11 @@ async fn call(
         is_framed: address.is_framed(),
         limits,
     };
-    let (head, body) = response.into_parts();
+    let (mut head, body) = response.into_parts();
     let received = if asked.envelope.stream && head.status.is_success() {
-        reader.stream(&head, body, wish, ticket, record).await
+        reader.stream(&mut head, body, &mut wish, ticket, record).await
     } else {
-        reader.plain(&head, body, wish, ticket, record).await
+        reader.plain(&mut head, body, &mut wish, ticket, record).await
     };
     // An error in a success may come with a wait as well.
     received.map_err(|failure| match failure.fault {
@@ -273,9 +274,9 @@ impl Reader<'_> {
     /// A stream is passed on from its first content; what follows is read in [`super::stream`].
     async fn stream(
         &self,
-        head: &Parts,
+        head: &mut Parts,
         body: Body,
-        mut wish: Wish,
+        wish: &mut Wish,
         ticket: &mut Ticket,
         record: &mut Record,
     ) -> Result<Received, Failure> {
@@ -293,12 +294,12 @@ impl Reader<'_> {
         {
             return Err(self.garbage(&format!("a compressed stream (`content-encoding`: {encoding:?})")));
         }
-        let relay = Relay::new(self.dialect, self.client, wish, record);
+        let relay = Relay::new(self.dialect, self.client, std::mem::take(wish), record);
         let opened = opening::open(body, relay, self.limits, &self.upstream.provider).await;
         let opened = opened.map_err(|(fault, error)| Failure::new(fault, error))?;
         ticket.began();
         record.first_token = Some(record.elapsed());
-        let headers = passed_on(&head.headers, self.is_same());
+        let headers = passed_on(std::mem::take(&mut head.headers), self.is_same());
         let body = ReceivedBody::Events(Box::new(opened));
         Ok(Received { status: head.status, headers, body })
     }
@@ -317,9 +318,9 @@ impl Reader<'_> {
     /// A plain answer or an error is read whole, checked, and put into the client's dialect.
     async fn plain(
         &self,
-        head: &Parts,
+        head: &mut Parts,
         body: Body,
-        wish: Wish,
+        wish: &mut Wish,
         ticket: &mut Ticket,
         record: &mut Record,
     ) -> Result<Received, Failure> {
@@ -328,7 +329,6 @@ impl Reader<'_> {
         let bytes = self.whole(body, limit).await?;
         let json = is_json(&head.headers);
         let encoded = head.headers.contains_key(CONTENT_ENCODING);
-        let mut headers = passed_on(&head.headers, same);
         let mut failed = None;
         let mut answered = head.status;
         let body = match head.status {
@@ -360,7 +360,7 @@ impl Reader<'_> {
             }
             status => return Err(self.garbage(&format!("status {status}"))),
         };
-        headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+        let mut headers = passed_on(std::mem::take(&mut head.headers), same);
         if !encoded {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
@@ -372,16 +372,22 @@ impl Reader<'_> {
         Ok(Received { status: head.status, headers, body: ReceivedBody::Whole(body) })
     }
 
-    fn success(&self, bytes: Bytes, same: bool, wish: Wish, record: &mut Record) -> Result<Bytes, Failure> {
+    fn success(
+        &self,
+        bytes: Bytes,
+        same: bool,
+        wish: &mut Wish,
+        record: &mut Record,
+    ) -> Result<Bytes, Failure> {
         let codec = self.dialect.codec();
         let observed = match self.api {
             Api::Conversation => codec.observe_response(&bytes),
             Api::Embeddings | Api::Completions | Api::CountTokens => codec.observe_page(&bytes),
         };
         let observed = observed.map_err(|error| self.unusable(error))?;
-        record.saw(&observed);
+        record.saw_whole(observed);
         if same {
-            if let Some(keeper) = wish.keeper {
+            if let Some(keeper) = wish.keeper.take() {
                 keeper.keep(&bytes);
             }
             return Ok(bytes);
@@ -394,13 +400,13 @@ impl Reader<'_> {
         if response.model.is_empty() {
             response.model = record.model.as_deref().unwrap_or_default().to_owned();
         }
-        response.echo = wish.echo;
+        response.echo = std::mem::take(&mut wish.echo);
         let mut loss = Loss::default();
         wish.names.restore(&mut response);
         wish.custom.restore(&mut response, &mut loss);
         let body = self.client.codec().encode_response(&response, &mut loss);
         record.lost(&loss);
-        if let Some(keeper) = wish.keeper {
+        if let Some(keeper) = wish.keeper.take() {
             keeper.keep(&body);
         }
         Ok(body.into())
@@ -409,7 +415,9 @@ impl Reader<'_> {
     async fn whole(&self, mut body: Body, limit: usize) -> Result<Bytes, Failure> {
         let mut pieces = Pieces::default();
         loop {
-            let frame = match tokio::time::timeout_at(self.limits.next(Instant::now()), body.frame()).await {
+            let next =
+                soon(body.frame(), |rest| tokio::time::timeout_at(self.limits.next(Instant::now()), rest));
+            let frame = match next.await {
                 Err(_elapsed) if self.limits.is_over(Instant::now()) => {
                     let now = Instant::now();
                     return Err(Failure::new(self.limits.fault(now), self.limits.exceeded(now)));
@@ -432,6 +440,9 @@ impl Reader<'_> {
                 return Err(self.garbage(&format!("more than {limit} bytes")));
             }
             pieces.push(data);
+            if body.is_end_stream() {
+                break;
+            }
         }
         Ok(pieces.take())
     }
@@ -508,6 +519,9 @@ fn is_json(headers: &HeaderMap) -> bool {
     let Some(content_type) = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else {
         return false;
     };
+    if content_type == "application/json" {
+        return true;
+    }
     let essence = content_type.split(';').next().unwrap_or_default().trim();
     essence.eq_ignore_ascii_case("application/json") || essence.to_ascii_lowercase().ends_with("+json")
 }
@@ -523,37 +537,40 @@ fn is_messages_error(bytes: &[u8]) -> bool {
     body.is_ok_and(|body| body.get("type").is_some_and(|kind| kind == "error"))
 }
 
-/// The headers of an answer that its client gets: no hop-by-hop ones (RFC 9110 section 7.6.1), no cookies (they belong
-/// to the operator's account), none that only this gateway may say, and after a translation none that describe the
-/// provider's own body.
-pub(crate) fn passed_on(headers: &HeaderMap, same_dialect: bool) -> HeaderMap {
-    let mut kept = HeaderMap::with_capacity(headers.len() + 8);
-    let is_of_this_hop = named_by_connection(headers);
-    for (name, value) in headers {
-        if is_passed_on(name, same_dialect) && !is_of_this_hop(name) {
-            kept.append(name, value.clone());
-        }
+/// The headers of an answer that its client gets: none that describe the provider's own body, where that was translated.
+fn passed_on(headers: HeaderMap, same_dialect: bool) -> HeaderMap {
+    if same_dialect {
+        return headers;
+    }
+    let is_of_body = |name: &HeaderName| {
+        matches!(name.as_str(), "content-type" | "content-encoding" | "content-md5" | "digest" | "etag")
+    };
+    let mut kept = HeaderMap::with_capacity(headers.len());
+    for (name, value) in headers.iter().filter(|(name, _)| !is_of_body(name)) {
+        kept.append(name, value.clone());
     }
     kept
 }
 
-fn is_passed_on(name: &HeaderName, same_dialect: bool) -> bool {
-    match name.as_str() {
+/// Whether a header of an answer goes on, as far as its name says: no hop-by-hop ones (RFC 9110 section 7.6.1), no cookies
+/// (they belong to the operator's account), none that only this gateway may say.
+pub(crate) fn is_passed_on(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    !matches!(
+        name,
         "connection"
-        | "keep-alive"
-        | "proxy-authenticate"
-        | "proxy-connection"
-        | "te"
-        | "trailer"
-        | "transfer-encoding"
-        | "upgrade"
-        | "content-length"
-        | "set-cookie"
-        | "alt-svc"
-        | "strict-transport-security"
-        | "date"
-        | "server" => false,
-        "content-type" | "content-encoding" | "content-md5" | "digest" | "etag" => same_dialect,
-        name => !name.starts_with("x-waypost-"),
-    }
+            | "keep-alive"
+            | "proxy-authenticate"
+            | "proxy-connection"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+            | "content-length"
+            | "set-cookie"
+            | "alt-svc"
+            | "strict-transport-security"
+            | "date"
+            | "server"
+    ) && !name.starts_with("x-waypost-")
 }

@@ -8,9 +8,11 @@ use waypost_dialect::ClientDialect;
 
 use crate::upstream::wait;
 
-/// What the APIs and the clouds in front of them call a request's id.
+/// What the APIs and the clouds in front of them call a request's id. All of them end alike.
 const IDS: [&str; 5] =
     ["x-request-id", "request-id", "apim-request-id", "x-amzn-requestid", "x-goog-request-id"];
+/// How the names of limits begin.
+const LIMITED: [&str; 2] = ["x-ratelimit-", "anthropic-ratelimit-"];
 /// A fact of a limit, in OpenAI's APIs and in Anthropic's.
 const LIMITS: [(&str, &str); 6] = [
     ("x-ratelimit-limit-requests", "anthropic-ratelimit-requests-limit"),
@@ -40,10 +42,16 @@ pub(super) fn add(
     let mut limits = Vec::new();
     for (name, value) in &*headers {
         let name = name.as_str();
-        if let Some(rank) = IDS.iter().position(|id| *id == name)
-            && given.is_none_or(|(best, _)| rank < best)
-        {
-            given = Some((rank, value));
+        if name.ends_with("id") {
+            if let Some(rank) = IDS.iter().position(|id| *id == name)
+                && given.is_none_or(|(best, _)| rank < best)
+            {
+                given = Some((rank, value));
+            }
+            continue;
+        }
+        if !LIMITED.iter().any(|start| name.starts_with(start)) {
+            continue;
         }
         for (openai, anthropic) in LIMITS {
             let (wanted, other) = if is_anthropic { (anthropic, openai) } else { (openai, anthropic) };

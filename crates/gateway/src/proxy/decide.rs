@@ -26,8 +26,7 @@ pub async fn decide(
 ) -> Result<Decision, ApiError> {
     let started = Instant::now();
     if let Some(decision) = session.and_then(|session| session.pinned(&worker.runtime, router, envelope)) {
-        record.decision = started.elapsed();
-        record.decided = Some(record.elapsed());
+        record.chosen(started);
         record.affinity = Some("pinned");
         record.decided(&decision, router);
         record.route = decision.route.and_then(|route| router.route_name(route)).cloned();
@@ -35,11 +34,11 @@ pub async fn decide(
     }
     let decided = match router.start(envelope.model.as_deref(), || envelope.turns()) {
         Ok(Step::Decided(decision)) => Ok(decision),
-        Ok(Step::Ask(question, pending)) => ask(worker, router, &question, pending, record).await,
+        // Slow in any case, and large.
+        Ok(Step::Ask(question, pending)) => Box::pin(ask(worker, router, &question, pending, record)).await,
         Err(none) => Err(none),
     };
-    record.decision = started.elapsed();
-    record.decided = Some(record.elapsed());
+    record.chosen(started);
     let decision = decided.map_err(|none| refusal(&none))?;
     record.decided(&decision, router);
     record.config_hash = decision.verdict.as_ref().map(|_| Arc::clone(&worker.runtime.config_hash));

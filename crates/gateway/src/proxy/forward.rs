@@ -159,7 +159,7 @@ pub async fn send(
     let mut way = Way::new(worker, targets);
     let mut plan = way.plan(asked.end);
     let mut last = way::nobody();
-    while let Next::Try { stop, wait, why } = plan.next(worker.runtime.fleet.now(), &mut way) {
+    while let Next::Try { stop, wait, why } = plan.next(way.now, &mut way) {
         if !wait.is_zero() {
             tokio::time::sleep(wait).await;
         }
@@ -171,10 +171,12 @@ pub async fn send(
                 if plan.made() == 0 {
                     last = failure;
                 }
+                way.look();
                 continue;
             }
             Ok(leg) if why == Why::Turn && asked.chosen.is_some_and(|chosen| chosen.hedge) => {
-                hedge::race(worker, asked, leg, &mut plan, &mut way, record).await
+                // Rare and large.
+                Box::pin(hedge::race(worker, asked, leg, &mut plan, &mut way, record)).await
             }
             Ok(leg) => Outcome::of(stop, leg.run(worker, asked, record).await),
         };
@@ -186,9 +188,10 @@ pub async fn send(
             }
             Outcome { stop, result: Err(failure), other } => other.into_iter().chain([(stop, failure)]),
         };
+        let now = way.look();
         for (stop, failure) in failures {
             tracing::debug!(why = why.name(), fault = failure.fault.name(), error = %failure.error, "an attempt has failed");
-            plan.failed(stop, failure.fault, failure.asked, worker.runtime.fleet.now());
+            plan.failed(stop, failure.fault, failure.asked, now);
             // What a provider says tells more than that another could not be reached.
             if failure.answer.is_some() || last.answer.is_none() {
                 last = failure;

@@ -32,7 +32,7 @@ pub(super) async fn race<'w>(
         result = &mut first => return Outcome::of(stop, result),
         () = tokio::time::sleep(patience) => {}
     }
-    let second = match plan.hedge(worker.runtime.fleet.now(), way) {
+    let second = match plan.hedge(way.look(), way) {
         Some(stop) => way.take(stop, Why::Turn).await.ok(),
         None => None,
     };
@@ -55,7 +55,7 @@ pub(super) async fn race<'w>(
     if failed.is_none() {
         let (provider, model) = if place == 1 { first_name } else { second_name };
         record.calling = given_up;
-        record.tried(&provider, &model, "given_up", 0, record.elapsed());
+        record.tried(&provider, &model, "given_up", 0, record.started());
     }
     let stops = [stop, other];
     Outcome { stop: stops[place], result: outcome, other: failed.map(|failure| (stops[1 - place], failure)) }

@@ -11,6 +11,7 @@ use waypost_routing::router::AUTO;
 use crate::config::Listener;
 use crate::server::body::{self, Body, Unread};
 use crate::server::{Api, Endpoint};
+use crate::soon::soon;
 use crate::telemetry::CLIENT_CLOSED;
 
 /// The header by which a request chooses.
@@ -27,8 +28,10 @@ pub async fn read(headers: &HeaderMap, mut body: Body, limits: &Listener) -> Res
         let message = "compressed request bodies are not supported: send it without `content-encoding`";
         return Err(ApiError::new(ErrorKind::InvalidRequest, message));
     }
-    match tokio::time::timeout(limits.body_timeout, collect(headers, &mut body, limits.max_body_bytes)).await
-    {
+    let collected = soon(collect(headers, &mut body, limits.max_body_bytes), |rest| {
+        tokio::time::timeout(limits.body_timeout, rest)
+    });
+    match collected.await {
         Ok(Err(error)) if error.kind == ErrorKind::TooLarge => {
             discard(headers, body, limits);
             Err(error)

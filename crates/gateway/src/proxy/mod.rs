@@ -26,7 +26,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use crate::server::body::Body;
-use bytes::Bytes;
+use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use serde_json::Value;
 use tokio::time::Instant;
@@ -170,7 +170,9 @@ async fn serve(
         let explain = head.uri.query().is_some_and(|query| query.split('&').any(|part| part == "explain"));
         let page = if explain {
             let decided = (Arc::clone(&router), decision.clone(), Record::clone(record));
-            explained(&worker.runtime, decided, endpoint.dialect, named.clone(), body.clone()).await?
+            let explaining =
+                explained(&worker.runtime, decided, endpoint.dialect, named.clone(), body.clone());
+            Box::pin(explaining).await?
         } else {
             page::page(&worker.runtime, &router, &decision, record)
         };
@@ -259,21 +261,33 @@ async fn explained(
 
 /// Adds the headers that say what was decided and why.
 fn explain(record: &Record, headers: &mut HeaderMap) {
-    let mut put = |name: HeaderName, value: Option<HeaderValue>| {
-        if let Some(value) = value {
-            headers.insert(name, value);
-        }
+    // All values stand in one piece of memory.
+    let mut text = BytesMut::with_capacity(192);
+    let mut put = |name: HeaderName, text: &mut BytesMut| {
+        let value = HeaderValue::from_maybe_shared(text.split().freeze()).ok()?;
+        headers.insert(name, value.clone());
+        Some(value)
     };
     let mut id = uuid::Uuid::encode_buffer();
-    let id = HeaderValue::from_str(record.id.as_hyphenated().encode_lower(&mut id)).ok();
-    put(REQUEST_ID, id.clone());
+    text.put_slice(record.id.as_hyphenated().encode_lower(&mut id).as_bytes());
+    let id = put(REQUEST_ID, &mut text);
     if let (Some(provider), Some(model)) = (&record.provider, &record.model) {
-        put(MODEL, visible([provider, "/", model].concat()));
+        [provider, "/", model].iter().for_each(|part| put_visible(part, &mut text));
+        put(MODEL, &mut text);
     }
-    put(ROUTE, record.route.as_deref().and_then(|route| visible(route.to_owned())));
-    put(DECISION, record.method.and_then(|_| visible(record.decision_text())));
-    put(TRIED, tried(record).and_then(visible));
-    put(DROPPED, dropped(record).and_then(visible));
+    if let Some(route) = &record.route {
+        put_visible(route, &mut text);
+        put(ROUTE, &mut text);
+    }
+    if record.method.is_some() && record.tell_decision(&mut text).is_ok() {
+        put(DECISION, &mut text);
+    }
+    for (name, told) in [(TRIED, tried(record)), (DROPPED, dropped(record))] {
+        if let Some(told) = told {
+            put_visible(&told, &mut text);
+            put(name, &mut text);
+        }
+    }
     client_headers::add(record.client, id.as_ref(), || record.now(), headers);
 }
 
@@ -292,18 +306,17 @@ fn dropped(record: &Record) -> Option<String> {
     (!fields.is_empty()).then(|| fields.join(", "))
 }
 
-/// A header value of visible ASCII; all else is percent-encoded (RFC 3986), so that a name in any script survives.
-fn visible(text: String) -> Option<HeaderValue> {
-    // Checked here, as `HeaderValue` takes any byte above ASCII.
-    if text.bytes().all(|byte| matches!(byte, b' '..=b'~' if byte != b'%')) {
-        return HeaderValue::try_from(text).ok();
+/// Puts down visible ASCII; all else is percent-encoded (RFC 3986), so that a name in any script survives in a header.
+fn put_visible(text: &str, out: &mut BytesMut) {
+    // `HeaderValue` takes any byte above ASCII.
+    let is_visible = |byte: u8| matches!(byte, b' '..=b'~') && byte != b'%';
+    if text.bytes().all(is_visible) {
+        return out.put_slice(text.as_bytes());
     }
-    let mut encoded = String::with_capacity(text.len() * 3);
     for byte in text.bytes() {
         match byte {
-            b' '..=b'~' if byte != b'%' => encoded.push(char::from(byte)),
-            _ => encoded.push_str(&format!("%{byte:02X}")),
+            byte if is_visible(byte) => out.put_u8(byte),
+            byte => out.put_slice(format!("%{byte:02X}").as_bytes()),
         }
     }
-    HeaderValue::try_from(encoded).ok()
 }

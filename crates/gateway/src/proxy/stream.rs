@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Response;
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Instant, Sleep};
 use waypost_dialect::ClientDialect;
@@ -60,7 +60,7 @@ pub fn respond(
     mut record: Open,
     drain: Arc<Drain>,
 ) -> Response<ResponseBody> {
-    let Answer { status, mut headers, body } = answer;
+    let Answer { status, headers, body } = answer;
     let mut response = match body {
         AnswerBody::Whole(mut bytes) => {
             if let Some(raw) = &mut record.raw.0 {
@@ -71,7 +71,6 @@ pub fn respond(
                 && let Some(told) = metadata::told(&headers, &bytes, &record)
             {
                 bytes = told;
-                headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
             }
             record.settle(status.as_u16());
             Response::new(ResponseBody::Whole(bytes))
@@ -86,6 +85,7 @@ pub fn respond(
                 held,
                 ended,
                 client,
+                until: limits.next(now),
                 idle: Box::pin(tokio::time::sleep_until(limits.next(now))),
                 limits,
                 pending: None,
@@ -161,7 +161,9 @@ pub struct Events {
     /// Nothing comes after it.
     ended: bool,
     client: ClientDialect,
-    /// Runs while nothing comes.
+    /// When something has to have come. It only moves on.
+    until: Instant,
+    /// Set once, and again only when it has rung: it may ring too early.
     idle: Pin<Box<Sleep>>,
     limits: Limits,
     /// What is told to the client after the bytes that came before it.
@@ -206,7 +208,7 @@ impl Events {
                 return Poll::Ready(Some(self.fail(&drain::cut())));
             }
             let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(context) else {
-                ready!(self.idle.as_mut().poll(context));
+                ready!(self.poll_late(context));
                 let now = Instant::now();
                 let error = self.limits.exceeded(now);
                 self.ticket.failed(self.limits.fault(now), None);
@@ -215,7 +217,7 @@ impl Events {
             match frame {
                 Some(Ok(frame)) => {
                     let Ok(data) = frame.into_data() else { continue };
-                    self.idle.as_mut().reset(self.limits.next(Instant::now()));
+                    self.until = self.limits.next(Instant::now());
                     let (bytes, error) = self.relay.push(&data);
                     self.pending = error;
                     let bytes = self.pass(bytes, false);
@@ -233,6 +235,17 @@ impl Events {
                     Err(error) => return Poll::Ready(Some(self.broken(&error))),
                 },
             }
+        }
+    }
+
+    /// Ready when nothing has come in time.
+    fn poll_late(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        loop {
+            ready!(self.idle.as_mut().poll(context));
+            if self.idle.deadline() >= self.until {
+                return Poll::Ready(());
+            }
+            self.idle.as_mut().reset(self.until);
         }
     }
 

@@ -23,6 +23,8 @@ use crate::worker::Worker;
 pub(super) struct Way<'w> {
     worker: &'w Worker,
     stops: Vec<(&'w Target, &'w Upstream, Arc<Member>)>,
+    /// The clock, as it was looked at last.
+    pub(super) now: Moment,
     /// Of the last stop that was let through.
     ticket: Option<(usize, Ticket)>,
     /// Stops that were passed by, and why.
@@ -35,8 +37,15 @@ impl<'w> Way<'w> {
         let stops = targets.iter().filter_map(|target| {
             Some((target, runtime.upstreams.get(target.entry)?, runtime.member(target)?))
         });
-        runtime.retries.deposit(worker.runtime.fleet.now());
-        Self { worker, stops: stops.collect(), ticket: None, passed: Vec::new() }
+        let now = runtime.fleet.now();
+        runtime.retries.deposit(now);
+        Self { worker, stops: stops.collect(), now, ticket: None, passed: Vec::new() }
+    }
+
+    /// Looks at the clock: time has passed.
+    pub(super) fn look(&mut self) -> Moment {
+        self.now = self.worker.runtime.fleet.now();
+        self.now
     }
 
     /// The plan for a request that has to be over by then.
@@ -51,7 +60,7 @@ impl<'w> Way<'w> {
         if let Some(end) = end {
             policy.time = policy.time.min(end.saturating_duration_since(Instant::now()));
         }
-        Plan::new(windows, policy, self.worker.runtime.fleet.now())
+        Plan::new(windows, policy, self.now)
     }
 
     /// A stop and the right to try it. One without room is waited for, a little.
@@ -166,7 +175,7 @@ impl World for Way<'_> {
         let Some((_, _, member)) = self.stops.get(stop) else {
             return Admission::No { until: Moment::MAX, cause: Fault::Unsupported };
         };
-        match Ticket::admit(&worker.runtime.fleet, member, worker.runtime.reliability.health) {
+        match Ticket::admit(&worker.runtime.fleet, member, worker.runtime.reliability.health, self.now) {
             Ok(ticket) => {
                 self.ticket = Some((stop, ticket));
                 Admission::Yes
@@ -183,7 +192,7 @@ impl World for Way<'_> {
     }
 
     fn may_repeat(&mut self) -> bool {
-        self.worker.runtime.retries.withdraw(self.worker.runtime.fleet.now())
+        self.worker.runtime.retries.withdraw(self.now)
     }
 
     fn random(&mut self) -> f64 {

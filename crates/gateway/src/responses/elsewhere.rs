@@ -1,13 +1,14 @@
 //! Answers that their provider keeps: it is asked for them with the operator's key, by the caller that they were for.
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::CONTENT_TYPE;
 use http::uri::PathAndQuery;
 use http::{Request, Response, Uri};
 use http_body_util::{BodyExt, Limited};
 use waypost_dialect::ClientDialect;
 use waypost_dialect::error::{ApiError, ErrorKind};
 
+use crate::proxy::attempt;
 use crate::proxy::stream::ResponseBody;
 use crate::server::{Api, respond};
 use crate::upstream::client::Segments;
@@ -62,7 +63,7 @@ async fn ask<B>(
     let reply = async {
         let response = worker
             .client
-            .send_within(connect, outgoing, &mut None)
+            .send_within(connect, &mut outgoing, attempt::is_passed_on, &mut None)
             .await
             .map_err(|error| failed(&format!("cannot be reached: {error}")))?;
         let (head, body) = response.into_parts();
@@ -71,14 +72,13 @@ async fn ask<B>(
             body.map_err(|error| failed(&format!("did not answer with a whole page: {error}")))?.to_bytes();
         Ok::<_, ApiError>((head, body))
     };
-    let (mut head, body) = tokio::time::timeout(limit, reply).await.map_err(|_elapsed| {
+    let (head, body) = tokio::time::timeout(limit, reply).await.map_err(|_elapsed| {
         let message = format!("provider `{}` did not answer in time", upstream.provider);
         ApiError::new(ErrorKind::GatewayTimeout, message).with_code("upstream_timeout")
     })??;
     let mut response = Response::new(ResponseBody::whole(body));
     *response.status_mut() = head.status;
-    head.headers.remove(CONTENT_LENGTH);
-    *response.headers_mut() = crate::proxy::attempt::passed_on(&head.headers, true);
+    *response.headers_mut() = head.headers;
     Ok(response)
 }
 

@@ -1,5 +1,6 @@
 //! The facts of one request, gathered while it runs and written once, at its end.
 
+use std::fmt::{self, Write};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime};
 
@@ -258,6 +259,13 @@ impl Record {
         self.stream = stream;
     }
 
+    /// Notes how long the choice took that began then.
+    pub fn chosen(&mut self, began: Instant) {
+        let now = Instant::now();
+        self.decision = now.saturating_duration_since(began);
+        self.decided = Some(now.saturating_duration_since(self.started));
+    }
+
     /// Notes the decision.
     pub fn decided(&mut self, decision: &Decision, router: &Router) {
         self.method = Some(decision.method);
@@ -287,6 +295,12 @@ impl Record {
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         self.started.elapsed()
+    }
+
+    /// When the request's head had been read.
+    #[must_use]
+    pub fn started(&self) -> Instant {
+        self.started
     }
 
     /// How long connecting took, in milliseconds, of the attempt that was answered; `None` on a connection that was there.
@@ -346,12 +360,25 @@ impl Record {
     }
 
     /// Notes what came of an attempt.
-    pub fn tried(&mut self, provider: &str, model: &str, outcome: &'static str, status: u16, took: Duration) {
+    pub fn tried(
+        &mut self,
+        provider: &str,
+        model: &str,
+        outcome: &'static str,
+        status: u16,
+        started: Instant,
+    ) {
         let Calling { span, server, connecting } = std::mem::take(&mut self.calling);
-        let started_ms = millis(self.elapsed().saturating_sub(took));
-        let model = [provider, model].join("/");
+        let took = started.elapsed();
+        let started_ms = millis(started.saturating_duration_since(self.started));
+        let model = [provider, "/", model].concat();
         let (ms, connect_ms) = (millis(took), connecting.map(millis));
-        self.tries.push(Try { model, outcome, status, started_ms, ms, connect_ms, span, server });
+        let one = Try { model, outcome, status, started_ms, ms, connect_ms, span, server };
+        // Most requests are tried once: no room is made for more.
+        match self.tries.is_empty() {
+            true => self.tries = vec![one],
+            false => self.tries.push(one),
+        }
     }
 
     /// Notes that a target was passed by. One that is tried later is told of twice.
@@ -378,10 +405,19 @@ impl Record {
         });
     }
 
-    /// Notes what was seen of the answer.
+    /// Notes what was seen of the answer so far.
     pub fn saw(&mut self, observed: &Observed) {
         self.usage = observed.usage;
         self.finish_reason.clone_from(&observed.finish_reason);
+        if self.is_traced() {
+            self.reported_model = observed.model.as_deref().map(shortened);
+        }
+    }
+
+    /// Notes what was seen of a whole answer.
+    pub fn saw_whole(&mut self, observed: Observed) {
+        self.usage = observed.usage;
+        self.finish_reason = observed.finish_reason;
         if self.is_traced() {
             self.reported_model = observed.model.as_deref().map(shortened);
         }
@@ -430,27 +466,31 @@ impl Record {
     /// The decision in one line, as the header `x-waypost-decision` says it.
     #[must_use]
     pub fn decision_text(&self) -> String {
-        use std::fmt::Write;
         let mut text = String::with_capacity(96);
-        let mut say = |parts: [&str; 2]| text.extend(parts);
-        say(["method=", self.method.map_or("none", |method| method.name())]);
-        if let Some(scorer) = self.scorer {
-            say(["; scorer=", scorer]);
-        }
-        if let Some(confidence) = self.confidence {
-            // Writing into a string cannot fail.
-            let _ = write!(text, "; confidence={confidence:.2}");
-        }
-        let mut say = |parts: [&str; 2]| text.extend(parts);
-        if let Some(affinity) = self.affinity {
-            say(["; affinity=", affinity]);
-        }
-        if let Some(prefer) = self.prefer {
-            say(["; prefer=", prefer]);
-        }
-        let micros = self.decision.as_micros();
-        let _ = write!(text, "; ms={}.{:03}", micros / 1000, micros % 1000);
+        // Writing into a string cannot fail.
+        let _ = self.tell_decision(&mut text);
         text
+    }
+
+    /// The same, to where it is wanted. It is visible ASCII.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn tell_decision(&self, out: &mut impl Write) -> fmt::Result {
+        out.write_str("method=")?;
+        out.write_str(self.method.map_or("none", Method::name))?;
+        let words = [("; scorer=", self.scorer), ("; affinity=", self.affinity), ("; prefer=", self.prefer)];
+        for (name, word) in words {
+            if let Some(word) = word {
+                out.write_str(name)?;
+                out.write_str(word)?;
+            }
+            if let Some(confidence) = self.confidence.filter(|_| name == "; scorer=") {
+                write!(out, "; confidence={confidence:.2}")?;
+            }
+        }
+        let micros = u64::try_from(self.decision.as_micros()).unwrap_or(u64::MAX);
+        write!(out, "; ms={}.{:03}", micros / 1000, micros % 1000)
     }
 
     /// Stops the clock.

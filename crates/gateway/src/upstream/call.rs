@@ -6,7 +6,7 @@ use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{Method, Request, Response};
 use waypost_dialect::ClientDialect;
 
-use super::client::{Body, Client, Segments};
+use super::client::{self, Body, Client, Segments};
 use super::endpoint::{Address, Upstream};
 
 /// Why a call was not answered; it names no secret.
@@ -40,7 +40,7 @@ pub(super) async fn post(
     upstream.sign(client, &mut request, SystemTime::now()).await.map_err(Unanswered::NotMade)?;
     let connect = upstream.times.connect.unwrap_or_else(|| client.connect_timeout());
     client
-        .send_within(connect, request, &mut None)
+        .send_within(connect, &mut request, client::all, &mut None)
         .await
         .map_err(|error| Unanswered::Connection(error.to_string()))
 }

@@ -41,7 +41,11 @@ async fn check(runtime: &Runtime, client: &Client, target: &Target) {
     if upstream.takes_the_clients_key() || member.look(runtime.fleet.now()) != Admission::Probe {
         return;
     }
-    let Ok(mut ticket) = Ticket::admit(&runtime.fleet, &member, runtime.reliability.health) else { return };
+    let Ok(mut ticket) =
+        Ticket::admit(&runtime.fleet, &member, runtime.reliability.health, runtime.fleet.now())
+    else {
+        return;
+    };
     match tokio::time::timeout(PATIENCE, ask(client, upstream, &target.model)).await {
         Ok(Ok(())) => ticket.began(),
         Ok(Err(fault)) => ticket.failed(fault, None),

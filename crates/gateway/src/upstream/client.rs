@@ -26,7 +26,8 @@ use tokio::time::Instant;
 use tower_service::Service;
 use waypost_dialect::envelope::Pieces;
 
-pub use super::http1::{Body, Error};
+pub(super) use super::http1::all;
+pub use super::http1::{Body, Error, Wanted};
 use super::http1::{Connection, Io, Origin, Pool, Unanswered};
 
 /// What all workers' clients share: the TLS configuration (root certificates are read once) and the proxy settings.
@@ -94,33 +95,34 @@ impl Client {
         self.settings.connect_timeout
     }
 
-    /// As [`Self::send_within`], with the usual wait for a connection.
+    /// As [`Self::send_within`], with the usual wait for a connection and all headers of the answer.
     ///
     /// # Errors
     /// The same.
-    pub async fn send(&self, request: Request<Segments>) -> Result<Response<Body>, Error> {
-        self.send_within(self.settings.connect_timeout, request, &mut None).await
+    pub async fn send(&self, mut request: Request<Segments>) -> Result<Response<Body>, Error> {
+        self.send_within(self.settings.connect_timeout, &mut request, all, &mut None).await
     }
 
     /// Sends one request and waits for the response's head. A new connection has to be there within `connect`, the name's
     /// address, a proxy's tunnel and TLS included; how long it took stands in `connecting` as soon as that is known. A
     /// pooled connection that turns out to be closed before anything was written is replaced without notice; nothing else
-    /// is ever sent twice.
+    /// is ever sent twice. The answer has the headers that are `wanted`; the request's body is gone then.
     ///
     /// # Errors
     /// DNS, connection, TLS or HTTP failure before the head was complete.
     pub async fn send_within(
         &self,
         connect: Duration,
-        mut request: Request<Segments>,
+        request: &mut Request<Segments>,
+        wanted: Wanted,
         connecting: &mut Option<Duration>,
     ) -> Result<Response<Body>, Error> {
         let origin = Origin::of(request.uri()).ok_or(Error::Malformed("its address has no host"))?;
         while let Some(connection) = self.pool.take(&origin) {
-            match connection.exchange(request).await {
+            match connection.exchange(request, wanted).await {
                 Ok(response) => return Ok(response),
-                Err(Unanswered { request: Some(unsent), .. }) => request = unsent,
-                Err(Unanswered { error, request: None }) => return Err(error),
+                Err(Unanswered { is_unsent: true, .. }) => {}
+                Err(Unanswered { error, .. }) => return Err(error),
             }
         }
         let started = Instant::now();
@@ -128,7 +130,7 @@ impl Client {
         *connecting = Some(started.elapsed());
         let io = io?;
         let connection = Connection::new(io, origin, Arc::downgrade(&self.pool));
-        connection.exchange(request).await.map_err(|unanswered| unanswered.error)
+        connection.exchange(request, wanted).await.map_err(|unanswered| unanswered.error)
     }
 
     async fn connect(&self, within: Duration, destination: Uri) -> Result<Io, Error> {
@@ -169,7 +171,7 @@ impl Http2Client {
 }
 
 /// A request body in a few pieces, sent without joining them: the client's bytes around what was spliced in.
-#[derive(Debug, Clone)]
+#[derive(Debug, Default, Clone)]
 pub struct Segments {
     pieces: Pieces,
     next: usize,

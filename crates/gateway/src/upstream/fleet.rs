@@ -125,6 +125,12 @@ impl Fleet {
         self.started.elapsed()
     }
 
+    /// The same of a time that is known already.
+    #[must_use]
+    pub fn at(&self, time: Instant) -> Moment {
+        time.saturating_duration_since(self.started)
+    }
+
     /// Names an account: who is asked, where, and with which key. The number is random in each process and tells nothing
     /// of the key.
     #[must_use]
@@ -291,13 +297,17 @@ pub struct Ticket {
 }
 
 impl Ticket {
-    /// Asks for an attempt.
+    /// Asks for an attempt now.
     ///
     /// # Errors
     /// It rests, somebody else is trying whether it is back, or there is no room.
-    pub fn admit(fleet: &Arc<Fleet>, member: &Arc<Member>, policy: HealthPolicy) -> Result<Self, Admission> {
-        let now = fleet.now();
-        let Some(mut ticket) = Self::enter(fleet, member, policy) else {
+    pub fn admit(
+        fleet: &Arc<Fleet>,
+        member: &Arc<Member>,
+        policy: HealthPolicy,
+        now: Moment,
+    ) -> Result<Self, Admission> {
+        let Some(mut ticket) = Self::enter(fleet, member, policy, now) else {
             // Whoever rests is not waited for.
             return Err(match member.look(now) {
                 resting @ Admission::No { .. } => resting,
@@ -322,12 +332,17 @@ impl Ticket {
 
     /// An attempt whatever is known of the target; `None` if there is no room.
     #[must_use]
-    pub fn enter(fleet: &Arc<Fleet>, member: &Arc<Member>, policy: HealthPolicy) -> Option<Self> {
+    pub fn enter(
+        fleet: &Arc<Fleet>,
+        member: &Arc<Member>,
+        policy: HealthPolicy,
+        now: Moment,
+    ) -> Option<Self> {
         member.enter().then(|| Self {
             fleet: Arc::clone(fleet),
             member: Arc::clone(member),
             policy,
-            started: fleet.now(),
+            started: now,
             probes: false,
             probes_account: false,
             began: None,
@@ -349,8 +364,8 @@ impl Ticket {
     ) -> Result<Self, Fault> {
         // `None` as long as there is no room.
         let enter = || match forced {
-            true => Self::enter(fleet, member, policy).map(Ok),
-            false => match Self::admit(fleet, member, policy) {
+            true => Self::enter(fleet, member, policy, fleet.now()).map(Ok),
+            false => match Self::admit(fleet, member, policy, fleet.now()) {
                 Err(Admission::No { cause, .. }) if cause != Fault::Full => Some(Err(cause)),
                 admitted => admitted.ok().map(Ok),
             },
@@ -372,8 +387,8 @@ impl Ticket {
     }
 
     /// The attempt is made only now.
-    pub fn starts(&mut self) {
-        self.started = self.fleet.now();
+    pub fn starts(&mut self, now: Instant) {
+        self.started = self.fleet.at(now);
     }
 
     /// The first content has come: the target is well.
@@ -477,6 +492,10 @@ mod tests {
         (Arc::new(Fleet::default()), HealthPolicy::default())
     }
 
+    fn admit(fleet: &Arc<Fleet>, member: &Arc<Member>, policy: HealthPolicy) -> Result<Ticket, Admission> {
+        Ticket::admit(fleet, member, policy, fleet.now())
+    }
+
     fn member(fleet: &Fleet, key: &str, model: &str) -> Arc<Member> {
         let account = fleet.account("openai", "https://api.openai.com", Some(&key.into()));
         fleet.member(account, "openai", &model.into())
@@ -488,31 +507,31 @@ mod tests {
         let (one, two, other) =
             (member(&fleet, "a", "m"), member(&fleet, "a", "n"), member(&fleet, "b", "m"));
         assert!(one.shares_account(&two) && !one.shares_account(&other));
-        Ticket::admit(&fleet, &one, policy).unwrap().failed(Fault::Billing, None);
+        admit(&fleet, &one, policy).unwrap().failed(Fault::Billing, None);
         for (member, expected) in [(&one, false), (&two, false), (&other, true)] {
-            assert_eq!(Ticket::admit(&fleet, member, policy).is_ok(), expected);
+            assert_eq!(admit(&fleet, member, policy).is_ok(), expected);
         }
         // A single model's trouble is its own.
-        Ticket::admit(&fleet, &other, policy).unwrap().failed(Fault::RateLimit, None);
-        assert!(Ticket::admit(&fleet, &other, policy).is_err());
-        assert!(Ticket::admit(&fleet, &member(&fleet, "b", "n"), policy).is_ok());
+        admit(&fleet, &other, policy).unwrap().failed(Fault::RateLimit, None);
+        assert!(admit(&fleet, &other, policy).is_err());
+        assert!(admit(&fleet, &member(&fleet, "b", "n"), policy).is_ok());
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_probe_of_the_account_is_given_back() {
         let (fleet, policy) = fleet();
         let one = member(&fleet, "a", "m");
-        Ticket::admit(&fleet, &one, policy).unwrap().failed(Fault::Auth, Some(Duration::from_secs(5)));
+        admit(&fleet, &one, policy).unwrap().failed(Fault::Auth, Some(Duration::from_secs(5)));
         tokio::time::advance(Duration::from_secs(6)).await;
-        let probe = Ticket::admit(&fleet, &one, policy).unwrap();
-        assert!(Ticket::admit(&fleet, &one, policy).is_err(), "one at a time");
+        let probe = admit(&fleet, &one, policy).unwrap();
+        assert!(admit(&fleet, &one, policy).is_err(), "one at a time");
         assert_eq!(one.in_flight(), 1, "who is refused holds nothing");
         drop(probe);
-        let mut probe = Ticket::admit(&fleet, &one, policy).unwrap();
+        let mut probe = admit(&fleet, &one, policy).unwrap();
         // The model fails, but the key is good.
         probe.failed(Fault::Provider, None);
         drop(probe);
-        assert!(Ticket::admit(&fleet, &one, policy).is_ok());
+        assert!(admit(&fleet, &one, policy).is_ok());
         assert_eq!(one.in_flight(), 0);
     }
 
@@ -522,11 +541,11 @@ mod tests {
         let one = member(&fleet, "a", "m");
         for (wait, expected) in [(Duration::from_secs(2), true), (PATIENCE, false)] {
             for _ in 0..policy.failures {
-                let ticket = Ticket::admit(&fleet, &one, policy).unwrap();
+                let ticket = admit(&fleet, &one, policy).unwrap();
                 tokio::time::advance(wait).await;
                 drop(ticket);
             }
-            assert_eq!(Ticket::admit(&fleet, &one, policy).is_ok(), expected, "{wait:?}");
+            assert_eq!(admit(&fleet, &one, policy).is_ok(), expected, "{wait:?}");
         }
     }
 
@@ -537,11 +556,11 @@ mod tests {
         one.limit(Some(1), Some(2));
         two.limit(None, Some(2));
         let queue = Queue { places: 1, time: Duration::from_secs(1) };
-        let first = Ticket::admit(&fleet, &one, policy).unwrap();
+        let first = admit(&fleet, &one, policy).unwrap();
         let full = |refused| matches!(refused, Err(Admission::No { cause: Fault::Full, .. }));
-        assert!(full(Ticket::admit(&fleet, &one, policy).map(drop)), "its own limit");
-        let second = Ticket::admit(&fleet, &two, policy).unwrap();
-        assert!(full(Ticket::admit(&fleet, &two, policy).map(drop)), "the account's");
+        assert!(full(admit(&fleet, &one, policy).map(drop)), "its own limit");
+        let second = admit(&fleet, &two, policy).unwrap();
+        assert!(full(admit(&fleet, &two, policy).map(drop)), "the account's");
         // One waits, there is no place for another, and who waits gets what becomes free.
         let waiting = Ticket::queue(&fleet, &one, policy, queue, false);
         tokio::pin!(waiting);
@@ -552,7 +571,7 @@ mod tests {
         drop(first);
         assert!(waiting.await.is_ok());
         assert_eq!(one.in_flight(), 0);
-        let _first = Ticket::admit(&fleet, &one, policy).unwrap();
+        let _first = admit(&fleet, &one, policy).unwrap();
         assert!(Ticket::queue(&fleet, &one, policy, queue, false).await.is_err(), "not for ever");
     }
 
@@ -560,15 +579,15 @@ mod tests {
     async fn a_new_configuration_keeps_what_is_known() {
         let (fleet, policy) = fleet();
         let one = member(&fleet, "a", "m");
-        Ticket::admit(&fleet, &one, policy).unwrap().failed(Fault::RateLimit, Some(Duration::from_secs(60)));
+        admit(&fleet, &one, policy).unwrap().failed(Fault::RateLimit, Some(Duration::from_secs(60)));
         let again = member(&fleet, "a", "m");
         drop(one);
         fleet.forget_unused(|_| false);
-        assert!(Ticket::admit(&fleet, &again, policy).is_err());
+        assert!(admit(&fleet, &again, policy).is_err());
         drop(again);
         fleet.forget_unused(|_| true);
-        assert!(Ticket::admit(&fleet, &member(&fleet, "a", "m"), policy).is_err(), "one of a wildcard");
+        assert!(admit(&fleet, &member(&fleet, "a", "m"), policy).is_err(), "one of a wildcard");
         fleet.forget_unused(|_| false);
-        assert!(Ticket::admit(&fleet, &member(&fleet, "a", "m"), policy).is_ok());
+        assert!(admit(&fleet, &member(&fleet, "a", "m"), policy).is_ok());
     }
 }

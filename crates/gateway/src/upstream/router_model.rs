@@ -138,7 +138,7 @@ impl RouterModel {
         let call = pin!(tokio::time::timeout(self.deadline, self.call(client, upstream, question)));
         let permit = permits.try_acquire().map_err(|_full| Failure::Busy)?;
         let Fare { fleet, member, health } = &self.fare;
-        let admitted = Ticket::admit(fleet, member, *health);
+        let admitted = Ticket::admit(fleet, member, *health, fleet.now());
         let mut ticket = admitted.map_err(|refused| match refused {
             Admission::No { cause: Fault::Full, .. } => Failure::Busy,
             _ => Failure::Resting,

@@ -8,7 +8,7 @@ use http::header::{CONNECTION, CONTENT_LENGTH, DATE, TRANSFER_ENCODING};
 use http::response::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 
-use crate::http1::fields;
+use crate::http1::{decimal, fields};
 
 /// What of a request decides the form of its answer.
 #[derive(Debug)]
@@ -61,13 +61,15 @@ pub(super) fn write(head: &Parts, asked: &Asked, form: Form, exact: Option<u64>,
     out.push(b' ');
     out.put_slice(head.status.canonical_reason().unwrap_or_default().as_bytes());
     out.put_slice(b"\r\n");
+    let mut has_date = false;
     for (name, value) in headers {
+        has_date |= *name == DATE;
         if *name != CONTENT_LENGTH && *name != TRANSFER_ENCODING && *name != CONNECTION {
             line(&mut out, name.as_str().as_bytes(), value.as_bytes());
         }
     }
     match form {
-        Form::Length(length) => line(&mut out, b"content-length", HeaderValue::from(length).as_bytes()),
+        Form::Length(length) => line(&mut out, b"content-length", decimal(length, &mut [0; 20])),
         Form::Chunked => line(&mut out, b"transfer-encoding", b"chunked"),
         // What a body would have been (RFC 9110, section 9.3.2).
         Form::Nothing if asked.method == Method::HEAD && !has_no_body(asked, head.status) => {
@@ -84,7 +86,7 @@ pub(super) fn write(head: &Parts, asked: &Asked, form: Form, exact: Option<u64>,
         (true, false) => line(&mut out, b"connection", b"keep-alive"),
         (false, _) => line(&mut out, b"connection", b"close"),
     }
-    if !headers.contains_key(DATE) {
+    if !has_date {
         write_date(&mut out);
     }
     out.put_slice(b"\r\n");
@@ -108,7 +110,7 @@ pub(super) fn refusal(status: StatusCode) -> Vec<u8> {
 
 /// Whether the answer itself ends the connection.
 pub(super) fn closes(headers: &HeaderMap) -> bool {
-    headers.contains_key(CONNECTION) && !fields::keeps(headers, true)
+    headers.contains_key(CONNECTION) && fields::closes(headers)
 }
 
 /// The second that was written last, and how.

@@ -4,10 +4,10 @@
 use std::mem::MaybeUninit;
 
 use bytes::{Buf, Bytes, BytesMut};
-use http::header::{CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, Version};
+use http::header::CONTENT_LENGTH;
+use http::{Method, Request, StatusCode, Uri, Version};
 
-use crate::http1::fields;
+use crate::http1::fields::{self, Length, Said};
 use crate::http1::framing::Framing;
 
 /// Largest head of a request, in bytes: several times what proxies and identity tokens make of one.
@@ -110,19 +110,20 @@ fn understand(head: &Bytes) -> Result<Head, Refusal> {
     let target =
         Uri::from_maybe_shared(head.slice_ref(target.as_bytes())).map_err(|_why| Refusal::Malformed)?;
     let is_current = parsed.version == Some(1);
-    let mut headers = fields::map(head, parsed.headers).map_err(|_why| Refusal::Malformed)?;
-    if !names_host(&headers, is_current) {
+    let said = Said::by(parsed.headers, length);
+    if !names_host(&said, is_current) {
         return Err(Refusal::Malformed);
     }
-    let has_both = headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH);
-    let framing = framing(&headers, is_current)?;
+    let framing = framing(&said, is_current)?;
+    let mut headers =
+        fields::map(head, parsed.headers, 0, |_name| true).map_err(|_why| Refusal::Malformed)?;
+    let has_both = said.coding.is_some() && said.length != Length::Nothing;
     if has_both {
         // The chunks count (RFC 9112, section 6.3).
         headers.remove(CONTENT_LENGTH);
     }
-    let keeps = fields::keeps(&headers, is_current) && !has_both;
-    let waits = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"100-continue");
-    let expects = is_current && headers.get(EXPECT).is_some_and(waits);
+    let keeps = said.keeps(is_current) && !has_both;
+    let expects = is_current && said.expects.is_some_and(|value| value.eq_ignore_ascii_case(b"100-continue"));
     let mut request = Request::new(());
     *request.method_mut() = method;
     *request.uri_mut() = target;
@@ -133,39 +134,35 @@ fn understand(head: &Bytes) -> Result<Head, Refusal> {
 
 /// Which host is asked is said once, and by whoever speaks HTTP/1.1 in any case (RFC 9112, section 3.2); it is a host
 /// (RFC 3986, section 3.2.2), and no name where the address of the server has none.
-fn names_host(headers: &HeaderMap, is_current: bool) -> bool {
+fn names_host(said: &Said<'_>, is_current: bool) -> bool {
     let is_of_host = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(byte);
-    let mut hosts = headers.get_all(HOST).into_iter();
-    match (hosts.next(), hosts.next()) {
-        (Some(host), None) => host.as_bytes().iter().all(is_of_host),
+    match (said.host, said.hosts) {
+        (Some(host), 1) => host.iter().all(is_of_host),
         (None, _) => !is_current,
-        (Some(_), Some(_)) => false,
+        (Some(_), _) => false,
     }
 }
 
 /// How long the body is (RFC 9112, section 6.3). No coding but `chunked` is known here.
-fn framing(headers: &HeaderMap, is_current: bool) -> Result<Framing, Refusal> {
-    let mut codings = headers.get_all(TRANSFER_ENCODING).into_iter();
-    if let Some(coding) = codings.next() {
-        let is_chunked = coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked");
-        let is_all = codings.next().is_none();
+fn framing(said: &Said<'_>, is_current: bool) -> Result<Framing, Refusal> {
+    if let Some(coding) = said.coding {
+        let is_chunked = coding.trim_ascii().eq_ignore_ascii_case(b"chunked");
+        let is_all = said.codings == 1;
         return if is_current && is_chunked && is_all {
             Ok(Framing::chunked())
         } else {
             Err(Refusal::Malformed)
         };
     }
-    let mut lengths = headers.get_all(CONTENT_LENGTH).into_iter().map(length);
-    let Some(first) = lengths.next() else { return Ok(Framing::Length(0)) };
-    match first {
-        Some(length) if lengths.all(|other| other == first) => Ok(Framing::Length(length)),
-        _ => Err(Refusal::Malformed),
+    match said.length {
+        Length::Nothing => Ok(Framing::Length(0)),
+        Length::Bytes(length) => Ok(Framing::Length(length)),
+        Length::Unclear => Err(Refusal::Malformed),
     }
 }
 
 /// Digits alone.
-fn length(value: &HeaderValue) -> Option<u64> {
-    let digits = value.as_bytes();
+fn length(digits: &[u8]) -> Option<u64> {
     let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
     std::str::from_utf8(digits).ok().filter(|_| is_number)?.parse().ok()
 }

@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::io::{ErrorKind, IoSlice};
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, Waker};
 
 use bytes::BytesMut;
 use http::{Request, Response};
@@ -14,16 +14,18 @@ use tokio::net::TcpStream;
 
 use super::Error;
 use super::body::Body;
-use super::head::{self, Head};
+use super::head::{self, Head, Wanted};
 use super::pool::{Origin, Place};
+use crate::http1::scratch;
 use crate::upstream::client::Segments;
 
 /// What bytes go through.
 pub(in crate::upstream) type Io = TokioIo<MaybeHttpsStream<TokioIo<TcpStream>>>;
 
-/// Read at once where it is not known how much comes, in bytes.
-const READ: usize = 8 * 1024;
-/// The same where much comes.
+/// So much of a body that is still to come is read to where it stays, in bytes; of what is less it is not known how much
+/// comes at once.
+const LARGE: u64 = 16 * 1024;
+/// Most that is read at once.
 const MAX_READ: usize = 128 * 1024;
 
 /// A connection that does nothing, or is used by one exchange.
@@ -32,24 +34,23 @@ pub(in crate::upstream) struct Connection {
     io: Io,
     /// What was read and not yet taken; holds no memory while nothing comes.
     pub(super) buffer: BytesMut,
-    /// How much is read next.
-    room: usize,
     /// Where it leads.
     pub(super) origin: Origin,
     /// Where it goes when it is free.
     pub(super) place: Place,
 }
 
-/// A request that was not answered; given back if nothing of it was sent.
+/// Why a request was not answered.
 #[derive(Debug)]
 pub(in crate::upstream) struct Unanswered {
     pub(in crate::upstream) error: Error,
-    pub(in crate::upstream) request: Option<Request<Segments>>,
+    /// Nothing of it was sent, and it is as it was.
+    pub(in crate::upstream) is_unsent: bool,
 }
 
 impl Connection {
     pub(in crate::upstream) fn new(io: Io, origin: Origin, place: Place) -> Box<Self> {
-        Box::new(Self { io, buffer: BytesMut::new(), room: READ, origin, place })
+        Box::new(Self { io, buffer: BytesMut::new(), origin, place })
     }
 
     /// The provider has neither closed it nor said anything unasked.
@@ -60,28 +61,29 @@ impl Connection {
         self.buffer.is_empty() && read.is_pending()
     }
 
-    /// Sends a request and waits for the head of its answer.
+    /// Sends a request and waits for the head of its answer, with the headers that are wanted. Of a request that was sent
+    /// the body is let go.
     pub(in crate::upstream) async fn exchange(
         mut self: Box<Self>,
-        mut request: Request<Segments>,
+        request: &mut Request<Segments>,
+        wanted: Wanted,
     ) -> Result<Response<Body>, Unanswered> {
-        let method = request.method().clone();
-        let sent = self.write(&mut request).await;
+        let sent = self.write(request).await;
         let was_sent = match sent {
             Ok(is_whole) => is_whole,
             Err(Unsent::Nothing(error)) => {
-                return Err(Unanswered { error: error.into(), request: Some(request) });
+                return Err(Unanswered { error: error.into(), is_unsent: true });
             }
             // Whoever closes in the middle of a request may have said why.
-            Err(Unsent::Part(error)) => match self.head(&method).await {
+            Err(Unsent::Part(error)) => match self.head(request.method(), wanted).await {
                 Ok(head) => return Ok(self.answer(Head { keeps: false, ..head })),
-                Err(_) => return Err(Unanswered { error: error.into(), request: None }),
+                Err(_) => return Err(Unanswered { error: error.into(), is_unsent: false }),
             },
         };
-        drop(request);
-        match self.head(&method).await {
+        *request.body_mut() = Segments::default();
+        match self.head(request.method(), wanted).await {
             Ok(head) => Ok(self.answer(Head { keeps: head.keeps && was_sent, ..head })),
-            Err(error) => Err(Unanswered { error, request: None }),
+            Err(error) => Err(Unanswered { error, is_unsent: false }),
         }
     }
 
@@ -146,10 +148,10 @@ impl Connection {
         head::early_status(&self.buffer).is_some_and(|status| status >= 300)
     }
 
-    async fn head(&mut self, method: &http::Method) -> Result<Head, Error> {
+    async fn head(&mut self, method: &http::Method, wanted: Wanted) -> Result<Head, Error> {
         let mut seen = 0;
         loop {
-            if let Some(head) = head::read(&mut self.buffer, &mut seen, method)? {
+            if let Some(head) = head::read(&mut self.buffer, &mut seen, method, wanted)? {
                 return Ok(head);
             }
             if poll_fn(|context| self.poll_fill(context, None)).await? == 0 {
@@ -164,17 +166,15 @@ impl Connection {
         context: &mut Context<'_>,
         rest: Option<u64>,
     ) -> Poll<std::io::Result<usize>> {
-        let room =
-            rest.map_or(self.room, |rest| usize::try_from(rest).unwrap_or(MAX_READ).clamp(1, MAX_READ));
-        self.buffer.reserve(room);
+        let Some(rest) = rest.filter(|rest| *rest >= LARGE) else {
+            return scratch::poll_read(Pin::new(&mut self.io), context, &mut self.buffer);
+        };
+        self.buffer.reserve(usize::try_from(rest).map_or(MAX_READ, |rest| rest.min(MAX_READ)));
         let read = pin!(self.io.read_buf(&mut self.buffer)).poll(context);
         if read.is_pending() && self.buffer.is_empty() {
             self.buffer = BytesMut::new();
         }
-        let count = ready!(read)?;
-        // More at once where much came at once.
-        self.room = if count >= self.room { (self.room * 4).min(MAX_READ) } else { READ };
-        Poll::Ready(Ok(count))
+        read
     }
 }
 

@@ -3,17 +3,28 @@
 use std::mem::MaybeUninit;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderName, TRANSFER_ENCODING};
+use http::{Method, Request, Response, StatusCode, Uri, Version};
 
 use super::Error;
-use crate::http1::fields;
+use crate::http1::decimal;
+use crate::http1::fields::{self, Length, Said};
 use crate::http1::framing::Framing;
 
 /// Most headers of an answer.
 const MAX_HEADERS: usize = 100;
+/// Headers that may be put beside those of an answer without moving them.
+const ROOM: usize = 5;
 /// Largest head of an answer, in bytes.
 pub(super) const MAX_HEAD: usize = 128 * 1024;
+
+/// Which headers of an answer whoever asks wants to have. Those that the answer keeps to its hop nobody gets.
+pub type Wanted = fn(&HeaderName) -> bool;
+
+/// All of them.
+pub(in crate::upstream) fn all(_: &HeaderName) -> bool {
+    true
+}
 
 /// The head of a request whose body has so many bytes.
 pub(super) fn write<B>(request: &Request<B>, length: u64) -> Vec<u8> {
@@ -41,7 +52,7 @@ pub(super) fn write<B>(request: &Request<B>, length: u64) -> Vec<u8> {
     }
     if length > 0 || !matches!(*method, Method::GET | Method::HEAD) {
         out.put_slice(b"content-length: ");
-        out.put_slice(HeaderValue::from(length).as_bytes());
+        out.put_slice(decimal(length, &mut [0; 20]));
         out.put_slice(b"\r\n");
     }
     out.put_slice(b"\r\n");
@@ -50,11 +61,19 @@ pub(super) fn write<B>(request: &Request<B>, length: u64) -> Vec<u8> {
 
 /// The host, and the port where it is not the scheme's own.
 fn write_host(uri: &Uri, out: &mut Vec<u8>) {
-    out.put_slice(uri.host().unwrap_or_default().as_bytes());
+    let authority = uri.authority().map_or("", |authority| authority.as_str());
+    // Who is asked as whom is no part of it (RFC 3986, section 3.2).
+    let place = authority.rsplit_once('@').map_or(authority, |(_, place)| place);
     let usual = if uri.scheme_str() == Some("https") { 443 } else { 80 };
-    if let Some(port) = uri.port().filter(|port| port.as_u16() != usual) {
+    let (host, port) = match place.rsplit_once(':') {
+        // The colons of an address of IPv6 stand in brackets.
+        Some((host, port)) if !port.ends_with(']') => (host, port),
+        _ => (place, ""),
+    };
+    out.put_slice(host.as_bytes());
+    if port.parse::<u16>().is_ok_and(|port| port != usual) {
         out.push(b':');
-        out.put_slice(port.as_str().as_bytes());
+        out.put_slice(port.as_bytes());
     }
 }
 
@@ -68,8 +87,14 @@ pub(super) struct Head {
 }
 
 /// Takes the head of an answer out of what was read; `None` if it is not complete. `seen` bytes of it were looked at
-/// before. Heads that only say that the answer is still to come (status 1xx) are passed over.
-pub(super) fn read(buffer: &mut BytesMut, seen: &mut usize, method: &Method) -> Result<Option<Head>, Error> {
+/// before. Heads that only say that the answer is still to come (status 1xx) are passed over, and so are headers that are
+/// not `wanted`.
+pub(super) fn read(
+    buffer: &mut BytesMut,
+    seen: &mut usize,
+    method: &Method,
+    wanted: Wanted,
+) -> Result<Option<Head>, Error> {
     loop {
         if let Some(b'\r' | b'\n') = buffer.first() {
             return Err(Error::Malformed("it begins with an empty line"));
@@ -83,7 +108,7 @@ pub(super) fn read(buffer: &mut BytesMut, seen: &mut usize, method: &Method) -> 
             };
         };
         *seen = 0;
-        let head = parse(&buffer.split_to(length).freeze(), method)?;
+        let head = parse(&buffer.split_to(length).freeze(), method, wanted)?;
         match head.response.status() {
             StatusCode::SWITCHING_PROTOCOLS => return Err(Error::Malformed("it wants another protocol")),
             status if status.is_informational() => {}
@@ -92,7 +117,7 @@ pub(super) fn read(buffer: &mut BytesMut, seen: &mut usize, method: &Method) -> 
     }
 }
 
-fn parse(head: &Bytes, method: &Method) -> Result<Head, Error> {
+fn parse(head: &Bytes, method: &Method, wanted: Wanted) -> Result<Head, Error> {
     let mut room = [const { MaybeUninit::uninit() }; MAX_HEADERS];
     let mut parsed = httparse::Response::new(&mut []);
     let config = httparse::ParserConfig::default();
@@ -104,9 +129,12 @@ fn parse(head: &Bytes, method: &Method) -> Result<Head, Error> {
     let status = parsed.code.and_then(|code| StatusCode::from_u16(code).ok());
     let status = status.ok_or(Error::Malformed("it has no status"))?;
     let is_current = parsed.version == Some(1);
-    let headers = fields::map(head, parsed.headers)?;
-    let framing = framing(&headers, status, method)?;
-    let keeps = fields::keeps(&headers, is_current) && framing != Framing::UntilClosed;
+    let said = Said::by(parsed.headers, length);
+    let framing = framing(&said, status, method)?;
+    let keeps = said.keeps(is_current) && framing != Framing::UntilClosed;
+    let is_of_this_hop =
+        |name: &HeaderName| said.names_connection && fields::is_of_this_hop(parsed.headers, name);
+    let headers = fields::map(head, parsed.headers, ROOM, |name| wanted(name) && !is_of_this_hop(name))?;
     let mut response = Response::new(());
     *response.status_mut() = status;
     *response.version_mut() = if is_current { Version::HTTP_11 } else { Version::HTTP_10 };
@@ -115,29 +143,28 @@ fn parse(head: &Bytes, method: &Method) -> Result<Head, Error> {
 }
 
 /// How long the body is (RFC 9112, section 6.3).
-fn framing(headers: &HeaderMap, status: StatusCode, method: &Method) -> Result<Framing, Error> {
+fn framing(said: &Said<'_>, status: StatusCode, method: &Method) -> Result<Framing, Error> {
     let has_none = status.is_informational()
         || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
         || *method == Method::HEAD;
     if has_none {
         return Ok(Framing::Length(0));
     }
-    if let Some(codings) = headers.get_all(TRANSFER_ENCODING).into_iter().next_back() {
-        let last = codings.as_bytes().rsplit(|byte| *byte == b',').next().unwrap_or_default();
+    if let Some(codings) = said.coding {
+        let last = codings.rsplit(|byte| *byte == b',').next().unwrap_or_default();
         let is_chunked = last.trim_ascii().eq_ignore_ascii_case(b"chunked");
         return Ok(if is_chunked { Framing::chunked() } else { Framing::UntilClosed });
     }
-    let mut lengths = headers.get_all(CONTENT_LENGTH).into_iter().map(length);
-    let Some(first) = lengths.next() else { return Ok(Framing::UntilClosed) };
-    match first {
-        Some(length) if lengths.all(|other| other == first) => Ok(Framing::Length(length)),
-        _ => Err(Error::Malformed("it does not say how long it is")),
+    match said.length {
+        Length::Nothing => Ok(Framing::UntilClosed),
+        Length::Bytes(length) => Ok(Framing::Length(length)),
+        Length::Unclear => Err(Error::Malformed("it does not say how long it is")),
     }
 }
 
 /// Digits alone; a list of the same number counts as one (RFC 9110, section 8.6).
-fn length(value: &HeaderValue) -> Option<u64> {
-    let mut parts = value.to_str().ok()?.split(',').map(str::trim);
+fn length(value: &[u8]) -> Option<u64> {
+    let mut parts = std::str::from_utf8(value).ok()?.split(',').map(str::trim_ascii);
     let first = parts.next().filter(|digits| digits.bytes().all(|digit| digit.is_ascii_digit()))?;
     parts.all(|part| part == first).then(|| first.parse().ok())?
 }
@@ -154,7 +181,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn headed(text: &str) -> Result<Option<Head>, Error> {
-        read(&mut BytesMut::from(text), &mut 0, &Method::POST)
+        read(&mut BytesMut::from(text), &mut 0, &Method::POST, all)
     }
 
     #[test]
@@ -231,18 +258,29 @@ mod tests {
     }
 
     #[test]
+    fn headers_that_nobody_wants_are_passed_over() {
+        let lines = ["connection: keep-alive, X-Hop", "x-hop: 1", "Server: s", "x-a: 2", "content-length: 0"];
+        let text = format!("HTTP/1.1 200 OK\r\n{}\r\n\r\n", lines.join("\r\n"));
+        let wanted = |name: &HeaderName| *name != "server";
+        let head = read(&mut BytesMut::from(&*text), &mut 0, &Method::POST, wanted).unwrap().unwrap();
+        let names: Vec<&str> = head.response.headers().keys().map(HeaderName::as_str).collect();
+        assert_eq!(names, ["connection", "x-a", "content-length"]);
+    }
+
+    #[test]
     fn an_answer_that_drips_is_looked_at_once() {
         let whole = format!("HTTP/1.1 200 OK\r\nx: {}\r\ncontent-length: 3\r\n\r\nabc", "y".repeat(2000));
         let (mut buffer, mut seen, mut heads) = (BytesMut::new(), 0, 0);
         for byte in whole.bytes() {
             buffer.put_u8(byte);
-            heads +=
-                usize::from(heads == 0 && read(&mut buffer, &mut seen, &Method::POST).unwrap().is_some());
+            heads += usize::from(
+                heads == 0 && read(&mut buffer, &mut seen, &Method::POST, all).unwrap().is_some(),
+            );
         }
         assert_eq!((heads, &buffer[..]), (1, &b"abc"[..]));
         let mut endless = BytesMut::from(&b"HTTP/1.1 200 OK\r\n"[..]);
         endless.extend(std::iter::repeat_n(b'x', MAX_HEAD));
-        assert!(read(&mut endless, &mut 0, &Method::POST).is_err());
+        assert!(read(&mut endless, &mut 0, &Method::POST, all).is_err());
         let many: String = (0..=MAX_HEADERS).map(|at| format!("h{at}: x\r\n")).collect();
         assert!(headed(&format!("HTTP/1.1 200 OK\r\n{many}\r\n")).is_err());
     }
@@ -250,9 +288,9 @@ mod tests {
     proptest! {
         #[test]
         fn nothing_panics(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = read(&mut BytesMut::from(&bytes[..]), &mut 0, &Method::POST);
+            let _ = read(&mut BytesMut::from(&bytes[..]), &mut 0, &Method::POST, all);
             let mut bytes = [&b"HTTP/1.1 200 OK\r\n"[..], &bytes, b"\r\n\r\n"].concat();
-            let _ = read(&mut BytesMut::from(&bytes[..]), &mut 0, &Method::POST);
+            let _ = read(&mut BytesMut::from(&bytes[..]), &mut 0, &Method::POST, all);
             bytes.truncate(20);
             let _ = early_status(&bytes);
         }

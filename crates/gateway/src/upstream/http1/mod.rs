@@ -12,6 +12,8 @@ mod pool;
 use crate::http1::Malformed;
 pub use body::Body;
 pub(super) use connection::{Connection, Io, Unanswered};
+pub use head::Wanted;
+pub(super) use head::all;
 pub(super) use pool::{Origin, Pool};
 
 /// Why there is no answer, or none to its end. It quotes nothing of what was sent.

@@ -6,6 +6,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use foldhash::fast::RandomState;
 use http::Uri;
 use http::uri::{Authority, Scheme};
 use tokio::time::Instant;
@@ -24,7 +25,7 @@ const MOST: usize = 512;
 const LOOK: Duration = Duration::from_secs(5);
 
 /// Where connections lead.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Eq)]
 pub(in crate::upstream) struct Origin {
     authority: Authority,
     is_secure: bool,
@@ -37,16 +38,25 @@ impl Origin {
     }
 }
 
+impl PartialEq for Origin {
+    /// Letter by letter, as names of hosts are the same in capitals, only where it is not the same piece of memory: most
+    /// are of one address of the configuration.
+    fn eq(&self, other: &Self) -> bool {
+        let is_same = std::ptr::eq(self.authority.as_str(), other.authority.as_str());
+        self.is_secure == other.is_secure && (is_same || self.authority == other.authority)
+    }
+}
+
 impl Hash for Origin {
-    /// Folded into one word: their own hash goes letter by letter, as names of hosts are the same in capitals. Names that
-    /// fold alike are told apart by the comparison.
+    /// Eight letters at a time, small and capital ones alike, as are some that no host has. What hashes alike is told
+    /// apart by the comparison.
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let text = self.authority.as_str().as_bytes();
-        let mut folded = [0_u8; 8];
-        for (at, byte) in text.iter().enumerate() {
-            folded[at % 8] = folded[at % 8].wrapping_mul(31) ^ byte.to_ascii_lowercase();
+        state.write_u8(u8::from(self.is_secure));
+        for letters in self.authority.as_str().as_bytes().chunks(8) {
+            let mut word = [0; 8];
+            word[..letters.len()].copy_from_slice(letters);
+            state.write_u64(u64::from_le_bytes(word) | 0x2020_2020_2020_2020);
         }
-        state.write_u64(u64::from_le_bytes(folded) ^ u64::from(self.is_secure));
     }
 }
 
@@ -58,7 +68,7 @@ pub(in crate::upstream) struct Pool {
 
 #[derive(Debug, Default)]
 struct Kept {
-    by_origin: HashMap<Origin, Vec<Idle>>,
+    by_origin: HashMap<Origin, Vec<Idle>, RandomState>,
     /// A task looks after them.
     is_watched: bool,
 }
@@ -94,9 +104,13 @@ impl Pool {
         if !std::mem::replace(&mut kept.is_watched, true) {
             tokio::spawn(watch(Arc::downgrade(self)));
         }
-        let idle = kept.by_origin.entry(connection.origin.clone()).or_default();
-        if idle.len() < MOST {
-            idle.push(Idle { connection, since: Instant::now() });
+        let since = Instant::now();
+        match kept.by_origin.get_mut(&connection.origin) {
+            Some(idle) if idle.len() >= MOST => {}
+            Some(idle) => idle.push(Idle { connection, since }),
+            None => {
+                kept.by_origin.insert(connection.origin.clone(), vec![Idle { connection, since }]);
+            }
         }
     }
 
