@@ -31,6 +31,7 @@ from examples import borrow
 jax.config.update("jax_enable_x64", True)
 MODEL = pathlib.Path(__file__).resolve().parents[1] / "crates/routing/model"
 NONE_KEPT = 0.5
+SUITE_WEIGHTS = {"chats": 0.5}
 STOP_WORDS = set(
     "a an the of to and or in on for with by from at is are was be as it its this that these those i me my you your we "
     "our do does did can could would should will what which who how when where why please s t".split()
@@ -198,12 +199,15 @@ def beliefs(q, group, pick):
     likeness = jnp.zeros(7).at[jnp.array(pick)].set(q["likeness"])
     logits, lead = evidence(q, likeness, group)
     possible = np.concatenate([group.real, np.ones((len(group.real), 1), bool)], 1)
+    alone = jax.nn.softmax(jnp.where(possible[:, None, :], logits, -1e9), 2)
+    best, unfit = alone[:, :, :-1].max(2), alone[:, :, -1]
     results, before = [], None
     for turn in range(logits.shape[1]):
         now = logits[:, turn]
         if before is not None:
             s = q["stay"]
-            stay = 1 / (1 + jnp.exp(-(s[0] + s[1] * group.length[:, turn] + s[2] * lead[:, turn])))[:, None]
+            stay = s[0] + s[1] * group.length[:, turn] + s[2] * lead[:, turn] + s[3] * best[:, turn] + s[4] * unfit[:, turn]
+            stay = 1 / (1 + jnp.exp(-stay))[:, None]
             let_go = before[:, -1:] * (1 - NONE_KEPT)
             before = jnp.concatenate([before[:, :-1], before[:, -1:] - let_go], 1)
             now = now + jnp.log((1 - stay + stay * let_go) / (group.count + 1) + stay * before + 1e-12)
@@ -304,12 +308,13 @@ def main():
 
 
 def both_tiers(groups, everything, shots):
-    # Every suite weighs the same, and every group within its suite.
-    weights = [1 / sum(other.split("/")[0] == name.split("/")[0] for other in groups) for name in groups]
+    # Every suite weighs the same but for the small one, and every group within its suite.
+    suites = [name.split("/")[0] for name in groups]
+    weights = [SUITE_WEIGHTS.get(suite, 1.0) / suites.count(suite) for suite in suites]
     first_pick = [STATIC, LEXICAL] + [SHOT_STATIC, SHOT_NEAREST] * shots
     both_pick = first_pick + [ENCODER] + [SHOT_ENCODER, SHOT_ENCODER_NEAREST] * shots
     start = {"likeness": jnp.array([13.0, 4.6] + [1.0, 1.0] * shots), "length": jnp.array(0.09),
-             "stay": jnp.array([10.0, -3.1, 0.15]), "none": jnp.array([0.5, -0.15, 0.7, -0.12, 0.01])}
+             "stay": jnp.array([5.0, -1.0, 0.5, -5.0, 1.0]), "none": jnp.array([0.5, -0.15, 0.7, -0.12, 0.01])}
     static, value = fit(groups, first_pick, start, weights)
     show(f"static {value:.4f} {first_pick}", static)
     start = {**static, "likeness": jnp.concatenate([static["likeness"] / 4, jnp.array([12.0] + [1.0, 1.0] * shots)])}

@@ -9,8 +9,9 @@ pub(super) struct Fitted {
     pub(super) likeness: [f32; COUNT],
     /// How evidence grows with the log number of tokens.
     pub(super) length: f32,
-    /// Logit that the subject stays, turn to turn: constant, log number of tokens, lead of the best route.
-    pub(super) stay: [f32; 3],
+    /// Logit that the subject stays, turn to turn: constant, log number of tokens, lead of the best route, its probability
+    /// by this turn alone, and that of "none fits".
+    pub(super) stay: [f32; 5],
     /// Evidence for "none fits": constant, mean over the routes, log number of routes, log number of tokens, lead.
     pub(super) none: [f32; 5],
 }
@@ -30,7 +31,7 @@ pub(super) const CLEAR: f32 = 0.3;
 pub(super) const STATIC: Fitted = Fitted {
     likeness: [14.984, 3.678, 0.0, 0.0, 0.0, 0.0, 0.0],
     length: 0.132,
-    stay: [9.494, -2.944, 0.100],
+    stay: [9.494, -2.944, 0.100, 0.0, 0.0],
     none: [1.058, -0.295, 0.634, -0.043, -0.027],
 };
 
@@ -38,7 +39,7 @@ pub(super) const STATIC: Fitted = Fitted {
 pub(super) const BOTH: Fitted = Fitted {
     likeness: [1.744, 1.299, 17.284, 0.0, 0.0, 0.0, 0.0],
     length: 0.214,
-    stay: [7.544, -2.102, 0.152],
+    stay: [7.544, -2.102, 0.152, 0.0, 0.0],
     none: [1.935, -0.409, 0.721, 0.008, 0.002],
 };
 
@@ -46,7 +47,7 @@ pub(super) const BOTH: Fitted = Fitted {
 pub(super) const STATIC_SHOTS: Fitted = Fitted {
     likeness: [10.109, 3.699, 0.0, 5.880, -2.249, 0.0, 0.0],
     length: 0.261,
-    stay: [10.323, -2.969, -0.075],
+    stay: [10.323, -2.969, -0.075, 0.0, 0.0],
     none: [0.943, -0.295, 0.497, 0.355, -0.034],
 };
 
@@ -54,6 +55,6 @@ pub(super) const STATIC_SHOTS: Fitted = Fitted {
 pub(super) const BOTH_SHOTS: Fitted = Fitted {
     likeness: [0.215, 2.123, 12.771, 3.390, -3.241, 1.866, 1.382],
     length: 0.258,
-    stay: [10.168, -2.949, 0.038],
+    stay: [10.168, -2.949, 0.038, 0.0, 0.0],
     none: [1.674, -0.365, 0.678, 0.234, -0.039],
 };
