@@ -485,7 +485,8 @@ mod tests {
         let verdict = decision.verdict.unwrap();
         assert_eq!((decision.method, verdict.route, verdict.scorer), (Method::Default, None, None));
         assert_eq!(verdict.reason, "the last message is a housekeeping call of Claude Code");
-        let stripped = Stripped { turn: 0, rule: "claude-code/title", bytes: call.len() };
+        let place = reading::Place { end: call.len(), ..reading::Place::default() };
+        let stripped = Stripped { turn: 0, rule: "claude-code/title", bytes: call.len(), place };
         assert_eq!(decision.stripped, [stripped]);
         let always = Setup { mode: Mode::Always, ..PLAIN }.router();
         assert_eq!(said(&always, Some("fast")).unwrap().method, Method::Alias);

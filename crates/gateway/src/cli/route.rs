@@ -100,7 +100,7 @@ fn replay(runtime: &Runtime, path: &Path) -> anyhow::Result<()> {
 }
 
 fn print(runtime: &Runtime, told: &Told) {
-    let Told { router, decision, record, explanation, instead } = told;
+    let Told { router, decision, record, explanation, instead, excerpts } = told;
     let route = record.route.clone().unwrap_or_else(|| Arc::from("none"));
     anstream::println!("models    {}", runtime.target_names(&decision.targets).join(", "));
     for skipped in &record.skipped {
@@ -124,9 +124,9 @@ fn print(runtime: &Runtime, told: &Told) {
     for note in &verdict.notes {
         anstream::println!("note      {note}");
     }
-    for stripped in &decision.stripped {
+    for (stripped, excerpt) in decision.stripped.iter().zip(excerpts) {
         let (rule, turn, bytes) = (stripped.rule, stripped.turn, stripped.bytes);
-        anstream::println!("stripped  {rule}: {bytes} bytes of turn {turn}");
+        anstream::println!("stripped  {rule}: {bytes} bytes of turn {turn}, “{excerpt}”");
     }
     let Some(none) = verdict.none_probability else { return };
     let rows = verdict.scores.iter().map(|(route, probability)| (Some(*route), *probability));

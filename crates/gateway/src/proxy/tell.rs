@@ -28,6 +28,9 @@ pub struct Told {
     pub explanation: Option<Explanation>,
     /// What the router would have chosen, where the request names a model.
     pub instead: Option<Decision>,
+    /// How each of the stripped texts begins, in their order. For whoever asked about the request, and nobody else: no
+    /// log or record has them.
+    pub excerpts: Vec<String>,
 }
 
 impl Told {
@@ -82,7 +85,10 @@ impl Told {
         };
         let has_verdict = decision.verdict.is_some() || instead.is_some();
         let explanation = (explain && has_verdict).then(|| router.explain(envelope.turns()));
-        Self { router, decision, record, explanation, instead }
+        let stripped = &instead.as_ref().unwrap_or(&decision).stripped;
+        let turns = if stripped.is_empty() { Vec::new() } else { envelope.turns() };
+        let excerpts = stripped.iter().map(|stripped| stripped.excerpt(&turns)).collect();
+        Self { router, decision, record, explanation, instead, excerpts }
     }
 
     /// As JSON: the page of the decision endpoints, and with `by_preference` the other one.
@@ -100,6 +106,10 @@ impl Told {
         };
         if let Some(explanation) = explanation {
             explained["explanation"] = explanation;
+        }
+        let stripped = explained.get_mut("stripped").and_then(Value::as_array_mut).into_iter().flatten();
+        for (stripped, excerpt) in stripped.zip(&self.excerpts) {
+            stripped["text"] = excerpt.as_str().into();
         }
         page
     }

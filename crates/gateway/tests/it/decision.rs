@@ -103,7 +103,11 @@ fn what_a_harness_puts_around_an_ask_is_not_read() {
         }
         assert_eq!(plain["stripped"], json!([]));
         let bytes = around.trim_end().len();
-        assert_eq!(told["stripped"], json!([{"rule": "claude-code/reminder", "turn": 0, "bytes": bytes}]));
+        let text = "<system-reminder> Explain what this code does: x = [1] </sys…";
+        assert_eq!(
+            told["stripped"],
+            json!([{"rule": "claude-code/reminder", "turn": 0, "bytes": bytes, "text": text}])
+        );
         assert_eq!(gateway.ask(path, "auto", &wrapped).header("x-waypost-route"), "creative writing");
 
         let call =

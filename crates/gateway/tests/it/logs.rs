@@ -17,7 +17,7 @@ use waypost_dialect::loss::{Loss, Reason};
 use waypost_dialect::usage::Usage;
 use waypost_dialect::{ClientDialect, DialectId};
 use waypost_routing::catalog::Prices;
-use waypost_routing::preference::reading::Stripped;
+use waypost_routing::preference::reading::{self, Stripped};
 use waypost_routing::router::Method;
 
 use crate::support::{CHAT, Gateway, MESSAGES};
@@ -80,7 +80,12 @@ fn found(record: &mut Record, route: Option<&str>, scores: &[(&str, f32)], none:
         none: Some(none),
         none_threshold: 0.0,
         margin: Some(0.5),
-        stripped: vec![Stripped { turn: 2, rule: "claude-code/system-reminder", bytes: 1843 }],
+        stripped: vec![Stripped {
+            turn: 2,
+            rule: "claude-code/system-reminder",
+            bytes: 1843,
+            place: reading::Place::default(),
+        }],
         tier: Some("encoder"),
         reason: "`code` fits best; next `travel` at 0.08; none fits 0.05".to_owned(),
         notes: Vec::new(),

@@ -96,6 +96,45 @@ fn the_guides_phrases_go_where_they_belong_with_and_without_pasted_material() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
+/// A letter about the law, of which no line asks for anything.
+const LETTER: &str = "Dear tenants,\n\nThe county court has ruled on the dispute about the lease of the building. The \
+    landlord may raise the rent once in a year, by notice in writing, and has to give reasons; who does not agree may \
+    object within a month, and the court then decides on the amount by the usual rents of the area.\n\nYours sincerely,\n\
+    The lawyers of the tenants' association";
+
+/// No length of what is pasted decides, nor whether there is a line break before it.
+#[test]
+fn the_guides_phrases_go_where_they_belong_beside_short_material_too() {
+    let gateway = Gateway::with(EXAMPLE);
+    let lease = SUBJECTS[0];
+    let sentences = lease.replace(". ", ".\n\n");
+    let mut wrong = Vec::new();
+    for (phrase, route) in [
+        ("summarize this document", "summarization"),
+        ("translate to Spanish", "translation"),
+        ("what are the key themes", "text analysis"),
+    ] {
+        for prompt in [
+            format!("{phrase}\n\n{}", &lease[..126]),
+            format!("{phrase}\n\n{}", &lease[..200]),
+            format!("{phrase}\n\n{}", &lease[..201]),
+            format!("{}\n\n{phrase}", &lease[..200]),
+            format!("{phrase}\n\n{sentences}"),
+            format!("{sentences}\n\n{phrase}"),
+            format!("{phrase}:\n\n{LETTER}"),
+            format!("{LETTER}\n\n{phrase}"),
+            format!("{phrase}: {lease}"),
+        ] {
+            let found = chosen(&gateway, &[&prompt]);
+            if found != route {
+                wrong.push(format!("{prompt}: {found}"));
+            }
+        }
+    }
+    let found = chosen(&gateway, &[&format!("fix this error:\n\n{LETTER}")]);
+    assert_eq!((found.as_str(), wrong), ("code debugging", Vec::new()));
+}
+
 /// What drove a decision, over the decision endpoint and on the command line, and the same decision once more.
 #[test]
 fn a_decision_is_explained_and_replayed() {

@@ -90,13 +90,14 @@ fn rows_are_unique_and_tested() {
     let names: BTreeSet<&str> = TABLE.iter().map(|rule| rule.name).collect();
     assert_eq!(names.len(), TABLE.len(), "two rows have one name");
     for (number, rule) in TABLE.iter().enumerate() {
-        let twin = TABLE[..number].iter().find(|earlier| earlier.kind == rule.kind);
+        let twin =
+            TABLE[..number].iter().find(|earlier| (earlier.kind, earlier.with) == (rule.kind, rule.with));
         assert!(twin.is_none(), "{} never applies: {twin:?} comes first", rule.name);
     }
     // Each row by itself, built from what it is known by.
     for rule in TABLE {
         let (texts, kept) = sample(rule);
-        let said = Turn { role: Role::Assistant, text: "Action: look".into() };
+        let said = Turn { role: Role::Assistant, text: "Action: look <execute_bash>".into() };
         let mut turns = vec![RawTurn { role: Role::User, parts: vec!["Hello.".into()] }, said.into()];
         if let Kind::FirstCall(_) = rule.kind {
             turns.clear();
@@ -172,6 +173,7 @@ fn sample(rule: &Rule) -> (Vec<String>, bool) {
         Kind::Observation(words, _) => (vec![format!("{words} gone"), "kept".into()], true),
         Kind::Preface(words, marker) => (vec![format!("{words} gone\n{marker}\nkept")], true),
         Kind::Tail(words) => (vec![format!("kept\n{words} gone{with}\ngone")], true),
+        Kind::Scratchpad(step, act) => (vec![format!("kept\n{step} gone\n{act} gone\n{step} ")], true),
         Kind::Reply(_) => (Vec::new(), false),
         Kind::Call(words) => (vec!["Hello.".into(), format!("{words} gone {with}")], false),
         Kind::WholeCall(words) => (vec![format!(" {words}\n")], false),
@@ -212,6 +214,9 @@ fn hostile_sizes_take_linear_time() {
         fill("# Context from my IDE setup:\n## My request\n"),
         fill("# *SEARCH/REPLACE block* Rules:\n"),
         fill("x # *SEARCH/REPLACE block* Rules:"),
+        fill("Thought:") + "\nThought:",
+        fill("Thought:\n"),
+        fill("<task>\nThought:</task>\n") + "Thought:",
         fill("A"),
         fill("AAAAAAAAAA "),
         fill(";base64,"),
@@ -262,6 +267,37 @@ fn raw(turns: &[(bool, Vec<String>)]) -> Vec<RawTurn<'_>> {
     };
     let turns = turns.iter().map(raw);
     turns.map(|(role, parts)| RawTurn { role, parts: parts.into_iter().map(Into::into).collect() }).collect()
+}
+
+/// Explanations show how a stripped text begins, on one line and no more of it.
+#[test]
+fn stripped_texts_are_shown_by_their_beginning() {
+    let run = "QU3d".repeat(70);
+    let parts = [
+        "<system-reminder>\n Be  brief.\n</system-reminder>why?".to_owned(),
+        format!("<system-reminder>{}</system-reminder>", "é".repeat(100)),
+        format!("see {run} <task>"),
+    ];
+    let example = "I switched to a new code base. Please don't consider the above files or try to edit them any longer.";
+    for (turns, expected) in [
+        (vec![&parts[..1]], vec!["<system-reminder> Be brief. </system-reminder>".to_owned()]),
+        (vec![&[][..], &parts[1..2]], vec![format!("<system-reminder>{}…", "é".repeat(43))]),
+        (vec![&parts[2..]], vec![format!("{}…", &run[..60])]),
+        (vec![&parts[..1], &[example.to_owned()]], {
+            vec!["<system-reminder> Be brief. </system-reminder>".to_owned(), format!("{}…", &example[..60])]
+        }),
+    ] {
+        let turns: Vec<RawTurn<'_>> = turns
+            .into_iter()
+            .map(|parts| RawTurn {
+                role: Role::User,
+                parts: parts.iter().map(|part| part.as_str().into()).collect(),
+            })
+            .collect();
+        let reading = read(turns.clone());
+        let shown: Vec<String> = reading.stripped.iter().map(|stripped| stripped.excerpt(&turns)).collect();
+        assert_eq!(shown, expected, "{turns:?}");
+    }
 }
 
 /// What is said in the place of base64 is in brackets, and so are headings of tool results.
@@ -345,8 +381,12 @@ fn page() -> String {
          same harness in the request: a row that nobody writes by chance, a second such sentence, or the `Ok.` that the \
          harness answers itself. A request whose last message is a call of the harness's own (for a \
          title, a summary, a commit message) has nothing to route by; it goes to the default model, and the reason says so.\n\n\
+         System prompts are not read, not even to know a harness by: a call of its own whose instruction stands in the \
+         system prompt (Aider's for a commit message, Claude Code's for a topic) is matched by what its messages say. Name \
+         a model for such calls where the harness lets you; Aider has `--weak-model`.\n\n\
          Nothing of this changes what is sent on. `POST /routing/v1/…` and `waypost route` list what was stripped: the \
-         row, the turn (counted from zero over the messages of the person and the model) and how many bytes.\n"
+         row, the turn (counted from zero over the messages of the person and the model), how many bytes, and how the text \
+         begins, 60 characters at most. Logs and records have all but the text.\n"
     );
     let mut last: Option<Harness> = None;
     for rule in TABLE {
@@ -412,6 +452,13 @@ fn described(kind: Kind) -> (String, &'static str) {
         Kind::Tail(words) => (
             format!("a line that begins with \u{201c}{words}\u{201d}"),
             "all from there to the part's end is stripped",
+        ),
+        Kind::Scratchpad(step, act) => (
+            format!(
+                "a last line that is `{step}`, with a line that begins with `{act}` above it, or text behind instructions of \
+                 the harness"
+            ),
+            "all from the first line that begins with `Thought:` to the part's end is stripped",
         ),
         Kind::Reply(words) => (
             format!("a short answer that begins with \u{201c}{words}\u{201d}"),

@@ -10,7 +10,7 @@ const MAX_BYTES: usize = 4096;
 const MAX_BLOCK_BYTES: usize = 60;
 /// With fewer words around its blocks, a text is what stands in them.
 const LEAST_WORDS: usize = 3;
-const FENCE: &str = "```";
+pub(super) const FENCE: &str = "```";
 /// What Markdown calls blocks that are no program.
 const NO_PROGRAM: [&str; 5] = ["", "text", "txt", "md", "markdown"];
 
@@ -43,45 +43,6 @@ fn collapsed(text: &str) -> String {
     }
     short.push_str(rest);
     short
-}
-
-/// A paragraph of so many bytes at most may be what is asked.
-const MAX_ASK_BYTES: usize = 200;
-/// Less than so many bytes beside what is asked are no material.
-const LEAST_MATERIAL_BYTES: usize = 80;
-
-/// What stands beside pasted material: around fenced blocks, and of the rest a short first paragraph and a short last one
-/// where what they frame is longer. Paragraphs end at blank lines; where there are none, each line is one. `None` if
-/// there is no material, or nothing but.
-pub(super) fn ask(text: &str) -> Option<String> {
-    let outside = outside_blocks(text);
-    let whole = outside.as_deref().unwrap_or(text).trim();
-    let breaks = if whole.contains("\n\n") { "\n\n" } else { "\n" };
-    // One word on a line of its own is a list's, not an ask.
-    let says = |paragraph: &str| breaks == "\n\n" || paragraph.split_whitespace().nth(1).is_some();
-    let short = |paragraph: &&str| (1..=MAX_ASK_BYTES).contains(&paragraph.trim().len()) && says(paragraph);
-    let first = whole.split_once(breaks).map(|(first, _)| first).filter(short).unwrap_or_default();
-    let last = whole.rsplit_once(breaks).map(|(_, last)| last).filter(short).unwrap_or_default();
-    let framed = whole.len().saturating_sub(first.len() + last.len());
-    let is_framed = framed >= LEAST_MATERIAL_BYTES.max(first.len()).max(last.len());
-    let ask = match (is_framed && framed < whole.len(), &outside) {
-        (true, _) => format!("{first}\n{last}"),
-        (false, Some(_)) => whole.to_owned(),
-        (false, None) => return None,
-    };
-    (!ask.trim().is_empty()).then_some(ask)
-}
-
-/// The text without its fenced blocks; `None` if it has none.
-fn outside_blocks(text: &str) -> Option<String> {
-    let mut parts = text.split(FENCE);
-    let mut outside = parts.next()?.to_owned();
-    let mut has_block = false;
-    while parts.next().is_some() {
-        has_block = true;
-        outside.push_str(parts.next().unwrap_or_default());
-    }
-    has_block.then_some(outside)
 }
 
 /// The text with `[python code]` in place of a block of Python, and the beginning of a block in no language.
@@ -158,27 +119,6 @@ mod tests {
     }
 
     #[test]
-    fn an_ask_stands_before_or_behind_material() {
-        let line = "The reading room on the second floor is closed until the end of May.";
-        let long = [line; 5].join(" ");
-        let lines = [line; 5].join("\n");
-        for (text, expected) in [
-            ("no material".to_owned(), None),
-            (long.clone(), None),
-            (format!("Translate this:\n\n{long}"), Some("Translate this:\n")),
-            (format!("{long}\n\nTranslate this."), Some("\nTranslate this.")),
-            (format!("Hi!\n\n{long}\n\n{long}\n\nIn French, please"), Some("Hi!\nIn French, please")),
-            (format!("Translate this:\n{long}"), Some("Translate this:\n")),
-            (format!("Translate this:\n{lines}\n\n{lines}"), None),
-            (format!("What is wrong?\n\n```js\n{long}```"), Some("What is wrong?")),
-            (format!("```js\n{long}```"), None),
-            ("Two words:\n\nshort ones".to_owned(), None),
-        ] {
-            assert_eq!(ask(&text).as_deref(), expected, "{text}");
-        }
-    }
-
-    #[test]
     fn a_long_text_is_seen_at_both_ends() {
         let text = format!("begin {} end", "é".repeat(5000));
         let seen = glance(&text);
@@ -189,7 +129,6 @@ mod tests {
         #[test]
         fn any_text_is_taken(text in "(```|é|[a-z ]{0,9}|\n){0,12}") {
             prop_assert!(glance(&text).len() <= MAX_BYTES + 1);
-            prop_assert!(ask(&text).is_none_or(|ask| !ask.trim().is_empty() && ask.len() <= text.len()));
         }
     }
 }

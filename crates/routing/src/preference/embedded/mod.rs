@@ -5,6 +5,7 @@
 //! is asked too. A Bayes filter joins the turns of the conversation and gives probabilities over the routes and "none
 //! fits". `model/README.md` has figures and origins.
 
+mod ask;
 #[cfg(feature = "encoder")]
 mod encoder;
 mod features;
@@ -123,7 +124,7 @@ struct Seen {
 
 impl Seen {
     fn new(routes: &Prepared, text: &str) -> Self {
-        let ask = glance::ask(text).map(|ask| routes.compare(&ask));
+        let ask = ask::ask(text).map(|ask| routes.compare(&glance(&ask)));
         Self { whole: routes.compare(&glance(text)), ask }
     }
 

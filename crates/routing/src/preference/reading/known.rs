@@ -31,6 +31,8 @@ pub(super) struct Known {
     /// Rows that are known by what a part is, when all else is stripped.
     pub(super) wholes: Vec<(&'static Rule, &'static str)>,
     pub(super) tails: Vec<(&'static Rule, Finder<'static>)>,
+    /// Rows of transcripts: how their lines begin, and how one in them does.
+    pub(super) scratchpads: Vec<(&'static Rule, &'static str, &'static str)>,
     /// How answers begin that go with what they answer.
     pub(super) replies: Vec<(&'static Rule, &'static str)>,
 }
@@ -48,6 +50,7 @@ pub(super) static KNOWN: LazyLock<Known> = LazyLock::new(|| {
         beginnings: HashMap::new(),
         wholes: Vec::new(),
         tails: Vec::new(),
+        scratchpads: Vec::new(),
         replies: Vec::new(),
     };
     for rule in TABLE {
@@ -63,6 +66,7 @@ pub(super) static KNOWN: LazyLock<Known> = LazyLock::new(|| {
                 entry.rules.push((rule, attribute));
             }
             Kind::Tail(words) => known.tails.push((rule, Finder::new(words))),
+            Kind::Scratchpad(step, act) => known.scratchpads.push((rule, step, act)),
             Kind::Reply(words) => known.replies.push((rule, words)),
             Kind::WholePart(words) | Kind::WholeCall(words) => known.wholes.push((rule, words)),
             Kind::Part(words)

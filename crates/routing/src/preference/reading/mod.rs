@@ -40,6 +40,48 @@ pub struct Stripped {
     pub rule: &'static str,
     /// How much.
     pub bytes: usize,
+    /// Where the first piece of it stands, so that nothing is copied.
+    pub place: Place,
+}
+
+/// A piece of a turn's text as it was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Place {
+    /// The part, counted from zero.
+    pub part: usize,
+    /// The piece's first byte in it.
+    pub start: usize,
+    /// The byte behind its last.
+    pub end: usize,
+}
+
+/// Characters of a stripped text that explanations show.
+const EXCERPT: usize = 60;
+
+impl Stripped {
+    /// How the stripped text begins, on one line: its first 60 characters. `turns` are those that were read.
+    #[must_use]
+    pub fn excerpt(&self, turns: &[RawTurn<'_>]) -> String {
+        let Place { part, start, end } = self.place;
+        let part = turns.get(self.turn).and_then(|turn| turn.parts.get(part));
+        let text = part.and_then(|part| part.get(start..end)).unwrap_or_default();
+        // A word more than fits, and no more: what was stripped may be long.
+        let mut excerpt = String::new();
+        for word in text.split_whitespace().take(EXCERPT) {
+            if !excerpt.is_empty() {
+                excerpt.push(' ');
+            }
+            excerpt.extend(word.chars().take(EXCERPT + 1));
+        }
+        match excerpt.char_indices().nth(EXCERPT) {
+            Some((cut, _)) => {
+                excerpt.truncate(cut);
+                excerpt.push('…');
+                excerpt
+            }
+            None => excerpt,
+        }
+    }
 }
 
 /// Reads a conversation. History weighs and the latest ask decides, so turns stay apart and in order.
@@ -52,7 +94,14 @@ pub fn read(turns: Vec<RawTurn<'_>>) -> Reading<'_> {
             Seen::Person(scans) => reader.person(number, turn.parts, scans),
             Seen::Model(None) => reader.model(number, turn.parts),
             Seen::Model(Some(rule)) => {
-                reader.strip(number, rule.name, turn.parts.iter().map(|part| part.len()).sum());
+                for (index, part) in turn.parts.iter().enumerate() {
+                    reader.strip(
+                        number,
+                        rule.name,
+                        part.len(),
+                        Place { part: index, start: 0, end: part.len() },
+                    );
+                }
             }
         }
     }
@@ -79,6 +128,8 @@ struct Summary<'a> {
     number: usize,
     rule: &'static Rule,
     part: Cow<'a, str>,
+    /// Which part of the message that is.
+    index: usize,
     /// Where it stands in the part.
     body: Range<usize>,
 }
@@ -87,24 +138,24 @@ impl<'a> Reader<'a> {
     fn person(&mut self, number: usize, parts: Vec<Cow<'a, str>>, scans: Vec<Scanned>) {
         self.call = None;
         let mut kept = Vec::with_capacity(1);
-        for (part, scanned) in parts.into_iter().zip(scans) {
+        for (index, (part, scanned)) in parts.into_iter().zip(scans).enumerate() {
             if !scanned.kept.is_empty() || scanned.call.is_some() {
                 self.call = scanned.call;
             }
-            self.note(number, &scanned);
+            self.note(number, index, &scanned);
             if let Some(rule) = scanned.dropped {
                 match rule.kind {
                     Kind::Summary(_) => {
                         let (place, body) = (self.turns.len(), scanned.body.clone());
-                        self.summary = Some(Summary { place, number, rule, part, body });
+                        self.summary = Some(Summary { place, number, rule, part, index, body });
                     }
                     Kind::Restart(_) => self.restart(number, rule),
                     Kind::FirstCall(_) => self.first_call = Some(rule),
-                    _ => kept.extend(self.compose(number, part, &scanned.kept, true)),
+                    _ => kept.extend(self.compose((number, index), part, &scanned.kept, true)),
                 }
             } else {
                 let stripped = !scanned.stripped.is_empty();
-                kept.extend(self.compose(number, part, &scanned.kept, stripped));
+                kept.extend(self.compose((number, index), part, &scanned.kept, stripped));
             }
         }
         self.push(Role::User, kept);
@@ -112,9 +163,9 @@ impl<'a> Reader<'a> {
 
     fn model(&mut self, number: usize, parts: Vec<Cow<'a, str>>) {
         let mut kept = Vec::with_capacity(1);
-        for part in parts {
+        for (index, part) in parts.into_iter().enumerate() {
             let whole = 0..part.len();
-            kept.extend(self.compose(number, part, &[whole], false));
+            kept.extend(self.compose((number, index), part, &[whole], false));
         }
         self.push(Role::Assistant, kept);
     }
@@ -129,10 +180,10 @@ impl<'a> Reader<'a> {
         self.turns.push(Turn { role, text });
     }
 
-    /// The pieces of a part as one text, base64 taken out.
+    /// The pieces of a part as one text, base64 taken out. The part is known by its message's number and its own.
     fn compose(
         &mut self,
-        number: usize,
+        (number, index): (usize, usize),
         part: Cow<'a, str>,
         pieces: &[Range<usize>],
         stripped: bool,
@@ -140,7 +191,7 @@ impl<'a> Reader<'a> {
         let mut text = String::new();
         let mut copied = false;
         let mut last = 0..0;
-        for (index, piece) in pieces.iter().enumerate() {
+        for (nth, piece) in pieces.iter().enumerate() {
             let slice = part.get(piece.clone()).unwrap_or_default();
             let said = if stripped { slice.trim() } else { slice };
             let runs = base64::find(said);
@@ -151,12 +202,13 @@ impl<'a> Reader<'a> {
             }
             copied = true;
             text.reserve(said.len() + 1);
-            if index > 0 {
+            if nth > 0 {
                 text.push('\n');
             }
             let mut from = 0;
             for (run, name) in runs {
-                self.strip(number, BASE64, run.len());
+                let place = Place { part: index, start: start + run.start, end: start + run.end };
+                self.strip(number, BASE64, run.len(), place);
                 text.push_str(said.get(from..run.start).unwrap_or_default());
                 text.push_str(name);
                 from = run.end;
@@ -175,21 +227,22 @@ impl<'a> Reader<'a> {
     /// All before was a worked example.
     fn restart(&mut self, number: usize, rule: &'static Rule) {
         let bytes = self.turns.drain(..).map(|turn| turn.text.len()).sum();
-        self.strip(number, rule.name, bytes);
+        self.strip(number, rule.name, bytes, Place::default());
         self.summary = None;
     }
 
-    fn note(&mut self, number: usize, scanned: &Scanned) {
-        for (rule, bytes) in &scanned.stripped {
-            self.strip(number, rule.name, *bytes);
+    fn note(&mut self, number: usize, part: usize, scanned: &Scanned) {
+        for gone in &scanned.stripped {
+            let place = Place { part, start: gone.first.start, end: gone.first.end };
+            self.strip(number, gone.rule.name, gone.bytes, place);
         }
     }
 
-    fn strip(&mut self, turn: usize, rule: &'static str, bytes: usize) {
+    fn strip(&mut self, turn: usize, rule: &'static str, bytes: usize, place: Place) {
         let of_turn = self.stripped.iter_mut().rev().take_while(|known| known.turn == turn);
         match { of_turn }.find(|known| known.rule == rule) {
             Some(known) => known.bytes += bytes,
-            None if bytes > 0 => self.stripped.push(Stripped { turn, rule, bytes }),
+            None if bytes > 0 => self.stripped.push(Stripped { turn, rule, bytes, place }),
             None => {}
         }
     }
@@ -199,9 +252,9 @@ impl<'a> Reader<'a> {
             return Reading { turns: Vec::new(), stripped: self.stripped, call: Some(rule.harness) };
         }
         // A session that goes on by its summary alone is about what the summary says.
-        if let Some(Summary { place, number, rule, part, body }) = self.summary.take()
+        if let Some(Summary { place, number, rule, part, index, body }) = self.summary.take()
             && !self.turns.iter().any(|turn| turn.role == Role::User)
-            && let Some(text) = self.compose(number, part, &[body], true)
+            && let Some(text) = self.compose((number, index), part, &[body], true)
         {
             self.turns.insert(place.min(self.turns.len()), Turn { role: Role::User, text });
             self.stripped.retain(|stripped| stripped.turn != number || stripped.rule != rule.name);

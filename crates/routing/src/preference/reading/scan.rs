@@ -38,8 +38,8 @@ pub(super) struct Around<'s> {
 pub(super) struct Scanned {
     /// What is the person's, in order; nothing of it is blank.
     pub(super) kept: Vec<Range<usize>>,
-    /// What went: by which row, how many bytes.
-    pub(super) stripped: Vec<(&'static Rule, usize)>,
+    /// What went.
+    pub(super) stripped: Vec<Gone>,
     /// The row by which the part goes, except what is kept of it.
     pub(super) dropped: Option<&'static Rule>,
     /// Where that row's text stands: what went by others before it and behind it is not part of it.
@@ -50,6 +50,15 @@ pub(super) struct Scanned {
     pub(super) heading: bool,
     /// Rows of common words that would have applied, had the request another sign of their harness.
     pub(super) doubted: Vec<&'static Rule>,
+}
+
+/// What went of a part by one row.
+#[derive(Debug)]
+pub(super) struct Gone {
+    pub(super) rule: &'static Rule,
+    pub(super) bytes: usize,
+    /// Where the first piece of it stands.
+    pub(super) first: Range<usize>,
 }
 
 /// Which texts the message holds, as far as it was asked: one look for each, however many parts there are.
@@ -73,6 +82,7 @@ pub(super) fn scan<'s>(text: &'s str, around: Around<'s>, companions: &'s mut Co
     scanner.beginning();
     while scanner.step() {}
     scanner.flush(scanner.end);
+    scanner.cut_scratchpad();
     scanner.whole();
     scanner.found.heading = matches!(scanner.found.dropped.map(|rule| rule.kind), Some(Kind::Result(..)))
         && text.trim_end().ends_with("Result:");
@@ -117,7 +127,7 @@ impl<'s> Scanner<'s> {
             while let Some(found) = finder.find(self.slice(from..self.end).as_bytes()) {
                 let at = from + found;
                 if line_begins(self.text, at) && self.counts(rule) {
-                    self.strip(rule, self.end - at);
+                    self.strip(rule, at..self.end);
                     self.end = at;
                 }
                 from = (at + 1).min(self.end);
@@ -291,9 +301,61 @@ impl<'s> Scanner<'s> {
         }
     }
 
+    /// Takes off the steps that an agent wrote down in the person's name.
+    fn cut_scratchpad(&mut self) {
+        if self.found.dropped.is_some() {
+            return;
+        }
+        for (rule, step, act) in &KNOWN.scratchpads {
+            let is_framed =
+                self.found.stripped.iter().any(|gone| {
+                    gone.rule.harness == rule.harness && matches!(gone.rule.kind, Kind::Preface(..))
+                });
+            let goes_on = self.found.kept.last().is_some_and(|piece| {
+                let said = self.slice(piece.clone()).trim_end();
+                said.strip_suffix(*step).is_some_and(line_ends)
+            });
+            if is_framed || goes_on {
+                self.cut_steps(rule, step, if is_framed { "" } else { act });
+            }
+        }
+    }
+
+    /// The same, from the first line that begins with `step`, if one that begins with `act` is behind it.
+    fn cut_steps(&mut self, rule: &'static Rule, step: &str, act: &str) {
+        let line = |piece: &Range<usize>, words: &str| {
+            let text = self.slice(piece.clone());
+            let said = text.trim_start();
+            let start = text.len() - said.len();
+            let at = memmem::find_iter(said.as_bytes(), words.as_bytes())
+                .find(|at| said.get(..*at).is_some_and(line_ends));
+            at.map(|at| piece.start + start + at)
+        };
+        let Some((index, at)) =
+            self.found.kept.iter().enumerate().find_map(|(index, piece)| Some((index, line(piece, step)?)))
+        else {
+            return;
+        };
+        let mut behind = self.found.kept.get(index..).unwrap_or_default().to_vec();
+        if let Some(first) = behind.first_mut() {
+            first.start = at;
+        }
+        if !act.is_empty() && !behind.iter().any(|piece| line(piece, act).is_some()) {
+            return;
+        }
+        self.found.kept.truncate(index + 1);
+        if let Some(piece) = self.found.kept.last_mut() {
+            piece.end = at;
+        }
+        let text = self.text;
+        self.found.kept.retain(|piece| text.get(piece.clone()).is_some_and(|said| !said.trim().is_empty()));
+        behind.into_iter().for_each(|piece| self.strip(rule, piece));
+    }
+
     /// Decides by what is left, where that is one piece.
     fn whole(&mut self) {
         let (None, [piece]) = (self.found.dropped, self.found.kept.as_slice()) else { return };
+        let piece = piece.clone();
         let left = self.slice(piece.clone());
         if let Some((rule, _)) = KNOWN.wholes.iter().find(|(_, words)| is(left.trim_start(), words))
             && self.counts(rule)
@@ -303,7 +365,7 @@ impl<'s> Scanner<'s> {
             if let Kind::WholeCall(_) = rule.kind {
                 self.found.call = Some(rule);
             }
-            self.strip(rule, left.len());
+            self.strip(rule, piece);
         }
     }
 
@@ -326,7 +388,7 @@ impl<'s> Scanner<'s> {
             self.found.call = None;
             self.blank = false;
         } else if let Some(rule) = self.found.dropped {
-            self.strip(rule, text.len());
+            self.strip(rule, range);
         }
     }
 
@@ -337,15 +399,15 @@ impl<'s> Scanner<'s> {
     }
 
     fn remove_quietly(&mut self, rule: &'static Rule, to: usize) {
-        self.strip(rule, to - self.piece.min(to));
+        self.strip(rule, self.piece.min(to)..to);
         self.piece = to;
         self.at = to;
     }
 
-    fn strip(&mut self, rule: &'static Rule, bytes: usize) {
-        match self.found.stripped.iter_mut().find(|(known, _)| known.name == rule.name) {
-            Some((_, sum)) => *sum += bytes,
-            None => self.found.stripped.push((rule, bytes)),
+    fn strip(&mut self, rule: &'static Rule, piece: Range<usize>) {
+        match self.found.stripped.iter_mut().find(|known| known.rule.name == rule.name) {
+            Some(known) => known.bytes += piece.len(),
+            None => self.found.stripped.push(Gone { rule, bytes: piece.len(), first: piece }),
         }
     }
 }
@@ -363,6 +425,11 @@ fn end_holds(parts: &[std::borrow::Cow<'_, str>], words: &str) -> bool {
 /// Whether a line begins here, or will when the tag before is stripped.
 fn line_begins(text: &str, at: usize) -> bool {
     matches!(text.as_bytes().get(at.wrapping_sub(1)), None | Some(b'\n' | b'>'))
+}
+
+/// Whether what comes behind this text begins a line.
+fn line_ends(before: &str) -> bool {
+    before.is_empty() || before.ends_with('\n')
 }
 
 /// The first line, if it is no longer than headings are.

@@ -76,7 +76,7 @@ impl<'w> Walk<'w> {
         }
         self.first &= scans.iter().all(|scanned| scanned.kept.is_empty());
         for scanned in &scans {
-            self.gone = scanned.stripped.last().map(|(rule, _)| rule.harness);
+            self.gone = scanned.stripped.last().map(|gone| gone.rule.harness);
             match scanned.dropped.map(|rule| rule.kind) {
                 Some(Kind::Restart(_)) => self.asked = &[],
                 Some(Kind::Summary(_) | Kind::FirstCall(_)) => {}
@@ -123,9 +123,9 @@ fn signs(turns: &[RawTurn<'_>], seen: &[Seen]) -> Vec<Harness> {
                     doubted.push(rule);
                 }
             }
-            for (rule, _) in &scanned.stripped {
-                if !sure.contains(&rule.harness) {
-                    sure.push(rule.harness);
+            for gone in &scanned.stripped {
+                if !sure.contains(&gone.rule.harness) {
+                    sure.push(gone.rule.harness);
                 }
             }
         }

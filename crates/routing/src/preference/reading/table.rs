@@ -4,7 +4,7 @@
 //! fixtures in `tests/fixtures/reading` name them. `docs/reference/what-the-router-reads.md` is made from this table.
 
 /// Counts up with each change of what is stripped, so that a decision can be told from one under another table.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Who writes the envelope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +73,11 @@ pub enum Kind {
     Preface(&'static str, &'static str),
     /// What stands from a line that begins so to the end of the part goes.
     Tail(&'static str),
+    /// A transcript that an agent keeps of its own steps, in the person's name, so that the model goes on with it: from
+    /// the first line that begins with the first text to the end of the part. It is one if a line that begins with the
+    /// second stands in it and its last line is the first text alone, or if a [`Kind::Preface`] of the same harness
+    /// stood before it.
+    Scratchpad(&'static str, &'static str),
     /// A short answer of the model that begins so goes with the message that it answers, if that went whole.
     Reply(&'static str),
     /// A part that begins so makes the message a call of the harness's own.
@@ -121,7 +126,7 @@ use Harness::{
 };
 use Kind::{
     Call, CallElement, Element, ElementWith, FirstCall, Observation, Part, Preface, Reply, Restart, Result,
-    Summary, Tail, WholeCall, WholePart, Wrapper,
+    Scratchpad, Summary, Tail, WholeCall, WholePart, Wrapper,
 };
 
 /// All rows. Of two that fit, the first one is taken.
@@ -257,6 +262,9 @@ pub const TABLE: &[Rule] = &[
     row("openhands/turns-left", OpenHands, Tail("ENVIRONMENT REMINDER: You have ")).with(" turns left to complete the task"),
     row("openhands/result", OpenHands, Result("EXECUTION RESULT of [", "]:")),
     row("openhands/rejected", OpenHands, Part("OBSERVATION:")).with("[Last action has been rejected by the user]"),
+    row("openhands/command", OpenHands, Part("OBSERVATION:")).with("[Command finished with exit code "),
+    row("openhands/error", OpenHands, Part("OBSERVATION:")).with("[Error occurred in processing last action]"),
+    row("openhands/observation", OpenHands, Observation("OBSERVATION:", "<execute_")),
     row("openhands/title", OpenHands, Call("Generate a title (maximum ")).with(" for a conversation that starts with this message:"),
     row("openhands/condense", OpenHands, Call("You are maintaining a context-aware state summary for an interactive agent.")),
 
@@ -284,6 +292,8 @@ pub const TABLE: &[Rule] = &[
     row("aider/summary", Aider, Summary("I spoke to you previously about a number of things.")).common(),
 
     row("react/observation", ReAct, Observation("Observation:", "Action")),
+    row("react/instructions", ReAct, Preface("Answer the following questions as best you can.", "Begin!")),
+    row("react/scratchpad", ReAct, Scratchpad("Thought:", "Action:")),
 
     row("copilot/request", Copilot, Wrapper("userRequest")),
     row("copilot/environment", Copilot, Element("environment_info")),

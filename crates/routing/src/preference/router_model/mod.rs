@@ -14,6 +14,7 @@ mod arch_router;
 mod budget;
 mod confidence;
 mod constraint;
+mod mentions;
 mod orchestrator;
 
 use std::collections::HashMap;
@@ -208,7 +209,8 @@ impl RouterModel {
     /// Asks for the route of this conversation.
     #[must_use]
     pub fn question(&self, turns: &[Turn<'_>]) -> Question {
-        let shown = self.budget.apply(turns);
+        let turns = mentions::left_out(turns);
+        let shown = self.budget.apply(&turns);
         let messages: Vec<Message<'_>> = shown
             .iter()
             .map(|(role, content)| Message {
