@@ -164,7 +164,7 @@ fn in_objects(names: &Names, text: &str) -> Option<Found> {
         };
         // Braces around nothing may belong to anything, so they answer only where nothing else does.
         let answer = if fields.is_empty() { &mut empty } else { &mut found };
-        *answer = in_fields(names, &fields).or(answer.take());
+        *answer = in_fields(names, &fields).or_else(|| answer.take());
         let Some(next) = rest.get(length..).and_then(|rest| rest.find('{')) else { break };
         at += length + next;
     }

@@ -189,7 +189,7 @@ fn answered(text: &[u8]) -> std::ops::Range<usize> {
     };
     let end = ENDS.iter().filter_map(|end| places(end).next()).min().unwrap_or(text.len());
     let [_, close] = THOUGHT;
-    let begin = places(close).filter(|at| *at < end).last().map_or(0, |at| at + close.len());
+    let begin = places(close).rfind(|at| *at < end).map_or(0, |at| at + close.len());
     begin..end
 }
 
