@@ -51,7 +51,7 @@ pub(super) async fn page(desk: &Desk, body: &[u8]) -> Result<Value, Refused> {
     let is_edited = router.is_some();
     if asked.router_model {
         let envelope = peek(dialect, &request)?;
-        let router = router.map_or_else(|| preferences::router_at_once(&runtime, &envelope), Ok)?;
+        let router = router.map_or_else(|| preferences::router_at_once(&runtime, &envelope, None), Ok)?;
         let mut record = Record::open("", dialect.unwrap_or(ClientDialect::OpenAiChat));
         record.asked(envelope.model.as_deref(), envelope.stream);
         let decision = decide::decide(&desk.proxy, &router, &envelope, None, &mut record).await?;
@@ -66,7 +66,7 @@ pub(super) async fn page(desk: &Desk, body: &[u8]) -> Result<Value, Refused> {
     }
     let told = desk.decide(move || {
         let envelope = peek(dialect, &request)?;
-        let router = router.map_or_else(|| preferences::router_at_once(&runtime, &envelope), Ok)?;
+        let router = router.map_or_else(|| preferences::router_at_once(&runtime, &envelope, None), Ok)?;
         let told = Told::offline(&runtime, router, envelope.model.as_deref(), &envelope, explain);
         Ok::<_, ApiError>(told.map_err(|none| decide::refusal(&none))?.page(&runtime))
     });

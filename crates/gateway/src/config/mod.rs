@@ -339,6 +339,23 @@ pub enum Join {
     Merge,
 }
 
+impl Join {
+    /// The word in headers and records.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Replace => "replace",
+            Self::Merge => "merge",
+        }
+    }
+
+    /// What the word means.
+    #[must_use]
+    pub fn of(word: &[u8]) -> Option<Self> {
+        [Self::Replace, Self::Merge].into_iter().find(|join| join.name().as_bytes() == word)
+    }
+}
+
 impl Routing {
     /// What the cascade has to know.
     #[must_use]

@@ -75,6 +75,13 @@ impl Written {
         Self { messages: turns.map(message).collect(), ..Self::default() }
     }
 
+    /// Whether a turn of the person says where it belongs.
+    #[must_use]
+    pub fn is_labelled(&self) -> bool {
+        let is_label = |message: &WrittenMessage| message.role == "user" && message.route.is_some();
+        (self.prompt.is_some() && self.route.is_some()) || self.messages.iter().any(is_label)
+    }
+
     /// The same, whose last word of the person has to go to a route.
     #[must_use]
     pub fn conversation<'t>(turns: impl Iterator<Item = (&'t str, &'t str)>, route: &str) -> Self {
@@ -151,12 +158,21 @@ impl UnknownLabels {
     }
 }
 
+/// The text of a file, without the mark that some editors put before it.
+///
+/// # Errors
+/// It cannot be read.
+pub fn text(path: &Path) -> Result<String> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+}
+
 /// The objects of a file, each with `file:line`.
 ///
 /// # Errors
 /// The file cannot be read, or a line is not such an object.
 pub fn read<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<Vec<(String, T)>> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let text = text(path)?;
     let parse = |(number, line): (usize, &str)| {
         let place = format!("{}:{}", path.display(), number + 1);
         let object = serde_json::from_str(line).with_context(|| format!("{place}: not in the format"))?;

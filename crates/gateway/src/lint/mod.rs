@@ -52,7 +52,7 @@ pub const RULES: &[Rule] = &[
         id: "WR002",
         name: "overlapping-routes",
         level: Level::Warning,
-        finds: "two routes that take each other's prompts, or whose descriptions are next to the same",
+        finds: "two routes that take each other's prompts, or whose texts are next to the same",
     },
     Rule {
         id: "WR003",
@@ -185,7 +185,16 @@ pub fn lint(subject: &Subject) -> Result<Vec<Finding>, String> {
     findings.extend(texts::verbs(subject, &traffic)?);
     findings.extend(traffic::check(subject, &traffic));
     findings.sort_by_key(|finding| {
-        (finding.place.as_ref().map_or(usize::MAX, |place| place.start), finding.rule.id)
+        let related = finding.related.as_ref().map(|(place, _)| place.start);
+        (finding.place.as_ref().map_or(usize::MAX, |place| place.start), finding.rule.id, related)
+    });
+    // What shows it in one way needs no second.
+    let place = |finding: &Finding| finding.related.as_ref().map(|(place, _)| place.clone());
+    findings.dedup_by(|second, first| {
+        second.rule == first.rule
+            && second.rule.id == "WR002"
+            && second.place == first.place
+            && place(second) == place(first)
     });
     Ok(findings)
 }

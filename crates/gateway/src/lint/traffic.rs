@@ -1,13 +1,13 @@
 //! Checks by measurement: the routes' own prompts (examples, tests, clauses of the description) are decided by the
 //! router that serves, each example by a router that has not seen it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use waypost_dialect::envelope::{RawTurn, Role};
-use waypost_routing::preference::cascade::{Cascade, Verdict};
+use waypost_routing::preference::cascade::{Cascade, Scoring, Verdict};
 
-use super::Finding;
+use super::{Finding, words};
 use crate::config::RouteEntry;
 use crate::evaluation::run::verdict;
 use crate::evaluation::subject::Subject;
@@ -16,6 +16,12 @@ use crate::evaluation::subject::Subject;
 const FOLDS: usize = 5;
 /// From this share of confused prompts on two routes overlap.
 const CONFUSED: f64 = 0.1;
+/// Two routes without prompts of their own are alike if each has this much of the other's description in the mean, in
+/// probability. Of the pairs of the guides and examples, none has as much as 0.003; pairs that were written to be
+/// alike have 0.04 and more, unless they are the same words.
+const SHARED: f32 = 0.01;
+/// And if each would take the other's description at this probability, were the other one not there.
+const STANDS_IN: f32 = 0.9;
 /// Characters of a prompt that are quoted.
 const QUOTED: usize = 80;
 
@@ -130,6 +136,13 @@ impl<'s> Traffic<'s> {
         )
     }
 
+    /// How much another route has of a route's description, in probability.
+    fn leak(&self, of: usize, to: usize) -> f32 {
+        // The whole of it comes last.
+        let is_whole = |prompt: &&Prompt<'_>| prompt.route == of && prompt.kind == Kind::Description;
+        self.prompts.iter().rfind(is_whole).map_or(0.0, |prompt| prompt.score(to))
+    }
+
     /// How many of a route's prompts come to it, and the surest of those that do not.
     pub(super) fn of_route(&self, route: usize) -> Vec<String> {
         let mut prompts: Vec<_> = self.written().filter(|prompt| prompt.route == route).collect();
@@ -186,6 +199,7 @@ fn quoted(text: &str) -> String {
 /// Checks by prompts.
 pub(super) fn check(subject: &Subject, traffic: &Traffic<'_>) -> Vec<Finding> {
     let mut findings = overlaps(subject, traffic);
+    findings.extend(alike(subject, traffic));
     findings.extend(unreachable(subject, traffic));
     findings.extend(repeated(subject));
     findings.extend(no_domain(subject, traffic));
@@ -232,6 +246,67 @@ fn overlaps(subject: &Subject, traffic: &Traffic<'_>) -> Vec<Finding> {
     findings
 }
 
+/// Pairs of routes that nobody has written prompts for and whose own texts say the same: by the same words, or where the
+/// router hesitates at one's description and, were it not there, would give it to the other one.
+fn alike(subject: &Subject, traffic: &Traffic<'_>) -> Vec<Finding> {
+    let routes = &subject.config.routes;
+    let stems: Vec<BTreeSet<String>> =
+        routes.iter().map(|entry| words::stems(&entry.route.description).into_iter().collect()).collect();
+    let written: BTreeSet<usize> = traffic.written().map(|prompt| prompt.route).collect();
+    let mut findings = Vec::new();
+    for (second, b) in routes.iter().enumerate() {
+        for (first, a) in routes.iter().enumerate().take(second) {
+            let is_measured = written.contains(&first) && written.contains(&second);
+            if is_measured
+                || a.route.domain
+                || b.route.domain
+                || words::plain(&a.route.description) == words::plain(&b.route.description)
+            {
+                continue;
+            }
+            let message =
+                format!("the texts of `{}` and `{}` say next to the same", a.route.name, b.route.name);
+            let evidence = if stems.get(first) == stems.get(second) {
+                "the descriptions are the same words, but for their endings".to_owned()
+            } else {
+                let leaks = [(first, second), (second, first)].map(|(of, to)| traffic.leak(of, to));
+                if leaks.iter().sum::<f32>() / 2.0 < SHARED {
+                    continue;
+                }
+                let [there, back] =
+                    [(first, second), (second, first)].map(|(of, to)| without(subject, of, to));
+                if there.min(back) < STANDS_IN {
+                    continue;
+                }
+                format!(
+                    "without the other one, `{}` would take its description at {back:.2}, and `{}` at {there:.2}",
+                    a.route.name, b.route.name
+                )
+            };
+            findings.push(
+                Finding::new("WR002", message)
+                    .at(&b.places.description)
+                    .related(&a.places.description, format!("the description of `{}`", a.route.name))
+                    .evidence([evidence])
+                    .hint(
+                        "make them one route, or say what is different about them and give each its `tests`",
+                    ),
+            );
+        }
+    }
+    findings
+}
+
+/// The probability at which `to` takes the description of `of` where that route is not there.
+fn without(subject: &Subject, of: usize, to: usize) -> f32 {
+    let routes = subject.config.routes.iter().map(|entry| &entry.route).enumerate();
+    let Some((_, gone)) = routes.clone().nth(of) else { return 0.0 };
+    let others = routes.filter(|(route, _)| *route != of).map(|(_, route)| route.clone()).collect();
+    let scoring = Scoring { asking: None, ..subject.config.routing.scoring() };
+    let place = if to > of { to - 1 } else { to };
+    decided(&Cascade::new(others, scoring), &gone.description).map_or(0.0, |verdict| score(&verdict, place))
+}
+
 fn unreachable(subject: &Subject, traffic: &Traffic<'_>) -> Vec<Finding> {
     let routes = subject.config.routes.iter().enumerate();
     let mut findings = Vec::new();
@@ -269,7 +344,7 @@ fn repeated(subject: &Subject) -> Vec<Finding> {
         let prompts =
             examples.map(|prompt| (Kind::Example, prompt)).chain(tests.map(|prompt| (Kind::Test, prompt)));
         for (kind, (text, place)) in prompts {
-            let key = text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
+            let key = words::plain(text);
             let Some((other, other_kind, other_place)) = first.get(&key) else {
                 first.insert(key, (entry, kind, place));
                 continue;

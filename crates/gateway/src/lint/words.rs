@@ -245,6 +245,18 @@ pub(super) fn stems(text: &str) -> Vec<String> {
     words.map(|word| word.chars().take(5).collect()).collect()
 }
 
+/// A text without case and the punctuation around its words: what is left when two people write the same. Signs between
+/// letters stay (`C++`, `2-1`).
+pub(super) fn plain(text: &str) -> String {
+    let around = |letter: char| {
+        letter.is_ascii_punctuation() && !"+-*/=<>#$%&@^|~".contains(letter)
+            || "“”‘’„«»…–—¿¡".contains(letter)
+    };
+    let words = text.split_whitespace().map(|word| word.trim_matches(around)).filter(|word| !word.is_empty());
+    let plain = words.map(str::to_lowercase).collect::<Vec<_>>().join(" ");
+    if plain.is_empty() { text.trim().to_owned() } else { plain }
+}
+
 /// Words and where they begin.
 fn words(text: &str) -> Vec<(usize, &str)> {
     let mut words = Vec::new();
@@ -295,6 +307,9 @@ mod tests {
     fn vague_words_are_whole_words() {
         assert_eq!(vague("Anything closely  related to mathematics"), ["anything", "related to"]);
         assert!(vague("stuffing recipes and nothings, generality").is_empty());
+        assert_eq!(plain(" “Bean  soup”, please! "), plain("bean soup please"));
+        assert_ne!(plain("write C++ code"), plain("write C code"));
+        assert_ne!(plain("?"), plain("!"));
         assert_eq!(stems("solving quadratic_equations of the user"), ["solvi", "quadr", "equat"]);
     }
 }

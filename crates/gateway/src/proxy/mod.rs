@@ -35,6 +35,7 @@ use waypost_dialect::envelope::Envelope;
 use waypost_dialect::error::{ApiError, ErrorKind};
 use waypost_routing::router::Decision;
 
+use crate::config::Join;
 use crate::proxy::affinity::Session;
 use crate::proxy::ingress::Named;
 use crate::proxy::patience::{Early, Expected};
@@ -170,9 +171,8 @@ async fn serve(
         let explain = head.uri.query().is_some_and(|query| query.split('&').any(|part| part == "explain"));
         let page = if explain {
             let decided = (Arc::clone(&router), decision.clone(), Record::clone(record));
-            let explaining =
-                explained(&worker.runtime, decided, endpoint.dialect, named.clone(), body.clone());
-            Box::pin(explaining).await?
+            let asked = (body.clone(), preferences::wish(&head.headers, &envelope));
+            Box::pin(explained(&worker.runtime, decided, endpoint.dialect, named.clone(), asked)).await?
         } else {
             page::page(&worker.runtime, &router, &decision, record)
         };
@@ -245,14 +245,14 @@ async fn explained(
     (router, decision, record): (Arc<Routes>, Decision, Record),
     client: ClientDialect,
     named: Option<Named>,
-    body: Bytes,
+    (body, wish): (Bytes, Option<Join>),
 ) -> Result<Value, ApiError> {
     let runtime = Arc::clone(runtime);
     let explain = move || {
         let envelope = ingress::peek(client, Api::Conversation, named.as_ref(), &body)?;
         let told = Told::arranged(router, decision, record, &envelope, true);
         let mut page = told.page(&runtime);
-        page["request"] = page::request(envelope.model.as_deref(), &body);
+        page["request"] = page::request(envelope.model.as_deref(), &body, wish);
         Ok(page)
     };
     let failed = |_| ApiError::new(ErrorKind::Internal, "the decision could not be explained");

@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use waypost_routing::health::Admission;
 use waypost_routing::preference::cascade::ScorerKind;
 use waypost_routing::preference::embedded::Tier;
 use waypost_routing::preference::explain::{Effect, Explanation};
 use waypost_routing::router::{Decision, Router};
 
+use crate::config::Join;
 use crate::runtime::Runtime;
 use crate::telemetry::record::Record;
 
@@ -25,6 +27,10 @@ pub fn page(runtime: &Runtime, router: &Router, decision: &Decision, record: &Re
     });
     if !record.skipped.is_empty() {
         page["skipped"] = json!(record.skipped);
+    }
+    let resting = resting(runtime, decision);
+    if !resting.is_empty() {
+        page["resting"] = resting.into();
     }
     if let Some(verdict) = &decision.verdict {
         let scores: Vec<Value> = verdict
@@ -81,10 +87,26 @@ pub fn page(runtime: &Runtime, router: &Router, decision: &Decision, record: &Re
     page
 }
 
-/// What was asked, so that the page is a record that `waypost route --replay` decides once more.
+/// What was asked, so that the page is a record that `waypost route --replay` decides once more. `wish` is how the
+/// request's own routes stand to the operator's, where a header said so.
 #[must_use]
-pub fn request(model: Option<&str>, body: &[u8]) -> Value {
-    json!({"model": model, "body": serde_json::from_slice::<Value>(body).unwrap_or_default()})
+pub fn request(model: Option<&str>, body: &[u8], wish: Option<Join>) -> Value {
+    let mut page = json!({"model": model, "body": serde_json::from_slice::<Value>(body).unwrap_or_default()});
+    if let Some(join) = wish {
+        page["preferences"] = join.name().into();
+    }
+    page
+}
+
+/// The targets that are passed by at the moment, as this process has found them to be: why, and for how long.
+fn resting(runtime: &Runtime, decision: &Decision) -> Vec<Value> {
+    let now = runtime.fleet.now();
+    let targets = decision.targets.iter().filter_map(|target| {
+        let Admission::No { until, cause } = runtime.member(target)?.look(now) else { return None };
+        let model = runtime.target_names(std::slice::from_ref(target)).pop()?;
+        Some(json!({"model": model, "why": cause.name(), "for_ms": millis(until.saturating_sub(now))}))
+    });
+    targets.collect()
 }
 
 /// What drove the embedded router's verdict, as the page's `explanation`; `of` is the route that it chose.

@@ -114,11 +114,10 @@ pub async fn router(
     let (Some(written), Some(join)) = (envelope.routing_preferences, preferences.join) else {
         return Ok(Arc::clone(&runtime.router));
     };
-    let join = match headers.get(HEADER).map(|value| value.as_bytes()) {
+    let join = match headers.get(HEADER) {
         None => join,
-        Some(b"replace") => Join::Replace,
-        Some(b"merge") => Join::Merge,
-        Some(_) => return Err(refusal(HEADER.as_str(), "", "expected `replace` or `merge`")),
+        Some(value) => Join::of(value.as_bytes())
+            .ok_or_else(|| refusal(HEADER.as_str(), "", "expected `replace` or `merge`"))?,
     };
     record.brings_routes = true;
     if written.get().len() > LARGEST {
@@ -150,14 +149,26 @@ pub async fn router(
     Ok(router)
 }
 
-/// The same for tools that decide one request and no more.
+/// How the request's routes stand to the operator's, where it says so itself.
+#[must_use]
+pub fn wish(headers: &HeaderMap, envelope: &Envelope<'_>) -> Option<Join> {
+    envelope.routing_preferences?;
+    Join::of(headers.get(HEADER)?.as_bytes())
+}
+
+/// The same for tools that decide one request and no more. `wish` is what the request's header said, if it had one.
 ///
 /// # Errors
 /// As [`router`].
-pub fn router_at_once(runtime: &Runtime, envelope: &Envelope<'_>) -> Result<Arc<Routes>, ApiError> {
+pub fn router_at_once(
+    runtime: &Runtime,
+    envelope: &Envelope<'_>,
+    wish: Option<Join>,
+) -> Result<Arc<Routes>, ApiError> {
     let (Some(written), Some(join)) = (envelope.routing_preferences, runtime.preferences.join) else {
         return Ok(Arc::clone(&runtime.router));
     };
+    let join = wish.unwrap_or(join);
     let routes = read(written.get(), &runtime.router)?;
     Ok(Arc::new(prepare(runtime, &routes, join)))
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 use waypost_dialect::ClientDialect;
 use waypost_dialect::envelope::Envelope;
-use waypost_routing::preference::cascade::Failure;
+use waypost_routing::preference::cascade::{Failure, Reply};
 use waypost_routing::preference::explain::Explanation;
 use waypost_routing::router::{Decision, NoDecision, Router, Step};
 
@@ -45,10 +45,25 @@ impl Told {
         envelope: &Envelope<'_>,
         explain: bool,
     ) -> Result<Self, NoDecision> {
+        Self::answered(runtime, router, asked, envelope, explain, None)
+    }
+
+    /// The same, with what a router model has answered to this conversation before, if it has.
+    ///
+    /// # Errors
+    /// As [`Told::offline`].
+    pub fn answered(
+        runtime: &Runtime,
+        router: Arc<Routes>,
+        asked: Option<&str>,
+        envelope: &Envelope<'_>,
+        explain: bool,
+        answer: Option<Reply>,
+    ) -> Result<Self, NoDecision> {
         let mut record = Record::open("", ClientDialect::OpenAiChat);
         record.asked(asked, envelope.stream);
         let started = Instant::now();
-        let decided = offline(&router, asked, envelope);
+        let decided = offline(&router, asked, envelope, answer);
         record.decision = started.elapsed();
         let decision = decided?;
         record.decided(&decision, &router);
@@ -81,7 +96,7 @@ impl Told {
     ) -> Self {
         let instead = match decision.verdict {
             Some(_) => None,
-            None => offline(&router, None, envelope).ok().filter(|instead| instead.verdict.is_some()),
+            None => offline(&router, None, envelope, None).ok().filter(|instead| instead.verdict.is_some()),
         };
         let has_verdict = decision.verdict.is_some() || instead.is_some();
         let explanation = (explain && has_verdict).then(|| router.explain(envelope.turns()));
@@ -99,7 +114,11 @@ impl Told {
         // What was decided by name has no words that drove it; what it overrode has.
         let explained = match &self.instead {
             Some(instead) => {
-                page["by_preference"] = page::page(runtime, &self.router, instead, &self.record);
+                // Neither the session nor the order of other targets has to do with it.
+                let mut record = self.record.clone();
+                (record.affinity, record.session) = (None, None);
+                record.skipped.clear();
+                page["by_preference"] = page::page(runtime, &self.router, instead, &record);
                 &mut page["by_preference"]
             }
             None => &mut page,
@@ -115,9 +134,14 @@ impl Told {
     }
 }
 
-fn offline(router: &Router, asked: Option<&str>, envelope: &Envelope<'_>) -> Result<Decision, NoDecision> {
+fn offline(
+    router: &Router,
+    asked: Option<&str>,
+    envelope: &Envelope<'_>,
+    answer: Option<Reply>,
+) -> Result<Decision, NoDecision> {
     match router.start(asked, || envelope.turns())? {
         Step::Decided(decision) => Ok(decision),
-        Step::Ask(_, pending) => router.resume(pending, Err(Failure::Offline)),
+        Step::Ask(_, pending) => router.resume(pending, answer.ok_or(Failure::Offline)),
     }
 }

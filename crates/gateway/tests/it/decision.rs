@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 use waypost_routing::preference::embedded;
 
-use crate::support::{ALL, CONFIG, Gateway, RESPONSES, pair, question};
+use crate::fake::{Fake, json_answer};
+use crate::support::{ALL, CHAT, CONFIG, Gateway, RESPONSES, pair, question};
 
 const POEM: &str = "Write me a short poem about the sea at night";
 
@@ -154,6 +155,32 @@ fn only_the_text_of_the_conversation_counts() {
     for path in ALL {
         assert_eq!(gateway.ask(&format!("/routing{path}"), "auto", "Thanks, bye").status, 400);
     }
+    gateway.stop();
+}
+
+/// A target that rests is passed by, and the decision says so.
+#[test]
+fn a_target_that_rests_is_told() {
+    let failing = Fake::answering(json_answer(503, "{}"));
+    let config = format!(
+        "
+model_providers:
+  - {{model: openai/down, access_key: $OPENAI_API_KEY, base_url: 'http://{}'}}
+  - {{model: openai/up, access_key: $OPENAI_API_KEY, base_url: 'http://@ECHO@', default: true}}
+routing_preferences: [{{name: poems, description: 'poems, stories and creative writing', models: [openai/down, openai/up]}}]
+",
+        failing.address
+    );
+    let gateway = Gateway::with(&config);
+    let told = page(&gateway, CHAT, "auto", POEM);
+    assert_eq!((&told["models"], told.get("resting")), (&json!(["openai/down", "openai/up"]), None));
+    let rests = (0..20).find_map(|_| {
+        assert_eq!(gateway.ask(CHAT, "auto", POEM).status, 200);
+        page(&gateway, CHAT, "auto", POEM).get("resting").cloned()
+    });
+    let rests = rests.expect("it is left alone");
+    assert_eq!((&rests[0]["model"], rests.as_array().unwrap().len()), (&json!("openai/down"), 1), "{rests}");
+    assert!(rests[0]["why"].is_string() && rests[0]["for_ms"].as_f64().unwrap() >= 0.0, "{rests}");
     gateway.stop();
 }
 

@@ -4,6 +4,7 @@
 mod admin;
 mod admin_records;
 mod affinity;
+mod again;
 mod bad_input;
 mod bedrock;
 #[cfg(feature = "bench")]
@@ -32,7 +33,9 @@ mod hostile;
 mod hostile_http2;
 mod hostile_provider;
 mod init;
+mod labelled;
 mod lessons;
+mod lint;
 mod logs;
 mod losses;
 mod metadata;

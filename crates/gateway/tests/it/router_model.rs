@@ -388,7 +388,7 @@ fn nobody_waits_for_a_router_model_that_is_busy() {
         let slow = scope.spawn(|| decide(&gateway, "one"));
         has_come.recv_timeout(PATIENCE).unwrap();
         let page = decide(&gateway, "two");
-        assert_eq!(page["scorer"], "embedded");
+        assert_eq!((&page["scorer"], page.get("escalated")), (&json!("embedded"), None), "{page}");
         assert!(
             note(&page).starts_with("Arch-Router was not asked: too many questions are open already"),
             "{page}"
@@ -412,6 +412,7 @@ fn one_that_keeps_failing_is_left_alone() {
     let rests = (0..12).any(|turn| {
         let page = decide(&gateway, &format!("once more {turn}"));
         let is_resting = note(&page).contains("was not asked: it has failed several times in a row");
+        assert_eq!(page.get("escalated").is_none(), is_resting, "{page}");
         asked += usize::from(!is_resting);
         is_resting
     });

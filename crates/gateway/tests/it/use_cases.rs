@@ -135,6 +135,32 @@ fn the_guides_phrases_go_where_they_belong_beside_short_material_too() {
     assert_eq!((found.as_str(), wrong), ("code debugging", Vec::new()));
 }
 
+/// A domain's probability is that of all its actions: the margin and what words do are about that number.
+#[test]
+fn a_domains_verdict_is_explained_by_the_number_that_is_shown() {
+    let config = "model_providers: [{model: openai/gpt-5.2, access_key: $OPENAI_API_KEY, default: true}]\nrouting_preferences:\n  \
+        - {name: contract drafting, description: drafting of contracts and leases, models: [openai/gpt-5.2]}\n  \
+        - {name: contract review, description: review of contracts and leases, models: [openai/gpt-5.2]}\n  \
+        - {name: legal, description: 'law, contracts, courts and liability', models: [openai/gpt-5.2], domain: true}\n";
+    let gateway = Gateway::with(config);
+    let page = |prompt: &str| -> Value {
+        let body = json!({"messages": [{"role": "user", "content": prompt}]}).to_string();
+        gateway.post("/routing/v1/chat/completions?explain", &body).json()
+    };
+    let told = page("what about my agreement");
+    assert!(told["reason"].as_str().unwrap().contains("the domain `legal` with all its actions"), "{told}");
+    let number = |value: &Value| value.as_f64().unwrap();
+    let (confidence, none) = (number(&told["confidence"]), number(&told["none_probability"]));
+    assert!((number(&told["margin"]) - (confidence - none)).abs() < 2e-4, "{told}");
+    let effect = told["explanation"]["words"].as_array().unwrap().iter();
+    let effect = effect.clone().find(|one| one["words"] == "agreement").unwrap();
+    let without = page("what about my");
+    let left: f64 =
+        without["scores"].as_array().unwrap().iter().map(|score| number(&score["probability"])).sum();
+    assert!((number(&effect["effect"]) - (confidence - left)).abs() < 5e-4, "{told} {without}");
+    gateway.stop();
+}
+
 /// What drove a decision, over the decision endpoint and on the command line, and the same decision once more.
 #[test]
 fn a_decision_is_explained_and_replayed() {

@@ -75,6 +75,12 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// Whether it was asked at all.
+    #[must_use]
+    pub fn was_asked(&self) -> bool {
+        !matches!(self, Self::Resting | Self::Busy | Self::Offline)
+    }
+
     /// The word in metrics and logs.
     #[must_use]
     pub fn name(&self) -> &'static str {

@@ -8,7 +8,7 @@
 
 use super::embedded::{Embedded, Scores};
 use super::explain::{self, Explanation, Opinion};
-use super::judge::{self, Policy};
+use super::judge::{self, Judgement, Policy};
 use super::router_model::{Answer, RouterModel};
 use super::{Role, Route, Turn};
 
@@ -140,15 +140,15 @@ impl Cascade {
             return Step::Decided(Verdict::none("the conversation has no text to route by".into(), None));
         }
         match &self.router {
-            None => Step::Decided(self.judge(&self.embedded.score(turns)).0),
+            None => Step::Decided(self.judged(turns).0),
             Some(Router { model, order: Order::RouterFirst, .. }) => {
                 Step::Ask(model.question(turns), Waiting { embedded: None })
             }
             Some(Router { model, order: Order::EmbeddedFirst, margin }) => {
                 let found = self.embedded.score(turns);
-                let (verdict, sure) = self.judge(&found);
-                // Written so that a margin that is no number asks, too.
-                if sure && found.margin() >= *margin {
+                let (verdict, judgement) = self.judge(&found);
+                // Written so that a margin that is no number asks, too. A domain's actions are no clearer for their sum.
+                if judgement.sure && found.margin() >= *margin {
                     Step::Decided(verdict)
                 } else {
                     Step::Ask(model.question(turns), Waiting { embedded: Some(verdict) })
@@ -169,18 +169,18 @@ impl Cascade {
     /// Goes on with the router model's answer to the same turns, or why there is none. Always ends in a verdict.
     #[must_use]
     pub fn resume(&self, turns: &[Turn<'_>], waiting: Waiting, answer: Result<Reply, Failure>) -> Verdict {
-        let Some(router) = &self.router else { return self.judge(&self.embedded.score(turns)).0 };
-        let problem = match answer {
+        let Some(router) = &self.router else { return self.judged(turns).0 };
+        let (problem, escalated) = match answer {
             // Plano takes a name that it does not know for "none fits", and where the router model speaks first, so do
             // we. Behind the embedded scorer it is one more answer that says nothing.
             Ok(Reply { answer: Answer::Unknown(name), .. }) if router.order == Order::EmbeddedFirst => {
-                format!("answered `{name}`, which is no route here")
+                (format!("answered `{name}`, which is no route here"), true)
             }
             Ok(reply) => return self.adopt(router, reply, waiting.embedded),
-            Err(failure) => failure.to_string(),
+            Err(failure) => (failure.to_string(), failure.was_asked()),
         };
-        let mut verdict = waiting.embedded.unwrap_or_else(|| self.judge(&self.embedded.score(turns)).0);
-        verdict.escalated = true;
+        let mut verdict = waiting.embedded.unwrap_or_else(|| self.judged(turns).0);
+        verdict.escalated = escalated;
         let name = router.model.protocol().name();
         verdict.notes.push(format!("{name} {problem}; the embedded scorer decided instead"));
         verdict
@@ -220,8 +220,12 @@ impl Cascade {
         }
     }
 
-    /// What the embedded scorer's probabilities mean, and whether they are enough.
-    fn judge(&self, found: &Scores) -> (Verdict, bool) {
+    fn judged(&self, turns: &[Turn<'_>]) -> (Verdict, Judgement) {
+        self.judge(&self.embedded.score(turns))
+    }
+
+    /// What the embedded scorer's probabilities mean, and how that was found.
+    fn judge(&self, found: &Scores) -> (Verdict, Judgement) {
         let mut scores: Vec<(usize, f32)> =
             self.order.iter().copied().zip(found.routes.iter().copied()).collect();
         // The sort is stable, so equal scores stay in the order of the names.
@@ -232,11 +236,11 @@ impl Cascade {
             confidence: Some(judgement.confidence),
             scores,
             none_probability: Some(found.none),
-            margin: Some(found.margin()),
+            margin: Some(judgement.margin),
             tier: Some(found.tier),
-            ..Verdict::none(judgement.reason, Some(ScorerKind::Embedded))
+            ..Verdict::none(judgement.reason.clone(), Some(ScorerKind::Embedded))
         };
-        (verdict, judgement.sure)
+        (verdict, judgement)
     }
 
     /// What probabilities mean that the embedded scorer found for these routes before: the route that fits, by its
@@ -255,15 +259,16 @@ impl Cascade {
         if self.routes.is_empty() {
             return Explanation::default();
         }
-        let subject = self.judge(&self.embedded.score(turns)).0.route;
+        let (_, Judgement { subject, .. }) = self.judged(turns);
         let explanation = explain::explain(turns, |turns| {
-            let (verdict, _) = self.judge(&self.embedded.score(turns));
-            let of_route =
-                |route| verdict.scores.iter().find(|(index, _)| *index == route).map(|(_, score)| *score);
-            let probability = subject.map_or(verdict.none_probability, of_route);
-            Opinion { route: verdict.route, probability: probability.unwrap_or_default() }
+            let (verdict, _) = self.judged(turns);
+            let none = verdict.none_probability.unwrap_or_default();
+            Opinion {
+                route: verdict.route,
+                probability: subject.probability(&self.domains, &verdict.scores, none),
+            }
         });
-        Explanation { of: subject, ..explanation }
+        Explanation { of: subject.route(), ..explanation }
     }
 
     fn name(&self, route: usize) -> &str {
@@ -524,8 +529,9 @@ mod tests {
             ] {
                 let (_, waiting) = asked(&cascade, &turns);
                 let verdict = cascade.resume(&turns, waiting, answer);
+                let escalated = !note.starts_with("was not asked");
                 let note = format!("Arch-Router {note}; the embedded scorer decided instead");
-                assert_eq!(verdict, Verdict { notes: vec![note], escalated: true, ..alone.clone() });
+                assert_eq!(verdict, Verdict { notes: vec![note], escalated, ..alone.clone() });
             }
         }
     }

@@ -37,7 +37,8 @@ pub struct Effect {
 /// The parts that drove a verdict.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Explanation {
-    /// The route whose probability this is about; `None` if that is that none fits.
+    /// The route whose probability this is about, the one that the verdict states (a domain's with all its actions where
+    /// these were judged as one); `None` if that is that none fits.
     pub of: Option<usize>,
     /// Words of the latest ask, strongest first.
     pub words: Vec<Effect>,

@@ -43,10 +43,54 @@ pub(super) struct Judgement {
     pub(super) route: Option<usize>,
     /// The probability of what was judged: of the route, or that none fits.
     pub(super) confidence: f32,
-    /// Whether that reached the threshold and led by the margin.
+    /// What that is the probability of.
+    pub(super) subject: Subject,
+    /// How far the likeliest led the next, in probability; a domain with all its actions, what is outside of it.
+    pub(super) margin: f32,
+    /// Whether the threshold was reached and the policy's margin kept.
     pub(super) sure: bool,
     /// Why.
     pub(super) reason: String,
+}
+
+/// What a probability is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Subject {
+    /// That no route fits.
+    None,
+    /// A route.
+    Route(usize),
+    /// A domain with all its actions.
+    Domain(usize),
+}
+
+impl Subject {
+    /// The route that it is called by.
+    pub(super) fn route(self) -> Option<usize> {
+        match self {
+            Self::None => None,
+            Self::Route(route) | Self::Domain(route) => Some(route),
+        }
+    }
+
+    /// Its probability among these.
+    pub(super) fn probability(self, domains: &[Option<usize>], scores: &[(usize, f32)], none: f32) -> f32 {
+        match self {
+            Self::None => none,
+            Self::Route(subject) => {
+                scores.iter().find(|(route, _)| *route == subject).map_or(0.0, |(_, score)| *score)
+            }
+            Self::Domain(domain) => {
+                let of = scores.iter().filter(|(route, _)| is_of(domains, domain, *route));
+                of.map(|(_, score)| score).sum()
+            }
+        }
+    }
+}
+
+/// Whether a route is the domain or one of its actions.
+fn is_of(domains: &[Option<usize>], domain: usize, route: usize) -> bool {
+    route == domain || domains.get(route) == Some(&Some(domain))
 }
 
 /// Judges routes with their probabilities, best first; `none` is the probability that none of them fits, `domains`
@@ -65,14 +109,18 @@ pub(super) fn judge(
 ) -> Judgement {
     let Some(&(best, score)) = scores.first() else {
         let reason = "no routes are configured".to_owned();
-        return Judgement { route: None, confidence: none, sure: true, reason };
+        return Judgement {
+            route: None,
+            confidence: none,
+            subject: Subject::None,
+            margin: none,
+            sure: true,
+            reason,
+        };
     };
     let threshold =
         |route: usize| routes.get(route).and_then(|route| route.threshold).unwrap_or(policy.threshold);
-    let of_domain = |domain: usize| {
-        let member = |route: usize| route == domain || domains.get(route) == Some(&Some(domain));
-        scores.iter().filter(|(route, _)| member(*route)).map(|(_, score)| score).sum::<f32>()
-    };
+    let of_domain = |domain: usize| Subject::Domain(domain).probability(domains, scores, none);
     let is_domain = routes.get(best).is_some_and(|route| route.domain);
     let domain = if is_domain { Some(best) } else { domains.get(best).copied().flatten() };
     let own = |domain: usize| scores.iter().find(|(route, _)| *route == domain).map_or(0.0, |(_, own)| *own);
@@ -91,18 +139,36 @@ pub(super) fn judge(
         let reason = format!(
             "no route is sure (best `{action}` at {score:.2}), the domain `{domain_name}` with all its actions is at {whole:.2}; none fits {none:.2}"
         );
-        return Judgement { route: Some(domain), confidence: whole, sure: true, reason };
+        let outside = scores.iter().filter(|(route, _)| !is_of(domains, domain, *route));
+        let next = outside.map(|(_, score)| *score).fold(none, f32::max);
+        let subject = Subject::Domain(domain);
+        return Judgement {
+            route: Some(domain),
+            confidence: whole,
+            subject,
+            margin: whole - next,
+            sure: true,
+            reason,
+        };
     }
     let lead = lead(scores.iter().map(|(_, score)| *score).chain([none]));
     let is_led = lead >= policy.margin;
     if score < none && none >= policy.threshold && is_led {
         let reason = format!("no route fits ({none:.2}; nearest `{}` at {score:.2})", name(routes, best));
-        return Judgement { route: None, confidence: none, sure: true, reason };
+        return Judgement {
+            route: None,
+            confidence: none,
+            subject: Subject::None,
+            margin: lead,
+            sure: true,
+            reason,
+        };
     }
+    let subject = Subject::Route(best);
     if score >= none && score >= wanted && is_led {
         let told = tell(routes, scores, none);
         let reason = format!("`{}` fits best at {score:.2}; {told}", name(routes, best));
-        return Judgement { route: Some(best), confidence: score, sure: true, reason };
+        return Judgement { route: Some(best), confidence: score, subject, margin: lead, sure: true, reason };
     }
     let told = tell(routes, scores, none);
     let (best_name, least) = (name(routes, best), policy.threshold);
@@ -123,13 +189,16 @@ pub(super) fn judge(
     } else {
         format!("`{best_name}` fits best, but {score:.2} is under the threshold of {wanted:.2}")
     };
-    let (route, confidence, reason) = match policy.low {
-        LowConfidence::Best => (Some(best), score, format!("{unsure}; it is taken all the same; {told}")),
+    let (route, confidence, subject, reason) = match policy.low {
+        LowConfidence::Best => {
+            (Some(best), score, subject, format!("{unsure}; it is taken all the same; {told}"))
+        }
         LowConfidence::Default | LowConfidence::Escalate => {
-            (None, none.max(score), format!("{unsure}; {told}"))
+            let subject = if score >= none { subject } else { Subject::None };
+            (None, none.max(score), subject, format!("{unsure}; {told}"))
         }
     };
-    Judgement { route, confidence, sure: false, reason }
+    Judgement { route, confidence, subject, margin: lead, sure: false, reason }
 }
 
 /// The runner-up and the probability that none fits.
@@ -257,6 +326,8 @@ mod tests {
             sorted.sort_by(|(_, a), (_, b)| b.total_cmp(a));
             let found = judge(&routes(), &domains, &policy, &sorted, none);
             assert_eq!((found.route, found.sure, found.reason.as_str()), (route, sure, reason));
+            // The number that is shown is that of what is explained.
+            assert_eq!(found.subject.probability(&domains, &sorted, none), found.confidence, "{reason}");
         }
         let nothing = judge(&[], &[], &Policy::default(), &[], 1.0);
         assert_eq!((nothing.route, nothing.reason.as_str()), (None, "no routes are configured"));
@@ -270,6 +341,9 @@ mod tests {
             let scores = [(0, 0.45), (1, 0.4), (2, own)];
             let found = judge(&routes(), &domains, &Policy::default(), &scores, 0.05);
             assert_eq!(found.route, Some(route), "{}", found.reason);
+            // Alone the two actions are near each other; as one, the domain leads what is outside of it.
+            let margin = if route == 2 { 0.9 } else { 0.05 };
+            assert!((found.margin - margin).abs() < 1e-6, "{}", found.margin);
         }
     }
 }

@@ -36,12 +36,13 @@ pub struct Verdict {
     pub scores: Vec<(usize, f32)>,
     /// The probability that none fits, by the embedded scorer.
     pub none_probability: Option<f32>,
-    /// How far the embedded scorer's likeliest answer leads the next one (routes and "none fits" alike), in probability.
+    /// How far the embedded scorer's likeliest answer leads the next one (routes and "none fits" alike), in probability;
+    /// where a domain with all its actions was judged as one, how far that leads what is outside of it.
     pub margin: Option<f32>,
     /// What the router model weighed, best first: routes (`None`: that none fits) with their share. Empty if it was
     /// not asked or gives no log-probabilities.
     pub router_scores: Vec<(Option<usize>, f32)>,
-    /// The decision was put to the router model, whatever came of it.
+    /// The router model was asked (or had answered the same before), whatever came of it.
     pub escalated: bool,
     /// Who found it; `None` if there was nothing to ask.
     pub scorer: Option<ScorerKind>,

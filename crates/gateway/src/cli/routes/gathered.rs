@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use anyhow::{Context, Result, anyhow, bail};
 use serde::Deserialize;
 
-use crate::evaluation::lines::Written;
+use crate::evaluation::lines::{Written, text};
 use crate::evaluation::replay;
 use crate::store::read::{Filter, Reader};
 use crate::telemetry::kept;
@@ -50,13 +50,20 @@ pub(super) fn is_records(path: &Path) -> Result<bool> {
     Ok(file.read_exact(&mut head).is_ok() && head == *SQLITE)
 }
 
-/// The lines of a file.
+/// The lines of a file: objects, or a prompt each. Beside objects, as in a log, other lines are nobody's prompts.
 pub(super) fn lines(path: &Path) -> Result<Vec<Gathered>> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let text = text(path)?;
+    let is_object = |line: &str| line.trim_start().starts_with('{');
+    let holds_objects = text.lines().any(is_object);
+    let mut passed_by = 0;
     let mut lines = Vec::new();
     for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let place = format!("{}:{}", path.display(), number + 1);
-        let mut gathered: Gathered = if line.trim_start().starts_with('{') {
+        if holds_objects && !is_object(line) {
+            passed_by += 1;
+            continue;
+        }
+        let mut gathered: Gathered = if holds_objects {
             serde_json::from_str(line).with_context(|| format!("{place}: not in the format"))?
         } else {
             let conversation = Written { prompt: Some(line.trim().to_owned()), ..Written::default() };
@@ -70,6 +77,12 @@ pub(super) fn lines(path: &Path) -> Result<Vec<Gathered>> {
         };
         gathered.place = place;
         lines.push(gathered);
+    }
+    if passed_by > 0 {
+        anstream::eprintln!(
+            "note: {}: {passed_by} lines that are no JSON are passed by, as others are",
+            path.display()
+        );
     }
     let is_said =
         |line: &Gathered| !line.conversation.messages.is_empty() || line.conversation.prompt.is_some();

@@ -23,19 +23,19 @@ pub(super) struct Options {
     #[arg(long, value_name = "DIR")]
     suite: Option<PathBuf>,
     /// Measure this group of the suite only; may be given several times
-    #[arg(long = "group", value_name = "GROUP", requires = "suite")]
+    #[arg(long = "group", value_name = "GROUP", requires = "suite", conflicts_with = "config")]
     groups: Vec<String>,
     /// Give each route its first K examples [default: all of a configuration's, none of a suite's]
     #[arg(long, value_name = "K")]
     shots: Option<usize>,
     /// Which tiers of the embedded router decide
-    #[arg(long, value_enum, default_value = "both", requires = "suite")]
+    #[arg(long, value_enum, default_value = "both", requires = "suite", conflicts_with = "config")]
     router: Tiers,
     /// Let a simulated router model decide where the embedded router doubts; it is right in this share of its answers
-    #[arg(long, value_name = "SHARE", value_parser = share, requires = "suite")]
+    #[arg(long, value_name = "SHARE", value_parser = share, requires = "suite", conflicts_with = "config")]
     simulated_router: Option<f64>,
     /// Count turns whose label names no route as wrong, in place of failing
-    #[arg(long, requires = "config")]
+    #[arg(long, requires = "config", conflicts_with = "suite")]
     allow_unknown_labels: bool,
     /// Fail below this turn accuracy, such as 0.9 or 90%
     #[arg(long, value_name = "SHARE", value_parser = share)]
@@ -100,7 +100,12 @@ fn test_suite(options: &Options, folder: &Path) -> Result<Option<f64>, Stop> {
         let difference = old.map(|old| Difference::new(&old, &now));
         if !options.json {
             suite::print_against(&now.report, &before);
-            difference.iter().for_each(Difference::print);
+            match &difference {
+                Some(difference) => difference.print(),
+                None => {
+                    anstream::println!("which turns moved is not known: a file of figures holds no turns")
+                }
+            }
         }
         page["against"] = before;
         if let Some(difference) = &difference {
@@ -126,7 +131,15 @@ fn test_config(options: &Options, config: &Path) -> Result<Option<f64>, Stop> {
     let mut labelled: Vec<(String, Written)> = subject.tests();
     let tests = labelled.len();
     for file in &options.files {
-        labelled.extend(lines::read(file)?);
+        let written = lines::read::<Written>(file)?;
+        if !written.iter().any(|(_, line)| line.is_labelled()) {
+            return Err(Stop::Failed(anyhow::anyhow!(
+                "{}: no turn has a label, so nothing is measured by this file\nhint: give a `prompt` or a person's message \
+                 its `route`, or `other` for none",
+                file.display()
+            )));
+        }
+        labelled.extend(written);
     }
     let now = Measured::new(&subject, &labelled);
     match &now.unknown {

@@ -48,7 +48,6 @@ fn stays(evidence: &Evidence, alone: &[f32], fitted: &Fitted) -> f32 {
     let (none, routes) = alone.split_last().unwrap_or((&0.0, &[]));
     let best = routes.iter().copied().fold(0.0, f32::max);
     let [constant, length, lead, clear, unfit] = fitted.stay;
-    let logit =
-        constant + length * evidence.length + lead * evidence.lead + clear * best + unfit * none;
+    let logit = constant + length * evidence.length + lead * evidence.lead + clear * best + unfit * none;
     1.0 / (1.0 + (-logit).exp())
 }

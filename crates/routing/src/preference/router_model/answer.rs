@@ -1,19 +1,29 @@
 //! What a router model says: a chat completion whose text is, more or less, `{"route": "…"}` or `{"route": ["…"]}`.
 //!
 //! Small models, quantised ones most of all, leave that form in a few known ways: single quotes, a code fence, line
-//! breaks spelled as `\n`, a list, a word before the object, the bare name. Strict JSON is tried first, so that no
-//! repair can spoil an answer that needs none.
+//! breaks spelled as `\n`, a list, a comma too many, a thought or a sentence before the object, the bare name with an
+//! explanation below. Strict JSON is tried first, so that no repair can spoil an answer that needs none. What was only
+//! thought is no answer, of several objects the last one is, and a name in words counts where no other route is named.
 
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::confidence::{self, Logprobs, Said};
+use super::literal::requoted;
 use super::{Names, OTHER};
 
 /// Longest text that is searched for a route. An answer is a dozen tokens; this leaves room for a model that thinks
 /// aloud first.
 const MAX_TEXT: usize = 16 * 1024;
+/// So many braces, the last ones, are tried as the beginning of an object.
+const MAX_OBJECTS: usize = 64;
+/// Longest label before a name, in words: `the best route for this is: …`.
+const MAX_LABEL: usize = 6;
+/// Marks of an answer's end, which engines should swallow and some show. What follows is another turn.
+pub(super) const ENDS: [&str; 5] = ["<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|end|>", "</s>"];
+/// Around what a model thinks before it answers. Some engines swallow the first.
+pub(super) const THOUGHT: [&str; 2] = ["<think>", "</think>"];
 
 /// What the router model answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,6 +76,9 @@ struct Message {
 /// An answer, and the words for it.
 type Found = (Answer, Said);
 
+/// What may stand around a name.
+const QUOTES: [char; 4] = ['"', '\'', '`', '*'];
+
 pub(super) fn read(names: &Names, body: &[u8], is_constrained: bool) -> Result<Reply, Nonsense> {
     let completion: Completion<'_> = serde_json::from_slice(body)
         .map_err(|error| Nonsense(format!("it is not a chat completion ({error})")))?;
@@ -106,49 +119,86 @@ fn route_in(names: &Names, text: &str) -> Result<Found, Nonsense> {
     if text.len() > MAX_TEXT {
         return Err(Nonsense(format!("its text has {} bytes", text.len())));
     }
-    let text = text.trim();
-    if text.is_empty() {
-        return Ok((Answer::NoRoute, Said::Nothing));
-    }
-    if let Some(answer) = in_object(names, text).or_else(|| in_words(names, text)) {
+    let whole = serde_json::from_str(text).ok();
+    if let Some(answer) = whole.and_then(|fields| in_fields(names, &fields)) {
         return Ok(answer);
     }
+    let ends = ENDS.iter().filter_map(|end| text.find(end)).min().unwrap_or(text.len());
+    let said = text.get(..ends).unwrap_or_default().trim();
+    if said.is_empty() {
+        return Ok((Answer::NoRoute, Said::Nothing));
+    }
+    let answer = unthought(said);
     // The spelled-out line break is looked at last: a route's name might hold a backslash.
-    let unspelled = text.replace("\\n", "\n");
-    in_object(names, &unspelled)
-        .or_else(|| in_words(names, &unspelled))
-        .ok_or_else(|| Nonsense(format!("it names no route: `{}`", shown(text))))
+    in_text(names, answer)
+        .or_else(|| in_text(names, &answer.replace("\\n", "\n")))
+        .ok_or_else(|| Nonsense(format!("it names no route: `{}`", shown(said))))
 }
 
-/// The value of `route` in an object, quoted as JSON does or as Python does: in the outermost braces or, where the
-/// model goes on behind its answer or thinks before it, in the first or the last that can be read. Plano-Orchestrator's
-/// prompt shows the form in two pairs of braces, so they may come back.
-fn in_object(names: &Names, text: &str) -> Option<Found> {
-    let (first, last) = (text.find('{')?, text.rfind('}')?);
-    let doubled = text.get(first..=last).is_some_and(|text| text.starts_with("{{") && text.ends_with("}}"));
-    let spans = [
-        Some(first..=last),
-        text.find('}').map(|end| first..=end),
-        text.rfind('{').map(|start| start..=last),
-        doubled.then(|| first + 1..=last - 1),
-    ];
-    spans.into_iter().flatten().filter_map(|span| text.get(span)).find_map(|object| in_fields(names, object))
+/// What stands behind the last thought, or before one that does not end.
+fn unthought(said: &str) -> &str {
+    let [open, close] = THOUGHT;
+    let behind = said.rsplit_once(close).map_or(said, |(_, behind)| behind);
+    behind.split_once(open).map_or(behind, |(before, _)| before).trim()
 }
 
-fn in_fields(names: &Names, object: &str) -> Option<Found> {
-    let fields: serde_json::Map<String, Value> =
-        serde_json::from_str(object).or_else(|_| serde_json::from_str(&requoted(object))).ok()?;
+fn in_text(names: &Names, text: &str) -> Option<Found> {
+    if text.is_empty() {
+        return None;
+    }
+    in_objects(names, text).or_else(|| in_words(names, text))
+}
+
+/// The value of `route` in an object, quoted as JSON does or as Python does: of several objects the last one that is an
+/// answer, as a model that thinks aloud ends with what it means. Plano-Orchestrator's prompt shows the form in two pairs
+/// of braces, so they may come back: the outer one is no object.
+fn in_objects(names: &Names, text: &str) -> Option<Found> {
+    let skipped = text.matches('{').count().saturating_sub(MAX_OBJECTS);
+    let (mut at, _) = text.match_indices('{').nth(skipped)?;
+    let (mut found, mut empty) = (None, None);
+    while let Some(rest) = text.get(at..) {
+        let Some((fields, length)) = object(rest) else {
+            let Some(next) = rest.get(1..).and_then(|rest| rest.find('{')) else { break };
+            at += 1 + next;
+            continue;
+        };
+        // Braces around nothing may belong to anything, so they answer only where nothing else does.
+        let answer = if fields.is_empty() { &mut empty } else { &mut found };
+        *answer = in_fields(names, &fields).or_else(|| answer.take());
+        let Some(next) = rest.get(length..).and_then(|rest| rest.find('{')) else { break };
+        at += length + next;
+    }
+    found.or(empty)
+}
+
+type Fields = serde_json::Map<String, Value>;
+
+/// The object that a text begins with, and its length.
+fn object(text: &str) -> Option<(Fields, usize)> {
+    let mut strict = serde_json::Deserializer::from_str(text).into_iter::<Fields>();
+    if let Some(Ok(fields)) = strict.next() {
+        return Some((fields, strict.byte_offset()));
+    }
+    let (json, length) = requoted(text);
+    Some((serde_json::from_str(&json).ok()?, length))
+}
+
+fn in_fields(names: &Names, fields: &Fields) -> Option<Found> {
     match fields.get("route") {
-        Some(Value::Array(routes)) if routes.is_empty() => Some((Answer::NoRoute, Said::EmptyList)),
-        // Several intents: the first one that there is counts.
-        Some(Value::Array(routes)) => {
-            let known = |value: &&Value| value.as_str().is_some_and(|name| named(names, name).is_some());
-            in_value(names, routes.iter().find(known).or_else(|| routes.first()))
-        }
+        Some(Value::Array(routes)) => in_list(names, routes),
         // An object that says something, and not of a route (`{"Route": …}`), is no "none fits": it is not in the form.
         None if !fields.is_empty() => None,
         value => in_value(names, value),
     }
+}
+
+/// Several intents: the first one that there is counts.
+fn in_list(names: &Names, routes: &[Value]) -> Option<Found> {
+    if routes.is_empty() {
+        return Some((Answer::NoRoute, Said::EmptyList));
+    }
+    let known = |value: &&Value| value.as_str().is_some_and(|name| named(names, name).is_some());
+    in_value(names, routes.iter().find(known).or_else(|| routes.first()))
 }
 
 fn in_value(names: &Names, value: Option<&Value>) -> Option<Found> {
@@ -156,30 +206,77 @@ fn in_value(names: &Names, value: Option<&Value>) -> Option<Found> {
         None | Some(Value::Null) => Some((Answer::NoRoute, Said::Nothing)),
         Some(Value::String(name)) => {
             let answer = named(names, name).unwrap_or_else(|| Answer::Unknown(shown(name)));
-            Some((answer, Said::Name(name.clone())))
+            Some((answer, Said::Value(name.clone())))
         }
         Some(_) => None,
     }
 }
 
-/// A text that is a name and nothing else, or `route: name`.
+/// A text that is a name, a list of names, or `route: name`, if need be with an explanation on further lines.
 fn in_words(names: &Names, text: &str) -> Option<Found> {
     let text = text.strip_prefix("```").map_or(text, unfenced);
-    let quotes = ['"', '\'', '`', '*'];
-    let bare = |text: &str| {
-        let inner = text.trim().trim_matches(quotes).trim_end_matches('.').trim_matches(quotes);
-        let found = |said: &str| Some((named(names, said)?, Said::Name(said.trim().to_owned())));
-        // Quotes around nothing are an empty name; any other heap of them says nothing.
-        let says_something = !inner.is_empty() || matches!(text.trim(), "\"\"" | "''");
-        found(text).or_else(|| found(inner).filter(|_| says_something))
-    };
-    if let Some(answer) = bare(text) {
+    if let Some(answer) = bare(names, text) {
         return Some(answer);
     }
-    let (label, name) = text.split_once(':')?;
-    let is_label = label.trim().trim_matches(quotes).eq_ignore_ascii_case("route");
-    // A sentence behind the label is no name, so what is unknown here is nonsense rather than an unknown route.
-    if is_label { bare(name) } else { None }
+    if text.starts_with('[') {
+        let (json, length) = requoted(text);
+        let routes: Vec<Value> = serde_json::from_str(&json).ok()?;
+        let is_all = text.get(length..).is_some_and(|rest| rest.trim().is_empty());
+        return in_list(names, &routes).filter(|_| is_all);
+    }
+    let name = match text.split_once(':') {
+        Some((label, name)) if is_label(label) => name.trim(),
+        _ => text,
+    };
+    // A sentence is no name, so what is unknown here is nonsense rather than an unknown route.
+    bare(names, name)
+        .filter(|_| name.len() < text.len())
+        .or_else(|| {
+            let (first, _) = name.split_once('\n')?;
+            bare(names, first)
+        })
+        .filter(|(answer, said)| is_alone(names, answer, said, text))
+}
+
+/// A name and nothing else, but for quotes and a full stop.
+fn bare(names: &Names, text: &str) -> Option<Found> {
+    let inner = text.trim().trim_matches(QUOTES).trim_end_matches('.').trim_matches(QUOTES);
+    let found = |said: &str| Some((named(names, said)?, Said::Words(said.trim().to_owned())));
+    // Quotes around nothing are an empty name; any other heap of them says nothing.
+    let says_something = !inner.is_empty() || matches!(text.trim(), "\"\"" | "''");
+    found(text).or_else(|| found(inner).filter(|_| says_something))
+}
+
+/// `route`, `the best route`, `the route is`.
+fn is_label(text: &str) -> bool {
+    let words: Vec<&str> = text.split_whitespace().map(|word| word.trim_matches(QUOTES)).collect();
+    let last = match words.as_slice() {
+        [rest @ .., is] if is.eq_ignore_ascii_case("is") => rest.last(),
+        words => words.last(),
+    };
+    let denies = |word: &&str| ["not", "no", "isn't"].iter().any(|no| word.eq_ignore_ascii_case(no));
+    words.len() <= MAX_LABEL
+        && !words.iter().any(denies)
+        && last.is_some_and(|word| word.eq_ignore_ascii_case("route"))
+}
+
+/// Whether the text names no other route than this answer.
+fn is_alone(names: &Names, answer: &Answer, said: &Said, text: &str) -> bool {
+    let Said::Words(said) = said else { return true };
+    let padded = |text: &str| {
+        let words = text.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty());
+        format!(" {} ", words.map(str::to_lowercase).collect::<Vec<_>>().join(" "))
+    };
+    let (text, said) = (padded(text), padded(said));
+    // A shorter name inside of this one is not named by it.
+    let rest = text.replace(said.trim_end(), " ");
+    names.declared.iter().enumerate().all(|(route, name)| {
+        let name = padded(name);
+        let place = if name.contains(&said) { &text } else { &rest };
+        // `other` is none of the routes, even where one has this name.
+        let is_said = *answer == Answer::Route(route) || name == said;
+        is_said || name.trim().is_empty() || !place.contains(&name)
+    })
 }
 
 /// What stands in a code fence, without the language behind the opening ticks.
@@ -199,48 +296,6 @@ fn named(names: &Names, name: &str) -> Option<Answer> {
         None if name.eq_ignore_ascii_case(OTHER) => Some(Answer::NoRoute),
         None => names.loosely(name).map(Answer::Route),
     }
-}
-
-/// JSON for a literal in Python's notation. A single quote ends a string only where a string can end, before `,`,
-/// `:`, `}`, `]` or the end of the text: so an apostrophe inside a name stays one.
-fn requoted(text: &str) -> String {
-    let mut json = String::with_capacity(text.len() + 2);
-    let mut quote = None;
-    let mut rest = text.char_indices();
-    while let Some((at, letter)) = rest.next() {
-        match (quote, letter) {
-            (None, '\'' | '"') => {
-                quote = Some(letter);
-                json.push('"');
-            }
-            (None, 'N') if text.get(at..).is_some_and(|rest| rest.starts_with("None")) => {
-                json.push_str("null");
-                rest.nth("one".len() - 1);
-            }
-            (None, _) => json.push(letter),
-            (Some(_), '\\') => match rest.next() {
-                Some((_, '\'')) => json.push('\''),
-                Some((_, escaped)) => json.extend(['\\', escaped]),
-                None => {}
-            },
-            (Some('\''), '\'') if ends_string(text.get(at + 1..).unwrap_or_default()) => {
-                quote = None;
-                json.push('"');
-            }
-            (Some('"'), '"') => {
-                quote = None;
-                json.push('"');
-            }
-            (Some(_), '"') => json.push_str("\\\""),
-            (Some(_), control) if control.is_control() => json.push(' '),
-            (Some(_), _) => json.push(letter),
-        }
-    }
-    json
-}
-
-fn ends_string(rest: &str) -> bool {
-    matches!(rest.trim_start().chars().next(), None | Some(',' | ':' | '}' | ']'))
 }
 
 /// Enough of a text to recognise it.
@@ -297,7 +352,26 @@ mod tests {
             r#"The best route is {"route": "code generation"}."#,
             "<think>code, then</think>\n{\"route\": \"code generation\"}",
             r#"{"reason": "it's code", "route": "code generation"}"#,
-            "{\"route\": \"code generation\"}\n{\"route\": \"DUPE\"}\n{",
+            "{\"route\": \"DUPE\"}\n{\"route\": \"code generation\"}\n{",
+            "<think>maybe {\"route\": \"DUPE\"}</think>\n{\"route\": \"code generation\"}",
+            "maybe {\"route\": \"DUPE\"}</think>{\"route\": \"code generation\"}",
+            "Let me think {\"route\": \"DUPE\"} no, {\"route\": \"code generation\"}",
+            "{\"route\": \"code generation\"} and no {}, [] or {\"a\": {}}",
+            "<think>hm, DUPE?</think>code generation",
+            "<think>hm</think>\n\n**code generation**",
+            "The route is: code generation",
+            "The best route: `code generation`.",
+            "route:\ncode generation",
+            "[\"code generation\"]",
+            "['code generation']",
+            "```json\n[\"code generation\"]\n```",
+            "code generation\n\nThe user wants a function, so code generation fits.",
+            "Route: code generation\nThe user wants a function.",
+            "code generation<|im_end|>",
+            "{\"route\": \"code generation\"}<|im_end|>\n<|im_start|>user\n{\"route\": \"DUPE\"}",
+            "{\"route\": \"code generation\",}",
+            "{\"route\": [\"code generation\",],}",
+            "{'route': 'code generation',\n}",
             "<think>a {set} of {x}</think>{'route': 'code generation'}",
             "{'route': 'code generation'} because {code}",
             "code generation",
@@ -355,7 +429,11 @@ mod tests {
             r#"{"route": []}"#,
             r#"{"route": [null]}"#,
             "{}",
+            "[]",
             "other",
+            "other\n\nNothing here fits.",
+            "<|im_end|>",
+            "<think>hm</think>other",
             "OTHER.",
             "route: other",
             "",
@@ -392,6 +470,13 @@ mod tests {
     fn nonsense_is_told_from_none() {
         for text in [
             "I would say that this is about code generation",
+            "It is not code generation",
+            "The route is not: code generation",
+            "code generation\nor DUPE",
+            "The route is: code generation\nif not bob's things",
+            "<think>{\"route\": \"code generation\"}</think>",
+            "<think>{\"route\": \"code generation\"}",
+            "[\"code generation\"] or [\"DUPE\"]",
             "dupe",
             "route: whatever you like",
             r#"{"route": 5}"#,
@@ -409,6 +494,22 @@ mod tests {
         assert!(said(&json!(7)).is_err());
         for body in ["", "<html>", "[]", "null", r#"{"error": {"message": "no"}}"#, r#"{"choices": [7]}"#] {
             assert!(read(&names(&ROUTES), body.as_bytes(), false).is_err(), "{body}");
+        }
+    }
+
+    /// A name inside of another one is told from it.
+    #[test]
+    fn names_that_hold_each_other_are_told_apart_in_words() {
+        let names = names(&["code", "code review"]);
+        for (text, route) in [
+            ("code review\nIt is a review of code.", None),
+            ("code review\nSomebody is to look at it.", Some(1)),
+            ("The route is: code review", Some(1)),
+            ("code\nA function is to be written.", Some(0)),
+            ("code\nnot code review", None),
+        ] {
+            let found = route_in(&names, text).ok().map(|(answer, _)| answer);
+            assert_eq!(found, route.map(Answer::Route), "{text}");
         }
     }
 

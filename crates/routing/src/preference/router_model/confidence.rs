@@ -13,13 +13,16 @@
 
 use serde::Deserialize;
 
+use super::answer::{ENDS, THOUGHT};
 use super::{Names, OTHER, escaped};
 
 /// What the parser found in the text, as the model spelled it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Said {
-    /// This name.
-    Name(String),
+    /// This name, as a value in an object or a list: the last one that is written so.
+    Value(String),
+    /// This name, in words: the first one behind what was thought.
+    Words(String),
     /// An empty list.
     EmptyList,
     /// Nothing, or nothing that is spelled out.
@@ -142,14 +145,15 @@ fn spelled<'t>(text: &'t [u8], said: &Said) -> Option<Spelled<'t>> {
         Said::Nothing => return None,
         Said::EmptyList => {
             let open = (0..text.len())
-                .find(|at| text.get(*at) == Some(&b'[') && text.get(..*at).is_some_and(follows_key))?;
+                .rfind(|at| text.get(*at) == Some(&b'[') && text.get(..*at).is_some_and(follows_key))?;
             let close = open + text.get(open..)?.iter().position(|byte| *byte == b']')?;
             return Some(Spelled { text, region: open..=close, name: None, is_list: true });
         }
-        Said::Name(name) => name,
+        Said::Value(name) | Said::Words(name) => name,
     };
+    let answer = answered(text);
     let spellings = [escaped(name), name.clone(), name.replace('\'', "\\'")];
-    let places: Vec<(usize, usize)> = spellings
+    let mut places: Vec<(usize, usize)> = spellings
         .iter()
         .map(|spelling| spelling.as_bytes())
         .filter(|spelling| !spelling.is_empty())
@@ -157,9 +161,15 @@ fn spelled<'t>(text: &'t [u8], said: &Said) -> Option<Spelled<'t>> {
             let found = text.windows(spelling.len()).enumerate().filter(move |(_, part)| *part == spelling);
             found.map(move |(at, _)| (at, at + spelling.len()))
         })
+        .filter(|(at, _)| answer.contains(at))
         .collect();
+    // Of two spellings at one place the longer one.
+    places.sort_by_key(|(start, end)| (*start, std::cmp::Reverse(*end)));
     let behind_key = |(start, _): &&(usize, usize)| text.get(..*start).is_some_and(follows_key);
-    let (start, end) = *places.iter().find(behind_key).or_else(|| places.first())?;
+    let (start, end) = match said {
+        Said::Words(_) => *places.first()?,
+        _ => *places.iter().rev().find(behind_key).or_else(|| places.first())?,
+    };
     let open = text.get(..start).and_then(|before| {
         let before = before.trim_ascii_end();
         let before = before.strip_suffix(b"\"").or_else(|| before.strip_suffix(b"'")).unwrap_or(before);
@@ -169,6 +179,18 @@ fn spelled<'t>(text: &'t [u8], said: &Said) -> Option<Spelled<'t>> {
     // What closes the name, if anything stands behind it.
     let last = if end < text.len() { end } else { end - 1 };
     Some(Spelled { text, region: open.unwrap_or(start)..=last, name: Some(start), is_list: open.is_some() })
+}
+
+/// The bytes in which the parser looks: behind what was thought, before the answer's end.
+fn answered(text: &[u8]) -> std::ops::Range<usize> {
+    let places = |mark: &'static str| {
+        let found = text.windows(mark.len()).enumerate().filter(move |(_, part)| *part == mark.as_bytes());
+        found.map(|(at, _)| at)
+    };
+    let end = ENDS.iter().filter_map(|end| places(end).next()).min().unwrap_or(text.len());
+    let [_, close] = THOUGHT;
+    let begin = places(close).rfind(|at| *at < end).map_or(0, |at| at + close.len());
+    begin..end
 }
 
 /// The text before a name ends in `route` and punctuation.
@@ -321,7 +343,7 @@ mod tests {
     }
 
     fn name(name: &str) -> Said {
-        Said::Name(name.to_owned())
+        Said::Value(name.to_owned())
     }
 
     #[test]
@@ -395,6 +417,25 @@ mod tests {
             ("'}", 1.0, &[]),
         ];
         assert_eq!(weighed(Some(2), &name("poem"), tokens), Some((50, vec![])));
+        // Of several objects the last one is the answer, and what was thought is none.
+        let tokens: Tokens<'_> = &[
+            ("<think>poem {'route': 'poem'}</think>", 0.1, &[]),
+            ("{'route': 'poem'} no, {'route': '", 0.1, &[]),
+            ("poem", 0.5, &[]),
+            ("'}", 1.0, &[]),
+        ];
+        assert_eq!(weighed(Some(2), &name("poem"), tokens), Some((50, vec![])));
+        // In words the name stands first, and the explanation behind it is sure of it anyway.
+        let tokens: Tokens<'_> = &[
+            ("<think>poem?</think>", 1.0, &[]),
+            ("poem", 0.5, &[]),
+            ("\n", 1.0, &[]),
+            ("it asks for a ", 1.0, &[]),
+            ("poem", 1.0, &[]),
+        ];
+        assert_eq!(weighed(Some(2), &Said::Words("poem".to_owned()), tokens), Some((50, vec![])));
+        let tokens: Tokens<'_> = &[("poem", 0.5, &[]), ("<|im_end|>", 0.8, &[]), ("poem", 1.0, &[])];
+        assert_eq!(weighed(Some(2), &Said::Words("poem".to_owned()), tokens), Some((40, vec![])));
         // A bare name has nothing behind it.
         assert_eq!(
             weighed(Some(2), &name("poem"), &[("po", 0.5, &[]), ("em", 0.5, &[])]),

@@ -2,8 +2,8 @@
 //!
 //! Two models are known, and their prompts are wire formats: they were trained on these texts, so every byte counts.
 //! `arch_router.rs` and `orchestrator.rs` hold one each, `budget.rs` how much of a conversation they are shown,
-//! `constraint.rs` how an engine is told to answer in the form alone, `answer.rs` what the answer means and
-//! `confidence.rs` how sure it is.
+//! `constraint.rs` how an engine is told to answer in the form alone, `answer.rs` what the answer means (with
+//! `literal.rs` where it is Python's) and `confidence.rs` how sure it is.
 //!
 //! Two things are ours in both. Routes stand in declared order (Plano's order is random in each process), so that the
 //! prompt begins with the same bytes in every request and the prefix cache of the engine behind it hits. And the
@@ -14,6 +14,7 @@ mod arch_router;
 mod budget;
 mod confidence;
 mod constraint;
+mod literal;
 mod mentions;
 mod orchestrator;
 

@@ -1,12 +1,15 @@
 //! `waypost route`: where a prompt would go, and why, without calling any model.
 
-use std::path::{Path, PathBuf};
+mod again;
+
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::anyhow;
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::json;
 use waypost_dialect::envelope::{self, Envelope};
+use waypost_routing::preference::cascade::ScorerKind;
 use waypost_routing::preference::explain::Effect;
 
 use super::Stop;
@@ -42,7 +45,7 @@ pub(super) fn run(options: &Options) -> Result<(), Stop> {
     let loaded = super::load_without_keys(&options.config)?;
     let runtime = Runtime::new(&loaded.config).map_err(anyhow::Error::msg)?;
     if let Some(path) = &options.replay {
-        return Ok(replay(&runtime, path)?);
+        return Ok(again::replay(&runtime, path)?);
     }
     let body = match options.prompt.as_deref() {
         Some("-") => std::io::read_to_string(std::io::stdin())?,
@@ -53,7 +56,7 @@ pub(super) fn run(options: &Options) -> Result<(), Stop> {
     let told = tell(&runtime, asked, &envelope)?;
     if options.json {
         let mut page = told.page(&runtime);
-        page["request"] = page::request(asked, body.as_bytes());
+        page["request"] = page::request(asked, body.as_bytes(), None);
         anstream::println!("{page}");
     } else {
         print(&runtime, &told);
@@ -62,41 +65,9 @@ pub(super) fn run(options: &Options) -> Result<(), Stop> {
 }
 
 fn tell(runtime: &Runtime, asked: Option<&str>, envelope: &Envelope<'_>) -> anyhow::Result<Told> {
-    let router = preferences::router_at_once(runtime, envelope).map_err(|error| anyhow!(error.message))?;
+    let router =
+        preferences::router_at_once(runtime, envelope, None).map_err(|error| anyhow!(error.message))?;
     Told::offline(runtime, router, asked, envelope, true).map_err(|none| anyhow!("{none}"))
-}
-
-/// The parts of a decision that must come out the same.
-const DECIDED: [&str; 6] = ["models", "route", "method", "confidence", "scores", "none_probability"];
-
-fn replay(runtime: &Runtime, path: &Path) -> anyhow::Result<()> {
-    let name = path.display();
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {name}"))?;
-    let before: Value = serde_json::from_str(&text).with_context(|| format!("{name} is not a record"))?;
-    let then = before["config_hash"].as_str().with_context(|| format!("{name} has no `config_hash`"))?;
-    let body = before["request"].get("body").with_context(|| {
-        format!("{name} has no `request`\nhint: ask the decision endpoint with `?explain`, or `waypost route --json`")
-    })?;
-    let body = body.to_string();
-    let envelope = envelope::peek_any(body.as_bytes()).map_err(|error| anyhow!("{name}: {error}"))?;
-    let told = tell(runtime, before["request"]["model"].as_str(), &envelope)?;
-    let now = page::page(runtime, &told.router, &told.decision, &told.record);
-    let changed: Vec<&str> = DECIDED.into_iter().filter(|key| now.get(key) != before.get(key)).collect();
-    let same = then == &*runtime.config_hash;
-    match (changed.is_empty(), same) {
-        (true, true) => anstream::println!("the same decision, under the same configuration"),
-        (true, false) => anstream::println!("the same decision; the configuration has changed since"),
-        (false, _) => {
-            for key in &changed {
-                let show = |page: &Value| page.get(key).map_or_else(|| "–".to_owned(), Value::to_string);
-                anstream::println!("{key}: {} then, {} now", show(&before), show(&now));
-            }
-            let why =
-                if same { "under the same configuration" } else { "the configuration has changed since" };
-            bail!("another decision ({why})");
-        }
-    }
-    Ok(())
 }
 
 fn print(runtime: &Runtime, told: &Told) {
@@ -143,10 +114,11 @@ fn print(runtime: &Runtime, told: &Told) {
     }
     anstream::println!("{probabilities}");
     let Some(explanation) = explanation else { return };
-    let of = if explanation.of == decision.route {
-        String::new()
-    } else {
-        format!(", which was `{}` by the embedded router", name(explanation.of))
+    let is_embedded = verdict.scorer == Some(ScorerKind::Embedded);
+    let of = match explanation.of == decision.route {
+        true => String::new(),
+        false if is_embedded => format!(", `{}` being the likeliest", name(explanation.of)),
+        false => format!(", which was `{}` by the embedded router", name(explanation.of)),
     };
     let effects = explanation.turns.iter().chain(explanation.words.iter().take(SHOWN));
     let mut driven = table(&["left out", "effect", "would go to"]);
