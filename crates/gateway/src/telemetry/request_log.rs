@@ -64,7 +64,7 @@ fn append_json(batch: &mut Vec<u8>, record: &Record) {
             line.key("attempts").count(record.attempts.into());
         }
         // One that went well is told by the other fields.
-        if record.tries.len() > 1 || record.status >= 400 {
+        if record.tries.len() > 1 || record.is_error() {
             row::tries(line, &record.tries);
         }
         line.key("stream").boolean(record.stream);
