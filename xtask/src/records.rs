@@ -166,7 +166,10 @@ fn measure(reader: &Reader) -> anyhow::Result<()> {
         ("a status that is nowhere", Filter { status: Some(Ended::Status(418..419)), ..any() }),
         ("a model", Filter { model: text("gpt-5-mini"), ..any() }),
         ("a model that is nowhere", Filter { model: text("nowhere"), ..any() }),
-        ("a route and errors", Filter { route: text("reasoning"), status: Some(Ended::Status(500..600)), ..any() }),
+        (
+            "a route and errors",
+            Filter { route: text("reasoning"), status: Some(Ended::Status(500..600)), ..any() },
+        ),
         ("a session", Filter { session: text("session-77"), ..any() }),
         ("the dearest", Filter { cost: Some(0.27), ..any() }),
         ("the slowest", Filter { total: Some(Duration::from_millis(5450)), ..any() }),
