@@ -31,7 +31,8 @@ from examples import borrow
 jax.config.update("jax_enable_x64", True)
 MODEL = pathlib.Path(__file__).resolve().parents[1] / "crates/routing/model"
 NONE_KEPT = 0.5
-SUITE_WEIGHTS = {"chats": 0.5}
+# The chats are few, and their routes have few examples, taken from the chats themselves: what they may say.
+CHATS_STATIC, CHATS_BOTH, CHATS_SHOTS = 0.1, 0.5, 0.05
 STOP_WORDS = set(
     "a an the of to and or in on for with by from at is are was be as it its this that these those i me my you your we "
     "our do does did can could would should will what which who how when where why please s t".split()
@@ -308,17 +309,17 @@ def main():
 
 
 def both_tiers(groups, everything, shots):
-    # Every suite weighs the same but for the small one, and every group within its suite.
+    # Every suite weighs the same but for the chats, and every group within its suite.
     suites = [name.split("/")[0] for name in groups]
-    weights = [SUITE_WEIGHTS.get(suite, 1.0) / suites.count(suite) for suite in suites]
+    weigh = lambda chats: [(chats if suite == "chats" else 1.0) / suites.count(suite) for suite in suites]
     first_pick = [STATIC, LEXICAL] + [SHOT_STATIC, SHOT_NEAREST] * shots
     both_pick = first_pick + [ENCODER] + [SHOT_ENCODER, SHOT_ENCODER_NEAREST] * shots
     start = {"likeness": jnp.array([13.0, 4.6] + [1.0, 1.0] * shots), "length": jnp.array(0.09),
              "stay": jnp.array([5.0, -1.0, 0.5, -5.0, 1.0]), "none": jnp.array([0.5, -0.15, 0.7, -0.12, 0.01])}
-    static, value = fit(groups, first_pick, start, weights)
+    static, value = fit(groups, first_pick, start, weigh(CHATS_SHOTS if shots else CHATS_STATIC))
     show(f"static {value:.4f} {first_pick}", static)
     start = {**static, "likeness": jnp.concatenate([static["likeness"] / 4, jnp.array([12.0] + [1.0, 1.0] * shots)])}
-    both, value = fit(groups, both_pick, start, weights)
+    both, value = fit(groups, both_pick, start, weigh(CHATS_SHOTS if shots else CHATS_BOTH))
     show(f"both {value:.4f} {both_pick}", both)
     first = {n: beliefs(static, g, first_pick) for n, g in everything.items()}
     second = {n: beliefs(both, g, both_pick) for n, g in everything.items()}

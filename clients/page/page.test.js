@@ -133,6 +133,11 @@ test("the filter's words", async () => {
   for (const typed of ["claude", "route:general", "status:ok", "status:5xx", "ms>512", "cost>1", "confidence>0", "gpt claude", "unknown:key", 'route:"debugging code"']) {
     assert.equal(await found(typed), false, typed);
   }
+  // A stream that broke off is an error, whatever status it began with.
+  Object.assign(record, { status: 200, error: "the stream ended before it was complete" });
+  for (const [typed, expected] of [["status:error", true], ["status:ok", false], ["status:200", true], ["status:2xx", true]]) {
+    assert.equal(await found(typed), expected, typed);
+  }
   await close();
 });
 

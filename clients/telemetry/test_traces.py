@@ -230,6 +230,24 @@ def test_each_attempt_has_its_span(start, collector):
     gateway.stop()
 
 
+@pytest.mark.parametrize("fault, name", [("error_after=4", "provider"), ("cut_after=4", "transport")])
+def test_a_stream_that_breaks_off_is_an_error(start, collector, fault, name):
+    gateway = start(tracing(collector))
+    status, _, _ = gateway.chat("fast-model", f"[[echo text='a b c d e f g h' {fault}]]", stream=True)
+    assert status == 200
+    spans = by_name(collector.spans(4))
+    gateway.stop()
+    server, own = spans["POST /v1/chat/completions"]
+    assert own["error.type"] == "stream_error" and own["http.response.status_code"] == 200
+    assert server.status.code == trace_pb2.Status.STATUS_CODE_ERROR and server.status.message
+    call, called = spans["chat gpt-5.2"]
+    assert called["error.type"] == called["waypost.outcome"] == name
+    assert call.status.code == trace_pb2.Status.STATUS_CODE_ERROR and call.status.message == server.status.message
+    # It lasted as long as its stream, which has its own span.
+    assert spans["stream"][0].parent_span_id == call.span_id
+    assert call.end_time_unix_nano == spans["stream"][0].end_time_unix_nano
+
+
 def test_content_goes_along_where_it_is_wanted(start, collector):
     gateway = start(tracing(collector, ", content: true"))
     assert gateway.chat("fast-model", "Tell me of lighthouses")[0] == 200

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use clap::Args;
 use tokio::time::Instant;
-use waypost::store::read::{By, Filter, Reader};
+use waypost::store::read::{By, Ended, Filter, Reader};
 use waypost::store::walk::Order;
 use waypost::store::{Retention, Store};
 use waypost::telemetry::finished::{Finished, Sink};
@@ -162,11 +162,14 @@ fn measure(reader: &Reader) -> anyhow::Result<()> {
     writeln!(std::io::stdout(), "{:?}", reader.size()?)?;
     for (name, filter) in [
         ("the newest", any()),
-        ("errors", Filter { status: Some(400..1000), ..any() }),
-        ("a status that is nowhere", Filter { status: Some(418..419), ..any() }),
+        ("errors", Filter { status: Some(Ended::Error), ..any() }),
+        ("a status that is nowhere", Filter { status: Some(Ended::Status(418..419)), ..any() }),
         ("a model", Filter { model: text("gpt-5-mini"), ..any() }),
         ("a model that is nowhere", Filter { model: text("nowhere"), ..any() }),
-        ("a route and errors", Filter { route: text("reasoning"), status: Some(500..600), ..any() }),
+        (
+            "a route and errors",
+            Filter { route: text("reasoning"), status: Some(Ended::Status(500..600)), ..any() },
+        ),
         ("a session", Filter { session: text("session-77"), ..any() }),
         ("the dearest", Filter { cost: Some(0.27), ..any() }),
         ("the slowest", Filter { total: Some(Duration::from_millis(5450)), ..any() }),
@@ -177,7 +180,7 @@ fn measure(reader: &Reader) -> anyhow::Result<()> {
                 since: ago(20.0),
                 model: text("openai/gpt-5.2"),
                 caller: text("000000000007"),
-                status: Some(200..300),
+                status: Some(Ended::Status(200..300)),
                 total: Some(Duration::from_secs(5)),
                 ..any()
             },

@@ -273,7 +273,7 @@ pub trait StreamTap: Send {
 }
 
 /// Facts about an answer that went by.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub struct Observed {
     /// Token counts as the provider reported them.
     pub usage: Option<Usage>,
@@ -283,6 +283,20 @@ pub struct Observed {
     pub model: Option<String>,
     /// The answer ended as its dialect ends an answer.
     pub complete: bool,
-    /// The stream carried an error event.
-    pub error: bool,
+    /// The first error event that the stream carried.
+    pub error: Option<Box<ApiError>>,
+}
+
+/// Not what an error says: providers quote what was said to them.
+impl fmt::Debug for Observed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { usage, finish_reason, model, complete, error } = self;
+        f.debug_struct("Observed")
+            .field("usage", usage)
+            .field("finish_reason", finish_reason)
+            .field("model", model)
+            .field("complete", complete)
+            .field("error", &error.is_some())
+            .finish()
+    }
 }

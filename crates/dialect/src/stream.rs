@@ -48,7 +48,7 @@ struct State<M> {
 
 impl<M: Meaning> State<M> {
     fn take(&mut self, found: &Found<'_>, events: &mut Vec<StreamEvent>) {
-        if self.failed.is_some() || self.observed.complete || self.observed.error {
+        if self.failed.is_some() || self.observed.complete || self.observed.error.is_some() {
             return;
         }
         match found {
@@ -84,10 +84,14 @@ impl<M: Meaning> StreamDecoder for Decoder<M> {
             // Half an event: the connection was cut in the middle of it.
             return Err(ResponseError::Truncated);
         }
-        if !state.observed.complete && !state.observed.error {
+        if !state.observed.complete && state.observed.error.is_none() {
             state.meaning.ended(&mut state.observed, events);
         }
-        if state.observed.complete || state.observed.error { Ok(()) } else { Err(ResponseError::Truncated) }
+        if state.observed.complete || state.observed.error.is_some() {
+            Ok(())
+        } else {
+            Err(ResponseError::Truncated)
+        }
     }
 }
 
@@ -112,7 +116,7 @@ impl<W: Watch> StreamTap for Tap<W> {
         let Self { reader, watch, observed, is_garbled } = self;
         reader.push(bytes, &mut |found| {
             if let Found::Event { name, data } = found {
-                *is_garbled |= !observed.complete && !observed.error && is_nonsense(name, data);
+                *is_garbled |= !observed.complete && observed.error.is_none() && is_nonsense(name, data);
                 watch.event(name, data, observed);
             }
         });

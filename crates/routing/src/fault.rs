@@ -128,7 +128,7 @@ pub const FAULTS: [Row; 16] = [
     row(
         Fault::Transport,
         "transport",
-        "DNS, connection, TLS, or an answer that breaks off before its content",
+        "DNS, connection, TLS, or an answer that breaks off",
         true,
         true,
         Toll::Failure,

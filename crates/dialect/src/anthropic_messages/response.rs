@@ -65,7 +65,7 @@ pub(super) fn observe(body: &[u8], is_conversation: bool) -> Result<Observed, Fa
         finish_reason: fields.text("stop_reason"),
         model: fields.text("model"),
         complete: true,
-        error: false,
+        error: None,
     })
 }
 

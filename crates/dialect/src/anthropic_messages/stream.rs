@@ -57,8 +57,9 @@ impl Meaning for Messages {
             "message_delta" => self.message_delta(&fields, observed, events),
             "message_stop" => self.end(observed, events),
             kind if kind == "error" || fields.get("error").is_some() => {
-                observed.error = true;
-                events.push(StreamEvent::Error(crate::error_body::read_without_status(&fields)));
+                let error = crate::error_body::read_without_status(&fields);
+                observed.error = Some(Box::new(error.clone()));
+                events.push(StreamEvent::Error(error));
             }
             // `ping`, and what is yet to be invented: the reference asks to pass over it.
             _ => {}
@@ -260,7 +261,9 @@ pub(super) fn observe_event(fields: &Fields<'_>, kind: &str, tally: &mut Tally, 
         observed.finish_reason = Some(word);
     }
     observed.complete |= kind == "message_stop";
-    observed.error |= kind == "error" || fields.get("error").is_some();
+    if observed.error.is_none() && (kind == "error" || fields.get("error").is_some()) {
+        observed.error = Some(Box::new(crate::error_body::read_without_status(fields)));
+    }
 }
 
 /// The type of an event.

@@ -61,6 +61,6 @@ pub(super) fn observe(body: &[u8], is_conversation: bool) -> Result<Observed, Fa
         finish_reason: fields.text("stopReason").filter(|word| !word.is_empty()),
         model: None,
         complete: true,
-        error: false,
+        error: None,
     })
 }

@@ -28,7 +28,7 @@ impl StreamDecoder for Decoder {
     fn push(&mut self, bytes: &[u8], events: &mut Vec<StreamEvent>) -> Result<(), ResponseError> {
         let Self { reader, converse, observed, failed } = self;
         let read = reader.push(bytes, &mut |message| {
-            if failed.is_some() || observed.complete || observed.error {
+            if failed.is_some() || observed.complete || observed.error.is_some() {
                 return;
             }
             if let Err(fault) = converse.message(&message, observed, events) {
@@ -38,7 +38,7 @@ impl StreamDecoder for Decoder {
         // What comes behind the last event breaks nothing.
         if let Err(broken) = read
             && !observed.complete
-            && !observed.error
+            && observed.error.is_none()
         {
             failed.get_or_insert_with(|| of_broken(broken));
         }
@@ -54,11 +54,11 @@ impl StreamDecoder for Decoder {
         if let Some(error) = failed {
             return Err(error.clone());
         }
-        if converse.finished && !observed.complete && !observed.error && reader.is_at_boundary() {
+        if converse.finished && !observed.complete && observed.error.is_none() && reader.is_at_boundary() {
             // Nobody has counted; the answer is whole.
             converse.end(observed, events);
         }
-        if observed.complete || observed.error { Ok(()) } else { Err(ResponseError::Truncated) }
+        if observed.complete || observed.error.is_some() { Ok(()) } else { Err(ResponseError::Truncated) }
     }
 }
 
@@ -116,7 +116,7 @@ impl Converse {
             }
             _ => return self.event(message, observed, events),
         };
-        observed.error = true;
+        observed.error = Some(Box::new(error.clone()));
         events.push(StreamEvent::Error(error));
         Ok(())
     }

@@ -73,7 +73,7 @@ pub(super) fn observe(body: &[u8], is_conversation: bool) -> Result<Observed, Fa
         finish_reason: word.filter(|word| !word.is_empty()),
         model: fields.text("modelVersion"),
         complete: true,
-        error: false,
+        error: None,
     })
 }
 

@@ -71,8 +71,8 @@ impl Meaning for Gemini {
         }
         let fields = keys::renamed(Fields::of_body(data)?);
         observe_event(&fields, &mut self.tally, observed);
-        if observed.error {
-            events.push(StreamEvent::Error(crate::error_body::read_without_status(&fields)));
+        if let Some(error) = observed.error.as_deref() {
+            events.push(StreamEvent::Error(error.clone()));
             return Ok(());
         }
         if self.id.is_empty() {
@@ -305,7 +305,10 @@ impl ChoiceState {
 
 /// Takes from one event what can be told of it.
 pub(super) fn observe_event(fields: &Fields<'_>, tally: &mut Tally, observed: &mut Observed) {
-    observed.error |= fields.get("error").is_some() && fields.get("candidates").is_none();
+    let is_error = fields.get("error").is_some() && fields.get("candidates").is_none();
+    if is_error && observed.error.is_none() {
+        observed.error = Some(Box::new(crate::error_body::read_without_status(fields)));
+    }
     if observed.model.is_none() {
         observed.model = fields.text("modelVersion").filter(|model| !model.is_empty());
     }

@@ -110,7 +110,7 @@ pub(super) fn observe(body: &[u8], is_conversation: bool) -> Result<Observed, Fa
         finish_reason: choice.and_then(|choice| choice.finish_reason).map(Cow::into_owned),
         model: answer.model.map(Cow::into_owned),
         complete: true,
-        error: false,
+        error: None,
     })
 }
 

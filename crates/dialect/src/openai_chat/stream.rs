@@ -73,7 +73,7 @@ impl Meaning for Chat {
         }
         let fields = Fields::of_body(data)?;
         if let Some(error) = crate::error_body::reported(&fields) {
-            observed.error = true;
+            observed.error = Some(Box::new(error.clone()));
             events.push(StreamEvent::Error(error));
             return Ok(());
         }

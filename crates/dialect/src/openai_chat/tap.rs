@@ -18,7 +18,7 @@ pub(super) struct ChatWatch;
 
 impl Watch for ChatWatch {
     fn event(&mut self, _name: &[u8], data: &[u8], observed: &mut Observed) {
-        if observed.error {
+        if observed.error.is_some() {
             return;
         }
         if data.starts_with(b"[DONE]") {
@@ -29,8 +29,8 @@ impl Watch for ChatWatch {
             return;
         }
         let Ok(fields) = Fields::of_body(data) else { return };
-        if crate::error_body::reported(&fields).is_some() {
-            observed.error = true;
+        if let Some(error) = crate::error_body::reported(&fields) {
+            observed.error = Some(Box::new(error));
             return;
         }
         if observed.model.is_none() {

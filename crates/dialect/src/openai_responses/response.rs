@@ -104,7 +104,7 @@ pub(super) fn observe(body: &[u8], is_conversation: bool) -> Result<Observed, Fa
         finish_reason: word_of(&fields),
         model: fields.text("model"),
         complete: true,
-        error: false,
+        error: None,
     })
 }
 

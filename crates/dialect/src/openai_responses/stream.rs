@@ -66,11 +66,8 @@ impl Meaning for Responses {
         let fields = Fields::of_body(data)?;
         let kind = fields.text("type").unwrap_or_else(|| String::from_utf8_lossy(name).into_owned());
         observe_event(&fields, &kind, observed);
-        if observed.error {
-            // Of a response that failed the error is inside.
-            let response = fields.object("response");
-            let error = crate::error_body::read_without_status(response.as_ref().unwrap_or(&fields));
-            events.push(StreamEvent::Error(error));
+        if let Some(error) = observed.error.as_deref() {
+            events.push(StreamEvent::Error(error.clone()));
             return Ok(());
         }
         match kind.strip_prefix("response.").unwrap_or_default() {

@@ -54,6 +54,12 @@ pub(super) fn observe_event(fields: &Fields<'_>, kind: &str, observed: &mut Obse
         observed.finish_reason = word_of(&response);
     }
     observed.complete |= matches!(kind, "response.completed" | "response.incomplete");
-    observed.error |= matches!(kind, "error" | "response.failed")
+    let is_error = matches!(kind, "error" | "response.failed")
         || (!kind.starts_with("response.") && fields.get("error").is_some());
+    if is_error && observed.error.is_none() {
+        // Of a response that failed the error is inside.
+        let inner = fields.object("response");
+        let error = crate::error_body::read_without_status(inner.as_ref().unwrap_or(fields));
+        observed.error = Some(Box::new(error));
+    }
 }

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::time::SystemTime;
 
 use super::refused::Refused;
+use crate::store::read::Ended;
 
 /// Names and values that have not been read yet.
 #[derive(Debug)]
@@ -59,15 +60,15 @@ impl Query {
         })
     }
 
-    /// A status: `404`, `5xx`, `ok` (below 400) or `error`.
-    pub(super) fn status(&mut self, name: &str) -> Result<Option<Range<u16>>, Refused> {
+    /// A status: `404`, `5xx`, `ok` (below 400, and the stream did not break off) or `error`.
+    pub(super) fn status(&mut self, name: &str) -> Result<Option<Ended>, Refused> {
         let Some(text) = self.text(name) else { return Ok(None) };
         let class = text.strip_suffix("xx").and_then(|class| class.parse::<u16>().ok());
         match (text.as_str(), class, text.parse::<u16>()) {
-            ("ok", ..) => Ok(Some(0..400)),
-            ("error", ..) => Ok(Some(400..1000)),
-            (_, Some(class @ 1..=5), _) => Ok(Some(class * 100..(class + 1) * 100)),
-            (_, _, Ok(status @ 0..1000)) => Ok(Some(status..status + 1)),
+            ("ok", ..) => Ok(Some(Ended::Well)),
+            ("error", ..) => Ok(Some(Ended::Error)),
+            (_, Some(class @ 1..=5), _) => Ok(Some(Ended::Status(class * 100..(class + 1) * 100))),
+            (_, _, Ok(status @ 0..1000)) => Ok(Some(Ended::Status(status..status + 1))),
             _ => Err(Refused::bad(format!("{name}: expected `404`, `5xx`, `ok` or `error`"))),
         }
     }
@@ -91,10 +92,10 @@ mod tests {
     #[test]
     fn a_status_is_a_range() {
         for (text, expected) in [
-            ("404", Some(404..405)),
-            ("5xx", Some(500..600)),
-            ("ok", Some(0..400)),
-            ("error", Some(400..1000)),
+            ("404", Some(Ended::Status(404..405))),
+            ("5xx", Some(Ended::Status(500..600))),
+            ("ok", Some(Ended::Well)),
+            ("error", Some(Ended::Error)),
             ("9xx", None),
             ("xx", None),
             ("70000", None),

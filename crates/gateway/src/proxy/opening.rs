@@ -83,10 +83,15 @@ pub(super) async fn open(
 }
 
 fn broken(provider: &str, error: &ResponseError) -> (Fault, ApiError) {
-    let fault = match error {
-        ResponseError::Truncated => Fault::Transport,
-        _ => Fault::Garbage,
-    };
     let message = format!("provider `{provider}`: {error}");
-    (fault, ApiError::new(ErrorKind::BadGateway, message).with_code("upstream_stream_broken"))
+    (fault_of(error), ApiError::new(ErrorKind::BadGateway, message).with_code("upstream_stream_broken"))
+}
+
+/// What is at fault where a stream cannot be read on.
+pub(super) fn fault_of(error: &ResponseError) -> Fault {
+    match error {
+        ResponseError::Truncated => Fault::Transport,
+        ResponseError::Reported(error) => Fault::of_error(error),
+        ResponseError::Format { .. } | ResponseError::EventTooLarge { .. } => Fault::Garbage,
+    }
 }

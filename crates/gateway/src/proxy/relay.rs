@@ -254,7 +254,7 @@ impl Way {
 
     fn finish(&mut self) -> Result<Bytes, ResponseError> {
         match self {
-            Self::Pass(pass) if pass.tap.observed().complete || pass.tap.observed().error => {
+            Self::Pass(pass) if pass.tap.observed().complete || pass.tap.observed().error.is_some() => {
                 let rest = pass.boundary.finish();
                 Ok(pass.visible(rest))
             }

@@ -21,7 +21,7 @@ use waypost_routing::fault::Fault;
 
 use super::forward::{Answer, AnswerBody};
 use super::metadata::{self, Tail};
-use super::opening::Opened;
+use super::opening::{self, Opened};
 use super::patience::Waiting;
 use super::relay::Relay;
 use crate::admin::Feed;
@@ -205,14 +205,20 @@ impl Events {
                 return Poll::Ready(Some(self.broken(&error)));
             }
             if self.drain.is_cut() {
-                return Poll::Ready(Some(self.fail(&drain::cut())));
+                return Poll::Ready(Some(self.fail(None, &drain::cut())));
             }
-            let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(context) else {
-                ready!(self.poll_late(context));
-                let now = Instant::now();
-                let error = self.limits.exceeded(now);
-                self.ticket.failed(self.limits.fault(now), None);
-                return Poll::Ready(Some(self.fail(&error)));
+            let frame = match Pin::new(&mut self.incoming).poll_frame(context) {
+                Poll::Ready(frame) => frame,
+                Poll::Pending => {
+                    ready!(self.poll_late(context));
+                    if self.relay.observed().error.is_none() {
+                        let now = Instant::now();
+                        let (fault, error) = (self.limits.fault(now), self.limits.exceeded(now));
+                        return Poll::Ready(Some(self.fail(Some(fault), &error)));
+                    }
+                    // Behind an error of the provider's own nothing is missing.
+                    None
+                }
             };
             match frame {
                 Some(Ok(frame)) => {
@@ -271,15 +277,14 @@ impl Events {
     }
 
     fn broken(&mut self, error: &ResponseError) -> Bytes {
-        self.ticket.failed(Fault::Transport, None);
-        self.fail(
-            &ApiError::new(ErrorKind::BadGateway, error.to_string()).with_code("upstream_stream_broken"),
-        )
+        let told =
+            ApiError::new(ErrorKind::BadGateway, error.to_string()).with_code("upstream_stream_broken");
+        self.fail(Some(opening::fault_of(error)), &told)
     }
 
-    /// Ends the stream with an error event.
-    fn fail(&mut self, error: &ApiError) -> Bytes {
-        self.settle(Some(error));
+    /// Ends the stream with an error event. No `fault`: it is this process that stops.
+    fn fail(&mut self, fault: Option<Fault>, error: &ApiError) -> Bytes {
+        self.settle(Some((fault, error)));
         let mut out = Vec::new();
         if let Some(tail) = &mut self.tail {
             tail.release(&mut out);
@@ -288,13 +293,30 @@ impl Events {
         self.relay.framed(out.into(), true)
     }
 
-    fn settle(&mut self, error: Option<&ApiError>) {
+    /// The stream is over; `broke` is by what and how it broke off, if it did. An error of the provider's own is a break
+    /// like any other, and goes before what came of it.
+    fn settle(&mut self, broke: Option<(Option<Fault>, &ApiError)>) {
         let Some(mut record) = self.record.take() else { return };
         self.relay.note(&mut record);
-        match error {
-            Some(error) => record.failed(error.message.as_str()),
-            None if self.relay.observed().error => self.ticket.failed(Fault::Provider, None),
-            None => self.ticket.ended(record.usage.map_or(0, |usage| usage.output)),
+        let fault = match (self.relay.observed().error.as_deref(), broke) {
+            (Some(error), _) => {
+                let entry = record.entry.as_deref().unwrap_or_default();
+                let told = format!("{entry}: {}", error.message);
+                record.failed(told);
+                Some(Fault::of_error(error))
+            }
+            (None, Some((fault, error))) => {
+                record.failed(error.message.as_str());
+                fault
+            }
+            (None, None) => {
+                self.ticket.ended(record.usage.map_or(0, |usage| usage.output));
+                None
+            }
+        };
+        if let Some(fault) = fault {
+            self.ticket.failed(fault, None);
+            record.broke_off(fault);
         }
         record.settle(self.status);
     }
@@ -302,6 +324,10 @@ impl Events {
 
 impl Drop for Events {
     fn drop(&mut self) {
+        // Who is told of the provider's error may leave at once.
+        if self.relay.observed().error.is_some() {
+            return self.settle(None);
+        }
         // The client left: what was seen until then still counts.
         if let Some(record) = &mut self.record {
             self.relay.note(record);

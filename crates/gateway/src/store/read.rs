@@ -31,14 +31,25 @@ pub struct Filter {
     pub caller: Option<String>,
     /// The name of a conversation.
     pub session: Option<String>,
-    /// The status, such as `500..600`.
-    pub status: Option<Range<u16>>,
+    /// How it ended.
+    pub status: Option<Ended>,
     /// US dollars, at least.
     pub cost: Option<f64>,
     /// Took at least this long.
     pub total: Option<Duration>,
     /// Came before this one.
     pub before: Option<Uuid>,
+}
+
+/// How a request ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ended {
+    /// With such a status, such as `500..600`, whatever came behind it.
+    Status(Range<u16>),
+    /// Well: a status below 400, and no stream that broke off.
+    Well,
+    /// With a status of 400 or more, or in a stream that broke off.
+    Error,
 }
 
 /// A record of the file.
@@ -86,7 +97,7 @@ pub struct Total {
     pub names: Vec<String>,
     /// How many.
     pub requests: i64,
-    /// Of these, how many ended with a status of 400 or more.
+    /// Of these, how many ended with a status of 400 or more, or in a stream that broke off.
     pub errors: i64,
     /// Tokens read.
     pub input_tokens: i64,
@@ -436,8 +447,15 @@ pub(super) fn conditions(filter: &Filter) -> (String, Vec<Value>) {
     if let Some(session) = &filter.session {
         add("session = ?", &[digest(session).into()]);
     }
-    if let Some(status) = &filter.status {
-        add("status >= ? AND status < ?", &[i64::from(status.start).into(), i64::from(status.end).into()]);
+    // A status with a minus is one behind which the stream broke off.
+    match &filter.status {
+        Some(Ended::Status(these)) => {
+            let bounds = [these.start, these.end].map(|bound| i64::from(bound).into());
+            add("abs(status) >= ? AND abs(status) < ?", &bounds);
+        }
+        Some(Ended::Well) => add("status >= 0 AND status < 400", &[]),
+        Some(Ended::Error) => add("(status < 0 OR status >= 400)", &[]),
+        None => {}
     }
     if let Some(cost) = filter.cost {
         add("cost >= ?", &[nanos(cost).into()]);

@@ -49,7 +49,7 @@ impl Sum {
         let (cost, default) = (record.cost().map(nanos), record.default_cost().map(nanos));
         Self {
             requests: 1,
-            errors: i64::from(record.status >= 400),
+            errors: i64::from(record.is_error()),
             input: count(usage.input),
             cached: count(usage.cache_read),
             output: count(usage.output),

@@ -30,6 +30,7 @@ use pipeline::Message;
 use record::Record;
 use tokio::sync::oneshot;
 use waypost_dialect::ClientDialect;
+use waypost_routing::fault::Fault;
 
 use crate::server::gate::Permit;
 
@@ -142,6 +143,15 @@ impl Open {
     pub fn settle(mut self, status: u16) {
         let status = self.answered.unwrap_or(status);
         self.close(status);
+    }
+
+    /// The answer has broken off behind its beginning: its attempt has failed by this after all, and counts so.
+    pub fn broke_off(&mut self, fault: Fault) {
+        let Some(record) = &mut self.record else { return };
+        if let Some(entry) = &record.entry {
+            self.telemetry.metrics.failed(entry, fault);
+        }
+        record.broke_off(fault);
     }
 
     fn close(&mut self, status: u16) {

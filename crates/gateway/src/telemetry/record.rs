@@ -192,6 +192,12 @@ impl Try {
     pub fn took(&self) -> Duration {
         from_millis(self.ms)
     }
+
+    /// The client got its answer, whole or up to where it broke off. Every other one has the status of an error or none.
+    #[must_use]
+    pub fn has_answered(&self) -> bool {
+        self.outcome == "ok" || (200..300).contains(&self.status)
+    }
 }
 
 impl Record {
@@ -306,7 +312,7 @@ impl Record {
     /// How long connecting took, in milliseconds, of the attempt that was answered; `None` on a connection that was there.
     #[must_use]
     pub fn connect_ms(&self) -> Option<f64> {
-        self.tries.iter().rfind(|one| one.outcome == "ok")?.connect_ms
+        self.tries.iter().rfind(|one| one.has_answered())?.connect_ms
     }
 
     /// Time for each token of the answer behind the first one, in a stream that has ended well.
@@ -440,6 +446,19 @@ impl Record {
     /// Notes what went wrong; the first cause stays.
     pub fn failed(&mut self, error: impl Into<String>) {
         self.error.get_or_insert_with(|| error.into());
+    }
+
+    /// The answer of the last attempt that began one has broken off by this.
+    pub fn broke_off(&mut self, fault: Fault) {
+        if let Some(one) = self.tries.iter_mut().rfind(|one| one.has_answered()) {
+            one.outcome = fault.name();
+        }
+    }
+
+    /// Failed, as everything counts that counts errors: by its status, or behind it, where the stream broke off.
+    #[must_use]
+    pub fn is_error(&self) -> bool {
+        self.status >= 400 || self.error.is_some()
     }
 
     /// US dollars; `None` as long as the tokens or a price are not known.

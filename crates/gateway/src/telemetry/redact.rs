@@ -64,7 +64,7 @@ pub(super) fn redacted(text: &str) -> Cow<'_, str> {
 /// What others have written into the record of a request that failed: providers quote what was said, and a key may have
 /// been sent as a model's name. Such a text is there whatever is kept of content.
 pub(super) fn veil(record: &mut Record) {
-    if record.error.is_none() && record.status < 400 {
+    if !record.is_error() {
         return;
     }
     if let Cow::Owned(name) = redacted(&record.requested) {

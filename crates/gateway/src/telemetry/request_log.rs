@@ -65,7 +65,7 @@ fn append_json(batch: &mut Vec<u8>, record: &Record) {
             line.name("attempts").count(record.attempts.into());
         }
         // One that went well is told by the other fields.
-        if record.tries.len() > 1 || record.status >= 400 {
+        if record.tries.len() > 1 || record.is_error() {
             row::tries(line, &record.tries);
         }
         line.name("stream").boolean(record.stream);

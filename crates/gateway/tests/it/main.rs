@@ -9,6 +9,7 @@ mod bad_input;
 mod bedrock;
 #[cfg(feature = "bench")]
 mod bench;
+mod broken_streams;
 mod cli;
 mod clouds;
 mod config;

@@ -107,7 +107,7 @@ fn every_request_is_one_line() {
         json!({"endpoint": CHAT, "status": 200, "requested": "gpt-5", "method": "name", "provider": "openai",
             "model": "gpt-5", "attempts": 1, "stream": true, "error": "the provider's stream ended before it was complete",
             "tries": [{"model": "openai/gpt-5", "outcome": "passed_by:rate_limit", "status": 0},
-                {"model": "openai/gpt-5", "outcome": "ok", "status": 200}]}),
+                {"model": "openai/gpt-5", "outcome": "transport", "status": 200}]}),
         json!({"endpoint": "/routing/v1/messages", "status": 200, "requested": "gpt-5", "method": "name", "stream": false}),
     ]) {
         let mut found = stable(line);

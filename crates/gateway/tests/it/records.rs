@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
-use waypost::store::read::{By, Filter, Reader};
+use waypost::store::read::{By, Ended, Filter, Reader};
 
 use crate::fake::{Fake, json_answer, write};
 use crate::support::{CHAT, Gateway, MESSAGES, RESPONSES};
@@ -138,7 +138,7 @@ fn a_request_is_told_in_full_and_can_be_found() {
     assert_eq!(found(Filter { route: text("code"), ..Filter::default() }), 1);
     assert_eq!(found(Filter { method: text("name"), ..Filter::default() }), 2);
     assert_eq!(found(Filter { caller: text("fdce8e4a65b7"), ..Filter::default() }), 3);
-    assert_eq!(found(Filter { status: Some(400..600), ..Filter::default() }), 1);
+    assert_eq!(found(Filter { status: Some(Ended::Status(400..600)), ..Filter::default() }), 1);
     assert_eq!(found(Filter { cost: Some(1e-9), ..Filter::default() }), 1);
     assert_eq!(found(Filter { total: Some(Duration::from_secs(60)), ..Filter::default() }), 0);
     let hour_ago = SystemTime::now() - Duration::from_secs(3600);

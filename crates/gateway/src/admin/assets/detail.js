@@ -2,7 +2,7 @@
 import { html, useEffect, useRef, useState } from "./preact.js";
 import { get, post } from "./api.js";
 import { feed } from "./feed.js";
-import { count, moment, money, ms, percent, saved, words } from "./format.js";
+import { count, failed, moment, money, ms, percent, saved, words } from "./format.js";
 import { Bars, Copy, Effects, Figure, Marked, Model, Problem, Route, Said, Section, Status, useAnswer } from "./parts.js";
 
 export function thresholds(overview) {
@@ -60,7 +60,7 @@ const OK = new Set(["ok"]);
 function Attempts({ record }) {
   const tries = record.tries?.length > 0
     ? record.tries
-    : record.model ? [{ model: `${record.provider}/${record.model}`, outcome: record.status < 400 ? "ok" : "failed", status: record.status, started_ms: record.decision_ms ?? 0, ms: (record.total_ms ?? 0) - (record.decision_ms ?? 0) }] : [];
+    : record.model ? [{ model: `${record.provider}/${record.model}`, outcome: failed(record) ? "failed" : "ok", status: record.status, started_ms: record.decision_ms ?? 0, ms: (record.total_ms ?? 0) - (record.decision_ms ?? 0) }] : [];
   if (tries.length === 0) return null;
   let clock = record.decision_ms ?? 0;
   const rows = tries.map((one) => {
@@ -77,7 +77,7 @@ function Attempts({ record }) {
         <span class="lane" title="${ms(row.from)} to ${ms(row.to)}">
           <i style=${{ left: at(row.from), width: at(Math.max(row.to - row.from, end / 200)) }}></i>
           ${row.connect_ms != null && html`<i class="connecting" style=${{ left: at(row.from), width: at(row.connect_ms) }} title="connecting took ${ms(row.connect_ms)}"></i>`}
-          ${index === rows.length - 1 && OK.has(row.outcome) && row.to < end && html`<i class="after" style=${{ left: at(row.to), width: at(end - row.to) }} title="the rest of the answer"></i>`}
+          ${index === rows.length - 1 && (OK.has(row.outcome) || record.first_token_ms != null) && row.to < end && html`<i class="after" style=${{ left: at(row.to), width: at(end - row.to) }} title="the rest of the answer"></i>`}
           ${index === rows.length - 1 && record.first_token_ms != null && html`<b style=${{ left: at(Math.min(record.first_token_ms, end)) }} title="first token at ${ms(record.first_token_ms)}"></b>`}
         </span>
         <span class="figure">${ms(row.ms)}</span>

@@ -1,4 +1,5 @@
 // The filter of the live view: words, and `key:value` such as `route:code status:error ms>500`.
+import { failed } from "./format.js";
 
 const KEYS = {
   id: (record) => record.id,
@@ -31,8 +32,8 @@ function test(word) {
   const named = /^(\w+):(.+)$/.exec(word);
   if (named?.[1] === "status") {
     const wanted = named[2];
-    if (wanted === "error") return (record) => record.status >= 400;
-    if (wanted === "ok") return (record) => record.status < 400;
+    if (wanted === "error") return failed;
+    if (wanted === "ok") return (record) => !failed(record);
     return (record) => String(record.status).startsWith(wanted.replace(/x+$/, ""));
   }
   if (named && Object.hasOwn(KEYS, named[1])) {

@@ -106,7 +106,8 @@ export function hue(name) {
   return sum % 360;
 }
 
-export const failed = (record) => record.status >= 400 || Boolean(record.error && record.status !== 200);
+// A stream that broke off has the status that it began with.
+export const failed = (record) => record.status >= 400 || Boolean(record.error);
 
 export function saved(record) {
   return record.cost == null || record.default_cost == null ? null : record.default_cost - record.cost;

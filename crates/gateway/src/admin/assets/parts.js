@@ -19,8 +19,9 @@ export function Model({ name }) {
 }
 
 export function Status({ record }) {
-  const kind = failed(record) ? (record.status >= 500 || record.status < 400 ? "bad" : "warn") : record.error ? "warn" : "good";
-  return html`<span class="status ${kind}"><i aria-hidden="true"></i>${record.status}</span>`;
+  const kind = failed(record) ? (record.status >= 500 || record.status < 400 ? "bad" : "warn") : "good";
+  const broke = kind === "bad" && record.status < 400;
+  return html`<span class="status ${kind}" title=${broke ? "the stream broke off" : undefined}><i aria-hidden="true"></i>${record.status}${broke && "!"}</span>`;
 }
 
 // A bar for each route's probability, likeliest first, with a tick where its threshold stands.

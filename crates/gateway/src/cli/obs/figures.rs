@@ -63,7 +63,7 @@ impl Sample {
             cost: row.cost,
             saved: row.saved(),
             is_error: row.is_error(),
-            is_unpriced: row.provider.is_some() && !row.is_error() && row.cost.is_none(),
+            is_unpriced: row.provider.is_some() && row.status < 400 && row.cost.is_none(),
             model: names.shared(&row.model()),
             route: names.shared(route),
         })

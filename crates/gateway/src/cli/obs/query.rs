@@ -52,7 +52,7 @@ impl Word {
         match field {
             "model" => self.is_part(&row.model()),
             "route" => part(&row.route),
-            "status" => self.is_status(row.status),
+            "status" => self.is_status(row),
             "method" => part(&row.method),
             "caller" => part(&row.caller),
             "session" => part(&row.session),
@@ -64,13 +64,13 @@ impl Word {
         text.to_lowercase().contains(&self.text)
     }
 
-    fn is_status(&self, status: u16) -> bool {
+    fn is_status(&self, row: &Row) -> bool {
         match self.text.as_str() {
-            "ok" => status < 400,
-            "error" => status >= 400,
+            "ok" => !row.is_error(),
+            "error" => row.is_error(),
             text => match text.strip_suffix("xx") {
-                Some(hundreds) => hundreds == (status / 100).to_string(),
-                None => text == status.to_string(),
+                Some(hundreds) => hundreds == (row.status / 100).to_string(),
+                None => text == row.status.to_string(),
             },
         }
     }
@@ -106,5 +106,9 @@ mod tests {
         for not in ["travel", "status:4xx", "status:ok", "50", "-code", "route:small", "small travel"] {
             assert!(!Query::read(not).takes(&row), "{not}");
         }
+        let broken = Row { status: 200, error: Some("the stream broke off".into()), ..Row::default() };
+        assert!(
+            ["status:error", "status:200", "-status:ok"].iter().all(|one| Query::read(one).takes(&broken))
+        );
     }
 }

@@ -144,7 +144,7 @@ impl Listing {
 fn tone(column: usize, row: &Row) -> Tone {
     match column {
         TIME => Tone::Dim,
-        STATUS => Tone::of_status(row.status),
+        STATUS => Tone::of_status(row.status, row.is_error()),
         ROUTE => Tone::Accent,
         ERROR => Tone::Bad,
         _ => Tone::Plain,

@@ -120,9 +120,9 @@ impl Row {
         }
     }
 
-    /// Failed as sums count it.
+    /// Failed, as sums count it: by its status, or behind it, where the stream broke off.
     pub(in crate::cli) fn is_error(&self) -> bool {
-        self.status >= 400
+        self.status >= 400 || self.error.is_some()
     }
 
     /// What was saved against the default model.

@@ -34,7 +34,7 @@ impl Branch {
 
 /// The story in lines of so many columns, where there is a limit.
 pub(in crate::cli) fn story(row: &Row, width: Option<usize>) -> Vec<Line> {
-    let mut head = Line::of(Tone::of_status(row.status), row.status.to_string())
+    let mut head = Line::of(Tone::of_status(row.status, row.is_error()), row.status.to_string())
         .with(Tone::Strong, format!("  {}", plain(&row.id)));
     head.cut(width.unwrap_or(usize::MAX));
     let branches = [

@@ -19,10 +19,11 @@ pub(in crate::cli) enum Tone {
 }
 
 impl Tone {
-    /// A status: what went well, what the client and what a provider did wrong.
-    pub(in crate::cli) fn of_status(status: u16) -> Self {
+    /// A status: what went well, what the client and what a provider did wrong. A good one does not say it of a stream that
+    /// broke off.
+    pub(in crate::cli) fn of_status(status: u16, is_error: bool) -> Self {
         match status {
-            0..400 => Self::Good,
+            0..400 if !is_error => Self::Good,
             400..500 => Self::Warn,
             _ => Self::Bad,
         }

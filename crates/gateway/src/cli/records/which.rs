@@ -1,11 +1,10 @@
 //! Which requests are meant: what `waypost logs`, `trace` and `obs` take alike.
 
-use std::ops::Range;
 use std::time::{Duration, SystemTime};
 
 use clap::Args;
 
-use crate::store::read::Filter;
+use crate::store::read::{Ended, Filter};
 
 /// What was not chosen has a name in tables that no model, route or caller has.
 pub(in crate::cli) const NONE: &str = "(none)";
@@ -25,9 +24,9 @@ pub(in crate::cli) struct Which {
     /// That took this route; `(none)` for no route
     #[arg(long)]
     route: Option<String>,
-    /// That ended with this status: `429`, `5xx`, `400-499`, or `ok` and `error` (400 and more)
+    /// That ended with this status: `429`, `5xx`, `400-499`, or `ok` and `error` (400 and more, or a stream that broke off)
     #[arg(long, value_parser = statuses)]
-    status: Option<Statuses>,
+    status: Option<Ended>,
     /// Whose model was chosen this way
     #[arg(long, value_parser = ["name", "alias", "preference", "default"])]
     method: Option<String>,
@@ -45,9 +44,6 @@ pub(in crate::cli) struct Which {
     slower: Option<Duration>,
 }
 
-#[derive(Debug, Clone)]
-struct Statuses(Range<u16>);
-
 impl Which {
     pub(in crate::cli) fn filter(&self) -> Filter {
         let name = |name: &Option<String>| {
@@ -61,7 +57,7 @@ impl Which {
             method: self.method.clone(),
             caller: name(&self.caller),
             session: self.session.clone(),
-            status: self.status.as_ref().map(|statuses| statuses.0.clone()),
+            status: self.status.clone(),
             cost: self.min_cost,
             total: self.slower,
             before: None,
@@ -102,15 +98,15 @@ fn written(text: &str) -> Option<SystemTime> {
     }
 }
 
-fn statuses(text: &str) -> Result<Statuses, String> {
+fn statuses(text: &str) -> Result<Ended, String> {
     let wrong = || "it is a status (`429`), a kind (`5xx`), a range (`400-499`), `ok` or `error`".to_owned();
     let number = |text: &str| {
         let status = text.parse::<u16>().ok().filter(|status| *status < 1000);
         status.ok_or_else(wrong)
     };
     let range = match text {
-        "ok" => 200..400,
-        "error" => 400..1000,
+        "ok" => return Ok(Ended::Well),
+        "error" => return Ok(Ended::Error),
         _ => match (text.strip_suffix("xx"), text.split_once('-')) {
             (Some(hundreds), _) => {
                 let hundreds =
@@ -124,7 +120,7 @@ fn statuses(text: &str) -> Result<Statuses, String> {
             }
         },
     };
-    if range.is_empty() { Err(wrong()) } else { Ok(Statuses(range)) }
+    if range.is_empty() { Err(wrong()) } else { Ok(Ended::Status(range)) }
 }
 
 fn dollars(text: &str) -> Result<f64, String> {
@@ -158,12 +154,12 @@ mod tests {
 
     #[test]
     fn kinds_of_statuses() {
-        let of = |text: &str| statuses(text).map(|statuses| statuses.0);
-        assert_eq!(of("429"), Ok(429..430));
-        assert_eq!(of("5xx"), Ok(500..600));
-        assert_eq!(of("400-499"), Ok(400..500));
-        assert_eq!(of("error"), Ok(400..1000));
-        assert_eq!(of("ok"), Ok(200..400));
+        let of = statuses;
+        assert_eq!(of("429"), Ok(Ended::Status(429..430)));
+        assert_eq!(of("5xx"), Ok(Ended::Status(500..600)));
+        assert_eq!(of("400-499"), Ok(Ended::Status(400..500)));
+        assert_eq!(of("error"), Ok(Ended::Error));
+        assert_eq!(of("ok"), Ok(Ended::Well));
         for wrong in ["", "xx", "0xx", "10xx", "bad", "499-400", "70000", "65535", "-", "1-"] {
             assert!(of(wrong).is_err(), "{wrong}");
         }

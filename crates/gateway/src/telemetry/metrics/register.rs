@@ -97,7 +97,11 @@ impl Families {
              not known",
         );
         names.plain("upstream_attempts", &self.attempts, "Calls to providers");
-        names.plain("failed_attempts", &self.faults, "Calls to providers that failed, by fault");
+        names.plain(
+            "failed_attempts",
+            &self.faults,
+            "Calls to providers that failed, or whose stream broke off, by fault",
+        );
         names.plain(
             "target_state",
             &self.states,

@@ -141,7 +141,7 @@ impl<'a> Request<'a> {
             list.message(field, |message| self.decision(message));
             count += 1;
         }
-        let last = self.record.tries.iter().rposition(|one| one.outcome == "ok");
+        let last = self.record.tries.iter().rposition(Try::has_answered);
         for (index, one) in self.record.tries.iter().enumerate() {
             let Some(span) = one.span else { continue };
             let answered = last == Some(index);
@@ -279,11 +279,12 @@ impl<'a> Request<'a> {
         attributes.text("waypost.outcome", one.outcome);
         attributes.fraction("waypost.connect_time", one.connect_ms.map(|connecting| connecting / 1e3));
         let has_failed = answered && record.error.is_some();
-        match one.outcome {
-            "ok" if has_failed => attributes.text("error.type", "stream_error"),
-            "ok" | "given_up" => {}
-            fault => attributes.text("error.type", fault),
-        }
+        let error = match one.outcome {
+            // The client left, or this process had to stop.
+            "ok" | "given_up" => has_failed.then_some("stream_error"),
+            fault => Some(fault),
+        };
+        attributes.text("error.type", error);
         if record.stream {
             attributes.put("gen_ai.request.stream", &Value::Yes(true));
         }
@@ -291,10 +292,8 @@ impl<'a> Request<'a> {
         if answered {
             self.answer(&mut attributes, one);
         }
-        match one.outcome {
-            "ok" if has_failed => Self::error(message, record.error.as_deref().unwrap_or_default()),
-            "ok" | "given_up" => {}
-            fault => Self::error(message, fault),
+        if let Some(error) = error {
+            Self::error(message, record.error.as_deref().filter(|_| has_failed).unwrap_or(error));
         }
     }
 
