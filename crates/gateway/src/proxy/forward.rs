@@ -158,7 +158,7 @@ pub async fn send(
 ) -> Result<Answer, ApiError> {
     let mut way = Way::new(worker, targets);
     let mut plan = way.plan(asked.end);
-    let mut last = way::nobody();
+    let mut last: Option<Failure> = None;
     while let Next::Try { stop, wait, why } = plan.next(worker.runtime.fleet.now(), &mut way) {
         if !wait.is_zero() {
             tokio::time::sleep(wait).await;
@@ -169,7 +169,7 @@ pub async fn send(
             Err(Untaken::Rests(failure)) => {
                 plan.rests(stop);
                 if plan.made() == 0 {
-                    last = failure;
+                    last = Some(failure);
                 }
                 continue;
             }
@@ -190,12 +190,13 @@ pub async fn send(
             tracing::debug!(why = why.name(), fault = failure.fault.name(), error = %failure.error, "an attempt has failed");
             plan.failed(stop, failure.fault, failure.asked, worker.runtime.fleet.now());
             // What a provider says tells more than that another could not be reached.
-            if failure.answer.is_some() || last.answer.is_none() {
-                last = failure;
+            if failure.answer.is_some() || last.as_ref().is_none_or(|last| last.answer.is_none()) {
+                last = Some(failure);
             }
         }
     }
-    last.give_up()
+    way.note(record);
+    last.or_else(|| way.left_alone()).unwrap_or_else(way::nobody).give_up()
 }
 
 /// What came of a try, or of two at a time.

@@ -32,6 +32,7 @@ mod hostile;
 mod hostile_http2;
 mod hostile_provider;
 mod init;
+mod left_alone;
 mod lessons;
 mod logs;
 mod losses;
