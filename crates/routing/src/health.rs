@@ -65,6 +65,8 @@ pub struct Health {
 #[derive(Debug, Clone, Copy)]
 struct Rest {
     cause: Fault,
+    /// It has said itself for how long.
+    asked: bool,
     /// Attempts from before it tell nothing of its end.
     since: Moment,
     until: Moment,
@@ -160,7 +162,7 @@ impl Health {
     /// to be left alone, once a second: all that come would be refused, and would keep it busy with refusing.
     pub fn insist(&mut self, now: Moment) -> bool {
         match self.resting {
-            Some(Rest { cause: Fault::RateLimit, until, .. }) if now < until => {
+            Some(Rest { cause: Fault::RateLimit, asked: true, until, .. }) if now < until => {
                 let may = self.insisted.is_none_or(|last| now.saturating_sub(last) >= INSISTENCE);
                 if may {
                     self.insisted = Some(now);
@@ -235,7 +237,7 @@ impl Health {
         if !is_late {
             self.rests = self.rests.saturating_add(1);
         }
-        self.resting = Some(Rest { cause: fault, since: now, until });
+        self.resting = Some(Rest { cause: fault, asked: asked.is_some(), since: now, until });
         self.back = None;
         Change::Rests(fault, until.saturating_sub(now))
     }
@@ -473,6 +475,9 @@ mod tests {
         let mut health = Health::default();
         rest(&mut health, at(0.0));
         assert!((0..10).all(|_| health.insist(at(0.1))), "one that is in trouble has not asked");
+        let mut health = Health::default();
+        fail(&mut health, at(0.0), Fault::RateLimit);
+        assert!((0..10).all(|_| health.insist(at(0.1))), "how long it rests is our guess");
     }
 
     #[test]

@@ -196,7 +196,9 @@ pub async fn send(
         }
     }
     way.note(record);
-    last.or_else(|| way.left_alone()).unwrap_or_else(way::nobody).give_up()
+    // To come again when one has asked for it tells more, too.
+    let told = last.take_if(|last| last.answer.is_some()).or_else(|| way.left_alone());
+    told.or(last).unwrap_or_else(way::nobody).give_up()
 }
 
 /// What came of a try, or of two at a time.

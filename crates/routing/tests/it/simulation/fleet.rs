@@ -207,9 +207,13 @@ impl Fleet {
         let may = watched.health.insist(now);
         match look {
             Admission::No { cause: Fault::RateLimit, until } if now < until => {
-                let is_due = watched.insisted.is_none_or(|last| now - last >= Duration::from_secs(1));
-                assert_eq!(may, is_due, "{member} was last tried at {:?}", watched.insisted);
-                watched.insisted = if may { Some(now) } else { watched.insisted };
+                if may && watched.asked.is_some_and(|(_, until)| now < until) {
+                    let last = watched.insisted.replace(now);
+                    assert!(
+                        last.is_none_or(|last| now - last >= Duration::from_secs(1)),
+                        "{member}: {last:?}"
+                    );
+                }
             }
             _ => assert!(may, "{member} has not asked to be left alone"),
         }
