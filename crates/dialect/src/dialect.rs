@@ -270,6 +270,9 @@ pub trait StreamTap: Send {
 
     /// Before its end the stream has carried an event that is no JSON and should be.
     fn is_garbled(&self) -> bool;
+
+    /// How many events have come.
+    fn events(&self) -> u64;
 }
 
 /// Facts about an answer that went by.

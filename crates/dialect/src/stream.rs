@@ -109,13 +109,15 @@ pub(crate) struct Tap<W> {
     watch: W,
     observed: Observed,
     is_garbled: bool,
+    events: u64,
 }
 
 impl<W: Watch> StreamTap for Tap<W> {
     fn push(&mut self, bytes: &[u8]) {
-        let Self { reader, watch, observed, is_garbled } = self;
+        let Self { reader, watch, observed, is_garbled, events } = self;
         reader.push(bytes, &mut |found| {
             if let Found::Event { name, data } = found {
+                *events += 1;
                 *is_garbled |= !observed.complete && observed.error.is_none() && is_nonsense(name, data);
                 watch.event(name, data, observed);
             }
@@ -135,6 +137,10 @@ impl<W: Watch> StreamTap for Tap<W> {
 
     fn is_garbled(&self) -> bool {
         self.is_garbled
+    }
+
+    fn events(&self) -> u64 {
+        self.events
     }
 }
 

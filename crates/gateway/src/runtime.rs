@@ -218,11 +218,17 @@ impl Runtime {
         })
     }
 
-    /// The targets that the configuration names.
+    /// The targets that the configuration names, and of `provider/*` those that have answered.
     #[must_use]
-    pub fn named_targets(&self) -> Vec<Target> {
-        let named = self.lanes.iter().enumerate();
-        named.filter_map(|(entry, lane)| Some(Target { entry, model: lane.model.clone()? })).collect()
+    pub fn known_targets(&self) -> Vec<Target> {
+        let models = |lane: &Lane| match &lane.model {
+            Some(model) => vec![Arc::clone(model)],
+            None => self.fleet.models(lane.account),
+        };
+        let lanes = self.lanes.iter().enumerate();
+        lanes
+            .flat_map(|(entry, lane)| models(lane).into_iter().map(move |model| Target { entry, model }))
+            .collect()
     }
 
     /// The part that a target's entry has among others of the same model.

@@ -69,7 +69,8 @@ pub struct Row {
     pub again: bool,
     /// What it costs.
     pub toll: Toll,
-    /// The first rest; it doubles each time in a row. Where the provider says how long, that holds.
+    /// The first rest; it doubles each time in a row. Where the provider says how long, that holds; for
+    /// [`Toll::AccountRest`] the longer of both.
     pub rest: Duration,
     /// The longest rest.
     pub longest: Duration,
@@ -223,8 +224,7 @@ impl Fault {
         let end = error.message.floor_char_boundary(1000);
         let message = error.message.get(..end).unwrap_or_default().to_ascii_lowercase();
         let says = |words: &[&str]| words.iter().any(|word| code == *word || message.contains(word));
-        let opening = message.trim_start().trim_start_matches("your ");
-        let opens = |words: &[&str]| words.iter().any(|word| code == *word || opening.starts_with(word));
+        let opens = |words: &[&str]| words.contains(&code) || begins(&message, words);
         match error.status {
             402 => Self::Billing,
             400 | 403 | 404 | 413 | 422 if opens(NO_CREDIT) => Self::Billing,
@@ -251,6 +251,19 @@ impl Fault {
             _ => Self::Provider,
         }
     }
+}
+
+/// Whether a code, or the message of an error, says that an account has no credit.
+#[must_use]
+pub fn says_no_credit(text: &str) -> bool {
+    let end = text.floor_char_boundary(1000);
+    begins(&text.get(..end).unwrap_or_default().to_ascii_lowercase(), NO_CREDIT)
+}
+
+/// A message (lower case) begins with one of these words.
+fn begins(message: &str, words: &[&str]) -> bool {
+    let opening = message.trim_start().trim_start_matches("your ");
+    words.iter().any(|word| opening.starts_with(word))
 }
 
 #[cfg(test)]

@@ -52,7 +52,7 @@ pub struct Candidate {
     pub share: f64,
     /// Attempts under way.
     pub in_flight: u32,
-    /// Seconds to its first token, if that is known.
+    /// Seconds until an answer as is asked for begins (a plain one begins as a whole), if that is known.
     pub first_token: Option<f64>,
     /// Seconds that this request's answer would take, if that is known.
     pub seconds: Option<f64>,

@@ -32,6 +32,7 @@ use crate::telemetry::record::Record;
 use crate::upstream::client::{self, Body, Segments};
 use crate::upstream::endpoint::{Address, Upstream};
 use crate::upstream::fleet::Ticket;
+use crate::upstream::no_credit::no_credit;
 use crate::upstream::wait;
 use crate::worker::Worker;
 
@@ -66,7 +67,7 @@ pub(super) async fn attempt(
     let Received { status, headers, body } = result?;
     let body = match body {
         ReceivedBody::Whole(bytes) => {
-            ticket.ended(record.usage.map_or(0, |usage| usage.output));
+            ticket.answered(record.usage.map_or(0, |usage| usage.output));
             AnswerBody::Whole(bytes)
         }
         ReceivedBody::Events(opened) => AnswerBody::Events(opened, ticket),
@@ -142,11 +143,11 @@ async fn call(
     let received = if asked.envelope.stream && head.status.is_success() {
         reader.stream(&mut head, body, &mut wish, ticket, record).await
     } else {
-        reader.plain(&mut head, body, &mut wish, ticket, record).await
+        reader.plain(&mut head, body, &mut wish, record).await
     };
     // An error in a success may come with a wait as well.
     received.map_err(|failure| match failure.fault {
-        Fault::RateLimit | Fault::Overload => {
+        Fault::RateLimit | Fault::Overload | Fault::Billing => {
             let asked = failure.asked.or_else(|| wait::asked(&head.headers, record.now()));
             Failure { asked, ..failure }
         }
@@ -304,15 +305,20 @@ impl Reader<'_> {
         Ok(Received { status: head.status, headers, body })
     }
 
-    /// Some servers answer with an error and a status of success even where a stream was asked for.
-    async fn no_stream(&self, body: Body, is_json: bool, what: &str) -> Failure {
-        if is_json
-            && let Ok(bytes) = self.whole(body, MAX_ERROR).await
-            && let Err(error @ ResponseError::Reported(_)) = self.dialect.codec().observe_response(&bytes)
-        {
-            return self.unusable(error);
+    /// Some servers answer with an error and a status of success even where a stream was asked for. Of what is not JSON
+    /// one piece is read: it may be a stream under a wrong name, and long.
+    async fn no_stream(&self, mut body: Body, is_json: bool, what: &str) -> Failure {
+        let bytes = if is_json {
+            self.whole(body, MAX_ERROR).await.unwrap_or_default()
+        } else {
+            let piece = tokio::time::timeout_at(self.limits.next(Instant::now()), body.frame()).await;
+            let piece = piece.ok().flatten().and_then(Result::ok);
+            piece.and_then(|frame| frame.into_data().ok()).unwrap_or_default()
+        };
+        match self.dialect.codec().observe_response(&bytes) {
+            Err(error @ ResponseError::Reported(_)) => self.unusable(error, &bytes),
+            _ => self.no_answer(&bytes, what),
         }
-        self.garbage(what)
     }
 
     /// A plain answer or an error is read whole, checked, and put into the client's dialect.
@@ -321,7 +327,6 @@ impl Reader<'_> {
         head: &mut Parts,
         body: Body,
         wish: &mut Wish,
-        ticket: &mut Ticket,
         record: &mut Record,
     ) -> Result<Received, Failure> {
         let same = self.is_same();
@@ -337,9 +342,8 @@ impl Reader<'_> {
             status if status.is_success() && !json => {
                 let found =
                     head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("none");
-                return Err(
-                    self.garbage(&format!("content type {found} where application/json was expected"))
-                );
+                let what = format!("content type {found} where application/json was expected");
+                return Err(self.no_answer(&bytes, &what));
             }
             status if status.is_success() => self.success(bytes, same, wish, record)?,
             status if status.is_client_error() || status.is_server_error() => {
@@ -368,7 +372,6 @@ impl Reader<'_> {
             let answer = Some(Box::new((answered, headers, body)));
             return Err(Failure { answer, ..failure });
         }
-        ticket.began();
         Ok(Received { status: head.status, headers, body: ReceivedBody::Whole(body) })
     }
 
@@ -384,7 +387,7 @@ impl Reader<'_> {
             Api::Conversation => codec.observe_response(&bytes),
             Api::Embeddings | Api::Completions | Api::CountTokens => codec.observe_page(&bytes),
         };
-        let observed = observed.map_err(|error| self.unusable(error))?;
+        let observed = observed.map_err(|error| self.unusable(error, &bytes))?;
         record.saw_whole(observed);
         if same {
             if let Some(keeper) = wish.keeper.take() {
@@ -392,7 +395,7 @@ impl Reader<'_> {
             }
             return Ok(bytes);
         }
-        let mut response = codec.decode_response(&bytes).map_err(|error| self.unusable(error))?;
+        let mut response = codec.decode_response(&bytes).map_err(|error| self.unusable(error, &bytes))?;
         response.created.get_or_insert_with(|| record.created());
         if response.id.is_empty() {
             response.id = record.answer_id();
@@ -449,10 +452,18 @@ impl Reader<'_> {
 
     /// An answer of success that is none. An error in its place counts as if it had come with the status that it
     /// tells.
-    fn unusable(&self, error: ResponseError) -> Failure {
+    fn unusable(&self, error: ResponseError, body: &[u8]) -> Failure {
         match error {
             ResponseError::Reported(error) => Failure::new(Fault::of_error(&error), error),
-            error => self.garbage(&error.to_string()),
+            error => self.no_answer(body, &error.to_string()),
+        }
+    }
+
+    /// A body that is no answer, though it came with a status of success.
+    fn no_answer(&self, body: &[u8], what: &str) -> Failure {
+        match no_credit(self.dialect.codec(), body) {
+            Some(error) => Failure::new(Fault::Billing, error),
+            None => self.garbage(what),
         }
     }
 

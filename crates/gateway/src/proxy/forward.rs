@@ -158,7 +158,7 @@ pub async fn send(
 ) -> Result<Answer, ApiError> {
     let mut way = Way::new(worker, targets);
     let mut plan = way.plan(asked.end);
-    let mut last = way::nobody();
+    let mut last: Option<Failure> = None;
     while let Next::Try { stop, wait, why } = plan.next(way.now, &mut way) {
         if !wait.is_zero() {
             tokio::time::sleep(wait).await;
@@ -169,7 +169,7 @@ pub async fn send(
             Err(Untaken::Rests(failure)) => {
                 plan.rests(stop);
                 if plan.made() == 0 {
-                    last = failure;
+                    last = Some(failure);
                 }
                 way.look();
                 continue;
@@ -193,12 +193,15 @@ pub async fn send(
             tracing::debug!(why = why.name(), fault = failure.fault.name(), error = %failure.error, "an attempt has failed");
             plan.failed(stop, failure.fault, failure.asked, now);
             // What a provider says tells more than that another could not be reached.
-            if failure.answer.is_some() || last.answer.is_none() {
-                last = failure;
+            if failure.answer.is_some() || last.as_ref().is_none_or(|last| last.answer.is_none()) {
+                last = Some(failure);
             }
         }
     }
-    last.give_up()
+    way.note(record);
+    // To come again when one has asked for it tells more, too.
+    let told = last.take_if(|last| last.answer.is_some()).or_else(|| way.left_alone());
+    told.or(last).unwrap_or_else(way::nobody).give_up()
 }
 
 /// What came of a try, or of two at a time.

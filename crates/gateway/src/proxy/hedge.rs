@@ -21,7 +21,7 @@ pub(super) async fn race<'w>(
     record: &mut Record,
 ) -> Outcome {
     let stop = first.stop;
-    let Some(patience) = way.patience(stop) else {
+    let Some(patience) = way.patience(stop, asked.envelope.stream) else {
         return Outcome::of(stop, first.run(worker, asked, record).await);
     };
     let before = record.clone();

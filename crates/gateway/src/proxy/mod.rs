@@ -91,7 +91,7 @@ async fn answer(
     match outcome {
         Ok(Outcome::Answer(mut answer, tells)) => {
             explain(&record, &mut answer.headers);
-            stream::respond(endpoint.dialect, answer, tells, record, Arc::clone(&worker.drain))
+            stream::respond(endpoint.dialect, answer, tells, record, &worker)
         }
         Ok(Outcome::Decision(page)) => {
             let mut response = respond::json(StatusCode::OK, page);

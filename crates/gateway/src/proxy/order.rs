@@ -6,7 +6,7 @@ use std::sync::Arc;
 use waypost_dialect::envelope::Envelope;
 use waypost_routing::catalog::Facts;
 use waypost_routing::models::Target;
-use waypost_routing::order::{Candidate, Prefer, order};
+use waypost_routing::order::{Balance, Candidate, Prefer, order};
 use waypost_routing::pace::Pace;
 use waypost_routing::router::{Decision, Method};
 
@@ -34,7 +34,7 @@ pub fn arrange(
     if decision.targets.len() > 1 {
         let prefer = chosen.map_or(Prefer::Declared, |chosen| chosen.prefer);
         let size = if prefer == Prefer::Cheapest { tokens(envelope) } else { 0.0 };
-        let candidates = candidates(runtime, &decision.targets, prefer, size, warm);
+        let candidates = candidates(runtime, &decision.targets, prefer, (size, envelope.stream), warm);
         let mut places = order(&candidates, prefer, runtime.reliability.balance, fastrand::f64);
         // The cheapest are ordered with what is in the cache; else whoever has it comes first.
         if prefer != Prefer::Cheapest
@@ -80,16 +80,18 @@ fn candidates(
     runtime: &Runtime,
     targets: &[Target],
     prefer: Prefer,
-    size: f64,
+    (size, streamed): (f64, bool),
     warm: Option<&(Target, f64)>,
 ) -> Vec<Candidate> {
     let now = runtime.fleet.now();
+    let balance = runtime.reliability.balance;
     let members: Vec<Option<(Arc<Member>, Pace)>> = targets
         .iter()
         .map(|target| {
             let member = runtime.member(target)?;
             // Who is taken as declared is not asked how fast it is.
-            let pace = if prefer == Prefer::Declared { Pace::default() } else { member.pace() };
+            let is_measured = prefer != Prefer::Declared || balance != Balance::Declared;
+            let pace = if is_measured { member.pace() } else { Pace::default() };
             Some((member, pace))
         })
         .collect();
@@ -106,8 +108,9 @@ fn candidates(
             weight: runtime.weight(target),
             share: member.map_or(1.0, |member| member.share(now, &runtime.reliability.health)),
             in_flight: member.map_or(0, |member| member.in_flight()),
-            first_token: pace.and_then(|pace| pace.first(now)),
-            seconds: pace.and_then(|pace| pace.expected(now, output)),
+            first_token: pace.and_then(|pace| pace.wait(now, streamed)),
+            // All for as many tokens: who was asked for more of late is not slower for that.
+            seconds: pace.and_then(|pace| pace.expected(now, usual, streamed)),
             cost: cost(&runtime.facts(target), size, cached, output),
         }
     };

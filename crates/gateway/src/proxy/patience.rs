@@ -1,4 +1,4 @@
-//! While a client of a stream waits for the first content it gets signs of life, so that neither it nor anything on the
+//! While a client of a stream waits for the first content (and in a translated one for more: [`super::stream`]) it gets signs of life, so that neither it nor anything on the
 //! way gives up. From then on its answer has a status: what fails later is an error event.
 
 use std::fmt;
@@ -18,7 +18,7 @@ use waypost_dialect::ClientDialect;
 use super::stream::ResponseBody;
 
 /// A comment in every dialect's streams (WHATWG HTML, section 9.2.6): clients skip it.
-const SIGN: &[u8] = b": waiting for the provider\n\n";
+pub(super) const SIGN: &[u8] = b": waiting for the provider\n\n";
 
 /// What is known of a stream that is still to come.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use waypost_dialect::chat::{CustomTools, Extra, ToolNames};
 use waypost_dialect::dialect::{Observed, StreamDecoder, StreamEncoder, StreamOptions, StreamTap};
 use waypost_dialect::error::{ApiError, ResponseError};
-use waypost_dialect::event::{BlockKind, StreamEvent};
+use waypost_dialect::event::{BlockKind, Delta, StreamEvent};
 use waypost_dialect::gemini::array::{ToArray, ToEvents};
 use waypost_dialect::loss::Loss;
 use waypost_dialect::openai_chat;
@@ -19,6 +19,8 @@ use crate::responses::Keeper;
 use crate::telemetry::record::Record;
 
 const EVENTS: &str = "text/event-stream; charset=utf-8";
+/// What a token of text is counted as, in bytes.
+const BYTES_PER_TOKEN: u64 = 4;
 
 /// One stream's way from a provider to a client.
 pub(super) struct Relay {
@@ -79,11 +81,20 @@ struct Opening {
     error: Option<ApiError>,
     /// Events so far.
     heard: u32,
+    /// Bytes of words, thinking and calls so far, where they are looked at.
+    text: u64,
 }
 
 impl Opening {
     fn saw(&mut self, event: &StreamEvent) {
         self.heard = self.heard.saturating_add(1);
+        if let StreamEvent::Delta {
+            delta: Delta::Text(text) | Delta::Thinking(text) | Delta::Summary(text) | Delta::Arguments(text),
+            ..
+        } = event
+        {
+            self.text += text.len() as u64;
+        }
         match event {
             StreamEvent::Error(error) if !self.content => self.error = Some(error.clone()),
             // Words, calls and thinking are content, and so is an end without any.
@@ -184,6 +195,20 @@ impl Relay {
             Way::Pass(pass) => pass.tap.observed(),
             Way::Translate(translation) => translation.decoder.observed(),
         }
+    }
+
+    /// About how many tokens have gone by, where the provider does not say: of a stream that is read by its text, of one
+    /// that is passed by its events, as servers which do not say send one for each token.
+    pub(super) fn tokens(&self) -> u64 {
+        match &self.way {
+            Way::Pass(pass) => pass.tap.events(),
+            Way::Translate(translation) => translation.opening.text.div_ceil(BYTES_PER_TOKEN),
+        }
+    }
+
+    /// The client can be sent comments between its events: the events are ours, and there are such.
+    pub(super) fn takes_comments(&self) -> bool {
+        self.to_array.is_none() && matches!(self.way, Way::Translate(_))
     }
 
     pub(super) fn note(&self, record: &mut Record) {

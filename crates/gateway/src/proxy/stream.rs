@@ -22,13 +22,14 @@ use waypost_routing::fault::Fault;
 use super::forward::{Answer, AnswerBody};
 use super::metadata::{self, Tail};
 use super::opening::{self, Opened};
-use super::patience::Waiting;
+use super::patience::{SIGN, Waiting};
 use super::relay::Relay;
 use crate::admin::Feed;
 use crate::server::drain::{self, Drain};
 use crate::telemetry::{Open, current};
 use crate::upstream::client::Body as Answering;
 use crate::upstream::fleet::Ticket;
+use crate::worker::Worker;
 
 /// The body of every response of the gateway.
 #[derive(Debug)]
@@ -58,7 +59,7 @@ pub fn respond(
     answer: Answer,
     tells: bool,
     mut record: Open,
-    drain: Arc<Drain>,
+    worker: &Worker,
 ) -> Response<ResponseBody> {
     let Answer { status, headers, body } = answer;
     let mut response = match body {
@@ -78,6 +79,8 @@ pub fn respond(
         AnswerBody::Events(opened, ticket) => {
             let Opened { incoming, relay, held, limits, ended } = *opened;
             let now = Instant::now();
+            let every = worker.listener.keep_alive.filter(|_| relay.takes_comments());
+            let clock = Clock::new(limits.next(now), every, now);
             let events = Events {
                 incoming,
                 relay,
@@ -85,13 +88,12 @@ pub fn respond(
                 held,
                 ended,
                 client,
-                until: limits.next(now),
-                idle: Box::pin(tokio::time::sleep_until(limits.next(now))),
+                clock,
                 limits,
                 pending: None,
                 record: Some(record),
                 ticket,
-                drain,
+                drain: Arc::clone(&worker.drain),
                 status: status.as_u16(),
             };
             Response::new(ResponseBody::Events(Box::new(events)))
@@ -150,6 +152,55 @@ impl Limits {
     }
 }
 
+/// Runs while nothing comes: one timer for the end of patience and for signs of life, whichever is first.
+struct Clock {
+    timer: Pin<Box<Sleep>>,
+    /// By then the provider has to say something.
+    until: Instant,
+    /// How often the client hears something, and when next. `None`: it gets what the provider sends and nothing else.
+    signs: Option<(Duration, Instant)>,
+}
+
+impl Clock {
+    fn new(until: Instant, every: Option<Duration>, now: Instant) -> Self {
+        let signs = every.map(|every| (every, now + every));
+        let first = signs.map_or(until, |(_, sign)| sign.min(until));
+        Self { timer: Box::pin(tokio::time::sleep_until(first)), until, signs }
+    }
+
+    /// The provider has said something, and the client has heard of it or not.
+    fn heard(&mut self, until: Instant, is_passed_on: bool, now: Instant) {
+        self.until = until;
+        if is_passed_on && let Some((every, next)) = &mut self.signs {
+            *next = now + *every;
+        }
+    }
+
+    /// Ready when patience is at its end (`None`), or with a sign of life. Both times only move on, so the timer is wound
+    /// when it has rung, and may ring too early.
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        loop {
+            ready!(self.timer.as_mut().poll(context));
+            let now = Instant::now();
+            if now >= self.until {
+                return Poll::Ready(None);
+            }
+            let mut sign = None;
+            if let Some((every, next)) = &mut self.signs
+                && now >= *next
+            {
+                *next = now + *every;
+                sign = Some(Bytes::from_static(SIGN));
+            }
+            let first = self.signs.map_or(self.until, |(_, next)| next.min(self.until));
+            self.timer.as_mut().reset(first);
+            if sign.is_some() {
+                return Poll::Ready(sign);
+            }
+        }
+    }
+}
+
 /// A stream from a provider to a client.
 pub struct Events {
     incoming: Answering,
@@ -161,10 +212,7 @@ pub struct Events {
     /// Nothing comes after it.
     ended: bool,
     client: ClientDialect,
-    /// When something has to have come. It only moves on.
-    until: Instant,
-    /// Set once, and again only when it has rung: it may ring too early.
-    idle: Pin<Box<Sleep>>,
+    clock: Clock,
     limits: Limits,
     /// What is told to the client after the bytes that came before it.
     pending: Option<ResponseError>,
@@ -210,7 +258,9 @@ impl Events {
             let frame = match Pin::new(&mut self.incoming).poll_frame(context) {
                 Poll::Ready(frame) => frame,
                 Poll::Pending => {
-                    ready!(self.poll_late(context));
+                    if let Some(sign) = ready!(self.clock.poll(context)) {
+                        return Poll::Ready(Some(sign));
+                    }
                     if self.relay.observed().error.is_none() {
                         let now = Instant::now();
                         let (fault, error) = (self.limits.fault(now), self.limits.exceeded(now));
@@ -223,10 +273,11 @@ impl Events {
             match frame {
                 Some(Ok(frame)) => {
                     let Ok(data) = frame.into_data() else { continue };
-                    self.until = self.limits.next(Instant::now());
+                    let now = Instant::now();
                     let (bytes, error) = self.relay.push(&data);
                     self.pending = error;
                     let bytes = self.pass(bytes, false);
+                    self.clock.heard(self.limits.next(now), !bytes.is_empty(), now);
                     if !bytes.is_empty() {
                         return Poll::Ready(Some(bytes));
                     }
@@ -241,17 +292,6 @@ impl Events {
                     Err(error) => return Poll::Ready(Some(self.broken(&error))),
                 },
             }
-        }
-    }
-
-    /// Ready when nothing has come in time.
-    fn poll_late(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        loop {
-            ready!(self.idle.as_mut().poll(context));
-            if self.idle.deadline() >= self.until {
-                return Poll::Ready(());
-            }
-            self.idle.as_mut().reset(self.until);
         }
     }
 
@@ -310,7 +350,8 @@ impl Events {
                 fault
             }
             (None, None) => {
-                self.ticket.ended(record.usage.map_or(0, |usage| usage.output));
+                let told = record.usage.map(|usage| usage.output).filter(|tokens| *tokens > 0);
+                self.ticket.ended(told.unwrap_or_else(|| self.relay.tokens()));
                 None
             }
         };

@@ -1,11 +1,12 @@
 //! Asking targets that rest whether they are back, so that no client's request has to.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http_body_util::{BodyExt, Limited};
 use serde_json::json;
 use waypost_dialect::ClientDialect;
+use waypost_dialect::error::ResponseError;
 use waypost_dialect::loss::Loss;
 use waypost_routing::fault::Fault;
 use waypost_routing::health::Admission;
@@ -15,6 +16,8 @@ use super::call;
 use super::client::Client;
 use super::endpoint::Upstream;
 use super::fleet::Ticket;
+use super::no_credit::no_credit;
+use super::wait;
 use crate::runtime::Runtime;
 use crate::server::Api;
 
@@ -27,7 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub async fn run(runtime: Arc<Runtime>, client: Client, every: Duration) {
     loop {
         tokio::time::sleep(every).await;
-        for target in runtime.named_targets() {
+        for target in runtime.known_targets() {
             check(&runtime, &client, &target).await;
         }
     }
@@ -47,14 +50,28 @@ async fn check(runtime: &Runtime, client: &Client, target: &Target) {
         return;
     };
     match tokio::time::timeout(PATIENCE, ask(client, upstream, &target.model)).await {
-        Ok(Ok(())) => ticket.began(),
-        Ok(Err(fault)) => ticket.failed(fault, None),
+        // So short an answer tells nothing of its pace.
+        Ok(Ok(())) => ticket.is_well(),
+        Ok(Err(Unwell { fault, asked })) => ticket.failed(fault, asked),
         Err(_elapsed) => ticket.failed(Fault::Timeout, None),
     }
 }
 
+/// Why it is not back.
+struct Unwell {
+    fault: Fault,
+    /// How long the provider asks to be left alone.
+    asked: Option<Duration>,
+}
+
+impl From<Fault> for Unwell {
+    fn from(fault: Fault) -> Self {
+        Self { fault, asked: None }
+    }
+}
+
 /// The smallest question there is.
-async fn ask(client: &Client, upstream: &Upstream, model: &str) -> Result<(), Fault> {
+async fn ask(client: &Client, upstream: &Upstream, model: &str) -> Result<(), Unwell> {
     let asks = ClientDialect::OpenAiChat;
     let address = upstream.route(asks, Api::Conversation, model).ok_or(Fault::Unsupported)?;
     let question = json!({"model": model, "max_tokens": 1, "messages": [{"role": "user", "content": "Hi"}]});
@@ -69,16 +86,25 @@ async fn ask(client: &Client, upstream: &Upstream, model: &str) -> Result<(), Fa
         tracing::debug!(target = %upstream.name, %why, "a target cannot be asked whether it is back");
         Fault::Transport
     })?;
-    let status = response.status();
-    let bytes = Limited::new(response.into_body(), MAX_ANSWER).collect().await;
+    let (head, body) = response.into_parts();
+    let bytes = Limited::new(body, MAX_ANSWER).collect().await;
     let bytes = bytes.map_err(|_broken| Fault::Garbage)?.to_bytes();
-    if status.is_success() {
-        return codec.observe_response(&bytes).map(|_| ()).map_err(|_broken| Fault::Garbage);
-    }
-    let error = codec.decode_error(status.as_u16(), &bytes);
-    match Fault::of_error(&error) {
+    let fault = if head.status.is_success() {
+        match codec.observe_response(&bytes) {
+            Ok(_) => return Ok(()),
+            Err(ResponseError::Reported(error)) => Fault::of_error(&error),
+            Err(_) if no_credit(codec, &bytes).is_some() => Fault::Billing,
+            Err(_) => Fault::Garbage,
+        }
+    } else {
+        Fault::of_error(&codec.decode_error(head.status.as_u16(), &bytes))
+    };
+    match fault {
         // It does not like the question, but it answers.
         Fault::Request | Fault::Moderated => Ok(()),
-        fault => Err(fault),
+        fault => {
+            let asked = wait::asked(&head.headers, SystemTime::now()).or_else(|| wait::asked_in(&bytes));
+            Err(Unwell { fault, asked })
+        }
     }
 }

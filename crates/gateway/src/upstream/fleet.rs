@@ -14,6 +14,7 @@ use waypost_routing::fault::{Fault, Toll};
 use waypost_routing::health::{Admission, Attempt, Change, Health, HealthPolicy, Moment, State};
 use waypost_routing::pace::Pace;
 
+use super::room::Room;
 use crate::config::{Affinity, Queue};
 use crate::sessions::Sessions;
 
@@ -50,31 +51,6 @@ struct Account {
     waiting: AtomicU32,
 }
 
-/// How many are there, and how many may be.
-#[derive(Debug)]
-struct Room {
-    taken: AtomicU32,
-    most: AtomicU32,
-}
-
-impl Default for Room {
-    fn default() -> Self {
-        Self { taken: AtomicU32::new(0), most: AtomicU32::new(u32::MAX) }
-    }
-}
-
-impl Room {
-    fn enter(&self) -> bool {
-        let most = self.most.load(Ordering::Relaxed);
-        let one_more = |taken: u32| (taken < most).then_some(taken + 1);
-        self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok()
-    }
-
-    fn leave(&self) {
-        self.taken.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 /// One model behind one key.
 #[derive(Debug)]
 pub struct Member {
@@ -95,9 +71,9 @@ pub struct Standing {
     pub state: State,
     /// Attempts under way.
     pub in_flight: u32,
-    /// Seconds to the first token.
+    /// Seconds to the first token of a stream.
     pub first_token: Option<f64>,
-    /// Tokens a second after it.
+    /// Tokens a second after it, or of plain answers over all of their time.
     pub tokens_per_second: Option<f64>,
 }
 
@@ -186,6 +162,17 @@ impl Fleet {
         }
     }
 
+    /// The models of an account that have answered, those of wildcards among them.
+    #[must_use]
+    pub fn models(&self, account: u64) -> Vec<Arc<str>> {
+        let members = lock(&self.members);
+        let of_account = members.iter().filter(|(id, _)| id.account == account);
+        of_account
+            .filter(|(_, member)| lock(&member.pace).is_known())
+            .map(|(id, _)| Arc::clone(&id.model))
+            .collect()
+    }
+
     /// Forgets those that no configuration and no request holds any more. Models of wildcards are held by nobody: they
     /// stay as long as their account is in use.
     pub fn forget_unused(&self, is_in_use: impl Fn(u64) -> bool) {
@@ -223,8 +210,8 @@ impl Member {
 
     /// How many attempts may be under way, here and behind the same key. Who is there already stays.
     pub fn limit(&self, own: Option<u32>, account: Option<u32>) {
-        self.room.most.store(own.unwrap_or(u32::MAX), Ordering::Relaxed);
-        self.account.room.most.store(account.unwrap_or(u32::MAX), Ordering::Relaxed);
+        self.room.limit(own);
+        self.account.room.limit(account);
     }
 
     fn enter(&self) -> bool {
@@ -246,10 +233,24 @@ impl Member {
         }
     }
 
+    /// The key of the configuration whose limit is reached where there is no room.
+    #[must_use]
+    pub fn full_by(&self) -> &'static str {
+        let (own, account) = (&self.room, &self.account.room);
+        let is_account = !own.is_limited() || (account.is_full() && !own.is_full());
+        if is_account { "max_account_requests" } else { "max_requests" }
+    }
+
+    /// Whether it may be tried though it rests, as there is nobody else.
+    #[must_use]
+    pub fn insist(&self, now: Moment) -> bool {
+        lock(&self.health).insist(now)
+    }
+
     /// Attempts under way.
     #[must_use]
     pub fn in_flight(&self) -> u32 {
-        self.room.taken.load(Ordering::Relaxed)
+        self.room.taken()
     }
 
     /// What was measured of it.
@@ -391,11 +392,24 @@ impl Ticket {
         self.started = self.fleet.at(now);
     }
 
-    /// The first content has come: the target is well.
+    /// The first content of a stream has come: the target is well.
     pub fn began(&mut self) {
         let now = self.fleet.now();
         self.began = Some(now);
         lock(&self.member.pace).began(now, now.saturating_sub(self.started));
+        self.is_well();
+    }
+
+    /// A plain answer of so many tokens (0 if it does not say) is there: the target is well.
+    pub fn answered(&mut self, output_tokens: u64) {
+        let now = self.fleet.now();
+        lock(&self.member.pace).answered(now, output_tokens, now.saturating_sub(self.started));
+        self.is_well();
+    }
+
+    /// The target is well, and nothing was measured.
+    pub fn is_well(&mut self) {
+        let now = self.fleet.now();
         self.over = true;
         let (own, of_account) = self.results();
         lock(&self.member.account.health).answered(now, of_account);
@@ -411,7 +425,7 @@ impl Ticket {
         (of(&mut self.probes), of(&mut self.probes_account))
     }
 
-    /// The answer is complete.
+    /// The stream is complete.
     pub fn ended(&self, output_tokens: u64) {
         let now = self.fleet.now();
         if let Some(began) = self.began {
@@ -522,7 +536,10 @@ mod tests {
         let (fleet, policy) = fleet();
         let one = member(&fleet, "a", "m");
         admit(&fleet, &one, policy).unwrap().failed(Fault::Auth, Some(Duration::from_secs(5)));
+        // Longer than asked: a key does not mend itself.
         tokio::time::advance(Duration::from_secs(6)).await;
+        assert!(admit(&fleet, &one, policy).is_err());
+        tokio::time::advance(Duration::from_secs(90)).await;
         let probe = admit(&fleet, &one, policy).unwrap();
         assert!(admit(&fleet, &one, policy).is_err(), "one at a time");
         assert_eq!(one.in_flight(), 1, "who is refused holds nothing");

@@ -16,4 +16,6 @@ pub mod signing;
 pub mod sigv4;
 
 mod call;
+pub(crate) mod no_credit;
+mod room;
 pub(crate) mod wait;

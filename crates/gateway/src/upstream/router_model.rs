@@ -207,7 +207,7 @@ impl Answer<'_> {
             ticket.failed(Fault::Garbage, None);
             return;
         }
-        ticket.began();
+        ticket.answered(0);
         if let Some((answers, key)) = server.cache.as_ref().zip(key) {
             answers.kept.insert(key, self.body);
         }

@@ -93,7 +93,7 @@ const CODES: &[(&str, &str, &str, &str)] = &[
     (
         "too_many_requests",
         "429, 503",
-        "the listener, the provider or the model has as many requests as it may, and the queue is full",
+        "the listener, the provider or the model has as many requests as it may, and the queue is full; or the last model that is left has said 429 and for how long",
         "wait as long as `retry-after` says; `max_requests` and `queue` set it",
     ),
     (

@@ -14,7 +14,7 @@ Generated from the table in [fault.rs](../../crates/routing/src/fault.rs). The w
 - **next**: another model of the plan is tried.
 - **again**: so is this one, a little later, where the retry budget has something left.
 - **rests**: who is left alone for it. *After several*: `reliability.failures` in a row, or `failure_rate` of the last requests.
-- **first**, **longest**: how long; a rest doubles each time in a row, give or take a fifth. Where a provider says how long it wants to be left alone, that holds instead, up to an hour, and whoever says so rests at once.
+- **first**, **longest**: how long; a rest doubles each time in a row, give or take a fifth. Where a provider says how long it wants to be left alone, that holds instead, up to an hour, and whoever says so rests at once; for a key or an account the longer of both holds.
 
 A model whose filter refuses what is said (`moderated`) does not rest. With `reliability.moderated: next` the next one is tried then: it may have another filter.
 
@@ -55,4 +55,11 @@ fn the_reference_is_current() {
         .unwrap();
     }
     current("docs/reference/faults.md", &page);
+}
+
+#[test]
+fn the_page_on_resilience_counts_them() {
+    let page = include_str!("../../../../docs/concepts/resilience.md");
+    let count = format!("There are {} [faults](../reference/faults.md)", FAULTS.len());
+    assert!(page.contains(&count), "`{count}`");
 }

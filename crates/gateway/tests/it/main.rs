@@ -35,6 +35,7 @@ mod hostile_http2;
 mod hostile_provider;
 mod init;
 mod labelled;
+mod left_alone;
 mod lessons;
 mod lint;
 mod logs;

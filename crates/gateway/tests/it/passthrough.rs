@@ -135,8 +135,9 @@ fn an_error_keeps_every_byte_and_its_headers() {
             ),
         );
     });
-    let gateway = Gateway::with(&pair(fake.address, ""));
     for (path, model) in WAYS {
+        // Another one each time: who asks to be left alone is, after a second question.
+        let gateway = Gateway::with(&pair(fake.address, ""));
         for reply in [gateway.ask(path, model, "Hi"), gateway.stream(path, model, "Hi")] {
             assert_eq!((reply.status, reply.header("retry-after")), (429, "7"));
             let (message, kind) = error_of_any(path, &reply.json());
@@ -147,8 +148,8 @@ fn an_error_keeps_every_byte_and_its_headers() {
                 assert_eq!(kind, "rate_limit_error");
             }
         }
+        gateway.stop();
     }
-    gateway.stop();
 }
 
 /// Each chunk reaches the client before the provider sends the next one.

@@ -11,10 +11,10 @@ use crate::fake::{
 };
 use crate::support::{CHAT, Gateway, MESSAGES, RESPONSES, end_of, question, request};
 
-const ALL: [&str; 3] = [CHAT, MESSAGES, RESPONSES];
+pub(crate) const ALL: [&str; 3] = [CHAT, MESSAGES, RESPONSES];
 
 /// Model `m` at several providers, in order; `more` is added.
-fn pool(providers: &[std::net::SocketAddr], more: &str) -> String {
+pub(crate) fn pool(providers: &[std::net::SocketAddr], more: &str) -> String {
     let entries: String = providers
         .iter()
         .zip(["openai", "anthropic", "third"])
@@ -26,7 +26,7 @@ fn pool(providers: &[std::net::SocketAddr], more: &str) -> String {
     format!("model_providers:\n{entries}{more}\n")
 }
 
-fn well(seen: &Seen, stream: &mut std::net::TcpStream) {
+pub(crate) fn well(seen: &Seen, stream: &mut std::net::TcpStream) {
     if seen.text().contains("\"stream\":true") {
         write(stream, STREAM);
         for event in good_events(seen, &["Fi", "ne"]) {
@@ -39,7 +39,7 @@ fn well(seen: &Seen, stream: &mut std::net::TcpStream) {
 }
 
 /// A provider that does this the first times it is asked and is well afterwards; it counts.
-fn first(
+pub(crate) fn first(
     times: usize,
     fault: impl Fn(&Seen, &mut std::net::TcpStream) + Send + Sync + 'static,
 ) -> (Fake, &'static AtomicUsize) {
@@ -50,7 +50,7 @@ fn first(
     (fake, count)
 }
 
-fn refusal(status: u16, code: &str, headers: &str) -> Vec<u8> {
+pub(crate) fn refusal(status: u16, code: &str, headers: &str) -> Vec<u8> {
     let body = format!(r#"{{"error":{{"message":"no","type":"x","param":null,"code":"{code}"}}}}"#);
     let head = format!("HTTP/1.1 {status} Because\r\n{headers}");
     String::from_utf8(json_answer(status, &body))
@@ -59,7 +59,7 @@ fn refusal(status: u16, code: &str, headers: &str) -> Vec<u8> {
         .into()
 }
 
-fn tries(line: &Value) -> Vec<(String, String)> {
+pub(crate) fn tries(line: &Value) -> Vec<(String, String)> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     line["tries"].as_array().map_or_else(Vec::new, |tries| {
         tries.iter().map(|one| (text(&one["model"]), text(&one["outcome"]))).collect()
@@ -296,7 +296,7 @@ fn a_target_rests_and_comes_back() {
     assert!(["ready", "slow_start"].contains(&state(&gateway).as_str()));
     let targets = gateway.get("/admin/targets").json();
     assert_eq!(targets["targets"][1]["target"], "openai/m", "{targets}");
-    assert!(targets["targets"][1]["first_token_ms"].as_f64().unwrap() > 0.0, "{targets}");
+    assert!(targets["targets"][1]["tokens_per_second"].as_f64().unwrap() > 0.0, "{targets}");
     gateway.stop();
 }
 
@@ -406,6 +406,34 @@ fn a_waiting_client_gets_signs_of_life() {
             assert_eq!(line["error"].is_null(), error.is_empty(), "{line}");
         }
     }
+}
+
+/// So it does behind the first content, where the events are ours.
+#[test]
+fn a_client_that_waits_in_the_middle_of_a_stream_gets_them_too() {
+    let path = MESSAGES;
+    let (go_on, wait) = gate();
+    let (slow, _) = first(usize::MAX, move |seen, stream| {
+        let events = good_events(seen, &["One", "Two"]).concat();
+        let middle = events[..events.find("Two").unwrap()].rfind("\n\n").unwrap() + 2;
+        write(stream, STREAM.to_owned() + &chunk(&events[..middle]));
+        wait();
+        write(stream, chunk(&events[middle..]) + END);
+    });
+    let config = pool(&[slow.address], "listeners: {egress_traffic: {keep_alive: 50ms}}");
+    let gateway = Gateway::with(&config);
+    let mut body = question(path, "m", "Hi");
+    body["stream"] = true.into();
+    let mut client = Client::open(gateway.address, request(path, "", &body.to_string()));
+    client.read_until("One");
+    for _ in 0..2 {
+        client.bytes.clear();
+        client.read_until(": waiting for the provider\n\n");
+    }
+    go_on.send(()).unwrap();
+    let rest = client.read_to_end();
+    assert!(rest.contains("Two") && rest.contains(end_of(path)), "{path}: {rest}");
+    gateway.stop();
 }
 
 /// The answer's headers and the log tell of everyone who was tried or passed by.

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::fake::{Client, Fake, PATIENCE, gate, good, json_answer, nobody, told, write};
+use crate::fake::{
+    Client, END, Fake, PATIENCE, STREAM, chunk, gate, good, good_events, json_answer, nobody, told, write,
+};
 use crate::support::{CHAT, Gateway, MESSAGES, error_of, question, request};
 
 fn answering() -> Fake {
@@ -119,6 +121,75 @@ routing_preferences:
     for about in ["it is unknown", "it is the faster one"] {
         assert_eq!(gateway.ask(CHAT, "auto", poem).header("x-waypost-model"), "openai/two", "{about}");
     }
+    gateway.stop();
+}
+
+/// A plain answer has no first token, and its tokens are those of all of its time. A stream that does not say how many it
+/// has is counted.
+#[test]
+fn what_is_measured_is_what_it_is_called() {
+    let row = |gateway: &Gateway| gateway.get("/admin/targets").json()["targets"][0].clone();
+    let gateway = Gateway::with(
+        "model_providers: [{model: openai/m, access_key: $OPENAI_API_KEY, base_url: 'http://@ECHO@'}]",
+    );
+    assert_eq!(gateway.ask(CHAT, "m", "one two three four [[echo delay=200]]").status, 200);
+    let measured = row(&gateway);
+    assert!(measured["first_token_ms"].is_null(), "{measured}");
+    assert!((1.0..1000.0).contains(&measured["tokens_per_second"].as_f64().unwrap()), "{measured}");
+    gateway.stop();
+    for path in [CHAT, MESSAGES] {
+        let fake = Fake::start(|seen, stream| {
+            write(stream, STREAM.to_owned() + &chunk(&good_events(seen, &["Fi", "ne"]).concat()) + END);
+        });
+        let gateway = Gateway::with(&format!(
+            "model_providers: [{{model: openai/m, access_key: $OPENAI_API_KEY, base_url: 'http://{}'}}]",
+            fake.address
+        ));
+        assert_eq!(gateway.stream(path, "m", "Hi").status, 200);
+        let measured = row(&gateway);
+        for field in ["first_token_ms", "tokens_per_second"] {
+            assert!(measured[field].as_f64().is_some_and(|value| value > 0.0), "{path}: {measured}");
+        }
+        gateway.stop();
+    }
+}
+
+/// Who was asked for a long answer is not slower for that than one who was asked for a short one.
+#[test]
+fn the_fastest_is_who_would_be_for_the_same_answer() {
+    let gateway = Gateway::with(
+        "
+model_providers:
+  - {model: openai/one, access_key: $OPENAI_API_KEY, base_url: 'http://@ECHO@', default: true}
+  - {model: openai/two, access_key: $OPENAI_API_KEY, base_url: 'http://@ECHO@'}
+routing_preferences:
+  - name: poetry
+    description: writing poems and songs in verse
+    models: [openai/one, openai/two]
+    selection_policy: {prefer: fastest}
+",
+    );
+    let long = format!("{} [[echo delay=400]]", "sea ".repeat(300));
+    assert_eq!(gateway.ask(CHAT, "openai/one", &long).status, 200);
+    assert_eq!(gateway.stream(CHAT, "openai/two", "sea sea sea sea sea [[echo chunk_delay=30]]").status, 200);
+    let reply = gateway.ask(CHAT, "auto", "Write a poem in four verses about the sea");
+    assert_eq!(reply.header("x-waypost-model"), "openai/one", "{}", gateway.get("/admin/targets").text());
+    gateway.stop();
+}
+
+/// Of two that are equally busy, the one that was quicker is asked.
+#[test]
+fn the_less_loaded_one_is_also_the_quicker_one() {
+    let gateway = Gateway::with(
+        "
+model_providers:
+  - {model: openai/m, access_key: $OPENAI_API_KEY, base_url: 'http://@ECHO@'}
+  - {model: anthropic/m, access_key: $OPENAI_API_KEY, base_url: 'http://@ECHO@'}
+reliability: {balance: least_loaded}
+",
+    );
+    assert_eq!(gateway.ask(CHAT, "openai/m", "[[echo delay=500]]").status, 200);
+    assert_eq!(models(&gateway, "m", 10).get("openai/m"), None);
     gateway.stop();
 }
 
@@ -243,12 +314,16 @@ fn a_full_model_is_passed_by() {
 model_providers:
   - {{model: openai/m, access_key: $OPENAI_API_KEY, base_url: 'http://{}', max_account_requests: 1}}
   - {{model: anthropic/m, access_key: $OPENAI_API_KEY, base_url: 'http://{}'}}
+reliability: {{queue_timeout: 50ms}}
 ",
         busy.address, other.address
     ));
     let first = Client::open(gateway.address, request(CHAT, "", &question(CHAT, "m", "Hi").to_string()));
     has_arrived.recv_timeout(PATIENCE).unwrap();
     assert_eq!(models(&gateway, "m", 3)["anthropic/m"], 3);
+    // The limit that is told is the one that is set.
+    let refused = gateway.ask(CHAT, "openai/m", "Hi");
+    assert!(refused.status == 429 && refused.text().contains("`max_account_requests`"), "{}", refused.text());
     go_on.send(()).unwrap();
     assert!(first.read_to_end().contains("200 OK"));
     gateway.stop();
