@@ -29,32 +29,32 @@ pub(super) const CLEAR: f32 = 0.3;
 
 /// Static tables and words alone.
 pub(super) const STATIC: Fitted = Fitted {
-    likeness: [14.984, 3.678, 0.0, 0.0, 0.0, 0.0, 0.0],
-    length: 0.132,
-    stay: [9.494, -2.944, 0.100, 0.0, 0.0],
-    none: [1.058, -0.295, 0.634, -0.043, -0.027],
+    likeness: [14.419, 3.787, 0.0, 0.0, 0.0, 0.0, 0.0],
+    length: 0.144,
+    stay: [5.699, -1.825, 0.963, -5.858, 4.086],
+    none: [0.923, -0.298, 0.544, -0.007, 0.004],
 };
 
 /// With the encoder.
 pub(super) const BOTH: Fitted = Fitted {
-    likeness: [1.744, 1.299, 17.284, 0.0, 0.0, 0.0, 0.0],
-    length: 0.214,
-    stay: [7.544, -2.102, 0.152, 0.0, 0.0],
-    none: [1.935, -0.409, 0.721, 0.008, 0.002],
+    likeness: [0.779, 1.411, 19.148, 0.0, 0.0, 0.0, 0.0],
+    length: 0.160,
+    stay: [2.831, -0.950, 0.883, -6.170, 4.170],
+    none: [2.113, -0.557, 0.733, 0.061, 0.004],
 };
 
 /// Static tables and words, where routes have examples.
 pub(super) const STATIC_SHOTS: Fitted = Fitted {
-    likeness: [10.109, 3.699, 0.0, 5.880, -2.249, 0.0, 0.0],
-    length: 0.261,
-    stay: [10.323, -2.969, -0.075, 0.0, 0.0],
-    none: [0.943, -0.295, 0.497, 0.355, -0.034],
+    likeness: [10.837, 3.873, 0.0, 5.017, -2.260, 0.0, 0.0],
+    length: 0.265,
+    stay: [6.991, -1.886, 0.872, -5.846, 1.495],
+    none: [0.622, -0.233, 0.404, 0.338, 0.073],
 };
 
 /// With the encoder, where routes have examples.
 pub(super) const BOTH_SHOTS: Fitted = Fitted {
-    likeness: [0.215, 2.123, 12.771, 3.390, -3.241, 1.866, 1.382],
-    length: 0.258,
-    stay: [10.168, -2.949, 0.038, 0.0, 0.0],
-    none: [1.674, -0.365, 0.678, 0.234, -0.039],
+    likeness: [-1.181, 2.102, 15.284, 3.888, -3.191, 0.232, 1.328],
+    length: 0.239,
+    stay: [6.649, -1.604, 0.701, -5.837, 0.724],
+    none: [1.652, -0.474, 0.646, 0.318, -0.032],
 };
