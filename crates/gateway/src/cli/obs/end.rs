@@ -54,10 +54,6 @@ impl End {
         self.0.is_without_terminal.load(Ordering::Relaxed)
     }
 
-    #[expect(
-        clippy::exit,
-        reason = "the main thread hangs in a read or a write, and nothing else would end it"
-    )]
     fn come(&self, heard: &Receiver<()>) {
         if heard.recv().is_err() {
             return;
@@ -68,6 +64,7 @@ impl End {
         if !self.is_without_terminal() {
             let _ = ratatui::try_restore();
         }
+        // The main thread hangs in a read or a write, and nothing else would end it.
         std::process::exit(1);
     }
 }
