@@ -304,6 +304,15 @@ test("the overview adds up", async () => {
   await tile("Requests").waitFor();
   assert.ok(Number(await tile("Requests").innerText()) >= 5);
   assert.match(await tile("Cost").innerText(), /^\$0\.\d/);
+  // What nobody knows the price of is no gift, and said without a mouse.
+  await gateway.ask("Hello", { model: "any/unpriced" });
+  const unpriced = page.getByRole("group", { name: "By model" }).getByRole("row", { name: /any\/unpriced/ });
+  await unpriced.waitFor();
+  assert.deepEqual((await unpriced.locator("td").allInnerTexts()).slice(-2), ["–", "–"]);
+  assert.match(await page.locator(".uncounted").innerText(), /no price or no usage is known: .*any\/unpriced \(1\)/);
+  // The figures of the tiles are the API's of everything, and not means of minutes.
+  const { total } = await page.evaluate(() => fetch("/api/series?since=1h&step=60").then((answer) => answer.json()));
+  assert.ok(total.p95_ms > 0 && total.saved + total.cost - total.default_cost < 1e-9);
   assert.ok(await page.locator(".chart svg rect").count() > 0);
   assert.equal(await page.locator(".chart").count(), 4);
   await page.locator("table", { hasText: "Requests" }).getByText("claude-sonnet-4-5").first().waitFor();
@@ -315,6 +324,18 @@ test("the overview adds up", async () => {
   const before = Number(await tile("Requests").innerText());
   await gateway.ask("Summarize this");
   await page.waitForFunction((before) => Number([...document.querySelectorAll(".tile")].find((one) => one.textContent.startsWith("Requests")).querySelector("dd").textContent) > before, before);
+  // By model and by route, by the keyboard alone: a line for each, with a name.
+  await page.getByRole("tab", { name: "All" }).focus();
+  for (const [kind, name] of [["By model", "anthropic/claude-sonnet-4-5"], ["By route", "code debugging"]]) {
+    await page.keyboard.press("ArrowRight");
+    await page.getByRole("tab", { name: kind, selected: true }).waitFor();
+    await page.locator(".chart", { hasText: "Saved" }).getByText(name, { exact: true }).waitFor();
+    assert.equal(await page.locator(".chart").count(), 4);
+    const lines = await page.locator(".chart").nth(1).locator("path.line").count();
+    assert.ok(lines >= 2 && lines <= 6, `${lines}`);
+  }
+  await page.keyboard.press("ArrowRight");
+  await page.locator(".chart", { hasText: "by the default model" }).getByText("saved", { exact: true }).waitFor();
   await page.getByRole("tab", { name: "24h" }).click();
   await page.locator(".chart svg").first().focus();
   await page.keyboard.press("ArrowLeft");

@@ -30,7 +30,7 @@ log: {{path: records.db}}
 class Terminal:
     """A program in a terminal of 80 by 24, and all that it has written."""
 
-    def __init__(self, folder, *arguments):
+    def __init__(self, folder, *arguments, controls=True):
         self.master, self.slave = pty.openpty()
         fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
         self.before = termios.tcgetattr(self.slave)
@@ -43,7 +43,8 @@ class Terminal:
             cwd=folder,
             env=environment,
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            # Whose terminal it is gets SIGHUP when that is closed.
+            preexec_fn=(lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0)) if controls else None,
         )
         self.written = ""
         self.screen = pyte.Screen(80, 24)
@@ -68,6 +69,10 @@ class Terminal:
 
     def press(self, keys):
         os.write(self.master, keys.encode())
+
+    def close(self):
+        os.close(self.slave)
+        os.close(self.master)
 
     def processor_time(self):
         fields = open(f"/proc/{self.process.pid}/stat").read().rsplit(")", 1)[1].split()
@@ -115,7 +120,8 @@ def test_requests_are_seen_as_they_come(place):
     terminal.shows("PAUSED")
     terminal.press("?")
     terminal.shows("pause,")
-    terminal.press("xq")
+    # From the help as well.
+    terminal.press("q")
     assert terminal.process.wait(10) == 0
     terminal.read(0.2)
     assert "\x1b[?1049h" in terminal.written and terminal.written.rstrip().endswith("\x1b[?25h")
@@ -123,7 +129,7 @@ def test_requests_are_seen_as_they_come(place):
     assert termios.tcgetattr(terminal.slave) == terminal.before
 
 
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])
 def test_it_gives_the_terminal_back_when_it_is_told_to_end(place, name):
     terminal = Terminal(place[0], "obs")
     terminal.shows("requests yet")
@@ -133,6 +139,14 @@ def test_it_gives_the_terminal_back_when_it_is_told_to_end(place, name):
     terminal.read(0.2)
     assert "\x1b[?1049l" in terminal.written and terminal.written.rstrip().endswith("\x1b[?25h")
     assert termios.tcgetattr(terminal.slave) == terminal.before
+
+
+@pytest.mark.parametrize("controls", [True, False])
+def test_it_ends_with_its_terminal(place, controls):
+    terminal = Terminal(place[0], "obs", controls=controls)
+    terminal.shows("requests yet")
+    terminal.close()
+    terminal.process.wait(10)
 
 
 def test_without_a_terminal_it_says_what_else_there_is(place):

@@ -12,6 +12,7 @@ mod tool;
 mod tool_names;
 
 pub use custom::CustomTools;
+pub(crate) use json::is_void;
 pub use json::{Extra, Json};
 pub use part::{Annotation, Audio, CallKind, Content, Part, Reasoning, Source, ToolCall, UrlCitation};
 pub use seal::{Family, Seal, SealKind};

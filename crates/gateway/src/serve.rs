@@ -418,8 +418,8 @@ fn open_sinks(log: &Log, telemetry: &Telemetry) -> anyhow::Result<Vec<Arc<dyn Si
         match Store::open(path, retention, Arc::clone(&telemetry.metrics)) {
             Ok(store) => sinks.push(Arc::new(store)),
             Err(error) if *is_chosen => {
-                return Err(error)
-                    .with_context(|| format!("cannot keep records in {} (`log.path`)", path.display()));
+                let path = path.display();
+                anyhow::bail!("cannot keep records in {path} (`log.path`): {error}\nhint: {}", error.hint());
             }
             Err(error) => {
                 tracing::warn!(path = %path.display(), %error, "records are not kept: name another file by `log.path`, or write `records: false` under `log`");

@@ -39,8 +39,13 @@ impl Json {
     /// The value says nothing: null, or an empty list or object.
     #[must_use]
     pub fn is_void(&self) -> bool {
-        matches!(self.get(), "null" | "[]" | "{}" | "false")
+        is_void(self.get())
     }
+}
+
+/// The same of JSON that is not held.
+pub(crate) fn is_void(json: &str) -> bool {
+    matches!(json, "null" | "[]" | "{}" | "false")
 }
 
 impl PartialEq for Json {

@@ -12,7 +12,7 @@ use super::details::{self, EntryKey};
 use super::message::{logprob_list, read_annotations, read_images};
 use super::usage::read_usage;
 use super::{NAME, read_finish};
-use crate::chat::{Extra, FinishReason};
+use crate::chat::{Extra, FinishReason, is_void};
 use crate::dialect::{DialectId, Observed};
 use crate::event::{BlockKind, Delta, StreamEvent};
 use crate::json::{Fault, Fields, Node, Path};
@@ -20,6 +20,8 @@ use crate::stream::{Blocks, Meaning};
 
 /// More choices than this are nonsense, and are not held.
 const MAX_CHOICES: usize = 128;
+/// Other fields of chunks that are named as lost; a name is named once.
+const MAX_LOST: usize = 16;
 
 #[derive(Debug, Default)]
 pub(super) struct Chat {
@@ -28,6 +30,7 @@ pub(super) struct Chat {
     service_tier: Option<String>,
     started: bool,
     choices: Vec<ChoiceState>,
+    lost: Vec<String>,
 }
 
 #[derive(Debug, Default)]
@@ -90,6 +93,7 @@ impl Meaning for Chat {
         if let Some(usage) = fields.get("usage").and_then(read_usage) {
             observed.usage = Some(usage);
         }
+        self.others(&fields, events);
         let Some(choices) = fields.get("choices") else { return Ok(()) };
         let path = Path::Key(&Path::Root, "choices");
         for (position, choice) in Node::new(choices, &path).objects()?.into_iter().enumerate() {
@@ -119,6 +123,23 @@ impl Chat {
             usage: None,
             echo: Extra::default(),
         });
+    }
+
+    /// Names what is told beside the answer, as of a plain one. `obfuscation` is padding, and means nothing.
+    fn others(&mut self, fields: &Fields<'_>, events: &mut Vec<StreamEvent>) {
+        for (key, raw) in &fields.0 {
+            match key.as_ref() {
+                "id" | "object" | "created" | "model" | "choices" | "usage" | "service_tier"
+                | "obfuscation" => {}
+                key => {
+                    let is_new = self.lost.len() < MAX_LOST && !self.lost.iter().any(|lost| lost == key);
+                    if is_new && !is_void(raw.get()) {
+                        self.lost.push(key.to_owned());
+                        events.push(StreamEvent::Lost(key.to_owned()));
+                    }
+                }
+            }
+        }
     }
 
     fn choice(

@@ -1,5 +1,6 @@
 //! `waypost cost`: what requests cost, by model, route, caller or day, and what they saved.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::{Args, ValueEnum};
@@ -9,8 +10,8 @@ use super::Stop;
 use super::records::Source;
 use super::records::text::print_text;
 use super::records::which::{NONE, moment};
-use super::records::words::{money, plain, share, whole};
-use super::table::figures;
+use super::records::words::{known, money, plain, share, whole};
+use super::table::columns;
 use crate::store::read::{By, Reader, Total};
 
 /// Sums are kept by the hour.
@@ -121,17 +122,33 @@ fn bill(reader: &Reader, options: &Options) -> anyhow::Result<Bill> {
     let by: Vec<By> = kinds.iter().map(|kind| kind.by()).collect();
     let since = options.since.or_else(|| SystemTime::now().checked_sub(USUAL)).unwrap_or(UNIX_EPOCH);
     let (since, until) = (Some(since), options.until);
-    let mut total = reader.totals(&[], since, until)?;
-    let models = reader.totals(&[By::Model], since, until)?;
-    let unpriced = models.into_iter().filter(|sums| sums.unpriced > 0);
+    // Everything else is made of these: each question reads all sums of the time.
+    let rows = reader.totals(&by, since, until)?;
+    let total = Total::of_all(rows.iter());
+    let unpriced = match by.iter().position(|by| *by == By::Model) {
+        _ if total.unpriced == 0 => Vec::new(),
+        Some(place) => unpriced(&rows, place),
+        None => unpriced(&reader.totals(&[By::Model], since, until)?, 0),
+    };
     Ok(Bill {
         kinds,
         since: since.map(|time| hour(time, 0)).unwrap_or_default(),
         until: until.map(|time| hour(time, HOUR)),
-        rows: reader.totals(&by, since, until)?,
-        total: total.pop().unwrap_or_default(),
-        unpriced: unpriced.map(|sums| (sums.names.concat(), sums.unpriced)).collect(),
+        rows,
+        total,
+        unpriced,
     })
+}
+
+/// Answers whose cost is not known, by the model that stands at this place of the names; most of them first.
+fn unpriced(rows: &[Total], place: usize) -> Vec<(String, i64)> {
+    let mut models: BTreeMap<&str, i64> = BTreeMap::new();
+    for sums in rows.iter().filter(|sums| sums.unpriced > 0) {
+        *models.entry(sums.names.get(place).map_or("", String::as_str)).or_default() += sums.unpriced;
+    }
+    let mut models: Vec<_> = models.into_iter().map(|(model, count)| (model.to_owned(), count)).collect();
+    models.sort_by_key(|(_, count)| -count);
+    models
 }
 
 /// The hour that a time is in, or the one after it.
@@ -156,16 +173,8 @@ fn table(bill: &Bill) -> String {
         "saved %",
     ]);
     head.extend(has_unpriced.then_some("unpriced"));
-    let mut table = figures(&head);
-    for column in table.column_iter_mut().take(bill.kinds.len()) {
-        column.set_cell_alignment(comfy_table::CellAlignment::Left);
-    }
     let line = |names: Vec<String>, sums: &Total| {
         let count = |number: i64| whole(u64::try_from(number).unwrap_or_default());
-        let is_known = sums.unpriced == 0 || sums.cost > 0.0;
-        // Of what the same requests would have cost.
-        let whole_cost = sums.saved + sums.cost;
-        let part = if is_known && whole_cost > 0.0 { share(sums.saved / whole_cost) } else { "-".to_owned() };
         let mut cells = names;
         cells.extend([
             count(sums.requests),
@@ -173,27 +182,28 @@ fn table(bill: &Bill) -> String {
             count(sums.input_tokens),
             count(sums.cached_tokens),
             count(sums.output_tokens),
-            if is_known { money(sums.cost) } else { "-".to_owned() },
-            money(sums.default_cost),
-            if is_known { money(sums.saved) } else { "-".to_owned() },
-            part,
+            known(sums.known_cost().map(money)),
+            known(sums.known_default_cost().map(money)),
+            known(sums.known_saved().map(money)),
+            known(sums.saved_share().map(share)),
         ]);
         cells.extend(has_unpriced.then(|| count(sums.unpriced)));
         cells
     };
+    let mut rows = vec![head.into_iter().map(str::to_owned).collect::<Vec<_>>()];
     for sums in &bill.rows {
         let names = sums.names.iter().map(|name| if name.is_empty() { NONE.to_owned() } else { plain(name) });
-        table.add_row(line(names.collect(), sums));
+        rows.push(line(names.collect(), sums));
     }
     let mut names = vec![String::new(); bill.kinds.len()];
     if let Some(first) = names.first_mut() {
         "total".clone_into(first);
     }
-    table.add_row(line(names, &bill.total));
-    table.to_string().lines().map(|line| format!("{}\n", line.trim_end())).collect()
+    rows.push(line(names, &bill.total));
+    columns(&rows, bill.kinds.len())
 }
 
-/// Sums under their names; money in dollars.
+/// Sums under their names; money in dollars, null where it is not known.
 fn fields(sums: &Total) -> [(&'static str, Value); 9] {
     [
         ("requests", sums.requests.into()),
@@ -201,9 +211,9 @@ fn fields(sums: &Total) -> [(&'static str, Value); 9] {
         ("input_tokens", sums.input_tokens.into()),
         ("cached_tokens", sums.cached_tokens.into()),
         ("output_tokens", sums.output_tokens.into()),
-        ("cost", sums.cost.into()),
-        ("default_cost", sums.default_cost.into()),
-        ("saved", sums.saved.into()),
+        ("cost", sums.known_cost().into()),
+        ("default_cost", sums.known_default_cost().into()),
+        ("saved", sums.known_saved().into()),
         ("unpriced", sums.unpriced.into()),
     ]
 }
@@ -227,13 +237,14 @@ fn page(bill: &Bill) -> Value {
     })
 }
 
-/// As RFC 4180 has it, with line feeds.
+/// As RFC 4180 has it, with line feeds; what is not known is empty.
 fn csv(bill: &Bill) -> String {
     let heads = bill.kinds.iter().map(|kind| kind.name()).chain(fields(&bill.total).map(|(key, _)| key));
     let mut text = heads.collect::<Vec<_>>().join(",") + "\n";
     for sums in &bill.rows {
         let names = sums.names.iter().map(|name| quoted(name));
-        let figures = fields(sums).map(|(_, value)| value.to_string());
+        let figures =
+            fields(sums).map(|(_, value)| if value.is_null() { String::new() } else { value.to_string() });
         text.push_str(&names.chain(figures).collect::<Vec<_>>().join(","));
         text.push('\n');
     }

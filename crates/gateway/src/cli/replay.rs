@@ -146,7 +146,7 @@ fn print(options: &Options, found: &Replay) {
     }
     let cost = found.cost;
     anstream::println!(
-        "\ncost ${:.4} recorded, ${:.4} proposed ({:+.4}); {} requests without a price",
+        "\ncost ${:.4} recorded, ${:.4} proposed ({:+.4}); of {} requests no price is known, or no usage was told",
         cost.recorded,
         cost.proposed,
         cost.proposed - cost.recorded,

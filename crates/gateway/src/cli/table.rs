@@ -1,6 +1,7 @@
 //! Tables on standard output.
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use unicode_width::UnicodeWidthStr;
 
 /// A borderless table with a head.
 pub(super) fn table(head: &[&str]) -> Table {
@@ -20,6 +21,31 @@ pub(super) fn figures(head: &[&str]) -> Table {
         column.set_cell_alignment(CellAlignment::Right);
     }
     table
+}
+
+/// The same as text, for tens of thousands of rows, the head among them: so many columns to the left, the rest to the
+/// right. No cell is laid out anew.
+pub(super) fn columns(rows: &[Vec<String>], left: usize) -> String {
+    let mut widths: Vec<usize> = Vec::new();
+    for row in rows {
+        widths.resize(widths.len().max(row.len()), 0);
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = cell.width().max(*width);
+        }
+    }
+    let mut text = String::with_capacity(rows.len() * (widths.iter().sum::<usize>() + 2 * widths.len()));
+    let blank = |text: &mut String, count: usize| text.extend(std::iter::repeat_n(' ', count));
+    for row in rows {
+        for (place, (cell, width)) in row.iter().zip(&widths).enumerate() {
+            let room = width.saturating_sub(cell.width());
+            blank(&mut text, 1 + if place < left { 0 } else { room });
+            text.push_str(cell);
+            blank(&mut text, 1 + if place < left { room } else { 0 });
+        }
+        text.truncate(text.trim_end_matches(' ').len());
+        text.push('\n');
+    }
+    text
 }
 
 /// The start of a text on one line of at most `width` characters.

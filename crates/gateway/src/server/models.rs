@@ -31,6 +31,8 @@ struct Name {
     id: String,
     owner: String,
     leads_to: Option<String>,
+    /// Of `auto`: who answers where no route fits. Without one, some of what is asked for by this name is refused.
+    default: Option<String>,
 }
 
 impl ModelList {
@@ -47,15 +49,20 @@ impl ModelList {
                 ModelPattern::Exact(_) => entry.name.clone(),
                 ModelPattern::Any => format!("{}/*", entry.provider.id),
             };
-            names.push(Name { id, owner: entry.provider.id.to_string(), leads_to: None });
+            names.push(Name { id, owner: entry.provider.id.to_string(), leads_to: None, default: None });
         }
         let own = |id: &str, leads_to: String| Name {
             id: id.to_owned(),
             owner: "waypost".to_owned(),
             leads_to: Some(leads_to),
+            default: None,
         };
         names.extend(config.aliases.iter().map(|alias| own(&alias.name, alias.models.join(", "))));
-        names.push(own("auto", "the router chooses by the conversation".to_owned()));
+        let default = config.default_entry.and_then(|index| config.entries.get(index));
+        names.push(Name {
+            default: default.map(|entry| entry.name.clone()),
+            ..own("auto", "the router chooses by the conversation".to_owned())
+        });
         let mut known = HashSet::new();
         names.retain(|name| known.insert(name.id.clone()));
         let rows: Vec<Value> = names.iter().map(openai).collect();
@@ -110,7 +117,7 @@ impl ModelList {
             let full = format!("/{}", targets.first()?.model);
             let listed = self.names.iter().find(|name| name.id.ends_with(&full));
             let owner = listed.map_or_else(|| id.split('/').next().unwrap_or_default(), |name| &name.owner);
-            Some(Name { id: id.to_owned(), owner: owner.to_owned(), leads_to: None })
+            Some(Name { id: id.to_owned(), owner: owner.to_owned(), leads_to: None, default: None })
         });
         let Some(name) = name else { return respond::error(dialect, &unknown(router, id)) };
         let row = match dialect {
@@ -140,7 +147,10 @@ fn dialect_of(endpoint: &Endpoint, headers: &HeaderMap) -> ClientDialect {
 }
 
 fn openai(name: &Name) -> Value {
-    let row = json!({"id": name.id, "object": "model", "created": 0, "owned_by": name.owner});
+    let mut row = json!({"id": name.id, "object": "model", "created": 0, "owned_by": name.owner});
+    if let Some(default) = &name.default {
+        row["default"] = default.as_str().into();
+    }
     described(row, name)
 }
 

@@ -23,7 +23,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use self::queue::Queue;
 use crate::telemetry::finished::{Finished, Sink};
@@ -69,6 +69,26 @@ pub enum StoreError {
         /// The newest that is known here.
         known: i64,
     },
+}
+
+impl StoreError {
+    /// What an operator can do whose gateway cannot keep records in the file.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        match self.code() {
+            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+                "move the file away, and a new one is made; `log: {records: false}` keeps none"
+            }
+            _ => "`log.path` names another file, `log: {records: false}` keeps none",
+        }
+    }
+
+    fn code(&self) -> Option<ErrorCode> {
+        match self {
+            Self::Database(error) => error.sqlite_error_code(),
+            _ => None,
+        }
+    }
 }
 
 /// How long records are kept, and how many.

@@ -105,14 +105,57 @@ pub struct Total {
     pub cached_tokens: i64,
     /// Tokens written.
     pub output_tokens: i64,
-    /// US dollars, as far as they are known.
+    /// US dollars, as far as they are known. [`Total::known_cost`] says whether anything is.
     pub cost: f64,
-    /// What the default model would have cost.
+    /// What the default model would have cost, over requests of which both costs are known.
     pub default_cost: f64,
-    /// The difference of the two, over requests of which both are known.
+    /// The difference of the two, over the same requests.
     pub saved: f64,
-    /// Answers whose cost is not known.
+    /// Answers whose cost is not known: the model has no price, or nobody has told the usage.
     pub unpriced: i64,
+}
+
+impl Total {
+    /// Sums of sums, without names; money to the billionth of a dollar, as it is kept.
+    #[must_use]
+    pub fn of_all<'t>(totals: impl Iterator<Item = &'t Self>) -> Self {
+        let mut all = Self::default();
+        totals.for_each(|total| add(&mut all, total));
+        for money in [&mut all.cost, &mut all.default_cost, &mut all.saved] {
+            *money = (*money * 1e9).round() / 1e9;
+        }
+        all
+    }
+
+    /// US dollars; `None` where no answer's cost is known.
+    #[must_use]
+    pub fn known_cost(&self) -> Option<f64> {
+        (self.unpriced == 0 || self.cost > 0.0).then_some(self.cost)
+    }
+
+    /// What the default model would have cost, in US dollars; `None` where there is nothing to compare.
+    #[must_use]
+    pub fn known_default_cost(&self) -> Option<f64> {
+        self.is_compared().then_some(self.default_cost)
+    }
+
+    /// What was saved against the default model, in US dollars, negative where it was more; `None` where there is nothing
+    /// to compare.
+    #[must_use]
+    pub fn known_saved(&self) -> Option<f64> {
+        self.is_compared().then_some(self.saved)
+    }
+
+    /// What part was saved of what the same requests would have cost at the default model.
+    #[must_use]
+    pub fn saved_share(&self) -> Option<f64> {
+        (self.default_cost > 0.0).then(|| self.saved / self.default_cost)
+    }
+
+    /// There are requests of which both costs are known, or none that cost anything.
+    fn is_compared(&self) -> bool {
+        self.default_cost > 0.0 || self.saved < 0.0 || (self.unpriced == 0 && self.cost <= 0.0)
+    }
 }
 
 /// Sums and percentiles over some time.
@@ -132,6 +175,9 @@ pub struct Pulse {
     /// The same, for 95 %.
     pub first_token_p95_ms: Option<f64>,
 }
+
+/// When a step begins, in milliseconds since 1970, whose it is, and what happened in it.
+pub type Step = ((i64, String), Pulse);
 
 /// How much there is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -284,15 +330,25 @@ impl Reader {
     /// # Errors
     /// The file cannot be read.
     pub fn series(&self, since: SystemTime, minutes: u32) -> Result<Vec<(i64, Pulse)>, StoreError> {
-        let minutes = i64::from(minutes.max(1));
-        let key = format!("place * step / {minutes}");
-        // Whole hours are kept as such; only what is finer is made of minutes.
-        let fine = (1, millis(since) / 60_000, i64::MAX);
-        let found = if minutes % 60 == 0 { self.pulses(&key, since) } else { self.pulses_of(&key, &[fine]) }?;
-        Ok(found
-            .into_iter()
-            .filter_map(|(key, pulse)| Some((key.parse::<i64>().ok()? * minutes * 60_000, pulse)))
-            .collect())
+        let found = self.steps("''", since, minutes)?;
+        Ok(found.into_iter().map(|((time, _), pulse)| (time, pulse)).collect())
+    }
+
+    /// The same by model or by route: times and names, in the order of time.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn series_by(&self, by: By, since: SystemTime, minutes: u32) -> Result<Vec<Step>, StoreError> {
+        self.steps(name_of(by), since, minutes)
+    }
+
+    /// What happened since then.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn pulse(&self, since: SystemTime) -> Result<Pulse, StoreError> {
+        let found = self.pulses("0", "''", since)?;
+        Ok(found.into_iter().next().map(|(_, pulse)| pulse).unwrap_or_default())
     }
 
     /// What happened since then, by model or by route, the busiest first.
@@ -300,40 +356,55 @@ impl Reader {
     /// # Errors
     /// The file cannot be read.
     pub fn pulses_by(&self, by: By, since: SystemTime) -> Result<Vec<(String, Pulse)>, StoreError> {
-        let key = match by {
-            By::Route => "(SELECT name FROM names WHERE id = route)",
-            By::Model | By::Caller | By::Day => "(SELECT name FROM names WHERE id = model)",
-        };
-        let mut found = self.pulses(key, since)?;
+        let found = self.pulses("0", name_of(by), since)?;
+        let mut found: Vec<_> = found.into_iter().map(|((_, name), pulse)| (name, pulse)).collect();
         found.sort_by_key(|(_, pulse)| -pulse.total.requests);
         Ok(found)
     }
 
-    /// Of minutes up to the first whole hour, and of hours from there on.
-    fn pulses(&self, key: &str, since: SystemTime) -> Result<Vec<(String, Pulse)>, StoreError> {
-        let minute = millis(since) / 60_000;
-        let hour = minute.saturating_add(59) / 60;
-        self.pulses_of(key, &[(1, minute, hour * 60), (60, hour, i64::MAX)])
+    /// By steps of so many minutes, told by their begins in milliseconds since 1970, and by this name.
+    fn steps(&self, name: &str, since: SystemTime, minutes: u32) -> Result<Vec<Step>, StoreError> {
+        let minutes = i64::from(minutes.max(1));
+        let place = format!("place * step / {minutes}");
+        // Whole hours are kept as such; only what is finer is made of minutes.
+        let mut found = if minutes % 60 == 0 {
+            self.pulses(&place, name, since)?
+        } else {
+            self.pulses_of(&place, name, &[(1, millis(since) / 60_000, i64::MAX)])?
+        };
+        found.iter_mut().for_each(|((place, _), _)| *place *= minutes * 60_000);
+        Ok(found)
     }
 
-    /// Sums of rows of these steps, from one place to before another.
-    fn pulses_of(&self, key: &str, ranges: &[(i64, i64, i64)]) -> Result<Vec<(String, Pulse)>, StoreError> {
+    /// Of minutes up to the first whole hour, and of hours from there on.
+    fn pulses(&self, place: &str, name: &str, since: SystemTime) -> Result<Vec<Step>, StoreError> {
+        let minute = millis(since) / 60_000;
+        let hour = minute.saturating_add(59) / 60;
+        self.pulses_of(place, name, &[(1, minute, hour * 60), (60, hour, i64::MAX)])
+    }
+
+    /// Sums of rows of these steps, from one place to before another, told apart by a number and a name, in their order.
+    fn pulses_of(
+        &self,
+        place: &str,
+        name: &str,
+        ranges: &[(i64, i64, i64)],
+    ) -> Result<Vec<Step>, StoreError> {
         let query = format!(
-            "SELECT CAST({key} AS TEXT), requests, errors, input, cached, output, cost, default_cost, saved, unpriced,
+            "SELECT {place}, {name}, requests, errors, input, cached, output, cost, default_cost, saved, unpriced,
                 durations, first_tokens
              FROM pulses WHERE step = ?1 AND place >= ?2 AND place < ?3"
         );
         let mut query = self.0.prepare_cached(&query)?;
-        let mut found: BTreeMap<(usize, String), (Total, Durations, Durations)> = BTreeMap::new();
+        let mut found: BTreeMap<(i64, String), (Total, Durations, Durations)> = BTreeMap::new();
         for range in ranges {
             let mut rows = query.query(*range)?;
             while let Some(row) = rows.next()? {
-                let key: String = row.get::<_, Option<String>>(0)?.unwrap_or_default();
-                // Numbers in their order.
-                let (sum, durations, first_tokens) = found.entry((key.len(), key)).or_default();
-                add(sum, &total(row, 1)?);
-                durations.merge(&Durations::from_bytes(&row.get::<_, Vec<u8>>(10)?));
-                first_tokens.merge(&Durations::from_bytes(&row.get::<_, Vec<u8>>(11)?));
+                let key = (row.get(0)?, row.get::<_, Option<String>>(1)?.unwrap_or_default());
+                let (sum, durations, first_tokens) = found.entry(key).or_default();
+                add(sum, &total(row, 2)?);
+                durations.merge(&Durations::from_bytes(&row.get::<_, Vec<u8>>(11)?));
+                first_tokens.merge(&Durations::from_bytes(&row.get::<_, Vec<u8>>(12)?));
             }
         }
         let pulse = |(total, durations, first_tokens): (Total, Durations, Durations)| Pulse {
@@ -344,7 +415,7 @@ impl Reader {
             first_token_p50_ms: first_tokens.quantile(0.5),
             first_token_p95_ms: first_tokens.quantile(0.95),
         };
-        Ok(found.into_iter().map(|((_, key), sums)| (key, pulse(sums))).collect())
+        Ok(found.into_iter().map(|(key, sums)| (key, pulse(sums))).collect())
     }
 
     /// How much there is.
@@ -359,6 +430,14 @@ impl Reader {
                             (SELECT MIN(at) FROM records)";
         let (records, oldest) = self.0.query_row(query, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
         Ok(Size { records, bytes, oldest })
+    }
+}
+
+/// What a pulse of this kind is called, as SQL.
+fn name_of(by: By) -> &'static str {
+    match by {
+        By::Route => "(SELECT name FROM names WHERE id = route)",
+        By::Model | By::Caller | By::Day => "(SELECT name FROM names WHERE id = model)",
     }
 }
 

@@ -21,8 +21,9 @@ pub(super) struct Sum {
     pub(super) cached: i64,
     pub(super) output: i64,
     pub(super) cost: i64,
+    /// What the default model would have cost, where both costs are known.
     pub(super) default_cost: i64,
-    /// Where both costs are known: the default's, less what it was.
+    /// There: the default's, less what it was.
     pub(super) saved: i64,
     /// Answers whose cost is not known.
     pub(super) unpriced: i64,
@@ -46,7 +47,8 @@ impl Sum {
     fn of(record: &Record) -> Self {
         let count = |tokens: u64| i64::try_from(tokens).unwrap_or_default();
         let usage = record.usage.unwrap_or_default();
-        let (cost, default) = (record.cost().map(nanos), record.default_cost().map(nanos));
+        let cost = record.cost().map(nanos);
+        let compared = cost.zip(record.default_cost().map(nanos));
         Self {
             requests: 1,
             errors: i64::from(record.is_error()),
@@ -54,8 +56,8 @@ impl Sum {
             cached: count(usage.cache_read),
             output: count(usage.output),
             cost: cost.unwrap_or_default(),
-            default_cost: default.unwrap_or_default(),
-            saved: cost.zip(default).map_or(0, |(cost, default)| default - cost),
+            default_cost: compared.map_or(0, |(_, default)| default),
+            saved: compared.map_or(0, |(cost, default)| default - cost),
             unpriced: i64::from(record.entry.is_some() && record.status < 400 && cost.is_none()),
         }
     }

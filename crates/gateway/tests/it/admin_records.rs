@@ -13,6 +13,7 @@ fn config(folder: &tempfile::TempDir, more: &str) -> String {
         "
 model_providers:
   - {{model: openai/gpt-5.2, access_key: $OPENAI_API_KEY, base_url: 'http://@ECHO@', default: true, cost: {{input: 10, output: 30}}}}
+  - {{model: native/unpriced, access_key: $OPENAI_API_KEY, base_url: 'http://@ECHO@', provider_interface: openai_chat}}
   - {{model: anthropic/small, access_key: $ANTHROPIC_API_KEY, base_url: 'http://@ECHO@', cost: {{input: 1, output: 5}}}}
 routing_preferences:
   - {{name: code, description: 'write, explain and debug computer code', models: [anthropic/small]}}
@@ -104,7 +105,8 @@ fn records_are_listed_and_summed() {
     // Over time.
     let page = gateway.get("/api/series?since=10m&step=60").json();
     let sum = |key: &str| {
-        page["buckets"].as_array().unwrap().iter().map(|bucket| bucket[key].as_f64().unwrap()).sum::<f64>()
+        let buckets = page["buckets"].as_array().unwrap();
+        buckets.iter().map(|bucket| bucket[key].as_f64().unwrap_or_default()).sum::<f64>()
     };
     assert_eq!((sum("requests"), sum("errors")), (4.0, 2.0), "{page}");
     assert!(sum("cost") > 0.0 && sum("default_cost") > sum("cost"));
@@ -120,13 +122,48 @@ fn records_are_listed_and_summed() {
     assert_eq!(row("by_model", "model", "anthropic/small")["requests"], 1);
     assert!(row("by_route", "route", "code")["p50_ms"].as_f64().unwrap() > 0.0);
     assert!(page["by_route"].as_array().unwrap().iter().any(|row| row["route"].is_null()));
+    assert!(page.get("lines").is_none());
     refused(&gateway.get("/api/series?since=30d&step=60"), 400, "steps");
+    refused(&gateway.get("/api/series?by=caller"), 400, "`by`");
     refused(&gateway.get("/api/series?step=none"), 400, "step");
 
     let overview = gateway.get("/api/overview").json();
     let kept = &overview["records"];
     assert_eq!((&kept["stored"], &kept["dropped"], &kept["content"]), (&json!(4), &json!(0), &json!("full")));
     assert!(kept["bytes"].as_u64().unwrap() > 0);
+    gateway.stop();
+}
+
+#[test]
+fn what_is_not_known_is_null_and_the_whole_is_not_a_mean_of_its_parts() {
+    let folder = tempfile::tempdir().unwrap();
+    let gateway = Gateway::with(&config(&folder, ""));
+    assert_eq!(gateway.chat("native/unpriced", "hello").status, 200);
+    assert_eq!(gateway.chat("anthropic/small", "hello").status, 200);
+    assert_eq!(gateway.chat("anthropic/small", "hello").status, 200);
+    records(&gateway, 3);
+    let page = gateway.get("/api/series?since=10m&step=60&by=model").json();
+    let total = &page["total"];
+    assert_eq!((&total["requests"], &total["unpriced"]), (&json!(3), &json!(1)));
+    let money = |key: &str| total[key].as_f64().unwrap();
+    assert!((money("default_cost") - money("cost") - money("saved")).abs() < 1e-9, "{total}");
+    // Of all requests, as the list by model has it of its own.
+    let slowest = page["by_model"].as_array().unwrap().iter().map(|row| row["p99_ms"].as_f64().unwrap());
+    assert_eq!(total["p99_ms"].as_f64().unwrap(), slowest.fold(0.0, f64::max));
+    let lines = page["lines"].as_array().unwrap();
+    let names: Vec<&Value> = lines.iter().map(|line| &line["model"]).collect();
+    assert_eq!(names, ["anthropic/small", "native/unpriced"], "the busiest first");
+    let steps = page["buckets"].as_array().unwrap().len();
+    for (line, requests, is_priced) in [(&lines[0], 2, true), (&lines[1], 1, false)] {
+        let column = |key: &str| line[key].as_array().unwrap();
+        assert!(["requests", "p95_ms", "cost", "saved"].iter().all(|key| column(key).len() == steps));
+        assert_eq!(column("requests").iter().map(|count| count.as_i64().unwrap()).sum::<i64>(), requests);
+        let at = column("requests").iter().position(|count| count.as_i64().unwrap() > 0).unwrap();
+        assert_eq!((column("cost")[at].is_f64(), column("saved")[at].is_f64()), (is_priced, is_priced));
+        assert!(column("p95_ms")[at].as_f64().unwrap() > 0.0);
+    }
+    let by_route = gateway.get("/api/series?since=10m&step=60&by=route").json();
+    assert_eq!(by_route["lines"][0]["route"], Value::Null);
     gateway.stop();
 }
 

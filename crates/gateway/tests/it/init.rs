@@ -91,6 +91,30 @@ fn every_template_loads_for_every_choice_of_providers() {
     }
 }
 
+/// Those of the head that call no provider, as a shell reads them in the folder of the file.
+#[test]
+fn commands_that_templates_name_work() {
+    for template in TEMPLATES {
+        let folder = tempfile::tempdir().unwrap();
+        let arguments = ["--template", template, "--yes", "--provider", "ollama", "--provider", "openai"];
+        assert!(init(folder.path(), &arguments).status.success());
+        let yaml = fs::read_to_string(folder.path().join("waypost.yaml")).unwrap();
+        let commands = yaml.lines().filter_map(|line| line.strip_prefix("#   waypost "));
+        let mut run = 0;
+        for command in
+            commands.filter(|command| command.starts_with("route") || command.starts_with("models"))
+        {
+            let shell = format!("\"$WAYPOST\" {command}");
+            let mut sh = Command::new("sh");
+            sh.args(["-c", &shell]).current_dir(folder.path()).env("WAYPOST", env!("CARGO_BIN_EXE_waypost"));
+            let output = sh.output().unwrap();
+            assert!(output.status.success(), "{template}: {command}: {}", text(&output.stderr));
+            run += 1;
+        }
+        assert!(run > 0 || template == "minimal", "{yaml}");
+    }
+}
+
 #[test]
 fn routes_of_templates_follow_the_best_practices() {
     let folder = tempfile::tempdir().unwrap();

@@ -160,10 +160,18 @@ fn a_request_is_told_in_full_and_can_be_found() {
     assert!(dearest.saved > 0.0 && (dearest.saved - (dearest.default_cost - dearest.cost)).abs() < 1e-9);
     let everything = reader.totals(&[], None, None).unwrap();
     assert_eq!((everything[0].requests, everything[0].errors, everything[0].unpriced), (3, 1, 1));
+    // What the default model would have cost is told of the same requests as what was spent.
+    let [spent, default] = [everything[0].cost, everything[0].default_cost];
+    assert!((default - spent - everything[0].saved).abs() < 1e-9 && spent > 0.0, "{everything:?}");
+    assert_eq!(everything[0].saved_share(), Some(everything[0].saved / default));
+    let unpriced = totals.iter().find(|total| total.names == ["native/unpriced"]).unwrap();
+    assert_eq!((unpriced.known_cost(), unpriced.known_saved(), unpriced.saved_share()), (None, None, None));
     assert_eq!(reader.totals(&[By::Day, By::Route], None, None).unwrap().len(), 2);
     let series = reader.series(hour_ago, 1).unwrap();
     assert_eq!(series.iter().map(|(_, pulse)| pulse.total.requests).sum::<i64>(), 3);
     assert!(series[0].1.p50_ms.unwrap() > 0.0);
+    let by_route = reader.series_by(By::Route, hour_ago, 1).unwrap();
+    assert_eq!(by_route.iter().filter(|((_, route), _)| route == "code").count(), 1);
     assert_eq!(reader.pulses_by(By::Model, hour_ago).unwrap().len(), 3);
     assert_eq!(reader.size().unwrap().records, 3);
 }
@@ -203,6 +211,20 @@ fn a_file_that_cannot_be_used_stops_the_start_only_where_it_is_chosen() {
     std::fs::write(&path, "no database at all, but long enough to be taken for one".repeat(20)).unwrap();
     let refused = std::panic::catch_unwind(|| Gateway::with(&config(&path, "")));
     assert!(refused.is_err());
+    // What is wrong is said once, and what to do.
+    let yaml = folder.path().join("waypost.yaml");
+    std::fs::write(
+        &yaml,
+        format!("admin: {{port: 0}}\n{}", config(&path, "").replace("@ECHO@", "127.0.0.1:9")),
+    )
+    .unwrap();
+    let mut up = std::process::Command::new(env!("CARGO_BIN_EXE_waypost"));
+    up.arg("up").arg(&yaml).env("OPENAI_API_KEY", "k").env("ANTHROPIC_API_KEY", "k");
+    let output = up.output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert_eq!(said.matches("not a database").count(), 1, "{said}");
+    assert!(said.contains("hint: move the file away") && said.contains("records: false"), "{said}");
 }
 
 #[test]

@@ -177,7 +177,8 @@ fn a_shell_can_set_what_a_tool_reads() {
     assert_eq!(String::from_utf8(shell.stdout).unwrap(), format!("{url} waypost auto <>\n"), "{claude}");
     let (codex, _) = run.output(0, &["codex", "--url", &url, "--print-env", "--model", "a\"b"]);
     assert!(codex.contains("alias codex=") && codex.contains("model=\"a\\\"b\""), "{codex}");
-    gateway.stop();
+    run.output(0, &["--url", &url, "--", "true"]);
+    assert_eq!(gateway.stop(), Vec::<serde_json::Value>::new(), "nobody has asked the gateway anything");
 }
 
 #[test]

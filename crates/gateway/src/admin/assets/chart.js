@@ -5,13 +5,13 @@ import { clock, day } from "./format.js";
 const PAD = { left: 56, right: 10, top: 8, bottom: 20 };
 
 // Round numbers that cover the range, about four of them.
-function ticks(most) {
-  if (!(most > 0)) return [0, 1];
-  const raw = most / 3;
+function ticks(least, most) {
+  if (!(most > least)) return [0, 1];
+  const raw = (most - least) / 3;
   const power = 10 ** Math.floor(Math.log10(raw));
   const step = [1, 2, 2.5, 5, 10].find((factor) => factor * power >= raw) * power;
   const found = [];
-  for (let at = 0; at < most + step * 0.999; at += step) found.push(at);
+  for (let at = Math.floor(least / step); at * step < most + step * 0.999; at += 1) found.push(at * step);
   return found;
 }
 
@@ -49,18 +49,22 @@ function area(upper, lower, x, y) {
   return `M${[...there, ...back].join("L")}Z`;
 }
 
-// `series`: [{name, values, tone, fill}], values beside `times`; null is a gap. `stacked` adds them up. Bars suit counts.
+// A route has its own colour, the rest a tone of the page's.
+const ink = ({ hue }) => (hue == null ? undefined : { "--tone": `oklch(var(--route-fill) 0.14 ${hue})` });
+
+// `series`: [{name, values, tone or hue, fill}], values beside `times`; null is a gap. `stacked` adds them up. Bars suit
+// counts.
 export function Chart({ title, times, series, format, stacked = false, bars = false, height = 150 }) {
   const [place, width] = useWidth();
   const [at, point] = useState(null);
   const sums = series.map((one, index) => (stacked ? one.values.map((_, time) => series.slice(0, index + 1).reduce((sum, { values }) => sum + (values[time] ?? 0), 0)) : one.values));
-  const most = Math.max(0, ...sums.flat().filter((value) => value != null));
-  const marks = ticks(most);
-  const top = marks.at(-1);
+  const told = sums.flat().filter((value) => value != null);
+  const marks = ticks(Math.min(0, ...told), Math.max(0, ...told));
+  const [bottom, top] = [marks[0], marks.at(-1)];
   const inner = { width: Math.max(1, width - PAD.left - PAD.right), height: height - PAD.top - PAD.bottom };
   const slot = inner.width / Math.max(1, times.length);
   const x = (index) => PAD.left + (index + 0.5) * slot;
-  const y = (value) => PAD.top + inner.height * (1 - value / top);
+  const y = (value) => PAD.top + inner.height * ((top - value) / (top - bottom));
   const long = times.length > 1 && new Date(times.at(-1)) - new Date(times[0]) > 86_400_000;
   const label = (time) => (long ? day(time).slice(5) : clock(time).slice(0, 5));
   const every = Math.max(1, Math.ceil(times.length / Math.max(2, Math.floor(inner.width / 90))));
@@ -80,7 +84,7 @@ export function Chart({ title, times, series, format, stacked = false, bars = fa
 
   return html`<figure class="chart">
     <figcaption><span class="title">${title}</span>
-      <ul class="legend">${series.map(({ name, tone, values }) => html`<li><i class=${tone}></i>${name}${shown != null && html`<b>${format(values[shown])}</b>`}</li>`)}</ul>
+      <ul class="legend">${series.map((one) => html`<li><i class=${one.tone} style=${ink(one)}></i>${one.name}${shown != null && html`<b>${format(one.values[shown])}</b>`}</li>`)}</ul>
       ${shown != null && html`<time class="faint">${long ? `${day(times[shown])} ` : ""}${clock(times[shown])}</time>`}
     </figcaption>
     <div class="canvas" ref=${place} style=${{ height: `${height}px` }}>
@@ -90,11 +94,11 @@ export function Chart({ title, times, series, format, stacked = false, bars = fa
         ${times.map((time, index) => index % every === 0 && html`<text class="when" x=${Math.min(x(index), width - PAD.right - 14)} y=${height - 4} text-anchor="middle">${label(time)}</text>`)}
         ${bars && sums.map((values, row) => values.map((value, index) => {
           const below = row > 0 && stacked ? sums[row - 1][index] : 0;
-          return value > below ? html`<rect class=${series[row].tone} x=${x(index) - Math.max(1, slot * 0.76) / 2} width=${Math.max(1, slot * 0.76)} y=${y(value)} height=${Math.max(1, y(below) - y(value))} />` : null;
+          return value > below ? html`<rect class=${series[row].tone} style=${ink(series[row])} x=${x(index) - Math.max(1, slot * 0.76) / 2} width=${Math.max(1, slot * 0.76)} y=${y(value)} height=${Math.max(1, y(below) - y(value))} />` : null;
         }))}
-        ${!bars && series.map(({ tone, fill }, row) => html`<g>${fill && html`<path class="area ${tone}" d=${area(sums[row], row > 0 && stacked ? sums[row - 1] : sums[row].map(() => 0), x, y)} />`}<path class="line ${tone}" d=${path(sums[row], x, y)} /></g>`).reverse()}
+        ${!bars && series.map(({ tone, hue, fill }, row) => html`<g style=${ink({ hue })}>${fill && html`<path class="area ${tone}" d=${area(sums[row], row > 0 && stacked ? sums[row - 1] : sums[row].map(() => 0), x, y)} />`}<path class="line ${tone}" d=${path(sums[row], x, y)} /></g>`).reverse()}
         ${shown != null && html`<line class="cross" x1=${x(shown)} x2=${x(shown)} y1=${PAD.top} y2=${height - PAD.bottom} />`}
-        ${shown != null && !bars && sums.map((values, row) => values[shown] != null && html`<circle class=${series[row].tone} cx=${x(shown)} cy=${y(values[shown])} r="3" />`)}
+        ${shown != null && !bars && sums.map((values, row) => values[shown] != null && html`<circle class=${series[row].tone} style=${ink(series[row])} cx=${x(shown)} cy=${y(values[shown])} r="3" />`)}
       </svg>`}
     </div>
   </figure>`;

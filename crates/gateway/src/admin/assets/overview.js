@@ -2,19 +2,35 @@
 import { html, useEffect, useRef, useState } from "./preact.js";
 import { get } from "./api.js";
 import { Chart } from "./chart.js";
-import { ago, bytes, count, moment, money, ms, percent, words } from "./format.js";
+import { ago, bytes, count, hue, moment, money, ms, percent, words } from "./format.js";
 import { Copy, Figure, Model, Problem, Route, Section, Tabs, useAnswer } from "./parts.js";
 
 // A span and its step in seconds; the store sums up by the minute.
 const SPANS = [["15m", 60], ["1h", 60], ["6h", 360], ["24h", 1440], ["7d", 10080]];
 
-const sum = (rows, key) => rows.reduce((total, row) => total + (row[key] ?? 0), 0);
+// What the lines of charts are of.
+const KINDS = [["all", "All"], ["model", "By model"], ["route", "By route"]];
 
-// Of medians only an estimate can be made: weighed by requests.
-function weighed(rows, key) {
-  const known = rows.filter((row) => row[key] != null && row.requests > 0);
-  const total = sum(known, "requests");
-  return total === 0 ? null : known.reduce((mean, row) => mean + (row[key] * row.requests) / total, 0);
+// Of what cost and savings do not tell, by model: no sum is good without it.
+function Uncounted({ rows }) {
+  const left = rows.filter(({ unpriced }) => unpriced > 0);
+  return left.length > 0 && html`<p class="uncounted">Not in cost and savings, as no price or no usage is known: ${left.map(({ model, unpriced }, at) => html`${at > 0 && ", "}<${Model} name=${model} /> (${count(unpriced)})`)}</p>`;
+}
+
+// Six names at most, the busiest; each figure is a list beside `times`.
+function Lines({ lines, kind, times, of }) {
+  const series = (key) => lines.map((line, at) => {
+    const name = line[kind];
+    return { name: name ?? "none", values: line[key], ...(kind === "route" && name != null ? { hue: hue(name) } : { tone: `tone-${at + 1}` }) };
+  });
+  return html`
+    ${of > lines.length && html`<p class="faint">The busiest ${lines.length} of ${of}; the tables below have all of them.</p>`}
+    <div class="charts">
+      <${Chart} title="Requests" times=${times} bars stacked format=${count} series=${series("requests")} />
+      <${Chart} title="Latency, p95" times=${times} format=${ms} series=${series("p95_ms")} />
+      <${Chart} title="Cost" times=${times} format=${money} series=${series("cost")} />
+      <${Chart} title="Saved" times=${times} format=${money} series=${series("saved")} />
+    </div>`;
 }
 
 function Table({ title, id, rows, name }) {
@@ -67,6 +83,7 @@ function Configuration({ overview }) {
 
 export function Overview({ overview, refresh }) {
   const [span, choose] = useState("1h");
+  const [kind, tell] = useState("all");
   const [turn, again] = useState(0);
   const waiting = useRef(false);
   useEffect(() => {
@@ -80,32 +97,29 @@ export function Overview({ overview, refresh }) {
     return () => clearInterval(timer);
   }, []);
   const step = SPANS.find(([name]) => name === span)[1];
-  const { value, error, busy } = useAnswer((signal) => get("series", { since: span, step }, signal), [span, turn]);
+  const { value, error, busy } = useAnswer((signal) => get("series", { since: span, step, by: kind === "all" ? undefined : kind }, signal), [span, kind, turn]);
   waiting.current = busy;
   const buckets = value?.buckets ?? [];
   const times = buckets.map(({ time }) => time);
   const column = (key) => buckets.map((bucket) => bucket[key] ?? null);
-  const requests = sum(buckets, "requests");
-  const errors = sum(buckets, "errors");
-  const cost = sum(buckets, "cost");
-  const would = sum(buckets, "default_cost");
-  const saved = sum(buckets, "saved");
-  const unpriced = sum(buckets, "unpriced");
+  const by = ["model", "route"].find((one) => one in (value?.lines?.[0] ?? {}));
+  const { requests, errors, cost, default_cost: would, saved, ...total } = value?.total ?? {};
 
   return html`<div class="overview">
-    <div class="tools"><h1>Overview</h1><span class="grow"></span><${Tabs} label="Span" chosen=${span} choose=${choose} tabs=${SPANS.map(([name]) => [name, name])} /></div>
+    <div class="tools"><h1>Overview</h1><span class="grow"></span><${Tabs} label="Charts" chosen=${kind} choose=${tell} tabs=${KINDS} /><${Tabs} label="Span" chosen=${span} choose=${choose} tabs=${SPANS.map(([name]) => [name, name])} /></div>
     <${Problem} error=${error} />
     ${value && html`
       <dl class="tiles wide">
         <${Figure} label="Requests">${count(requests)}<//>
         <${Figure} label="Errors" tone=${errors > 0 ? "tone-bad" : ""}>${requests > 0 ? percent(errors / requests) : "–"}<//>
-        <${Figure} label="p50" hint="of all buckets, weighed by their requests">${ms(weighed(buckets, "p50_ms"))}<//>
-        <${Figure} label="p95" hint="of all buckets, weighed by their requests">${ms(weighed(buckets, "p95_ms"))}<//>
-        <${Figure} label="First token" hint="median, weighed">${ms(weighed(buckets, "first_token_p50_ms"))}<//>
-        <${Figure} label="Cost" hint=${unpriced > 0 ? `${count(unpriced)} requests without a known price or count of tokens` : undefined}>${money(cost)}<//>
-        <${Figure} label=${saved < 0 ? "More than default" : "Saved"} tone=${saved > 0 ? "tone-good" : ""} hint="against the default model for everything">${money(Math.abs(saved))}${would > 0 && html` <small class="faint">${percent(Math.abs(saved) / would)}</small>`}<//>
+        <${Figure} label="p50" hint="of all requests, to 5 %">${ms(total.p50_ms)}<//>
+        <${Figure} label="p95" hint="of all requests, to 5 %">${ms(total.p95_ms)}<//>
+        <${Figure} label="First token" hint="median, to 5 %">${ms(total.first_token_p50_ms)}<//>
+        <${Figure} label="Cost">${money(cost)}<//>
+        <${Figure} label=${saved < 0 ? "More than default" : "Saved"} tone=${saved > 0 ? "tone-good" : ""} hint="against the default model for everything">${money(saved == null ? null : Math.abs(saved))}${would > 0 && html` <small class="faint">${percent(Math.abs(saved) / would)}</small>`}<//>
       </dl>
-      ${requests === 0 ? html`<p class="empty">No request in the last ${span}. The <a href="#/live">live view</a> has a line to try.</p>` : html`
+      <${Uncounted} rows=${value.by_model} />
+      ${requests === 0 ? html`<p class="empty">No request in the last ${span}. The <a href="#/live">live view</a> has a line to try.</p>` : by ? html`<${Lines} lines=${value.lines} kind=${by} times=${times} of=${value[`by_${by}`].length} />` : html`
       <div class="charts">
         <${Chart} title="Requests" times=${times} bars stacked format=${count} series=${[
           { name: "ok", tone: "tone-1", values: buckets.map((one) => one.requests - one.errors) },
@@ -119,6 +133,7 @@ export function Overview({ overview, refresh }) {
         <${Chart} title="Cost" times=${times} format=${money} series=${[
           { name: "by the default model", tone: "tone-4", fill: true, values: column("default_cost") },
           { name: "cost", tone: "tone-1", fill: true, values: column("cost") },
+          { name: "saved", tone: "tone-2", values: column("saved") },
         ]} />
         <${Chart} title="Tokens" times=${times} bars stacked format=${count} series=${[
           { name: "input", tone: "tone-1", values: column("input_tokens") },

@@ -18,12 +18,21 @@ pub(super) struct Sample {
     first_token_ms: Option<f64>,
     output: u64,
     cost: Option<f64>,
-    saved: Option<f64>,
+    default_cost: Option<f64>,
     is_error: bool,
-    /// An answer whose cost is not known.
-    is_unpriced: bool,
+    /// Why the cost of an answer is not known.
+    unknown: Option<Unknown>,
     pub(super) model: Arc<str>,
     pub(super) route: Arc<str>,
+}
+
+/// What there is no cost without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unknown {
+    /// The model has none.
+    Price,
+    /// The provider has told none.
+    Usage,
 }
 
 /// Names that many samples have.
@@ -55,15 +64,19 @@ impl Sample {
             Some(route) => route,
             None => "",
         };
+        let unknown = (row.provider.is_some() && !row.is_error() && row.cost.is_none()).then(|| {
+            let has_usage = row.input_tokens.is_some() || row.output_tokens.is_some();
+            if has_usage { Unknown::Price } else { Unknown::Usage }
+        });
         Some(Self {
             end: start.checked_add(total)?,
             total_ms: row.total_ms,
             first_token_ms: row.first_token_ms,
             output: row.output_tokens.unwrap_or_default(),
             cost: row.cost,
-            saved: row.saved(),
+            default_cost: row.default_cost,
             is_error: row.is_error(),
-            is_unpriced: row.provider.is_some() && row.status < 400 && row.cost.is_none(),
+            unknown,
             model: names.shared(&row.model()),
             route: names.shared(route),
         })
@@ -82,9 +95,16 @@ pub(super) struct Figures {
     pub(super) first_p95_ms: Option<f64>,
     /// Tokens of answers.
     pub(super) output: u64,
-    pub(super) cost: f64,
-    pub(super) saved: f64,
+    /// US dollars, as far as they are known; `None` where no answer's are.
+    pub(super) cost: Option<f64>,
+    /// Against the default model, over requests of which both costs are known; `None` where there is none.
+    pub(super) saved: Option<f64>,
+    /// What the default model would have cost, over the same requests.
+    default_cost: f64,
+    /// Answers of models without a price.
     pub(super) unpriced: usize,
+    /// Answers whose usage nobody has told.
+    pub(super) uncounted: usize,
 }
 
 impl Figures {
@@ -95,11 +115,21 @@ impl Figures {
             figures.requests += 1;
             figures.errors += usize::from(sample.is_error);
             figures.output = figures.output.saturating_add(sample.output);
-            figures.cost += sample.cost.unwrap_or_default();
-            figures.saved += sample.saved.unwrap_or_default();
-            figures.unpriced += usize::from(sample.is_unpriced);
+            if let Some(cost) = sample.cost {
+                *figures.cost.get_or_insert_default() += cost;
+            }
+            if let Some((default, cost)) = sample.default_cost.zip(sample.cost) {
+                *figures.saved.get_or_insert_default() += default - cost;
+                figures.default_cost += default;
+            }
+            figures.unpriced += usize::from(sample.unknown == Some(Unknown::Price));
+            figures.uncounted += usize::from(sample.unknown == Some(Unknown::Usage));
             totals.push(sample.total_ms);
             firsts.extend(sample.first_token_ms);
+        }
+        if figures.unpriced + figures.uncounted == 0 {
+            // What failed has cost nothing.
+            figures.cost.get_or_insert_default();
         }
         figures.p50_ms = quantile(&mut totals, 50);
         figures.p95_ms = quantile(&mut totals, 95);
@@ -107,6 +137,11 @@ impl Figures {
         figures.first_p50_ms = quantile(&mut firsts, 50);
         figures.first_p95_ms = quantile(&mut firsts, 95);
         figures
+    }
+
+    /// What part was saved of what the same requests would have cost at the default model.
+    pub(super) fn saved_share(&self) -> Option<f64> {
+        Some(self.saved? / self.default_cost).filter(|share| share.is_finite())
     }
 }
 

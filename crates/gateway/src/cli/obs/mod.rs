@@ -1,6 +1,7 @@
 //! `waypost obs`: a live view of requests in a terminal. It reads the file of records, so that it works beside any
 //! gateway that writes one and costs it nothing.
 
+mod end;
 mod feed;
 mod figures;
 mod query;
@@ -8,16 +9,14 @@ mod state;
 mod view;
 
 use std::io::IsTerminal;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use anyhow::anyhow;
 use clap::Args;
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyEventKind};
-use tokio::signal::unix::{SignalKind, signal};
 
+use self::end::End;
 use self::feed::Feed;
 use self::state::{Next, State};
 use super::Stop;
@@ -44,10 +43,15 @@ pub(super) fn run(options: &Options) -> Result<(), Stop> {
         return Err(anyhow!("a live view needs a terminal\nhint: `waypost logs --follow` needs none").into());
     }
     let has_color = !matches!(anstream::AutoStream::choice(&std::io::stdout()), anstream::ColorChoice::Never);
-    let is_over = told_to_stop()?;
+    let end = End::watch()?;
     let mut terminal = ratatui::try_init()?;
-    let outcome = show(&mut terminal, reader, options, has_color, &is_over);
-    ratatui::try_restore()?;
+    let outcome = show(&mut terminal, reader, options, has_color, &end);
+    let restored = ratatui::try_restore();
+    if end.is_without_terminal() {
+        // Nobody is left who could be told of what failed on it.
+        return Ok(());
+    }
+    restored?;
     Ok(outcome?)
 }
 
@@ -56,12 +60,12 @@ fn show(
     reader: Reader,
     options: &Options,
     has_color: bool,
-    is_over: &AtomicBool,
+    end: &End,
 ) -> anyhow::Result<()> {
     let mut feed = Feed::start(reader, options.which.filter())?;
     let mut state = State::new(SystemTime::now());
     let mut drawn: Option<SystemTime> = None;
-    while !is_over.load(Ordering::Relaxed) {
+    while !end.has_come() {
         let now = SystemTime::now();
         let mut has_news = false;
         if !state.is_paused() {
@@ -91,26 +95,4 @@ fn show(
         }
     }
     Ok(())
-}
-
-/// True once somebody wants the process to end: a terminal must not be left as it is drawn on.
-fn told_to_stop() -> std::io::Result<Arc<AtomicBool>> {
-    let is_over = Arc::new(AtomicBool::new(false));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
-    let (mut terminate, mut hang_up) = {
-        let _entered = runtime.enter();
-        (signal(SignalKind::terminate())?, signal(SignalKind::hangup())?)
-    };
-    let told = Arc::clone(&is_over);
-    // It waits beside the view, and ends with the process.
-    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        runtime.block_on(async {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = hang_up.recv() => {}
-            }
-        });
-        told.store(true, Ordering::Relaxed);
-    })?;
-    Ok(is_over)
 }

@@ -161,7 +161,7 @@ impl State {
                 Sort::Requests => b.requests.cmp(&a.requests),
                 Sort::Errors => b.errors.cmp(&a.errors),
                 Sort::Slow => b.p95_ms.unwrap_or_default().total_cmp(&a.p95_ms.unwrap_or_default()),
-                Sort::Cost => b.cost.total_cmp(&a.cost),
+                Sort::Cost => b.cost.unwrap_or_default().total_cmp(&a.cost.unwrap_or_default()),
                 Sort::Name => std::cmp::Ordering::Equal,
             };
             order.then_with(|| a_name.cmp(b_name))
@@ -190,6 +190,9 @@ impl State {
         }
         if self.typing.is_some() {
             return self.type_key(key.code);
+        }
+        if key.code == KeyCode::Char('q') {
+            return Next::Quit;
         }
         if self.has_help {
             self.has_help = false;
@@ -233,9 +236,7 @@ impl State {
         let page = self.page.max(1);
         let Some(opened) = &mut self.opened else { return Next::Draw };
         match code {
-            KeyCode::Esc | KeyCode::Enter | KeyCode::Char('q') | KeyCode::Left | KeyCode::Backspace => {
-                self.opened = None
-            }
+            KeyCode::Esc | KeyCode::Enter | KeyCode::Left | KeyCode::Backspace => self.opened = None,
             KeyCode::Down | KeyCode::Char('j') => opened.scroll += 1,
             KeyCode::Up | KeyCode::Char('k') => opened.scroll = opened.scroll.saturating_sub(1),
             KeyCode::PageDown | KeyCode::Char(' ') => opened.scroll += page,
@@ -250,7 +251,6 @@ impl State {
 
     fn list_key(&mut self, code: KeyCode) -> Next {
         match code {
-            KeyCode::Char('q') => return Next::Quit,
             KeyCode::Char('?' | 'h') => self.has_help = true,
             KeyCode::Char('/') => self.typing = Some(self.query_text.clone()),
             KeyCode::Esc if !self.query_text.is_empty() => return self.filter(String::new()),

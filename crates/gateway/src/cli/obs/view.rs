@@ -35,7 +35,7 @@ const KEYS: [(&str, &str); 14] = [
     ("q, Ctrl-C", "quit"),
     ("", ""),
     ("", "rates and sums are of the window that is shown at the top;"),
-    ("", "`saved` is against the default model"),
+    ("", "`saved` is against the default model; `-`: not known"),
 ];
 
 pub(super) fn draw(frame: &mut Frame<'_>, state: &mut State, has_color: bool) {
@@ -209,8 +209,8 @@ fn cells(figures: &Figures, window: Duration) -> Vec<String> {
         known(figures.p95_ms.map(time)),
         known(figures.first_p50_ms.map(time)),
         pace(figures, window),
-        money(hourly(figures.cost, window)),
-        money(hourly(figures.saved, window)),
+        hourly(figures.cost, window),
+        hourly(figures.saved, window),
     ]
 }
 
@@ -231,8 +231,10 @@ fn header(state: &State) -> [Line; 3] {
     if !state.query_text.is_empty() {
         first.push(Tone::Accent, format!("  /{}", plain(&state.query_text)));
     }
-    if figures.unpriced > 0 {
-        first.push(Tone::Warn, format!("  {} without a price", figures.unpriced));
+    for (requests, what) in [(figures.unpriced, "price"), (figures.uncounted, "usage")] {
+        if requests > 0 {
+            first.push(Tone::Warn, format!("  {requests} without {what}"));
+        }
     }
     let named = |line: Line, name: &str, tone: Tone, text: String| {
         line.with(Tone::Dim, format!("{name} ")).with(tone, text).with(Tone::Plain, "   ")
@@ -246,11 +248,10 @@ fn header(state: &State) -> [Line; 3] {
     let first_token = known(figures.first_p50_ms.map(time)) + "/" + &known(figures.first_p95_ms.map(time));
     let mut third = named(Line::default(), "first token p50/p95", Tone::Plain, first_token);
     third = named(third, "tok/s", Tone::Plain, pace(&figures, window));
-    third = named(third, "cost/h", Tone::Plain, money(hourly(figures.cost, window)));
-    let part = figures.saved / (figures.saved + figures.cost);
-    let part =
-        if part.is_finite() && figures.saved > 0.0 { format!(" ({})", share(part)) } else { String::new() };
-    third = named(third, "saved/h", Tone::Good, money(hourly(figures.saved, window)) + &part);
+    third = named(third, "cost/h", Tone::Plain, hourly(figures.cost, window));
+    let part = figures.saved_share().filter(|part| *part > 0.0);
+    let part = part.map_or_else(String::new, |part| format!(" ({})", share(part)));
+    third = named(third, "saved/h", Tone::Good, hourly(figures.saved, window) + &part);
     [first, second, third]
 }
 
@@ -262,7 +263,7 @@ fn footer(state: &State) -> Line {
             .with(Tone::Dim, "  Enter: filter  Esc: leave");
     }
     let keys = if state.opened.is_some() {
-        "Esc close  ↑↓ scroll  ? help"
+        "Esc close  ↑↓ scroll  ? help  q quit"
     } else {
         "↑↓ Enter open  / filter  Space pause  Tab group  s sort  w window  ? help  q quit"
     };
@@ -296,8 +297,9 @@ fn pace(figures: &Figures, window: Duration) -> String {
     count(pace as u64)
 }
 
-fn hourly(sum: f64, window: Duration) -> f64 {
-    sum * 3600.0 / window.as_secs_f64()
+/// Dollars an hour.
+fn hourly(sum: Option<f64>, window: Duration) -> String {
+    known(sum.map(|sum| money(sum * 3600.0 / window.as_secs_f64())))
 }
 
 #[cfg(test)]

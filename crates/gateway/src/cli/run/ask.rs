@@ -1,10 +1,11 @@
-//! Whether a gateway answers at an address, and whether it can choose a model.
+//! Whether a gateway answers at an address, and whether it can choose a model. Its list of models says both; nothing is
+//! asked for that would be a request in its records.
 
 use anyhow::Context;
-use http::header::{AUTHORIZATION, CONTENT_TYPE};
-use http::{HeaderValue, Method, Request, Uri};
+use http::header::AUTHORIZATION;
+use http::{HeaderValue, Request, Uri};
 use http_body_util::{BodyExt, Limited};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::PATIENCE;
 use crate::upstream::client::{Client, ClientSettings, Segments};
@@ -39,25 +40,17 @@ pub(super) fn ask(url: &str) -> anyhow::Result<Option<Running>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let client = Client::new(&ClientSettings::from_platform(PATIENCE)?);
     runtime.block_on(async {
-        let Some(models) = page(&client, url, "/v1/models", None).await else { return Ok(None) };
+        let Some(models) = page(&client, url, "/v1/models").await else { return Ok(None) };
         let rows = models["data"].as_array().map(Vec::as_slice).unwrap_or_default();
-        if !rows.iter().any(|row| row["id"] == "auto" && row["owned_by"] == "waypost") {
-            return Ok(None);
-        }
-        let asked = json!({"model": "auto", "messages": [{"role": "user", "content": "Hello"}]});
-        let decided = page(&client, url, "/routing/v1/chat/completions", Some(asked)).await;
-        Ok(Some(Running { can_choose: decided.is_some() }))
+        let auto = rows.iter().find(|row| row["id"] == "auto" && row["owned_by"] == "waypost");
+        Ok(auto.map(|auto| Running { can_choose: auto["default"].is_string() }))
     })
 }
 
 /// What a path answers, if it is JSON and no error.
-async fn page(client: &Client, url: &str, path: &str, body: Option<Value>) -> Option<Value> {
-    let mut request = Request::new(Segments::whole(body.as_ref().map(Value::to_string).unwrap_or_default()));
+async fn page(client: &Client, url: &str, path: &str) -> Option<Value> {
+    let mut request = Request::new(Segments::whole(String::new()));
     *request.uri_mut() = format!("{url}{path}").parse().ok()?;
-    if body.is_some() {
-        *request.method_mut() = Method::POST;
-        request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    }
     request.headers_mut().insert(AUTHORIZATION, HeaderValue::from_static("Bearer waypost"));
     let read = async {
         let response = client.send(request).await.ok().filter(|response| response.status().is_success())?;
