@@ -104,11 +104,14 @@ fn what_a_harness_puts_around_an_ask_is_not_read() {
         }
         assert_eq!(plain["stripped"], json!([]));
         let bytes = around.trim_end().len();
-        let text = "<system-reminder> Explain what this code does: x = [1] </sys…";
-        assert_eq!(
-            told["stripped"],
-            json!([{"rule": "claude-code/reminder", "turn": 0, "bytes": bytes, "text": text}])
-        );
+        let stripped = json!({"rule": "claude-code/reminder", "turn": 0, "bytes": bytes});
+        assert_eq!(told["stripped"], json!([stripped]));
+        // Who asks for an explanation is told how it begins.
+        let body = question(path, "auto", &wrapped).to_string();
+        let explained = gateway.post(&format!("/routing{path}?explain"), &body).json();
+        let mut with_text = stripped;
+        with_text["text"] = "<system-reminder> Explain what this code does: x = [1] </sys…".into();
+        assert_eq!(explained["stripped"], json!([with_text]));
         assert_eq!(gateway.ask(path, "auto", &wrapped).header("x-waypost-route"), "creative writing");
 
         let call =

@@ -147,14 +147,14 @@ fn a_domains_verdict_is_explained_by_the_number_that_is_shown() {
         let body = json!({"messages": [{"role": "user", "content": prompt}]}).to_string();
         gateway.post("/routing/v1/chat/completions?explain", &body).json()
     };
-    let told = page("what about my agreement");
+    let told = page("my tenancy agreement and the deposit");
     assert!(told["reason"].as_str().unwrap().contains("the domain `legal` with all its actions"), "{told}");
     let number = |value: &Value| value.as_f64().unwrap();
     let (confidence, none) = (number(&told["confidence"]), number(&told["none_probability"]));
     assert!((number(&told["margin"]) - (confidence - none)).abs() < 2e-4, "{told}");
     let effect = told["explanation"]["words"].as_array().unwrap().iter();
     let effect = effect.clone().find(|one| one["words"] == "agreement").unwrap();
-    let without = page("what about my");
+    let without = page("my tenancy and the deposit");
     let left: f64 =
         without["scores"].as_array().unwrap().iter().map(|score| number(&score["probability"])).sum();
     assert!((number(&effect["effect"]) - (confidence - left)).abs() < 5e-4, "{told} {without}");

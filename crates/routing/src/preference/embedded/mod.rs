@@ -169,7 +169,7 @@ impl Scores {
 /// SHA-256 of [`weights`], in hexadecimal: which scorer decided. Reading all of them to know it would bring megabytes into
 /// memory that a process may never need.
 pub const DIGEST: &str = if cfg!(feature = "encoder") {
-    "dcb5ca1689ae11397923c60c7405720e500e3ca12f94bd445830cb55ed02d23b"
+    "6e80d91d0df6f5bb5d931936afdaff60485c595caaffe94be57ec9fa583d9547"
 } else {
     "e1989249e5f0edf180ead2dd1350017a4fd808ace831191954a98f3acd6282d4"
 };
