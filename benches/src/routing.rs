@@ -204,10 +204,6 @@ impl World for Walk {
         self.health[stop].admit(self.now)
     }
 
-    fn may_insist(&mut self, stop: usize) -> bool {
-        self.health[stop].insist(self.now)
-    }
-
     fn may_repeat(&mut self) -> bool {
         self.budget.withdraw(self.now)
     }

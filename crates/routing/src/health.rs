@@ -37,8 +37,6 @@ const JITTER: f64 = 0.2;
 const FIRST_SHARE: f64 = 0.1;
 /// The longest rest that a provider can ask for.
 const LONGEST_ASKED: Duration = Duration::from_secs(3600);
-/// How often one that has asked to be left alone is tried in spite of it.
-const INSISTENCE: Duration = Duration::from_secs(1);
 
 /// The health of one target or account.
 #[derive(Debug, Clone, Default)]
@@ -51,8 +49,6 @@ pub struct Health {
     resting: Option<Rest>,
     /// Somebody is trying it.
     probing: bool,
-    /// When it was last tried although it had asked to be left alone.
-    insisted: Option<Moment>,
     /// Since when it is back.
     back: Option<Moment>,
     /// Requests of late, and how many of them failed; as of `counted`.
@@ -65,8 +61,6 @@ pub struct Health {
 #[derive(Debug, Clone, Copy)]
 struct Rest {
     cause: Fault,
-    /// It has said itself for how long.
-    asked: bool,
     /// Attempts from before it tell nothing of its end.
     since: Moment,
     until: Moment,
@@ -158,21 +152,6 @@ impl Health {
         admission
     }
 
-    /// Whether one that rests may be tried all the same, as there is nobody else. One that has too many requests and asks
-    /// to be left alone, once a second: all that come would be refused, and would keep it busy with refusing.
-    pub fn insist(&mut self, now: Moment) -> bool {
-        match self.resting {
-            Some(Rest { cause: Fault::RateLimit, asked: true, until, .. }) if now < until => {
-                let may = self.insisted.is_none_or(|last| now.saturating_sub(last) >= INSISTENCE);
-                if may {
-                    self.insisted = Some(now);
-                }
-                may
-            }
-            _ => true,
-        }
-    }
-
     /// An attempt has ended well. One that was under way when the rest began tells nothing of what has happened since:
     /// the rest goes on.
     pub fn answered(&mut self, now: Moment, attempt: Attempt) -> Change {
@@ -237,7 +216,7 @@ impl Health {
         if !is_late {
             self.rests = self.rests.saturating_add(1);
         }
-        self.resting = Some(Rest { cause: fault, asked: asked.is_some(), since: now, until });
+        self.resting = Some(Rest { cause: fault, since: now, until });
         self.back = None;
         Change::Rests(fault, until.saturating_sub(now))
     }
@@ -462,22 +441,6 @@ mod tests {
             rests.push(rest.as_secs() / 60);
         }
         assert_eq!(rests, [10, 20, 60, 80, 160, 240, 240]);
-    }
-
-    #[test]
-    fn who_has_asked_to_be_left_alone_is_tried_once_a_second() {
-        let mut health = Health::default();
-        let asked = Some(Duration::from_secs(40));
-        health.faulted(at(0.0), late(at(0.0)), Fault::RateLimit, asked, 0.5, &POLICY);
-        let tried = (0..400).filter(|turn| health.insist(at(f64::from(*turn) * 0.1))).count();
-        assert_eq!(tried, 40);
-        assert!((0..10).all(|_| health.insist(at(40.0))), "it asks no longer");
-        let mut health = Health::default();
-        rest(&mut health, at(0.0));
-        assert!((0..10).all(|_| health.insist(at(0.1))), "one that is in trouble has not asked");
-        let mut health = Health::default();
-        fail(&mut health, at(0.0), Fault::RateLimit);
-        assert!((0..10).all(|_| health.insist(at(0.1))), "how long it rests is our guess");
     }
 
     #[test]

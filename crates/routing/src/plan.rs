@@ -2,8 +2,7 @@
 //!
 //! Each target gets its first try in the declared order, if it is fit. Then those whose fault allows it are tried again,
 //! with growing random pauses, as the retry budget allows. Where all are resting, the one that is back soonest is tried
-//! anyhow: a gateway that does not ask is no better than a provider that does not answer. One that has asked to be left
-//! alone is tried so only now and then.
+//! anyhow: a gateway that does not ask is no better than a provider that does not answer.
 
 use std::time::Duration;
 
@@ -83,8 +82,6 @@ pub enum Next {
 pub trait World {
     /// Whether an attempt may be made. The last one that is let through is the one that is made, if any is.
     fn admit(&mut self, stop: usize) -> Admission;
-    /// Whether one that rests may be tried in spite of it ([`crate::health::Health::insist`]).
-    fn may_insist(&mut self, stop: usize) -> bool;
     /// Takes one repetition out of the budget, if there is one.
     fn may_repeat(&mut self) -> bool;
     /// A number from 0 to 1.
@@ -132,21 +129,26 @@ impl Plan {
         if self.over || self.made >= self.policy.attempts || now > self.deadline {
             return Next::GiveUp;
         }
-        let mut resting: Vec<(Moment, usize)> = Vec::new();
+        let mut soonest: Option<(Moment, usize)> = None;
         let mut busy = None;
+        let mut resting = 0;
         let untried = |stop: &Stop| stop.tries == 0 && !stop.done;
         for position in (0..self.stops.len()).filter(|at| self.stops.get(*at).is_some_and(untried)) {
             match world.admit(position) {
                 Admission::No { cause: Fault::Full, .. } => busy = busy.or(Some(position)),
-                Admission::No { until, .. } => resting.push((until, position)),
+                Admission::No { until, .. } => {
+                    resting += 1;
+                    if soonest.is_none_or(|(first, _)| until < first) {
+                        soonest = Some((until, position));
+                    }
+                }
                 Admission::Yes | Admission::Probe => return self.go(position, Duration::ZERO, Why::Turn),
             }
         }
         let untouched = self.made == 0;
         // The last attempts, up to half of them, are for those that rest and have not been asked: one may be well by now,
         // and the others are not.
-        let resting_count = u32::try_from(resting.len()).unwrap_or(u32::MAX);
-        let spared = (self.policy.attempts / 2).max(1).min(resting_count);
+        let spared = (self.policy.attempts / 2).max(1).min(resting);
         let is_spared = spared > 0 && self.made + spared >= self.policy.attempts;
         // An empty budget leaves those that have not been tried.
         if !untouched
@@ -159,11 +161,7 @@ impl Plan {
         if let Some(position) = busy {
             return self.go(position, Duration::ZERO, Why::Queue);
         }
-        resting.sort_unstable();
-        let Some((_, position)) = resting.into_iter().find(|(_, position)| world.may_insist(*position))
-        else {
-            return Next::GiveUp;
-        };
+        let Some((_, position)) = soonest else { return Next::GiveUp };
         // The first attempt is no repetition.
         if !untouched && !world.may_repeat() {
             return Next::GiveUp;
@@ -262,16 +260,11 @@ mod tests {
     struct Fixed {
         admissions: Vec<Admission>,
         repetitions: u32,
-        /// Stops that are not to be tried while they rest.
-        left_alone: &'static [usize],
     }
 
     impl World for Fixed {
         fn admit(&mut self, stop: usize) -> Admission {
             self.admissions[stop]
-        }
-        fn may_insist(&mut self, stop: usize) -> bool {
-            !self.left_alone.contains(&stop)
         }
         fn may_repeat(&mut self) -> bool {
             let may = self.repetitions > 0;
@@ -305,7 +298,7 @@ mod tests {
     }
 
     fn fit(count: usize) -> Fixed {
-        Fixed { admissions: vec![Admission::Yes; count], repetitions: 100, left_alone: &[] }
+        Fixed { admissions: vec![Admission::Yes; count], repetitions: 100 }
     }
 
     #[test]
@@ -333,7 +326,7 @@ mod tests {
             walk(&[None; 3], &mut world, |_| (Fault::Auth, None)),
             "1:turn+0ms 2:last_resort+0ms 0:last_resort+0ms"
         );
-        let mut world = Fixed { admissions: vec![REST(30), REST(20)], repetitions: 0, left_alone: &[] };
+        let mut world = Fixed { admissions: vec![REST(30), REST(20)], repetitions: 0 };
         assert_eq!(
             walk(&[None; 2], &mut world, |_| (Fault::Provider, None)),
             "1:last_resort+0ms",
@@ -342,19 +335,9 @@ mod tests {
     }
 
     #[test]
-    fn who_wants_to_be_left_alone_is_and_the_others_are_tried() {
-        let mut world = Fixed { left_alone: &[1], ..fit(3) };
-        world.admissions.copy_from_slice(&[REST(30), REST(10), REST(20)]);
-        let way = |world: &mut Fixed| walk(&[None; 3], world, |_| (Fault::Auth, None));
-        assert_eq!(way(&mut world), "2:last_resort+0ms 0:last_resort+0ms");
-        world.left_alone = &[0, 1, 2];
-        assert_eq!(way(&mut world), "", "nobody is asked");
-    }
-
-    #[test]
     fn half_of_the_attempts_are_for_those_that_rest_and_have_not_been_asked() {
-        let mut world = fit(4);
-        world.admissions[1..].copy_from_slice(&[REST(30), REST(20), REST(10)]);
+        let mut world =
+            Fixed { admissions: vec![Admission::Yes, REST(30), REST(20), REST(10)], repetitions: 100 };
         assert_eq!(
             walk(&[None; 4], &mut world, |_| (Fault::Transport, None)),
             "0:turn+0ms 0:again+200ms 0:again+400ms 3:last_resort+0ms 2:last_resort+0ms 1:last_resort+0ms"

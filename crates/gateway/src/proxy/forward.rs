@@ -199,9 +199,7 @@ pub async fn send(
         }
     }
     way.note(record);
-    // To come again when one has asked for it tells more, too.
-    let told = last.take_if(|last| last.answer.is_some()).or_else(|| way.left_alone());
-    told.or(last).unwrap_or_else(way::nobody).give_up()
+    last.unwrap_or_else(way::nobody).give_up()
 }
 
 /// What came of a try, or of two at a time.

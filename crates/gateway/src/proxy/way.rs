@@ -29,8 +29,6 @@ pub(super) struct Way<'w> {
     ticket: Option<(usize, Ticket)>,
     /// Stops that were passed by, and why.
     passed: Vec<(usize, Fault)>,
-    /// The first stop of those that have asked to be left alone, and are, though there is nobody else.
-    left_alone: Option<usize>,
 }
 
 impl<'w> Way<'w> {
@@ -41,7 +39,7 @@ impl<'w> Way<'w> {
         });
         let now = runtime.fleet.now();
         runtime.retries.deposit(now);
-        Self { worker, stops: stops.collect(), now, ticket: None, passed: Vec::new(), left_alone: None }
+        Self { worker, stops: stops.collect(), now, ticket: None, passed: Vec::new() }
     }
 
     /// Looks at the clock: time has passed.
@@ -104,24 +102,6 @@ impl<'w> Way<'w> {
     pub(super) fn patience(&self, stop: usize, streamed: bool) -> Option<Duration> {
         let (_, _, member) = self.stops.get(stop)?;
         member.pace().slow(streamed).map(Duration::from_secs_f64)
-    }
-
-    /// What the client is told if nobody was tried, as the last ones have asked to be left alone.
-    pub(super) fn left_alone(&self) -> Option<Failure> {
-        let (_, _, member) = self.stops.get(self.left_alone?)?;
-        let now = self.worker.runtime.fleet.now();
-        let left = match member.look(now) {
-            Admission::No { until, .. } => until.saturating_sub(now),
-            Admission::Yes | Admission::Probe => Duration::ZERO,
-        };
-        let seconds = u32::try_from(left.as_millis().div_ceil(1000)).unwrap_or(u32::MAX).max(1);
-        let message = format!(
-            "`{}` has too many requests and asks to be left alone for {seconds} s, and no other model is left to ask; \
-             try again then",
-            member.name
-        );
-        let error = ApiError::new(ErrorKind::RateLimit, message).with_code("too_many_requests");
-        Some(Failure::new(Fault::RateLimit, error.with_retry_after(seconds)))
     }
 }
 
@@ -212,15 +192,6 @@ impl World for Way<'_> {
                 refused
             }
         }
-    }
-
-    fn may_insist(&mut self, stop: usize) -> bool {
-        let Some((_, _, member)) = self.stops.get(stop) else { return true };
-        let may = member.insist(self.now);
-        if !may {
-            self.left_alone.get_or_insert(stop);
-        }
-        may
     }
 
     fn may_repeat(&mut self) -> bool {

@@ -241,12 +241,6 @@ impl Member {
         if is_account { "max_account_requests" } else { "max_requests" }
     }
 
-    /// Whether it may be tried though it rests, as there is nobody else.
-    #[must_use]
-    pub fn insist(&self, now: Moment) -> bool {
-        lock(&self.health).insist(now)
-    }
-
     /// Attempts under way.
     #[must_use]
     pub fn in_flight(&self) -> u32 {

@@ -3,10 +3,9 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::Value;
-use tokio::time::Instant;
 
 use crate::fake::{Fake, PATIENCE, answer, json_answer, told, write};
-use crate::reliability::{ALL, first, pool, refusal, tries, well};
+use crate::reliability::{first, pool, refusal, well};
 use crate::support::{CHAT, Gateway};
 
 /// How a target is, once nobody is trying it.
@@ -47,40 +46,6 @@ fn no_credit_is_found_wherever_it_is_said_and_rests_for_long() {
             gateway.stop();
         }
     }
-}
-
-/// Where there is nobody else, one that asks to be left alone is tried once a second; all others are told at once how
-/// long it is to be. One that is in trouble has not asked for that, and is tried each time.
-#[test]
-fn a_storm_of_429_does_not_feed_itself() {
-    let (bad, count) = first(usize::MAX, |_, stream| {
-        write(stream, refusal(429, "slow_down", "retry-after: 40\r\n"));
-    });
-    let gateway = Gateway::with(&pool(&[bad.address], ""));
-    assert_eq!(gateway.ask(CHAT, "m", "Hi").header("retry-after"), "40");
-    let started = Instant::now();
-    let mut told = 0;
-    for _ in 0..10 {
-        for path in ALL {
-            let reply = gateway.ask(path, "m", "Hi");
-            let wait: u64 = reply.header("retry-after").parse().unwrap();
-            assert!(reply.status == 429 && (1..=40).contains(&wait), "{}", reply.text());
-            told += usize::from(reply.text().contains("asks to be left alone for"));
-        }
-    }
-    let asked = count.load(Ordering::SeqCst);
-    assert!(asked <= 2 + usize::try_from(started.elapsed().as_secs()).unwrap(), "{asked}");
-    assert_eq!(told, 31 - asked);
-    let line = gateway.stop().pop().unwrap();
-    assert_eq!(tries(&line)[0], ("openai/m".to_owned(), "passed_by:rate_limit".to_owned()), "{line}");
-
-    let (bad, count) = first(usize::MAX, |_, stream| write(stream, refusal(503, "", "")));
-    let gateway = Gateway::with(&pool(&[bad.address], "reliability: {failures: 1, attempts: 1}"));
-    for _ in 0..5 {
-        assert_eq!(gateway.ask(CHAT, "m", "Hi").status, 503);
-    }
-    assert_eq!(count.load(Ordering::SeqCst), 5);
-    gateway.stop();
 }
 
 /// What a provider says to Waypost's own question holds as what it says to a client's.

@@ -28,8 +28,6 @@ struct Watched {
     since: Option<Moment>,
     /// The end of its rest, as last seen.
     until: Option<Moment>,
-    /// When it was last tried though it had too many requests and rested.
-    insisted: Option<Moment>,
 }
 
 #[derive(Debug, Default)]
@@ -198,26 +196,6 @@ impl Fleet {
         }
         self.members[member].in_flight += 1;
         Some(Ticket { member, started: now, probes: false, probes_account: false, began: false })
-    }
-
-    /// Whether one that rests may be tried all the same. One with too many requests, once a second.
-    pub(super) fn insist(&mut self, member: usize, now: Moment) -> bool {
-        let watched = &mut self.members[member].own;
-        let look = watched.health.look(now);
-        let may = watched.health.insist(now);
-        match look {
-            Admission::No { cause: Fault::RateLimit, until } if now < until => {
-                if may && watched.asked.is_some_and(|(_, until)| now < until) {
-                    let last = watched.insisted.replace(now);
-                    assert!(
-                        last.is_none_or(|last| now - last >= Duration::from_secs(1)),
-                        "{member}: {last:?}"
-                    );
-                }
-            }
-            _ => assert!(may, "{member} has not asked to be left alone"),
-        }
-        may
     }
 
     /// A member, for those who order them.

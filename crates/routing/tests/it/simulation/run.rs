@@ -203,10 +203,6 @@ impl World for Way<'_> {
         }
     }
 
-    fn may_insist(&mut self, stop: usize) -> bool {
-        self.fleet.insist(self.order[stop], self.now)
-    }
-
     fn may_repeat(&mut self) -> bool {
         let may = self.budget.withdraw(self.now);
         self.no_budget |= !may;
