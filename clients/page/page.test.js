@@ -331,6 +331,8 @@ test("the overview adds up", async () => {
     await page.getByRole("tab", { name: kind, selected: true }).waitFor();
     await page.locator(".chart", { hasText: "Saved" }).getByText(name, { exact: true }).waitFor();
     assert.equal(await page.locator(".chart").count(), 4);
+    // A chart is drawn when it knows how wide it is.
+    await page.locator(".chart").nth(1).locator("path.line").first().waitFor({ state: "attached" });
     const lines = await page.locator(".chart").nth(1).locator("path.line").count();
     assert.ok(lines >= 2 && lines <= 6, `${lines}`);
   }
