@@ -67,7 +67,7 @@ pub(super) async fn page(desk: &Desk, body: &[u8]) -> Result<Value, Refused> {
     let told = desk.decide(move || {
         let envelope = peek(dialect, &request)?;
         let router = router.map_or_else(|| preferences::router_at_once(&runtime, &envelope, None), Ok)?;
-        let told = Told::offline(&runtime, router, envelope.model.as_deref(), &envelope, explain);
+        let told = Told::offline(&runtime, router, envelope.model.as_deref(), &envelope, explain, None);
         Ok::<_, ApiError>(told.map_err(|none| decide::refusal(&none))?.page(&runtime))
     });
     Ok(named(told.await??, is_edited))

@@ -69,7 +69,7 @@ impl Session {
         );
         let tokens = order::tokens(envelope);
         let is_of_use =
-            named || tokens >= LEAST_KEPT || runtime.affinity.user_only || budget(runtime, headers).is_some();
+            named || tokens >= LEAST_KEPT || runtime.affinity.user_only || runtime.affinity.budget.is_some();
         let key = is_of_use.then(|| runtime.sessions.key(headers, tenant, &id));
         let now = runtime.fleet.now();
         let binding = key.and_then(|key| runtime.sessions.get(key));

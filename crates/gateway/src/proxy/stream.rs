@@ -164,8 +164,7 @@ struct Clock {
 impl Clock {
     fn new(until: Instant, every: Option<Duration>, now: Instant) -> Self {
         let signs = every.map(|every| (every, now + every));
-        let first = signs.map_or(until, |(_, sign)| sign.min(until));
-        Self { timer: Box::pin(tokio::time::sleep_until(first)), until, signs }
+        Self { timer: Box::pin(tokio::time::sleep_until(first(until, signs))), until, signs }
     }
 
     /// The provider has said something, and the client has heard of it or not.
@@ -192,13 +191,17 @@ impl Clock {
                 *next = now + *every;
                 sign = Some(Bytes::from_static(SIGN));
             }
-            let first = self.signs.map_or(self.until, |(_, next)| next.min(self.until));
-            self.timer.as_mut().reset(first);
+            self.timer.as_mut().reset(first(self.until, self.signs));
             if sign.is_some() {
                 return Poll::Ready(sign);
             }
         }
     }
+}
+
+/// When something is to be done.
+fn first(until: Instant, signs: Option<(Duration, Instant)>) -> Instant {
+    signs.map_or(until, |(_, next)| next.min(until))
 }
 
 /// A stream from a provider to a client.

@@ -34,25 +34,12 @@ pub struct Told {
 }
 
 impl Told {
-    /// Decides without a call: a router model counts as one that cannot be reached.
+    /// Decides without a call: of a router model `answer` is what it has said to this conversation before; without one it
+    /// counts as one that cannot be reached.
     ///
     /// # Errors
     /// The model that is asked for is not known, or nothing fits and there is no default.
     pub fn offline(
-        runtime: &Runtime,
-        router: Arc<Routes>,
-        asked: Option<&str>,
-        envelope: &Envelope<'_>,
-        explain: bool,
-    ) -> Result<Self, NoDecision> {
-        Self::answered(runtime, router, asked, envelope, explain, None)
-    }
-
-    /// The same, with what a router model has answered to this conversation before, if it has.
-    ///
-    /// # Errors
-    /// As [`Told::offline`].
-    pub fn answered(
         runtime: &Runtime,
         router: Arc<Routes>,
         asked: Option<&str>,

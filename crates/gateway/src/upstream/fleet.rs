@@ -391,19 +391,22 @@ impl Ticket {
         let now = self.fleet.now();
         self.began = Some(now);
         lock(&self.member.pace).began(now, now.saturating_sub(self.started));
-        self.is_well();
+        self.well(now);
     }
 
     /// A plain answer of so many tokens (0 if it does not say) is there: the target is well.
     pub fn answered(&mut self, output_tokens: u64) {
         let now = self.fleet.now();
         lock(&self.member.pace).answered(now, output_tokens, now.saturating_sub(self.started));
-        self.is_well();
+        self.well(now);
     }
 
     /// The target is well, and nothing was measured.
     pub fn is_well(&mut self) {
-        let now = self.fleet.now();
+        self.well(self.fleet.now());
+    }
+
+    fn well(&mut self, now: Moment) {
         self.over = true;
         let (own, of_account) = self.results();
         lock(&self.member.account.health).answered(now, of_account);

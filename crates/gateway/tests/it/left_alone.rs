@@ -1,4 +1,4 @@
-//! Who asks to be left alone, or has to be: for how long, and what clients are told meanwhile.
+//! Who asks to be left alone, or has to be, and for how long.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 

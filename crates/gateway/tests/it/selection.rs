@@ -101,10 +101,9 @@ routing_preferences:
     gateway.stop();
 }
 
-/// By what was measured here; whoever is unknown is asked once.
-#[test]
-fn the_fastest_is_asked_where_a_route_prefers_it() {
-    let gateway = Gateway::with(
+/// Two models, of which a route prefers the fastest.
+fn race() -> Gateway {
+    Gateway::with(
         "
 model_providers:
   - {model: openai/one, access_key: $OPENAI_API_KEY, base_url: 'http://@ECHO@', default: true}
@@ -115,7 +114,13 @@ routing_preferences:
     models: [openai/one, openai/two]
     selection_policy: {prefer: fastest}
 ",
-    );
+    )
+}
+
+/// By what was measured here; whoever is unknown is asked once.
+#[test]
+fn the_fastest_is_asked_where_a_route_prefers_it() {
+    let gateway = race();
     let poem = "Write a poem in four verses about the sea";
     assert_eq!(gateway.ask(CHAT, "openai/one", "[[echo delay=300]]").status, 200);
     for about in ["it is unknown", "it is the faster one"] {
@@ -157,18 +162,7 @@ fn what_is_measured_is_what_it_is_called() {
 /// Who was asked for a long answer is not slower for that than one who was asked for a short one.
 #[test]
 fn the_fastest_is_who_would_be_for_the_same_answer() {
-    let gateway = Gateway::with(
-        "
-model_providers:
-  - {model: openai/one, access_key: $OPENAI_API_KEY, base_url: 'http://@ECHO@', default: true}
-  - {model: openai/two, access_key: $OPENAI_API_KEY, base_url: 'http://@ECHO@'}
-routing_preferences:
-  - name: poetry
-    description: writing poems and songs in verse
-    models: [openai/one, openai/two]
-    selection_policy: {prefer: fastest}
-",
-    );
+    let gateway = race();
     let long = format!("{} [[echo delay=400]]", "sea ".repeat(300));
     assert_eq!(gateway.ask(CHAT, "openai/one", &long).status, 200);
     assert_eq!(gateway.stream(CHAT, "openai/two", "sea sea sea sea sea [[echo chunk_delay=30]]").status, 200);

@@ -77,7 +77,7 @@ fn decide(runtime: &Runtime, before: &Value, envelope: &Envelope<'_>) -> anyhow:
     }
     let answer = answer(&router, before);
     let with = answer.as_ref().map(|(who, _)| format!("; what {who} answered is the record's word"));
-    let told = Told::answered(runtime, router, asked, envelope, false, answer.map(|(_, reply)| reply))
+    let told = Told::offline(runtime, router, asked, envelope, false, answer.map(|(_, reply)| reply))
         .map_err(|none| anyhow!("{none}"))?;
     Ok((told, with.unwrap_or_default()))
 }

@@ -67,7 +67,7 @@ pub(super) fn run(options: &Options) -> Result<(), Stop> {
 fn tell(runtime: &Runtime, asked: Option<&str>, envelope: &Envelope<'_>) -> anyhow::Result<Told> {
     let router =
         preferences::router_at_once(runtime, envelope, None).map_err(|error| anyhow!(error.message))?;
-    Told::offline(runtime, router, asked, envelope, true).map_err(|none| anyhow!("{none}"))
+    Told::offline(runtime, router, asked, envelope, true, None).map_err(|none| anyhow!("{none}"))
 }
 
 fn print(runtime: &Runtime, told: &Told) {

@@ -19,27 +19,27 @@ pub(super) struct Evidence {
 
 /// The belief after a turn: what was believed before, moved by the turn's evidence. Sums to one.
 pub(super) fn update(before: Option<&[f32]>, evidence: &Evidence, fitted: &Fitted) -> Vec<f32> {
-    let alone = belief(evidence.logits.clone());
-    let Some(before) = before else { return alone };
-    let stay = stays(evidence, &alone, fitted);
+    let mut belief = evidence.logits.clone();
+    let highest = belief.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    belief.iter_mut().for_each(|logit| *logit = (*logit - highest).exp());
+    scale(&mut belief);
+    let Some(before) = before else { return belief };
+    let stay = stays(evidence, &belief, fitted);
     // "None fits" is less of a subject to stay with than a route is: a greeting must not outweigh the ask after it.
     let (none, routes) = before.split_last().unwrap_or((&0.0, &[]));
     let kept = none * NONE_KEPT;
     let anew = (1.0 - stay + stay * (none - kept)) / count(before.len());
-    let mut logits = evidence.logits.clone();
-    for (logit, before) in logits.iter_mut().zip(routes.iter().chain([&kept])) {
-        *logit += (anew + stay * before + 1e-12).ln();
+    for (belief, before) in belief.iter_mut().zip(routes.iter().chain([&kept])) {
+        *belief *= anew + stay * before + 1e-12;
     }
-    belief(logits)
+    scale(&mut belief);
+    belief
 }
 
-/// Probabilities of logits.
-fn belief(mut logits: Vec<f32>) -> Vec<f32> {
-    let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    logits.iter_mut().for_each(|logit| *logit = (*logit - highest).exp());
-    let total: f32 = logits.iter().sum();
-    logits.iter_mut().for_each(|weight| *weight /= total);
-    logits
+/// So that they sum to one.
+fn scale(weights: &mut [f32]) {
+    let total: f32 = weights.iter().sum();
+    weights.iter_mut().for_each(|weight| *weight /= total);
 }
 
 /// The probability that the subject is still that of the turn before. What the turn would be taken for by itself says most:
