@@ -16,12 +16,14 @@ use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 use crate::error::RequestError;
 
 mod content;
+mod items;
 mod needs;
 mod opening;
 mod splice;
 mod wrong;
 
 use content::{Content, string};
+use items::Items;
 pub use needs::Needs;
 use needs::Wanted;
 pub use opening::Opening;
@@ -112,9 +114,9 @@ pub fn peek(body: &[u8]) -> Result<Envelope<'_>, RequestError> {
 /// # Errors
 /// As [`peek`], but for the messages.
 pub fn peek_responses(body: &[u8]) -> Result<Envelope<'_>, RequestError> {
-    let fields: Fields<'_> = crate::json::from_slice(body).map_err(|error| locate(body, &error))?;
-    let items = fields.input.map_or(Ok(Vec::new()), |raw| items("input", raw))?;
-    envelope(body, &fields, items)
+    let mut fields: Fields<'_> = crate::json::from_slice(body).map_err(|error| locate(body, &error))?;
+    let items = std::mem::take(&mut fields.input).read("input", body)?;
+    envelope(body, &fields, items.unwrap_or_default())
 }
 
 /// Reads the envelope of a request body of an API without a conversation, such as embeddings: the model and whether a
@@ -132,9 +134,9 @@ pub fn peek_model(body: &[u8]) -> Result<Envelope<'_>, RequestError> {
 /// # Errors
 /// As [`peek`]; `contents` in place of `messages`.
 pub fn peek_contents<'a>(body: &'a [u8], model: &'a str, stream: bool) -> Result<Envelope<'a>, RequestError> {
-    let fields: Fields<'_> = crate::json::from_slice(body).map_err(|error| locate(body, &error))?;
-    let raw = fields.contents.ok_or_else(|| field("contents", "missing field `contents`"))?;
-    let messages = items("contents", raw)?;
+    let mut fields: Fields<'_> = crate::json::from_slice(body).map_err(|error| locate(body, &error))?;
+    let messages = std::mem::take(&mut fields.contents).read("contents", body)?;
+    let messages = messages.ok_or_else(|| field("contents", "missing field `contents`"))?;
     if messages.is_empty() {
         return Err(field("contents", "expected at least one message, found an empty list"));
     }
@@ -149,25 +151,16 @@ pub fn peek_contents<'a>(body: &'a [u8], model: &'a str, stream: bool) -> Result
 /// As [`peek`]; none of the three is there.
 pub fn peek_any(body: &[u8]) -> Result<Envelope<'_>, RequestError> {
     let mut fields: Fields<'_> = crate::json::from_slice(body).map_err(|error| locate(body, &error))?;
-    let (name, raw) = match (fields.messages.take(), fields.input, fields.contents) {
-        (Some(messages), _, _) => return conversation(body, &fields, messages),
-        (None, Some(input), _) => ("input", input),
-        (None, None, Some(contents)) => ("contents", contents),
-        (None, None, None) => return Err(field("messages", "missing field `messages`")),
+    let (input, contents) = (std::mem::take(&mut fields.input), std::mem::take(&mut fields.contents));
+    let messages = match fields.messages.take() {
+        Some(messages) => Some(messages),
+        None if input.is_there() => input.read("input", body)?,
+        None => contents.read("contents", body)?,
     };
-    conversation(body, &fields, items(name, raw)?)
-}
-
-fn items<'a>(name: &str, raw: Raw<'a>) -> Result<Vec<MessagePeek<'a>>, RequestError> {
-    let refused = |error| {
-        let mut deserializer = serde_json::Deserializer::from_str(raw.get());
-        let located = serde_path_to_error::deserialize::<_, Vec<ItemPeek<'_>>>(&mut deserializer).err();
-        located.filter(|_| raw.get().starts_with('[')).map_or_else(
-            || field(name, &format!("expected a string or a list of messages: {}", plain(&error))),
-            |located| field(&format!("{name}{}", located.path()), &plain(located.inner())),
-        )
-    };
-    crate::json::from_str(raw.get()).map(|Items(items)| items).map_err(refused)
+    match messages {
+        Some(messages) => conversation(body, &fields, messages),
+        None => Err(field("messages", "missing field `messages`")),
+    }
 }
 
 fn conversation<'a>(
@@ -255,10 +248,10 @@ struct Fields<'a> {
     model: Option<Raw<'a>>,
     stream: Option<bool>,
     messages: Option<Vec<MessagePeek<'a>>>,
-    /// The conversation of other APIs. Read only where there are no `messages`: beside them these keys are unknown
+    /// The conversation of other APIs. Looked at only where there are no `messages`: beside them these keys are unknown
     /// fields that may hold anything.
-    input: Option<Raw<'a>>,
-    contents: Option<Raw<'a>>,
+    input: Items<'a>,
+    contents: Items<'a>,
     preferences: Option<Raw<'a>>,
     previous_response_id: Option<Raw<'a>>,
     store: Option<Raw<'a>>,
@@ -277,8 +270,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
                 let (mut model, mut stream, mut messages) = (None, None, None);
-                let (mut input, mut contents, mut preferences) = (None, None, None);
-                let (mut previous_response_id, mut store) = (None, None);
+                let (mut input, mut contents) = (Items::Absent, Items::Absent);
+                let (mut preferences, mut previous_response_id, mut store) = (None, None, None);
                 let (mut has_version, mut has_stream_options) = (false, false);
                 let mut wanted = Wanted::default();
                 while let Some(JsonStr(key)) = map.next_key()? {
@@ -291,8 +284,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
                         }
                         "previous_response_id" => previous_response_id = Some(map.next_value()?),
                         "store" => store = Some(map.next_value()?),
-                        "input" => input = Some(map.next_value()?),
-                        "contents" => contents = Some(map.next_value()?),
+                        "input" => input = map.next_value()?,
+                        "contents" => contents = map.next_value()?,
                         "tools" => wanted.tools = Some(map.next_value()?),
                         "system" | "instructions" | "systemInstruction" | "system_instruction" => {
                             wanted.system = Some(map.next_value()?);
@@ -424,60 +417,6 @@ impl<'de: 'a, 'a> Deserialize<'de> for JsonStr<'a> {
             }
         }
         deserializer.deserialize_str(Str)
-    }
-}
-
-/// The conversation in `input` or `contents`: one message of the person, or a list of items of which some are
-/// messages. It is read for routing alone, so what is no message is passed over.
-struct Items<'a>(Vec<MessagePeek<'a>>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Items<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw = <Raw<'de>>::deserialize(deserializer)?;
-        let said =
-            |content| MessagePeek { role: Cow::Borrowed("user"), content: Some(content), has_details: false };
-        match raw.get().as_bytes().first() {
-            Some(b'"') => Ok(Self(vec![said(raw)])),
-            Some(b'[') => {
-                let items: Vec<ItemPeek<'de>> =
-                    crate::json::from_str(raw.get()).map_err(de::Error::custom)?;
-                Ok(Self(items.into_iter().map(|ItemPeek(message)| message).collect()))
-            }
-            _ => Err(de::Error::custom(format_args!("found {}", kind(raw.get())))),
-        }
-    }
-}
-
-/// One item of such a list; one that is no message has a role that nobody has.
-struct ItemPeek<'a>(MessagePeek<'a>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for ItemPeek<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Item;
-        impl<'de> Visitor<'de> for Item {
-            type Value = ItemPeek<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an item")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ItemPeek<'de>, A::Error> {
-                let (mut role, mut content, mut is_message) = (None, None, true);
-                while let Some(JsonStr(key)) = map.next_key()? {
-                    match key.as_ref() {
-                        "role" => role = string(map.next_value()?),
-                        // `content` in Responses, `parts` in Gemini.
-                        "content" | "parts" => content = Some(map.next_value()?),
-                        "type" => is_message = map.next_value::<Raw<'_>>()?.get() == "\"message\"",
-                        _ => {
-                            map.next_value::<de::IgnoredAny>()?;
-                        }
-                    }
-                }
-                // Gemini takes contents without a role for the person's.
-                let role = if is_message { role.unwrap_or(Cow::Borrowed("user")) } else { Cow::Borrowed("") };
-                Ok(ItemPeek(MessagePeek { role, content, has_details: false }))
-            }
-        }
-        deserializer.deserialize_map(Item)
     }
 }
 

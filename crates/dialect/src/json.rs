@@ -18,8 +18,9 @@ mod write;
 
 use crate::chat::Json;
 use crate::error::{ApiError, RequestError, ResponseError};
+pub(crate) use raw::OR_LIST as RAW_OR_LIST;
 pub use raw::Raw;
-pub(crate) use read::{from_slice, from_str};
+pub(crate) use read::{at_once, from_slice, from_str, go_through};
 pub use write::Writer;
 
 /// What is wrong, and where.
@@ -257,10 +258,14 @@ impl<'p, 'a> Node<'p, 'a> {
         }
         let mut fault = None;
         let each = EachObject { path: self.path, read, fault: &mut fault };
-        let read = serde_json::Deserializer::from_str(self.raw.get()).deserialize_seq(each);
+        let read = go_through(self.raw.get(), each);
         match (fault, read) {
             (Some(fault), _) => Err(fault),
-            (None, read) => read.map_err(|error| self.path.fault(error.to_string())),
+            (None, Some(())) => Ok(()),
+            (None, None) => {
+                let error = from_str::<Vec<Element<'_>>>(self.raw.get()).err();
+                Err(self.path.fault(error.map_or("cannot be read".to_owned(), |error| error.to_string())))
+            }
         }
     }
 

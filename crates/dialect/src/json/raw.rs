@@ -7,12 +7,19 @@ use serde_json::value::RawValue;
 
 /// Asked for by this name, the reader of this crate gives the text of a value.
 pub(super) const NAME: &str = "waypost::Raw";
+/// Asked for by this name, it gives the elements of a list, and the text of any other value.
+pub(crate) const OR_LIST: &str = "waypost::RawOrList";
 
 /// One JSON value as it stands, without white space around it: a part of the body that it was read from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Raw<'a>(&'a str);
 
 impl<'a> Raw<'a> {
+    /// The value with this text, which has been read as one.
+    pub(crate) fn of(text: &'a str) -> Self {
+        Self(text)
+    }
+
     /// The text.
     #[must_use]
     pub fn get(self) -> &'a str {

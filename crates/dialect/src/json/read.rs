@@ -31,6 +31,16 @@ pub(crate) fn from_slice<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, se
     }
 }
 
+/// Reads a value that `serde_json` has taken; `None` if this reader does not.
+pub(crate) fn at_once<'a, T: Deserialize<'a>>(text: &'a str) -> Option<T> {
+    quickly(text).ok()
+}
+
+/// Goes through a list, element by element; `None` if it was not read to its end.
+pub(crate) fn go_through<'a, V: Visitor<'a>>(list: &'a str, visitor: V) -> Option<V::Value> {
+    (&mut Reader { text: list, at: 0, depth: 0 }).deserialize_seq(visitor).ok()
+}
+
 /// Reads a value, or not; without a word about the reason.
 pub(super) fn quickly<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Unread> {
     let mut reader = Reader { text, at: 0, depth: 0 };
@@ -109,10 +119,11 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
         name: &'static str,
         visitor: V,
     ) -> Result<V::Value, Unread> {
-        if name == raw::NAME {
-            return visitor.visit_borrowed_str(self.skip()?);
+        match name {
+            raw::OR_LIST if self.peek() == Some(b'[') => self.deserialize_any(visitor),
+            raw::NAME | raw::OR_LIST => visitor.visit_borrowed_str(self.skip()?),
+            _ => visitor.visit_newtype_struct(self),
         }
-        visitor.visit_newtype_struct(self)
     }
 
     forward_to_deserialize_any! {
@@ -324,7 +335,7 @@ mod tests {
             any::<u64>().prop_map(Value::from),
             any::<f64>().prop_map(Value::from),
             ".{0,60}".prop_map(Value::from),
-            "[\"\\\\\n\u{1}é a-c]{0,120}".prop_map(Value::from),
+            "[\"\\\\\n\u{1}é a-c]{0,300}".prop_map(Value::from),
         ];
         leaf.prop_recursive(5, 64, 6, |inner| {
             prop_oneof![

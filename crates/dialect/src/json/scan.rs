@@ -76,6 +76,8 @@ const fn is_escape(byte: u8) -> bool {
 /// Up to this many bytes of a string are looked at a block at a time: most keys and words end within. What is longer is
 /// mostly text without anything special in it for a while, which the search of `memchr` is faster on.
 const SHORT: usize = 64;
+/// Keys and words end within so many blocks; beyond them more is looked at at once.
+const SHORT_BLOCKS: usize = 2;
 /// So many bytes are checked for control characters at once.
 const RUN: usize = 1024;
 
@@ -178,34 +180,57 @@ impl<'a> Reader<'a> {
     /// Passes over a string behind its opening quote.
     fn skip_string(&mut self) -> Result<(), Unread> {
         let bytes = self.text.as_bytes();
-        'blocks: while let Some(block) = bytes.get(self.at..).and_then(|rest| rest.first_chunk()) {
-            let mut found = block::specials(block);
-            while found != 0 {
-                let place = found.trailing_zeros() as usize;
-                match block[place] {
-                    b'"' => {
-                        self.at += place + 1;
-                        return Ok(());
-                    }
-                    // Most escapes are of one letter.
-                    b'\\' if block.get(place + 1).is_some_and(|letter| is_escape(*letter)) => {
-                        found &= !(0b11 << place);
-                    }
-                    b'\\' => {
-                        let from = self.at;
-                        self.at += place + 1;
-                        self.skip_escape()?;
-                        let passed = self.at - from;
-                        if passed >= block.len() {
-                            continue 'blocks;
-                        }
-                        self.at = from;
-                        found &= u32::MAX << passed;
-                    }
+        for _ in 0..SHORT_BLOCKS {
+            let Some(block) = bytes.get(self.at..).and_then(|rest| rest.first_chunk()) else { break };
+            let place = (block::specials(block) | 1 << block::SIZE).trailing_zeros() as usize;
+            self.at += place;
+            match block.get(place) {
+                Some(b'"') => {
+                    self.at += 1;
+                    return Ok(());
+                }
+                Some(_) => break,
+                None => {}
+            }
+        }
+        let mut is_escaped = false;
+        while let Some(block) = bytes.get(self.at..).and_then(|rest| rest.first_chunk()) {
+            let marks = block::Marks::of(block);
+            if marks.is_none() && !is_escaped {
+                self.at += block::LONG;
+                continue;
+            }
+            let marks = marks.unwrap_or_default();
+            let escaped = marks.escaped(&mut is_escaped);
+            let end = marks.quotes & !escaped;
+            // All before the string's end.
+            let inside = !end & end.wrapping_sub(1);
+            // There may be some behind the string.
+            let is_inside = |place: &usize| inside >> place & 1 == 1;
+            if marks.has_controls && (0..block::LONG).filter(is_inside).any(|place| block[place] < b' ') {
+                return Err(Unread);
+            }
+            let mut unusual = escaped & inside;
+            if unusual != 0 {
+                unusual &= !marks.usual_escapes(block);
+            }
+            while unusual != 0 {
+                let place = self.at + unusual.trailing_zeros() as usize;
+                match bytes.get(place) {
+                    Some(b'u') if self.is_code_unit(place + 1) => {}
+                    Some(letter) if is_escape(*letter) => {}
                     _ => return Err(Unread),
                 }
+                unusual &= unusual - 1;
             }
-            self.at += block.len();
+            if end != 0 {
+                self.at += end.trailing_zeros() as usize + 1;
+                return Ok(());
+            }
+            self.at += block::LONG;
+        }
+        if is_escaped {
+            self.skip_escape()?;
         }
         // The last bytes of the text.
         loop {
@@ -231,12 +256,18 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Four hexadecimal digits are there.
+    fn is_code_unit(&self, at: usize) -> bool {
+        let digits = self.text.as_bytes().get(at..at + 4);
+        digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    }
+
     /// Four hexadecimal digits.
     fn code_unit(&mut self) -> Result<u32, Unread> {
-        let digits = self.text.get(self.at..self.at + 4).ok_or(Unread)?;
-        if !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        if !self.is_code_unit(self.at) {
             return Err(Unread);
         }
+        let digits = self.text.get(self.at..self.at + 4).ok_or(Unread)?;
         self.at += 4;
         u32::from_str_radix(digits, 16).map_err(|_digits| Unread)
     }
@@ -276,7 +307,10 @@ impl<'a> Reader<'a> {
             self.at += 1;
             return visitor.visit_borrowed_str(head);
         }
-        let mut text = String::from(head);
+        // Where there is nothing but this string, it is no longer than that: no piece of it has to be moved again.
+        let most = if from == 1 { self.text.len() - from } else { head.len() };
+        let mut text = String::with_capacity(most);
+        text.push_str(head);
         loop {
             match byte {
                 b'"' => {
