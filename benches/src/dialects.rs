@@ -56,6 +56,13 @@ pub(crate) fn requests() -> Vec<Case> {
     for (size, bytes) in SIZES {
         let name = format!("turns/openai_chat/{size}");
         cases.push(Case::new(name, move || peeked(OpenAiChat, bytes), |(_, envelope)| envelope.turns()));
+        // Contents are lists of parts there. What one call has read the next one knows: each has an envelope of its own.
+        let name = format!("needs/anthropic_messages/{size}");
+        cases.push(Case::new(
+            name,
+            move || peeked(AnthropicMessages, bytes),
+            |(body, _)| envelope::peek(body).map(|envelope| envelope.needs()),
+        ));
     }
     cases
 }

@@ -13,7 +13,7 @@ const SHAPES: [(&str, &str, u64); 3] = [
 ];
 
 /// Cases that grow with the conversation: eight times its length is about eight times the work.
-const LINEAR: [&str; 4] = ["peek", "turns", "decode_request", "encode_request"];
+const LINEAR: [&str; 5] = ["peek", "turns", "needs", "decode_request", "encode_request"];
 
 /// What grows faster than it should.
 pub(crate) fn wrong(counts: &Counts) -> Vec<String> {

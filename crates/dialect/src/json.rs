@@ -7,7 +7,9 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    self, Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
 
 mod block;
 mod raw;
@@ -18,9 +20,9 @@ mod write;
 
 use crate::chat::Json;
 use crate::error::{ApiError, RequestError, ResponseError};
-pub(crate) use raw::OR_LIST as RAW_OR_LIST;
 pub use raw::Raw;
-pub(crate) use read::{at_once, from_slice, from_str, go_through};
+pub(crate) use raw::{OR_LIST as RAW_OR_LIST, OR_OBJECT as RAW_OR_OBJECT};
+pub(crate) use read::{from_slice, from_str, read_with};
 pub use write::Writer;
 
 /// What is wrong, and where.
@@ -258,7 +260,7 @@ impl<'p, 'a> Node<'p, 'a> {
         }
         let mut fault = None;
         let each = EachObject { path: self.path, read, fault: &mut fault };
-        let read = go_through(self.raw.get(), each);
+        let read = read_with(self.raw.get(), each);
         match (fault, read) {
             (Some(fault), _) => Err(fault),
             (None, Some(())) => Ok(()),
@@ -354,6 +356,13 @@ struct EachObject<'p, 'f, 'a> {
     path: &'p Path<'p>,
     read: &'f mut dyn FnMut(usize, Fields<'a>) -> Result<(), Fault>,
     fault: &'f mut Option<Fault>,
+}
+
+impl<'de> DeserializeSeed<'de> for EachObject<'_, '_, 'de> {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
 }
 
 impl<'de> Visitor<'de> for EachObject<'_, '_, 'de> {

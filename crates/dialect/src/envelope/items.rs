@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::marker::PhantomData;
 
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
@@ -85,7 +86,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Items<'a> {
                 deserializer: D,
             ) -> Result<Items<'de>, D::Error> {
                 let raw = Raw::deserialize(deserializer)?;
-                Ok(json::at_once(raw.get()).unwrap_or(Items::Wrong))
+                Ok(json::read_with(raw.get(), PhantomData).unwrap_or(Items::Wrong))
             }
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Items<'de>, A::Error> {
                 let (mut items, mut is_wrong) = (Vec::new(), false);

@@ -3,11 +3,11 @@
 
 use std::fmt;
 
-use crate::json::Raw;
-use serde::de::{self, Deserializer, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::JsonStr;
 use super::content::{mention, mention_media, string};
+use crate::json::{self, Raw};
 
 /// What the answer takes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -52,24 +52,10 @@ impl Needs {
             ..Self::default()
         };
         for content in contents {
-            needs.content(content, true);
+            // What has a key that is no text (half of a surrogate pair) says no more from there on.
+            let _ = json::read_with(content.get(), Content { needs: &mut needs, is_outer: true });
         }
         needs
-    }
-
-    /// The content of a message: text, or a list of parts, of which some may hold parts of their own. What is neither is
-    /// the provider's to refuse.
-    fn content(&mut self, content: Raw<'_>, is_outer: bool) {
-        if content.get().starts_with('"') {
-            self.text_bytes += content.get().len();
-            return;
-        }
-        let parts: Vec<Raw<'_>> = crate::json::from_str(content.get()).unwrap_or_default();
-        for part in parts.into_iter().filter(|part| part.get().starts_with('{')) {
-            // A part with a key that is no text (half of a surrogate pair) says no more.
-            let _ = serde_json::Deserializer::from_str(part.get())
-                .deserialize_map(Part { needs: self, is_outer });
-        }
     }
 
     /// A part that is no text, by its mention. Of a file, only a PDF is known to need an ability.
@@ -86,6 +72,39 @@ impl Needs {
     }
 }
 
+/// Notes what the content of a message needs: text, or a list of parts, of which some may hold parts of their own. What
+/// is neither is the provider's to refuse.
+struct Content<'n> {
+    needs: &'n mut Needs,
+    /// It is of a message, not of a part.
+    is_outer: bool,
+}
+
+impl<'de> DeserializeSeed<'de> for Content<'_> {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_newtype_struct(json::RAW_OR_LIST, self)
+    }
+}
+
+impl<'de> Visitor<'de> for Content<'_> {
+    type Value = ();
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("text or parts")
+    }
+    fn visit_borrowed_str<E: Error>(self, value: &'de str) -> Result<(), E> {
+        if value.starts_with('"') {
+            self.needs.text_bytes += value.len();
+        }
+        Ok(())
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<(), A::Error> {
+        let Self { needs, is_outer } = self;
+        while parts.next_element_seed(Part { needs, is_outer })?.is_some() {}
+        Ok(())
+    }
+}
+
 /// Notes what a part needs.
 struct Part<'n> {
     needs: &'n mut Needs,
@@ -93,10 +112,20 @@ struct Part<'n> {
     is_outer: bool,
 }
 
+impl<'de> DeserializeSeed<'de> for Part<'_> {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_newtype_struct(json::RAW_OR_OBJECT, self)
+    }
+}
+
 impl<'de> Visitor<'de> for Part<'_> {
     type Value = ();
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a part")
+    }
+    fn visit_borrowed_str<E: Error>(self, _: &'de str) -> Result<(), E> {
+        Ok(())
     }
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let (mut part_type, mut source, mut data) = (None, None, None);
@@ -105,7 +134,9 @@ impl<'de> Visitor<'de> for Part<'_> {
                 "type" => part_type = string(map.next_value()?),
                 "text" => self.needs.text_bytes += map.next_value::<Raw<'_>>()?.get().len(),
                 // The result of a tool. One level is all that an API has, and a body may be nested without end.
-                "content" if self.is_outer => self.needs.content(map.next_value()?, false),
+                "content" if self.is_outer => {
+                    map.next_value_seed(Content { needs: &mut *self.needs, is_outer: false })?;
+                }
                 "source" | "file" => source = Some(map.next_value::<Raw<'_>>()?),
                 "file_data" | "file_url" => data = Some(map.next_value::<Raw<'_>>()?),
                 "inlineData" | "inline_data" | "fileData" => {
@@ -113,7 +144,7 @@ impl<'de> Visitor<'de> for Part<'_> {
                     self.needs.part(mention_media(blob), Some(blob));
                 }
                 _ => {
-                    map.next_value::<de::IgnoredAny>()?;
+                    map.next_value::<IgnoredAny>()?;
                 }
             }
         }

@@ -2,11 +2,12 @@
 //! together.
 
 use std::borrow::Cow;
+use std::hash::{Hash, Hasher};
 
 use serde::Deserialize;
 
 use super::content::Content;
-use super::{Envelope, JsonStr, Raw, RawTurn};
+use super::{Envelope, JsonStr, MessagePeek, Raw, RawTurn};
 
 /// The parts of a request that its conversation keeps.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,14 +24,32 @@ impl<'a> Envelope<'a> {
     /// How the conversation begins. Read from the body anew.
     #[must_use]
     pub fn opening(&self) -> Opening<'a> {
-        let mut system = self.wanted.system.map_or_else(Vec::new, texts);
-        for message in self.messages.iter().filter(|one| matches!(one.role.as_ref(), "system" | "developer"))
-        {
-            system.extend(message.content.map_or_else(Vec::new, texts));
+        let asked = self.first_words().and_then(|content| texts(content).into_iter().next());
+        Opening {
+            system: self.system().flat_map(texts).collect(),
+            tools: self.wanted.tools.map_or_else(Vec::new, names),
+            asked: asked.unwrap_or_default(),
         }
-        let first = self.messages.iter().find(|message| message.role == "user");
-        let asked = first.and_then(|message| texts(message.content?).into_iter().next()).unwrap_or_default();
-        Opening { system, tools: self.wanted.tools.map_or_else(Vec::new, names), asked }
+    }
+
+    /// Hashes what the opening is read from, as it stands in the body: where that is the same, so is the opening.
+    pub fn hash_opening(&self, state: &mut impl Hasher) {
+        self.system().for_each(|system| (0_u8, system.get()).hash(state));
+        for (kind, raw) in [(1_u8, self.wanted.tools), (2, self.first_words())] {
+            (kind, raw.map(Raw::get)).hash(state);
+        }
+    }
+
+    /// What the system and the developer say.
+    fn system(&self) -> impl Iterator<Item = Raw<'a>> {
+        let is_system = |one: &&MessagePeek<'a>| matches!(one.role.as_ref(), "system" | "developer");
+        let said = self.messages.iter().filter(is_system).filter_map(|message| message.content);
+        self.wanted.system.into_iter().chain(said)
+    }
+
+    /// What the person says first.
+    fn first_words(&self) -> Option<Raw<'a>> {
+        self.messages.iter().find(|message| message.role == "user")?.content
     }
 
     /// The last message, if it is the person's or the model's and has text.

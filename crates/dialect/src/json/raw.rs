@@ -9,6 +9,8 @@ use serde_json::value::RawValue;
 pub(super) const NAME: &str = "waypost::Raw";
 /// Asked for by this name, it gives the elements of a list, and the text of any other value.
 pub(crate) const OR_LIST: &str = "waypost::RawOrList";
+/// The same of an object.
+pub(crate) const OR_OBJECT: &str = "waypost::RawOrObject";
 
 /// One JSON value as it stands, without white space around it: a part of the body that it was read from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

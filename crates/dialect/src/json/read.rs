@@ -31,14 +31,9 @@ pub(crate) fn from_slice<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, se
     }
 }
 
-/// Reads a value that `serde_json` has taken; `None` if this reader does not.
-pub(crate) fn at_once<'a, T: Deserialize<'a>>(text: &'a str) -> Option<T> {
-    quickly(text).ok()
-}
-
-/// Goes through a list, element by element; `None` if it was not read to its end.
-pub(crate) fn go_through<'a, V: Visitor<'a>>(list: &'a str, visitor: V) -> Option<V::Value> {
-    (&mut Reader { text: list, at: 0, depth: 0 }).deserialize_seq(visitor).ok()
+/// Reads what has been read as JSON before, in a way that a type alone does not say; `None` if it was not read to its end.
+pub(crate) fn read_with<'a, T: DeserializeSeed<'a>>(text: &'a str, seed: T) -> Option<T::Value> {
+    seed.deserialize(&mut Reader { text, at: 0, depth: 0 }).ok()
 }
 
 /// Reads a value, or not; without a word about the reason.
@@ -119,11 +114,16 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
         name: &'static str,
         visitor: V,
     ) -> Result<V::Value, Unread> {
-        match name {
-            raw::OR_LIST if self.peek() == Some(b'[') => self.deserialize_any(visitor),
-            raw::NAME | raw::OR_LIST => visitor.visit_borrowed_str(self.skip()?),
-            _ => visitor.visit_newtype_struct(self),
+        let opening = match name {
+            raw::NAME => None,
+            raw::OR_LIST => Some(b'['),
+            raw::OR_OBJECT => Some(b'{'),
+            _ => return visitor.visit_newtype_struct(self),
+        };
+        if opening.is_some() && self.peek() == opening {
+            return self.deserialize_any(visitor);
         }
+        visitor.visit_borrowed_str(self.skip()?)
     }
 
     forward_to_deserialize_any! {

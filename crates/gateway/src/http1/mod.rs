@@ -5,6 +5,9 @@ pub(crate) mod fields;
 pub(crate) mod framing;
 pub(crate) mod scratch;
 
+/// A body of at most so many bytes goes out in one piece with its head: a copy of it costs less than a second piece.
+pub(crate) const JOINED: usize = 4 * 1024;
+
 /// What came is no HTTP. It quotes nothing of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName};
 use waypost_dialect::envelope::{Envelope, RawTurn, Role};
-use waypost_routing::affinity::{InputPrices, Ledger, SwitchPolicy, Verdict, implicit};
+use waypost_routing::affinity::{InputPrices, Ledger, SwitchPolicy, Verdict};
 use waypost_routing::health::Moment;
 use waypost_routing::models::Target;
 use waypost_routing::preference::reading;
 use waypost_routing::router::{AUTO, Decision, Method, Router};
 
-use super::order;
+use super::{nameless, order};
 use crate::runtime::Runtime;
 use crate::sessions::{Binding, Place};
 use crate::telemetry::record::Record;
@@ -61,10 +61,7 @@ impl Session {
         let given = HEADERS.iter().find_map(|name| header(name));
         let named = given.is_some();
         let id = given.map_or_else(
-            || {
-                let opening = envelope.opening();
-                implicit(tenant, &opening.system, &opening.tools, &opening.asked)
-            },
+            || nameless::name(tenant, envelope),
             |id| id.get(..id.floor_char_boundary(LONGEST)).unwrap_or_default().to_owned(),
         );
         let tokens = order::tokens(envelope);

@@ -112,7 +112,7 @@ async fn call(
     *request.uri_mut() = address.uri(model, asked.envelope.stream).map_err(own_fault)?;
     *request.headers_mut() = upstream.headers(asked.headers, asked.client, address, token);
     record.calls(upstream.server.as_ref(), request.headers_mut());
-    upstream.sign(&worker.client, &mut request, record.now()).await.map_err(no_credential)?;
+    upstream.sign(&worker.client, &mut request, || record.now()).await.map_err(no_credential)?;
 
     record.attempts += 1;
     upstream.attempts.get_or_init(|| worker.telemetry.metrics.attempts(&upstream.name)).inc();

@@ -17,6 +17,7 @@ pub(crate) mod attempt;
 mod boundary;
 mod client_headers;
 mod hedge;
+mod nameless;
 mod opening;
 mod patience;
 mod relay;

@@ -85,33 +85,29 @@ fn candidates(
 ) -> Vec<Candidate> {
     let now = runtime.fleet.now();
     let balance = runtime.reliability.balance;
-    let members: Vec<Option<(Arc<Member>, Pace)>> = targets
-        .iter()
-        .map(|target| {
-            let member = runtime.member(target)?;
-            // Who is taken as declared is not asked how fast it is.
-            let is_measured = prefer != Prefer::Declared || balance != Balance::Declared;
-            let pace = if is_measured { member.pace() } else { Pace::default() };
-            Some((member, pace))
-        })
-        .collect();
-    let known: Vec<f64> = members.iter().flatten().filter_map(|(_, pace)| pace.output()).collect();
+    let members: Vec<Option<Arc<Member>>> = targets.iter().map(|target| runtime.member(target)).collect();
+    // Who is taken as declared is not asked how fast it is.
+    let is_measured = prefer != Prefer::Declared || balance != Balance::Declared;
+    let output = |member: &Arc<Member>| member.measured(Pace::output).filter(|_| is_measured);
+    let known: Vec<f64> = members.iter().flatten().filter_map(output).collect();
     #[expect(clippy::cast_precision_loss, reason = "a few targets")]
     let usual = if known.is_empty() { USUAL_OUTPUT } else { known.iter().sum::<f64>() / known.len() as f64 };
-    let of = |(target, member): (&Target, &Option<(Arc<Member>, Pace)>)| {
+    let of = |(target, member): (&Target, &Option<Arc<Member>>)| {
         let cached = warm.filter(|(one, _)| one == target).map_or(0.0, |(_, tokens)| tokens.min(size));
-        let (member, pace) =
-            member.as_ref().map_or((None, None), |(member, pace)| (Some(member), Some(pace)));
-        let output = pace.and_then(Pace::output).unwrap_or(usual);
+        let member = member.as_deref();
+        // All for as many tokens: who was asked for more of late is not slower for that.
+        let read =
+            |pace: &Pace| (pace.output(), pace.wait(now, streamed), pace.expected(now, usual, streamed));
+        let measured = member.filter(|_| is_measured).map(|member| member.measured(read));
+        let (output, first_token, seconds) = measured.unwrap_or_default();
         Candidate {
             group: targets.iter().position(|other| other.model == target.model).unwrap_or_default(),
             weight: runtime.weight(target),
             share: member.map_or(1.0, |member| member.share(now, &runtime.reliability.health)),
-            in_flight: member.map_or(0, |member| member.in_flight()),
-            first_token: pace.and_then(|pace| pace.wait(now, streamed)),
-            // All for as many tokens: who was asked for more of late is not slower for that.
-            seconds: pace.and_then(|pace| pace.expected(now, usual, streamed)),
-            cost: cost(&runtime.facts(target), size, cached, output),
+            in_flight: member.map_or(0, Member::in_flight),
+            first_token,
+            seconds,
+            cost: cost(&runtime.facts(target), size, cached, output.unwrap_or(usual)),
         }
     };
     targets.iter().zip(&members).map(of).collect()

@@ -101,7 +101,7 @@ impl<'w> Way<'w> {
     /// if that is not known.
     pub(super) fn patience(&self, stop: usize, streamed: bool) -> Option<Duration> {
         let (_, _, member) = self.stops.get(stop)?;
-        member.pace().slow(streamed).map(Duration::from_secs_f64)
+        member.measured(|pace| pace.slow(streamed)).map(Duration::from_secs_f64)
     }
 }
 

@@ -37,7 +37,7 @@ pub(super) async fn post(
     *request.uri_mut() = address.uri(model, false).map_err(Unanswered::NotMade)?;
     *request.headers_mut() = upstream.headers(&HeaderMap::new(), ClientDialect::OpenAiChat, address, token);
     request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    upstream.sign(client, &mut request, SystemTime::now()).await.map_err(Unanswered::NotMade)?;
+    upstream.sign(client, &mut request, SystemTime::now).await.map_err(Unanswered::NotMade)?;
     let connect = upstream.times.connect.unwrap_or_else(|| client.connect_timeout());
     client
         .send_within(connect, &mut request, client::all, &mut None)

@@ -257,11 +257,11 @@ impl Upstream {
         &self,
         client: &Client,
         request: &mut Request<Segments>,
-        at: SystemTime,
+        now: impl FnOnce() -> SystemTime,
     ) -> Result<(), String> {
         let Some(signer) = &self.signer else { return Ok(()) };
         signer
-            .sign(client, request, at)
+            .sign(client, request, now())
             .await
             .map_err(|error| format!("a request to provider `{}` cannot be signed: {error}", self.provider))
     }

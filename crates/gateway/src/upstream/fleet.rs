@@ -247,10 +247,9 @@ impl Member {
         self.room.taken()
     }
 
-    /// What was measured of it.
-    #[must_use]
-    pub fn pace(&self) -> Pace {
-        lock(&self.pace).clone()
+    /// What this makes of what was measured of it.
+    pub fn measured<T>(&self, read: impl FnOnce(&Pace) -> T) -> T {
+        read(&lock(&self.pace))
     }
 
     /// Whether both are behind the same key.
@@ -472,8 +471,13 @@ impl Drop for Ticket {
         if !self.over && self.fleet.now().saturating_sub(self.started) >= PATIENCE {
             self.failed(Fault::Timeout, None);
         }
-        lock(&self.member.account.health).left(self.probes_account);
-        lock(&self.member.health).left(self.probes);
+        // Of a result, each of them has heard.
+        if self.probes_account {
+            lock(&self.member.account.health).left(true);
+        }
+        if self.probes {
+            lock(&self.member.health).left(true);
+        }
         self.member.leave();
     }
 }

@@ -8,7 +8,7 @@ use http::header::{CONNECTION, CONTENT_LENGTH, DATE, TRANSFER_ENCODING};
 use http::response::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 
-use crate::http1::{decimal, fields};
+use crate::http1::{JOINED, decimal, fields};
 
 /// What of a request decides the form of its answer.
 #[derive(Debug)]
@@ -55,7 +55,8 @@ fn has_no_body(asked: &Asked, status: StatusCode) -> bool {
 pub(super) fn write(head: &Parts, asked: &Asked, form: Form, exact: Option<u64>, keeps: bool) -> Vec<u8> {
     let headers = &head.headers;
     let sizes = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
-    let mut out = Vec::with_capacity(160 + sizes.sum::<usize>());
+    let joined = exact.and_then(|exact| usize::try_from(exact).ok()).filter(|exact| *exact <= JOINED);
+    let mut out = Vec::with_capacity(192 + sizes.sum::<usize>() + joined.unwrap_or(0));
     out.put_slice(if asked.is_current { b"HTTP/1.1 " } else { b"HTTP/1.0 " });
     out.put_slice(head.status.as_str().as_bytes());
     out.push(b' ');

@@ -8,9 +8,8 @@ use bytes::{Buf, BufMut, Bytes};
 use tokio::io::AsyncWrite;
 
 use super::answer::Form;
+use crate::http1::JOINED;
 
-/// A piece that is larger is not copied, in bytes.
-const SMALL: usize = 4 * 1024;
 /// Most bytes of small pieces that wait to be written.
 const MOST: usize = 32 * 1024;
 /// Bytes around a chunk at most: its size in digits, and two ends of lines.
@@ -66,14 +65,16 @@ impl Outbox {
             return;
         }
         let is_chunk = self.form == Form::Chunked;
-        let is_small = is_chunk && piece.len() <= SMALL;
-        if is_chunk {
+        let is_small = piece.len() <= JOINED && (is_chunk || !self.small.is_empty());
+        if is_chunk || is_small {
             self.small.reserve(AROUND + if is_small { piece.len() } else { 0 });
+        }
+        if is_chunk {
             // Writing to memory does not fail.
             let _ = write!(self.small, "{:X}\r\n", piece.len());
         }
         let end = if is_chunk { END } else { &[] };
-        // A body of one piece is written from where it is.
+        // A large piece is written from where it is.
         if is_small {
             self.small.put_slice(&piece);
             self.small.put_slice(end);

@@ -16,7 +16,7 @@ use super::Error;
 use super::body::Body;
 use super::head::{self, Head, Wanted};
 use super::pool::{Origin, Place};
-use crate::http1::scratch;
+use crate::http1::{JOINED, scratch};
 use crate::upstream::client::Segments;
 
 /// What bytes go through.
@@ -94,11 +94,18 @@ impl Connection {
 
     /// False if the answer has come before the end of the request, and says that the rest is not wanted.
     async fn write(&mut self, request: &mut Request<Segments>) -> Result<bool, Unsent> {
-        let head = head::write(request, request.body().length());
-        let mut head = head.as_slice();
+        let mut out = head::write(request, request.body().length());
+        let body = request.body_mut();
+        let mut none = Segments::default();
+        let body = if body.length() <= JOINED as u64 {
+            body.rest().iter().for_each(|piece| out.extend_from_slice(piece));
+            &mut none
+        } else {
+            body
+        };
+        let mut head = out.as_slice();
         let mut has_begun = false;
         let written = poll_fn(|context| {
-            let body = request.body_mut();
             while !head.is_empty() || body.has_more() {
                 match self.poll_write(context, head, body) {
                     Poll::Ready(Ok(0)) => return Poll::Ready(Err(ErrorKind::WriteZero.into())),

@@ -7,9 +7,9 @@ use http::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderName, TRANSFER_ENCODI
 use http::{Method, Request, Response, StatusCode, Uri, Version};
 
 use super::Error;
-use crate::http1::decimal;
 use crate::http1::fields::{self, Length, Said};
 use crate::http1::framing::Framing;
+use crate::http1::{JOINED, decimal};
 
 /// Most headers of an answer.
 const MAX_HEADERS: usize = 100;
@@ -31,7 +31,8 @@ pub(super) fn write<B>(request: &Request<B>, length: u64) -> Vec<u8> {
     let (method, uri, headers) = (request.method(), request.uri(), request.headers());
     let target = uri.path_and_query().map_or("/", |target| target.as_str());
     let sizes = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
-    let mut out = Vec::with_capacity(128 + target.len() + sizes.sum::<usize>());
+    let joined = usize::try_from(length).ok().filter(|length| *length <= JOINED);
+    let mut out = Vec::with_capacity(128 + target.len() + sizes.sum::<usize>() + joined.unwrap_or(0));
     out.put_slice(method.as_str().as_bytes());
     out.push(b' ');
     out.put_slice(target.as_bytes());
