@@ -135,6 +135,34 @@ fn the_guides_phrases_go_where_they_belong_beside_short_material_too() {
     assert_eq!((found.as_str(), wrong), ("code debugging", Vec::new()));
 }
 
+/// Nor whether there is a line break between the ask and what is pasted.
+#[test]
+fn an_ask_is_found_on_the_line_of_what_is_pasted() {
+    let gateway = Gateway::with(EXAMPLE);
+    let mut wrong = Vec::new();
+    for (phrase, route) in [
+        ("Summarize this in two sentences.", "summarization"),
+        ("Please translate it into German.", "translation"),
+        ("What are the key themes?", "text analysis"),
+    ] {
+        for material in SUBJECTS.iter().chain([&NOTICE]) {
+            for prompt in [
+                format!("{material} {phrase}"),
+                format!("{phrase} {material}"),
+                format!("{material} ---- {phrase}"),
+                format!("{} {phrase}", [*material; 9].join(" ")),
+            ] {
+                let found = chosen(&gateway, &[&prompt]);
+                if found != route {
+                    wrong.push(format!("{prompt}: {found}"));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    gateway.stop();
+}
+
 /// A domain's probability is that of all its actions: the margin and what words do are about that number.
 #[test]
 fn a_domains_verdict_is_explained_by_the_number_that_is_shown() {
