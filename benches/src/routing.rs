@@ -39,7 +39,7 @@ pub(crate) fn cases() -> Vec<Case> {
         let name = format!("decide/conversation/{size}");
         let prepare = move || (router(10, false), peeked(OpenAiChat, bytes).1);
         cases.push(Case::new(name, prepare, |(router, envelope)| {
-            router.start(Some("auto"), || envelope.turns()).expect("a decision")
+            router.start(Some("auto"), || envelope.conversation()).expect("a decision")
         }));
     }
     for candidates in [2, 10] {
@@ -63,7 +63,7 @@ fn decide_anew(router: &'static Router) -> Tier {
     let page = PAGE.fetch_add(1, Ordering::Relaxed);
     let text = format!("Could you have another look at what she sent us, page {page}?");
     let turn = RawTurn { role: Role::User, parts: vec![text.into()] };
-    let verdict = match router.start(None, || vec![turn]) {
+    let verdict = match router.start(None, || vec![turn].into()) {
         Ok(Step::Decided(decision)) => decision.verdict,
         Ok(Step::Ask(..)) | Err(_) => None,
     };
@@ -73,7 +73,7 @@ fn decide_anew(router: &'static Router) -> Tier {
 }
 
 fn decide((router, turns): &'static (Router, Vec<RawTurn<'static>>)) -> Step<'static> {
-    router.start(None, || turns.clone()).expect("a decision")
+    router.start(None, || turns.clone().into()).expect("a decision")
 }
 
 // === Names ===
@@ -104,7 +104,7 @@ impl Named {
     }
 
     fn look_up(&self) -> usize {
-        let decided = |name: &String| match self.router.start(Some(name), Vec::new) {
+        let decided = |name: &String| match self.router.start(Some(name), Default::default) {
             Ok(Step::Decided(decision)) => decision.targets.len(),
             Ok(Step::Ask(..)) | Err(_) => 0,
         };

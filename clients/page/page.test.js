@@ -70,6 +70,7 @@ test("a request's story: probabilities, words, attempts, timings, cost", async (
   // Words are judged by the routes in force.
   await detail.locator(".marked mark").first().waitFor();
   assert.match(await detail.locator(".effects li").first().innerText(), /[+−]\d/);
+  assert.match(await detail.locator(".flips li").first().innerText(), /^Without [\s\S]+ to \w/);
   assert.match(await fact(detail, "Request").innerText(), new RegExp(id));
   assert.match(await fact(detail, "Cost").innerText(), /^\$0\.0/);
   assert.match(await fact(detail, "By the default model").innerText(), /^\$0\.0/);

@@ -26,7 +26,7 @@ use content::{Content, string};
 use items::Items;
 pub use needs::Needs;
 use needs::Wanted;
-pub use opening::Opening;
+pub use opening::{BEGINNING, Conversation, Opening};
 pub use splice::Pieces;
 pub(crate) use splice::member;
 pub use wrong::plain;

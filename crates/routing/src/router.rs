@@ -8,8 +8,8 @@ use crate::preference::cascade::{
     Cascade, Failure, Question, Reply, Scoring, Step as Scored, Verdict, Waiting,
 };
 use crate::preference::explain::Explanation;
-use crate::preference::reading::{self, Reading, Stripped, table::Harness};
-use crate::preference::{RawTurn, Turn};
+use crate::preference::reading::{self, Reading, Stripped, table::Rule};
+use crate::preference::{Conversation, Turn};
 
 /// The name that stands for "let the router choose", as most SDKs insist on a model.
 pub const AUTO: &str = "auto";
@@ -221,7 +221,7 @@ impl Router {
         &self.cascade
     }
 
-    /// Begins a decision. `turns` is called only if the conversation has to be read; what harnesses put around the
+    /// Begins a decision. `said` is called only if the conversation has to be read; what harnesses put around the
     /// person's words is taken out here, for all scorers.
     ///
     /// # Errors
@@ -229,7 +229,7 @@ impl Router {
     pub fn start<'t>(
         &self,
         asked: Option<&str>,
-        turns: impl FnOnce() -> Vec<RawTurn<'t>>,
+        said: impl FnOnce() -> Conversation<'t>,
     ) -> Result<Step<'t>, NoDecision> {
         let named = self.named(asked)?;
         if let Some((method, targets)) = &named
@@ -239,10 +239,10 @@ impl Router {
             let (method, stripped) = (*method, Vec::new());
             return Ok(Step::Decided(Decision { method, targets, route: None, verdict: None, stripped }));
         }
-        let read = if self.routes.is_empty() { Reading::default() } else { reading::read(turns()) };
+        let read = if self.routes.is_empty() { Reading::default() } else { reading::read(said()) };
         let Reading { turns, stripped, call } = read;
-        if let Some(harness) = call {
-            return self.settle(housekeeping(harness), named, stripped).map(Step::Decided);
+        if let Some(row) = call {
+            return self.settle(housekeeping(row, &stripped), named, stripped).map(Step::Decided);
         }
         match self.cascade.start(&turns) {
             Scored::Ask(question, waiting) => {
@@ -254,8 +254,8 @@ impl Router {
 
     /// What drove the embedded scorer's verdict on a conversation; nothing if there was nothing to decide.
     #[must_use]
-    pub fn explain(&self, turns: Vec<RawTurn<'_>>) -> Explanation {
-        let Reading { turns, call, .. } = reading::read(turns);
+    pub fn explain(&self, said: Conversation<'_>) -> Explanation {
+        let Reading { turns, call, .. } = reading::read(said);
         match call {
             Some(_) => Explanation::default(),
             None => self.cascade.explain(&turns),
@@ -311,8 +311,11 @@ impl Router {
 }
 
 /// What is found about a call that a harness makes for itself, such as one for a title: there is no ask to match, and
-/// the history that it carries is not what it is about.
-fn housekeeping(harness: Harness) -> Verdict {
+/// the history that it carries is not what it is about. A row that matched the system prompt is named, as nothing else
+/// tells of it: what is stripped, is so from messages.
+fn housekeeping(row: &Rule, stripped: &[Stripped]) -> Verdict {
+    let by_system = !stripped.iter().any(|stripped| stripped.rule == row.name);
+    let note = || format!("its system prompt begins as the row `{}` says", row.name);
     Verdict {
         route: None,
         confidence: None,
@@ -323,8 +326,8 @@ fn housekeeping(harness: Harness) -> Verdict {
         escalated: false,
         scorer: None,
         tier: None,
-        reason: format!("the last message is a housekeeping call of {}", harness.name()),
-        notes: Vec::new(),
+        reason: format!("the request is a housekeeping call of {}", row.harness.name()),
+        notes: by_system.then(note).into_iter().collect(),
     }
 }
 
@@ -399,7 +402,7 @@ mod tests {
         ) -> String {
             let router = self.router();
             let turn = Turn { role: Role::User, text: text.into() };
-            let (asked_router, decided) = match router.start(asked, || vec![turn.into()]) {
+            let (asked_router, decided) = match router.start(asked, || vec![turn.into()].into()) {
                 Ok(Step::Decided(decision)) => ("", Ok(decision)),
                 Ok(Step::Ask(_, pending)) => {
                     let body = answer.map(|route| {
@@ -475,7 +478,7 @@ mod tests {
         let call = "Please write a 5-10 word title for the following conversation: write a poem";
         let said = |router: &Router, asked| {
             let turn = Turn { role: Role::User, text: call.into() };
-            match router.start(asked, || vec![turn.into()]) {
+            match router.start(asked, || vec![turn.into()].into()) {
                 Ok(Step::Decided(decision)) => Ok(decision),
                 Ok(Step::Ask(..)) => panic!("there is nothing to ask about"),
                 Err(none) => Err(none.to_string()),
@@ -484,7 +487,7 @@ mod tests {
         let decision = said(&PLAIN.router(), None).unwrap();
         let verdict = decision.verdict.unwrap();
         assert_eq!((decision.method, verdict.route, verdict.scorer), (Method::Default, None, None));
-        assert_eq!(verdict.reason, "the last message is a housekeeping call of Claude Code");
+        assert_eq!(verdict.reason, "the request is a housekeeping call of Claude Code");
         let place = reading::Place { end: call.len(), ..reading::Place::default() };
         let stripped = Stripped { turn: 0, rule: "claude-code/title", bytes: call.len(), place };
         assert_eq!(decision.stripped, [stripped]);
@@ -492,7 +495,7 @@ mod tests {
         assert_eq!(said(&always, Some("fast")).unwrap().method, Method::Alias);
         assert_eq!(
             said(&Setup { default: false, ..PLAIN }.router(), None).unwrap_err(),
-            "no model was named, the last message is a housekeeping call of Claude Code, and there is no default model; \
+            "no model was named, the request is a housekeeping call of Claude Code, and there is no default model; \
              name a model, or mark one with `default: true`"
         );
     }
@@ -504,7 +507,7 @@ mod tests {
             role: Role::User,
             text: "<system-reminder>\nsecret\n</system-reminder>\nwrite a poem".into(),
         };
-        let Ok(Step::Ask(question, pending)) = router.start(None, || vec![turn.into()]) else {
+        let Ok(Step::Ask(question, pending)) = router.start(None, || vec![turn.into()].into()) else {
             panic!("not asked")
         };
         let body = String::from_utf8(question.body(false)).unwrap();
@@ -565,7 +568,7 @@ mod tests {
     #[test]
     fn a_router_model_that_fails_never_fails_the_request() {
         let router = PLAIN.router();
-        let turns = || vec![Turn { role: Role::User, text: "hello".into() }.into()];
+        let turns = || vec![Turn { role: Role::User, text: "hello".into() }.into()].into();
         for answer in [
             Err(Failure::Deadline),
             Err(Failure::Status(500)),

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use waypost_dialect::envelope::{RawTurn, Role};
+use waypost_dialect::envelope::{Conversation, RawTurn, Role};
 use waypost_dialect::usage::Usage;
 use waypost_routing::models::Target;
 use waypost_routing::order::Prefer;
@@ -336,12 +336,11 @@ fn decide<'r>(
     }
     let asked = Some(recorded.requested.as_str()).filter(|asked| !asked.is_empty() && *asked != AUTO);
     let is_named = matches!(recorded.method.as_deref(), Some("name" | "alias"));
-    let turns: Vec<RawTurn<'_>> =
-        content.iter().flat_map(|content| &content.turns).filter_map(turn).collect();
+    let said = content.as_ref().map(said).unwrap_or_default();
     let usage = recorded.usage();
-    if is_named || !turns.is_empty() {
+    if is_named || !said.turns.is_empty() {
         let by = if is_named { Basis::Name } else { Basis::Content };
-        let [old, new] = [before, after].map(|side| anew(side, asked, &turns, usage.as_ref()));
+        let [old, new] = [before, after].map(|side| anew(side, asked, &said, usage.as_ref()));
         return Ok((by, one, old, new));
     }
     let is_found = recorded.scorer.as_deref() == Some("embedded") && recorded.escalation.is_none();
@@ -355,8 +354,8 @@ fn decide<'r>(
 }
 
 /// Without a call: a router model counts as one that cannot be reached.
-fn anew(side: &Side<'_>, asked: Option<&str>, turns: &[RawTurn<'_>], usage: Option<&Usage>) -> Decided {
-    let decision = match side.router.start(asked, || turns.to_vec()) {
+fn anew(side: &Side<'_>, asked: Option<&str>, said: &Conversation<'_>, usage: Option<&Usage>) -> Decided {
+    let decision = match side.router.start(asked, || said.clone()) {
         Ok(Step::Decided(decision)) => Some(decision),
         Ok(Step::Ask(_, pending)) => side.router.resume(pending, Err(Failure::Offline)).ok(),
         Err(_) => None,
@@ -486,6 +485,18 @@ fn change(before: &Decided, after: &Decided) -> f32 {
     };
     let confidence = before.confidence.zip(after.confidence).map_or(0.0, |(old, new)| (old - new).abs());
     before.scores.keys().chain(after.scores.keys()).map(of).fold(confidence, f32::max)
+}
+
+/// The conversation of a record. A record holds the texts of a system prompt as one, each on a line of its own at the
+/// least, so each line may be how one of them begins.
+fn said(content: &Content) -> Conversation<'_> {
+    let is_system = |turn: &&Turn| turn.role == "system";
+    let mut system = Vec::new();
+    for Turn { text, .. } in content.turns.iter().filter(is_system) {
+        system.push(text.as_str().into());
+        system.extend(text.match_indices('\n').filter_map(|(end, _)| Some(text.get(end + 1..)?.into())));
+    }
+    Conversation { system, turns: content.turns.iter().filter_map(turn).collect() }
 }
 
 /// What a person or a model said; results of tools are neither.

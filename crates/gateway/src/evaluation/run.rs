@@ -152,7 +152,7 @@ fn verdict_with(
     turns: Vec<RawTurn<'_>>,
     answer: impl Fn(&str) -> Option<String>,
 ) -> Option<Verdict> {
-    let Reading { turns, call, .. } = reading::read(turns);
+    let Reading { turns, call, .. } = reading::read(turns.into());
     if call.is_some() {
         return None;
     }
@@ -190,7 +190,7 @@ pub fn ask(turns: Vec<RawTurn<'_>>) -> Option<String> {
     if turns.last()?.role != Role::User {
         return None;
     }
-    let last = reading::read(turns).turns.pop()?;
+    let last = reading::read(turns.into()).turns.pop()?;
     (last.role == Role::User).then(|| last.text.into_owned())
 }
 

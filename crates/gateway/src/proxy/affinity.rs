@@ -211,7 +211,7 @@ fn budget(runtime: &Runtime, headers: &HeaderMap) -> Option<SwitchPolicy> {
 fn a_person_speaks(envelope: &Envelope<'_>) -> bool {
     let Some(turn) = envelope.last_turn().filter(|turn| turn.role == Role::User) else { return false };
     let alone = RawTurn { role: turn.role, parts: turn.parts };
-    !reading::read(vec![alone]).turns.is_empty()
+    !reading::read(vec![alone].into()).turns.is_empty()
 }
 
 fn place(runtime: &Runtime, target: &Target) -> Option<Place> {

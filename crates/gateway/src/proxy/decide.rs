@@ -32,7 +32,7 @@ pub async fn decide(
         record.route = decision.route.and_then(|route| router.route_name(route)).cloned();
         return Ok(decision);
     }
-    let decided = match router.start(envelope.model.as_deref(), || envelope.turns()) {
+    let decided = match router.start(envelope.model.as_deref(), || envelope.conversation()) {
         Ok(Step::Decided(decision)) => Ok(decision),
         // Slow in any case, and large.
         Ok(Step::Ask(question, pending)) => Box::pin(ask(worker, router, &question, pending, record)).await,

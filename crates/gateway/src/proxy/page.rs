@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use waypost_routing::health::Admission;
 use waypost_routing::preference::cascade::ScorerKind;
 use waypost_routing::preference::embedded::Tier;
-use waypost_routing::preference::explain::{Effect, Explanation};
+use waypost_routing::preference::explain::{Effect, Explanation, ThresholdFlip};
 use waypost_routing::router::{Decision, Router};
 
 use crate::config::Join;
@@ -112,22 +112,32 @@ fn resting(runtime: &Runtime, decision: &Decision) -> Vec<Value> {
 /// What drove the embedded router's verdict, as the page's `explanation`; `of` is the route that it chose.
 #[must_use]
 pub fn explanation(router: &Router, found: &Explanation) -> Value {
+    let name =
+        |route: Option<usize>| route.and_then(|route| router.route_name(route)).map(AsRef::<str>::as_ref);
     let effect = |effect: &Effect| {
         let mut page = json!({"turn": effect.turn, "effect": rounded(effect.effect)});
         if let Some(words) = &effect.words {
             page["words"] = words.as_str().into();
         }
         if let Some(route) = effect.flips_to {
-            let name = route.and_then(|route| router.route_name(route)).map(AsRef::<str>::as_ref);
-            page["without_it"] = json!({"route": name});
+            page["without_it"] = json!({"route": name(route)});
         }
         page
     };
-    json!({
-        "of": found.of.and_then(|route| router.route_name(route)).map(AsRef::<str>::as_ref),
+    let threshold = |one: &ThresholdFlip| {
+        let direction = if one.or_less { "at_most" } else { "at_least" };
+        json!({direction: rounded(one.at), "of": name(one.of), "route": name(one.to)})
+    };
+    let mut page = json!({
+        "of": name(found.of),
         "words": found.words.iter().map(effect).collect::<Vec<_>>(),
         "turns": found.turns.iter().map(effect).collect::<Vec<_>>(),
-    })
+        "thresholds": found.thresholds.iter().map(threshold).collect::<Vec<_>>(),
+    });
+    if let Some(flip) = &found.flip {
+        page["flip"] = json!({"without": flip.words, "route": name(flip.to)});
+    }
+    page
 }
 
 fn rounded(probability: f32) -> f64 {

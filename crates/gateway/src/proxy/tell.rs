@@ -86,7 +86,7 @@ impl Told {
             None => offline(&router, None, envelope, None).ok().filter(|instead| instead.verdict.is_some()),
         };
         let has_verdict = decision.verdict.is_some() || instead.is_some();
-        let explanation = (explain && has_verdict).then(|| router.explain(envelope.turns()));
+        let explanation = (explain && has_verdict).then(|| router.explain(envelope.conversation()));
         let stripped = &instead.as_ref().unwrap_or(&decision).stripped;
         let turns = if stripped.is_empty() { Vec::new() } else { envelope.turns() };
         let excerpts = stripped.iter().map(|stripped| stripped.excerpt(&turns)).collect();
@@ -127,7 +127,7 @@ fn offline(
     envelope: &Envelope<'_>,
     answer: Option<Reply>,
 ) -> Result<Decision, NoDecision> {
-    match router.start(asked, || envelope.turns())? {
+    match router.start(asked, || envelope.conversation())? {
         Step::Decided(decision) => Ok(decision),
         Step::Ask(_, pending) => router.resume(pending, answer.ok_or(Failure::Offline)),
     }

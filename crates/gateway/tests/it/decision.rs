@@ -117,7 +117,55 @@ fn what_a_harness_puts_around_an_ask_is_not_read() {
         let call =
             page(&gateway, path, "auto", "Please write a 5-10 word title for the following conversation: x");
         assert_eq!((&call["method"], &call["route"]), (&json!("default"), &Value::Null));
-        assert_eq!(call["reason"], "the last message is a housekeeping call of Claude Code");
+        assert_eq!(call["reason"], "the request is a housekeeping call of Claude Code");
+    }
+    gateway.stop();
+}
+
+/// Where the instruction of a harness stands in the system prompt, what its messages say is no ask, in any API.
+#[test]
+fn a_harness_is_known_by_its_system_prompt() {
+    let gateway = Gateway::start();
+    let topic = "Analyze if this message indicates a new conversation topic. If it does, extract a title.";
+    let with = |path: &str, system: &str| {
+        let mut body = question(path, "auto", POEM);
+        match path {
+            CHAT => body["messages"]
+                .as_array_mut()
+                .unwrap()
+                .insert(0, json!({"role": "system", "content": system})),
+            RESPONSES => body["instructions"] = system.into(),
+            _ => {
+                body["system"] =
+                    json!([{"type": "text", "text": "You are helpful."}, {"type": "text", "text": system}])
+            }
+        }
+        body
+    };
+    let gemini = |system: &str| json!({"systemInstruction": {"parts": [{"text": system}]}, "contents": [{"role": "user", "parts": [{"text": POEM}]}]});
+    let paths = ALL.map(|path| (path, with(path, topic), with(path, "Be brief.")));
+    let path = "/v1beta/models/auto:generateContent";
+    for (path, call, plain) in paths.into_iter().chain([(path, gemini(topic), gemini("Be brief."))]) {
+        let told = gateway.post(&format!("/routing{path}?explain"), &call.to_string()).json();
+        assert_eq!((&told["method"], &told["route"]), (&json!("default"), &Value::Null), "{told}");
+        assert_eq!(told["reason"], "the request is a housekeeping call of Claude Code");
+        assert_eq!(
+            told["notes"],
+            json!(["its system prompt begins as the row `claude-code/system-topic` says"])
+        );
+        assert_eq!((&told["stripped"], &told["explanation"]["words"]), (&json!([]), &json!([])));
+        let done = gateway.post(path, &call.to_string());
+        assert_eq!((done.status, done.header("x-waypost-route")), (200, ""), "{}", done.text());
+        // Any other system prompt changes nothing.
+        let told = gateway.post(&format!("/routing{path}"), &plain.to_string()).json();
+        assert_eq!((&told["route"], &told["notes"]), (&json!("creative writing"), &json!([])), "{told}");
+        // A model that is named is asked, whatever the system prompt says.
+        if path != "/v1beta/models/auto:generateContent" {
+            let mut named = call.clone();
+            named["model"] = "gpt-5".into();
+            let told = gateway.post(&format!("/routing{path}"), &named.to_string()).json();
+            assert_eq!(told["method"], "name", "{told}");
+        }
     }
     gateway.stop();
 }

@@ -135,6 +135,34 @@ fn the_guides_phrases_go_where_they_belong_beside_short_material_too() {
     assert_eq!((found.as_str(), wrong), ("code debugging", Vec::new()));
 }
 
+/// Nor whether there is a line break between the ask and what is pasted.
+#[test]
+fn an_ask_is_found_on_the_line_of_what_is_pasted() {
+    let gateway = Gateway::with(EXAMPLE);
+    let mut wrong = Vec::new();
+    for (phrase, route) in [
+        ("Summarize this in two sentences.", "summarization"),
+        ("Please translate it into German.", "translation"),
+        ("What are the key themes?", "text analysis"),
+    ] {
+        for material in SUBJECTS.iter().chain([&NOTICE]) {
+            for prompt in [
+                format!("{material} {phrase}"),
+                format!("{phrase} {material}"),
+                format!("{material} ---- {phrase}"),
+                format!("{} {phrase}", [*material; 9].join(" ")),
+            ] {
+                let found = chosen(&gateway, &[&prompt]);
+                if found != route {
+                    wrong.push(format!("{prompt}: {found}"));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    gateway.stop();
+}
+
 /// A domain's probability is that of all its actions: the margin and what words do are about that number.
 #[test]
 fn a_domains_verdict_is_explained_by_the_number_that_is_shown() {
@@ -161,6 +189,51 @@ fn a_domains_verdict_is_explained_by_the_number_that_is_shown() {
     gateway.stop();
 }
 
+/// What would have flipped a decision does flip it: the words together, and the threshold as it is written.
+#[test]
+fn what_would_have_flipped_it_does() {
+    let gateway = Gateway::with(EXAMPLE);
+    let told = |prompt: &str| -> Value {
+        let body = json!({"messages": [{"role": "user", "content": prompt}]}).to_string();
+        gateway.post("/routing/v1/chat/completions?explain", &body).json()
+    };
+    let prompt = "translate this sentence to Spanish";
+    let page = told(prompt);
+    let flip = &page["explanation"]["flip"];
+    let words: Vec<&str> =
+        flip["without"].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
+    assert!((2..=4).contains(&words.len()), "{page}");
+    let left_out = |left_out: &[&str]| -> String {
+        let kept = prompt.split(' ').filter(|word| !left_out.contains(word));
+        kept.collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(told(&left_out(&words))["route"], flip["route"], "{page}");
+    assert_ne!(flip["route"], page["route"]);
+    // Each of them is needed.
+    for kept in 0..words.len() {
+        let fewer: Vec<&str> =
+            words.iter().enumerate().filter(|(at, _)| *at != kept).map(|(_, word)| *word).collect();
+        assert_eq!(told(&left_out(&fewer))["route"], page["route"], "{fewer:?}");
+    }
+    gateway.stop();
+
+    let [flip] = page["explanation"]["thresholds"].as_array().unwrap().as_slice() else { panic!("{page}") };
+    let least = flip["at_least"].as_f64().unwrap();
+    for (threshold, route) in [(least, &flip["route"]), (least - 1e-4, &page["route"])] {
+        let gateway = Gateway::with(&format!("{EXAMPLE}\nrouting: {{threshold: {threshold:.4}}}\n"));
+        let body = json!({"messages": [{"role": "user", "content": prompt}]}).to_string();
+        let now: Value = gateway.post("/routing/v1/chat/completions?explain", &body).json();
+        assert_eq!(&now["route"], route, "{page} {now}");
+        if threshold == least {
+            let lower = now["explanation"]["thresholds"].as_array().unwrap();
+            let lower = lower.iter().find(|one| one.get("at_most").is_some()).unwrap();
+            assert_eq!(lower["route"], page["route"], "{now}");
+            assert!((lower["at_most"].as_f64().unwrap() - (least - 1e-4)).abs() < 1e-6, "{now}");
+        }
+        gateway.stop();
+    }
+}
+
 /// What drove a decision, over the decision endpoint and on the command line, and the same decision once more.
 #[test]
 fn a_decision_is_explained_and_replayed() {
@@ -173,6 +246,14 @@ fn a_decision_is_explained_and_replayed() {
     assert_eq!(words[0]["words"], "translate", "{page}");
     assert!(words[0]["effect"].as_f64().unwrap() > 0.0, "{page}");
     assert_eq!(page["explanation"]["of"], "translation", "{page}");
+    // Where no threshold is set, none can be lowered; a higher one than the confidence takes nothing.
+    let thresholds = page["explanation"]["thresholds"].as_array().unwrap();
+    let least = thresholds[0]["at_least"].as_f64().unwrap();
+    assert_eq!(
+        (thresholds.len(), &thresholds[0]["route"], &thresholds[0]["of"]),
+        (1, &Value::Null, &Value::Null)
+    );
+    assert!((least - page["confidence"].as_f64().unwrap()).abs() < 1.5e-4, "{page}");
     let plain: Value = gateway.post("/routing/v1/chat/completions", &body).json();
     assert_eq!((plain.get("explanation"), plain.get("request")), (None, None));
     assert_eq!((&plain["config_hash"], &plain["threshold"]), (&page["config_hash"], &0.0.into()));

@@ -259,7 +259,7 @@ impl Cascade {
         if self.routes.is_empty() {
             return Explanation::default();
         }
-        let (_, Judgement { subject, .. }) = self.judged(turns);
+        let (Verdict { scores, none_probability, .. }, Judgement { subject, .. }) = self.judged(turns);
         let explanation = explain::explain(turns, |turns| {
             let (verdict, _) = self.judged(turns);
             let none = verdict.none_probability.unwrap_or_default();
@@ -268,7 +268,9 @@ impl Cascade {
                 probability: subject.probability(&self.domains, &verdict.scores, none),
             }
         });
-        Explanation { of: subject.route(), ..explanation }
+        let (none, policy) = (none_probability.unwrap_or_default(), &self.policy);
+        let thresholds = judge::thresholds(&self.routes, &self.domains, policy, &scores, none);
+        Explanation { of: subject.route(), thresholds, ..explanation }
     }
 
     fn name(&self, route: usize) -> &str {

@@ -4,6 +4,7 @@
 //! (Zeiler and Fergus 2013, arXiv 1311.2901, for images; Li et al. 2016, arXiv 1612.08220, for words).
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use super::{Role, Turn};
 
@@ -11,6 +12,8 @@ use super::{Role, Turn};
 const MAX_PIECES: usize = 48;
 /// Longest piece that is shown, in characters.
 const MAX_SHOWN: usize = 60;
+/// So many words are taken away together at most, to see whether that flips the verdict.
+const MAX_TOGETHER: usize = 4;
 
 /// What a judge says of a conversation.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -34,7 +37,29 @@ pub struct Effect {
     pub flips_to: Option<Option<usize>>,
 }
 
-/// The parts that drove a verdict.
+/// Words without which, together, the request would have gone elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Flip {
+    /// The words, in their order in the ask. Each of them is needed.
+    pub words: Vec<String>,
+    /// Where it would have gone.
+    pub to: Option<usize>,
+}
+
+/// A threshold under which the same probabilities would have meant another decision: the nearest one in its direction.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ThresholdFlip {
+    /// The route that has a threshold of its own, which is the one to be changed; `None` for the route set's.
+    pub of: Option<usize>,
+    /// This threshold, or a lower one if `or_less`, a higher one if not, as far as nothing else changes.
+    pub at: f32,
+    /// In which direction.
+    pub or_less: bool,
+    /// Where the request would have gone; `None` if no route had been sure enough.
+    pub to: Option<usize>,
+}
+
+/// The parts that drove a verdict, and what would have made it another.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Explanation {
     /// The route whose probability this is about, the one that the verdict states (a domain's with all its actions where
@@ -44,6 +69,11 @@ pub struct Explanation {
     pub words: Vec<Effect>,
     /// Turns of the person, oldest first, if there are several.
     pub turns: Vec<Effect>,
+    /// The smallest set of words found, of at most four, that decided: one word if one alone does, else the strongest
+    /// together, without those of them that are not needed for it.
+    pub flip: Option<Flip>,
+    /// Other thresholds that would have made it another verdict: the nearest lower and the nearest higher one.
+    pub thresholds: Vec<ThresholdFlip>,
 }
 
 /// Explains the verdict of `judge`, which is asked about the conversation and variants of it.
@@ -62,16 +92,27 @@ pub fn explain(turns: &[Turn<'_>], judge: impl Fn(&[Turn<'_>]) -> Opinion) -> Ex
         }
     };
     let text = turns.get(latest).map_or("", |turn| turn.text.as_ref());
-    let mut words: Vec<Effect> = pieces(text)
+    let without = |left_out: &[Range<usize>]| {
+        let mut variant = turns.to_vec();
+        if let Some(turn) = variant.get_mut(latest) {
+            turn.text = Cow::Owned(rest_of(text, left_out));
+        }
+        variant
+    };
+    let mut words: Vec<(Range<usize>, Effect)> = pieces(text)
         .into_iter()
-        .filter_map(|(start, end)| {
-            let left = format!("{}{}", text.get(..start)?, text.get(end..)?);
-            let mut variant = turns.to_vec();
-            variant.get_mut(latest)?.text = Cow::Owned(left);
-            Some(compare(latest, Some(shown(text.get(start..end)?)), &variant))
+        .map(|piece| {
+            let said = shown(text.get(piece.clone()).unwrap_or_default());
+            let effect = compare(latest, Some(said), &without(std::slice::from_ref(&piece)));
+            (piece, effect)
         })
         .collect();
-    words.sort_by(|a, b| b.effect.abs().total_cmp(&a.effect.abs()));
+    words.sort_by(|(_, a), (_, b)| b.effect.abs().total_cmp(&a.effect.abs()));
+    let flip = flip(&words, |left_out| {
+        let route = judge(&without(left_out)).route;
+        (route != whole.route).then_some(route)
+    });
+    let words = words.into_iter().map(|(_, effect)| effect).collect();
     let asks: Vec<usize> = turns
         .iter()
         .enumerate()
@@ -89,11 +130,63 @@ pub fn explain(turns: &[Turn<'_>], judge: impl Fn(&[Turn<'_>]) -> Opinion) -> Ex
             })
             .collect(),
     };
-    Explanation { of: whole.route, words, turns }
+    Explanation { of: whole.route, words, turns, flip, thresholds: Vec::new() }
+}
+
+/// The words that flip the verdict, alone or together; `flips_to` says where the request goes without some pieces, if
+/// elsewhere. `words` are in the order of their effects, in which they are tried together.
+fn flip(
+    words: &[(Range<usize>, Effect)],
+    flips_to: impl Fn(&[Range<usize>]) -> Option<Option<usize>>,
+) -> Option<Flip> {
+    if let Some(alone) = words
+        .iter()
+        .find_map(|(_, effect)| Some(Flip { words: vec![effect.words.clone()?], to: effect.flips_to? }))
+    {
+        return Some(alone);
+    }
+    // What speaks against the verdict is no reason for it, alone or with others.
+    let mut chosen: Vec<&(Range<usize>, Effect)> = Vec::new();
+    let pieces = |chosen: &[&(Range<usize>, Effect)]| {
+        let mut pieces: Vec<_> = chosen.iter().map(|(piece, _)| piece.clone()).collect();
+        pieces.sort_by_key(|piece| piece.start);
+        pieces
+    };
+    let mut to = None;
+    for one in words.iter().filter(|(_, effect)| effect.effect > 0.0).take(MAX_TOGETHER) {
+        chosen.push(one);
+        to = if chosen.len() > 1 { flips_to(&pieces(&chosen)) } else { None };
+        if to.is_some() {
+            break;
+        }
+    }
+    let mut to = to?;
+    // The last one was needed; of the others, the weakest may not be.
+    for at in (0..chosen.len().saturating_sub(1)).rev() {
+        let mut fewer = chosen.clone();
+        fewer.remove(at);
+        if let Some(other) = flips_to(&pieces(&fewer)) {
+            (chosen, to) = (fewer, other);
+        }
+    }
+    chosen.sort_by_key(|(piece, _)| piece.start);
+    Some(Flip { words: chosen.into_iter().filter_map(|(_, effect)| effect.words.clone()).collect(), to })
+}
+
+/// The text without some pieces of it, which are in order.
+fn rest_of(text: &str, left_out: &[Range<usize>]) -> String {
+    let mut rest = String::with_capacity(text.len());
+    let mut from = 0;
+    for piece in left_out {
+        rest.push_str(text.get(from..piece.start).unwrap_or_default());
+        from = piece.end;
+    }
+    rest.push_str(text.get(from..).unwrap_or_default());
+    rest
 }
 
 /// Byte ranges of the words, each once, or of runs of words where there are many.
-fn pieces(text: &str) -> Vec<(usize, usize)> {
+fn pieces(text: &str) -> Vec<Range<usize>> {
     let mut words = Vec::new();
     let mut start = None;
     for (at, character) in text.char_indices().chain([(text.len(), ' ')]) {
@@ -107,7 +200,7 @@ fn pieces(text: &str) -> Vec<(usize, usize)> {
         }
     }
     let run = words.len().div_ceil(MAX_PIECES).max(1);
-    words.chunks(run).filter_map(|run| Some((run.first()?.0, run.last()?.1))).collect()
+    words.chunks(run).filter_map(|run| Some(run.first()?.0..run.last()?.1)).collect()
 }
 
 fn shown(words: &str) -> String {
@@ -153,12 +246,60 @@ mod tests {
         assert!(explain(&[user("one poem")], judge).turns.is_empty());
     }
 
+    /// Each word of three letters counts one, "much" three; two or more decide for route 1.
+    fn weigh(turns: &[Turn<'_>]) -> Opinion {
+        let words = turns.iter().flat_map(|turn| turn.text.split_whitespace());
+        let sum: u8 = words.map(|word| if word == "much" { 3 } else { u8::from(word.len() == 3) }).sum();
+        Opinion { route: (sum >= 2).then_some(1), probability: f32::from(sum) / 10.0 }
+    }
+
+    #[test]
+    fn words_that_decide_together_are_found() {
+        for (text, expected) in [
+            // One alone, and it is the strongest of those that do.
+            ("much of it", Some(vec!["much"])),
+            ("one two of it", Some(vec!["one"])),
+            // The strongest first, then as many as are needed, in the order of the ask.
+            ("one two six of it", Some(vec!["one", "two"])),
+            ("one of much", Some(vec!["much"])),
+            ("one two of much", Some(vec!["one", "much"])),
+            ("six one two ten of it", Some(vec!["six", "one", "two"])),
+            ("six one two ten red of it", Some(vec!["six", "one", "two", "ten"])),
+            // No more than four.
+            ("six one two ten red fox of it", None),
+            ("of it", None),
+        ] {
+            let found = explain(&[user(text)], weigh).flip;
+            let expected = expected
+                .map(|words| Flip { words: words.into_iter().map(str::to_owned).collect(), to: None });
+            assert_eq!(found, expected, "{text}");
+        }
+    }
+
+    /// A set that grew by the order of effects may hold what the last word made needless.
+    #[test]
+    fn no_word_is_named_that_is_not_needed() {
+        let judge = |turns: &[Turn<'_>]| {
+            let has = |word: &str| turns[0].text.contains(word);
+            let probability = 0.1
+                + f32::from(u8::from(has("aa"))) * 0.3
+                + f32::from(u8::from(has("bb"))) * 0.2
+                + f32::from(u8::from(has("cc"))) * 0.1;
+            Opinion {
+                route: (has("aa") || has("bb") || has("dd")).then_some(0).filter(|_| has("bb") || has("cc")),
+                probability,
+            }
+        };
+        let flip = explain(&[user("dd aa bb cc")], judge).flip.unwrap();
+        assert_eq!(flip, Flip { words: vec!["bb".into(), "cc".into()], to: None });
+    }
+
     #[test]
     fn long_texts_are_tried_in_pieces() {
         let text = "word ".repeat(1000) + "\u{3000}ünï";
         let pieces = pieces(&text);
         assert!(pieces.len() <= MAX_PIECES && pieces.len() > MAX_PIECES / 2);
-        assert_eq!(pieces.last().map(|(_, end)| *end), Some(text.len()));
-        assert!(pieces.iter().all(|(start, end)| text.get(*start..*end).is_some()));
+        assert_eq!(pieces.last().map(|piece| piece.end), Some(text.len()));
+        assert!(pieces.iter().all(|piece| text.get(piece.clone()).is_some()));
     }
 }

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::Route;
 use super::asking::LowConfidence;
+use super::explain::ThresholdFlip;
 use super::verdict::lead;
 
 /// When a route is sure enough, and what happens if none is.
@@ -201,6 +202,48 @@ pub(super) fn judge(
     Judgement { route, confidence, subject, margin: lead, sure: false, reason }
 }
 
+/// The nearest thresholds, lower and higher, under which [`judge`] finds another route: of the route that was judged, if it
+/// has one of its own, else the route set's. To four places, as they are written.
+pub(super) fn thresholds(
+    routes: &[Route],
+    domains: &[Option<usize>],
+    policy: &Policy,
+    scores: &[(usize, f32)],
+    none: f32,
+) -> Vec<ThresholdFlip> {
+    const PLACES: f32 = 1e4;
+    let found = judge(routes, domains, policy, scores, none);
+    let Some(judged) = found.subject.route().or(scores.first().map(|(best, _)| *best)) else {
+        return Vec::new();
+    };
+    let own = routes.get(judged).and_then(|route| route.threshold);
+    let with = |at: f32| {
+        let (mut routes, mut policy) = (routes.to_vec(), *policy);
+        match own.and(routes.get_mut(judged)) {
+            Some(route) => route.threshold = Some(at),
+            None => policy.threshold = at,
+        }
+        judge(&routes, domains, &policy, scores, none).route
+    };
+    let now = own.unwrap_or(policy.threshold);
+    // Nothing changes but at a probability that a threshold is held against.
+    let of_domain = |domain: &usize| Subject::Domain(*domain).probability(domains, scores, none);
+    let wholes = domains.iter().flatten().map(of_domain);
+    let mut met: Vec<f32> = scores.iter().map(|(_, score)| *score).chain([none]).chain(wholes).collect();
+    met.sort_by(f32::total_cmp);
+    let of = own.map(|_| judged);
+    let flip = |at: f32, or_less| {
+        let to = with(at);
+        (to != found.route).then_some(ThresholdFlip { of, at, or_less, to })
+    };
+    let lower = met.iter().rev().map(|met| (met * PLACES).floor() / PLACES).filter(|at| *at < now);
+    let higher =
+        met.iter().map(|met| ((met * PLACES).floor() + 1.0) / PLACES).filter(|at| *at > now && *at <= 1.0);
+    let lower = { lower }.find_map(|at| flip(at, true));
+    let higher = { higher }.find_map(|at| flip(at, false));
+    lower.into_iter().chain(higher).collect()
+}
+
 /// The runner-up and the probability that none fits.
 fn tell(routes: &[Route], scores: &[(usize, f32)], none: f32) -> String {
     let mut told = String::new();
@@ -331,6 +374,61 @@ mod tests {
         }
         let nothing = judge(&[], &[], &Policy::default(), &[], 1.0);
         assert_eq!((nothing.route, nothing.reason.as_str()), (None, "no routes are configured"));
+    }
+
+    #[test]
+    fn the_nearest_thresholds_that_decide_otherwise_are_found() {
+        let domains = [Some(2), Some(2), None];
+        let policy = |threshold, low| Policy { threshold, margin: 0.0, low };
+        let at = |of, at, or_less, to| ThresholdFlip { of, at, or_less, to };
+        for (policy, scores, none, route, expected) in [
+            // A higher one would refuse it; there is no lower one.
+            (
+                policy(0.0, LowConfidence::Default),
+                [0.62, 0.1, 0.08],
+                0.2,
+                Some(0),
+                vec![at(None, 0.6201, false, None)],
+            ),
+            // Refused: a lower one would take its domain, and that at once.
+            (
+                policy(0.9, LowConfidence::Default),
+                [0.45, 0.2, 0.1],
+                0.25,
+                None,
+                vec![at(None, 0.75, true, Some(2))],
+            ),
+            // A route with a threshold of its own is asked about that.
+            (
+                policy(0.0, LowConfidence::Default),
+                [0.05, 0.6, 0.01],
+                0.34,
+                None,
+                vec![at(Some(1), 0.6, true, Some(1))],
+            ),
+            (
+                policy(0.0, LowConfidence::Default),
+                [0.05, 0.8, 0.01],
+                0.14,
+                Some(1),
+                vec![at(Some(1), 0.8001, false, None)],
+            ),
+            // That none fits is no matter of a threshold, unless the best is taken all the same.
+            (policy(0.0, LowConfidence::Default), [0.1, 0.05, 0.05], 0.8, None, vec![]),
+            (
+                policy(0.0, LowConfidence::Best),
+                [0.1, 0.05, 0.05],
+                0.8,
+                None,
+                vec![at(None, 0.8001, false, Some(0))],
+            ),
+        ] {
+            let mut sorted: Vec<(usize, f32)> = scores.into_iter().enumerate().collect();
+            sorted.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+            assert_eq!(judge(&routes(), &domains, &policy, &sorted, none).route, route, "{scores:?}");
+            assert_eq!(thresholds(&routes(), &domains, &policy, &sorted, none), expected, "{scores:?}");
+        }
+        assert_eq!(thresholds(&[], &[], &Policy::default(), &[], 1.0), []);
     }
 
     /// Whatever actions are nearest to it, they are not its own.

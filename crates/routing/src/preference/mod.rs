@@ -9,7 +9,7 @@ pub mod reading;
 pub mod router_model;
 mod verdict;
 
-pub use waypost_dialect::envelope::{RawTurn, Role, Turn};
+pub use waypost_dialect::envelope::{Conversation, RawTurn, Role, Turn};
 
 /// What the operator wrote under `routing_preferences`.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -9,9 +9,14 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use serde::Deserialize;
 use serde_json::Value;
-use waypost_dialect::envelope::{self, RawTurn, Role, Turn};
+use waypost_dialect::envelope::{self, Conversation, RawTurn, Role, Turn};
 use waypost_routing::preference::reading::table::{Harness, Kind, Rule, TABLE, VERSION};
-use waypost_routing::preference::reading::{Reading, read};
+use waypost_routing::preference::reading::{self, Reading};
+
+/// Reads messages without a system prompt.
+fn read(turns: Vec<RawTurn<'_>>) -> Reading<'_> {
+    reading::read(turns.into())
+}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -33,6 +38,9 @@ struct Case {
     stripped: Vec<String>,
     #[serde(default)]
     call: Option<String>,
+    /// The row, where the call is known by its system prompt.
+    #[serde(default)]
+    row: Option<String>,
 }
 
 fn manifest(path: &str) -> PathBuf {
@@ -61,14 +69,16 @@ fn harnesses_are_read_as_their_fixtures_say() {
         assert!(!fixture.source.is_empty(), "{file} names no source");
         for case in fixture.cases {
             let body = case.body.to_string();
-            let reading = read(envelope::peek_any(body.as_bytes()).unwrap().turns());
+            let reading = reading::read(envelope::peek_any(body.as_bytes()).unwrap().conversation());
             let role = |turn: &Turn<'_>| format!("{:?}", turn.role).to_lowercase();
             let turns: Vec<(String, String)> =
                 reading.turns.iter().map(|turn| (role(turn), turn.text.to_string())).collect();
             let stripped: Vec<&str> = reading.stripped.iter().map(|stripped| stripped.rule).collect();
-            let call = reading.call.map(|harness| harness.name().to_owned());
-            if turns != case.turns || stripped != case.stripped || call != case.call {
-                writeln!(failures, "{file}: {}:\n  {turns:?}\n  {stripped:?}\n  {call:?}", case.name)
+            let call = reading.call.map(|rule| rule.harness.name().to_owned());
+            let by_system = reading.call.filter(|rule| !stripped.contains(&rule.name));
+            let row = by_system.map(|rule| rule.name.to_owned());
+            if turns != case.turns || stripped != case.stripped || call != case.call || row != case.row {
+                writeln!(failures, "{file}: {}:\n  {turns:?}\n  {stripped:?}\n  {call:?} {row:?}", case.name)
                     .unwrap();
             }
             if reading.call.is_none() {
@@ -96,6 +106,17 @@ fn rows_are_unique_and_tested() {
     }
     // Each row by itself, built from what it is known by.
     for rule in TABLE {
+        if let Kind::SystemCall(words) = rule.kind {
+            let turns = vec![RawTurn { role: Role::User, parts: vec!["Hello.".into()] }];
+            let said =
+                Conversation { system: vec!["Be brief.".into(), format!("\n{words} x").into()], turns };
+            let reading = reading::read(said);
+            assert_eq!(reading.call, Some(rule), "{} is not reached", rule.name);
+            assert!(reading.turns.is_empty() && reading.stripped.is_empty(), "{}", rule.name);
+            // As long as what is read of a system prompt, with room for blanks before it.
+            assert!(words.len() <= envelope::BEGINNING - 64, "{} is longer than what is read", rule.name);
+            continue;
+        }
         let (texts, kept) = sample(rule);
         let said = Turn { role: Role::Assistant, text: "Action: look <execute_bash>".into() };
         let mut turns = vec![RawTurn { role: Role::User, parts: vec!["Hello.".into()] }, said.into()];
@@ -121,7 +142,7 @@ fn rows_are_unique_and_tested() {
         let stripped: Vec<&str> = reading.stripped.iter().map(|stripped| stripped.rule).collect();
         assert!(stripped.contains(&rule.name), "{}: {stripped:?}", rule.name);
         if is_call(rule.kind) {
-            assert_eq!(reading.call, Some(rule.harness), "{}", rule.name);
+            assert_eq!(reading.call.map(|row| row.harness), Some(rule.harness), "{}", rule.name);
             assert!(reading.turns.is_empty(), "{}", rule.name);
         } else {
             assert_eq!(reading.call, None, "{}", rule.name);
@@ -178,6 +199,7 @@ fn sample(rule: &Rule) -> (Vec<String>, bool) {
         Kind::Call(words) => (vec!["Hello.".into(), format!("{words} gone {with}")], false),
         Kind::WholeCall(words) => (vec![format!(" {words}\n")], false),
         Kind::FirstCall(words) => (vec![words.into(), "what it is about".into()], false),
+        Kind::SystemCall(words) => (vec![format!("{words} gone")], false),
     }
 }
 
@@ -379,11 +401,14 @@ fn page() -> String {
          stays: tags count at the beginning of a line only, an element that is not closed is left as it is, and a summary \
          is read if the person said nothing else. What a person could have written counts only with another sign of the \
          same harness in the request: a row that nobody writes by chance, a second such sentence, or the `Ok.` that the \
-         harness answers itself. A request whose last message is a call of the harness's own (for a \
-         title, a summary, a commit message) has nothing to route by; it goes to the default model, and the reason says so.\n\n\
-         System prompts are not read, not even to know a harness by: a call of its own whose instruction stands in the \
-         system prompt (Aider's for a commit message, Claude Code's for a topic) is matched by what its messages say. Name \
-         a model for such calls where the harness lets you; Aider has `--weak-model`.\n\n\
+         harness answers itself. A request that is a call of the harness's own (for a title, a summary, a commit message) \
+         has nothing to route by; it goes to the default model, and the reason says so. Its last message tells, or its \
+         system prompt.\n\n\
+         System prompts are no routing signal. Their beginnings are held against the rows that say so, and nothing else of \
+         them is looked at: harnesses ask for a title, a topic or a commit message there, with the conversation as if the \
+         person had just said it. Such a request goes to the default model as well, and `notes` names the row. A harness \
+         that is not listed, or one whose prompts its user has changed, is matched by what its messages say; name a model \
+         for such calls where the harness lets you (Aider has `--weak-model`).\n\n\
          Nothing of this changes what is sent on. `POST /routing/v1/…` and `waypost route` list what was stripped: the \
          row, the turn (counted from zero over the messages of the person and the model), how many bytes, and how the text \
          begins, 60 characters at most. Logs and records have all but the text.\n"
@@ -467,5 +492,9 @@ fn described(kind: Kind) -> (String, &'static str) {
         Kind::Call(words) => (part(words), CALL),
         Kind::WholeCall(words) => (whole(words), CALL),
         Kind::FirstCall(words) => (format!("as the first of the conversation, {}", whole(words)), CALL),
+        Kind::SystemCall(words) => (
+            format!("a system prompt, or a part, that begins with \u{201c}{words}\u{201d}"),
+            "the request is a call of the harness's own",
+        ),
     }
 }

@@ -3,7 +3,7 @@ import { html, useEffect, useRef, useState } from "./preact.js";
 import { get, post } from "./api.js";
 import { feed } from "./feed.js";
 import { count, failed, moment, money, ms, percent, saved, words } from "./format.js";
-import { Bars, Copy, Effects, Figure, Marked, Model, Problem, Route, Said, Section, Status, useAnswer } from "./parts.js";
+import { Bars, Copy, Effects, Figure, Flips, Marked, Model, Problem, Route, Said, Section, Status, useAnswer } from "./parts.js";
 
 export function thresholds(overview) {
   const floor = overview?.none_threshold ?? 0;
@@ -50,7 +50,8 @@ function Drivers({ record, complete }) {
     ${value && last && html`
       ${now && html`<p class="notice">The routes have changed since: today it would go to <${Route} name=${value.route} />.</p>`}
       <p class="marked"><${Marked} text=${last.text} effects=${value.explanation?.words} /></p>
-      <${Effects} effects=${value.explanation?.words} />`}
+      <${Effects} effects=${value.explanation?.words} />
+      <${Flips} explanation=${value.explanation} />`}
   <//>`;
 }
 

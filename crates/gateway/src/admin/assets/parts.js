@@ -105,6 +105,17 @@ export function Effects({ effects = [], most = 6 }) {
   </ul>`;
 }
 
+// The smallest changes that would have made it another decision.
+export function Flips({ explanation }) {
+  const { flip, thresholds = [] } = explanation ?? {};
+  if (!flip && thresholds.length === 0) return null;
+  return html`<h2 class="minor">What would have flipped it</h2>
+    <ul class="notes flips">
+      ${flip && html`<li>Without ${flip.without.map((words) => html`<q>${words}</q> `)}to <${Route} name=${flip.route} /></li>`}
+      ${thresholds.map(({ at_most, at_least, of, route }) => html`<li>With a threshold ${of && html`of <${Route} name=${of} /> `}of ${at_most ?? at_least} or ${at_most == null ? "more" : "less"} to <${Route} name=${route} /></li>`)}
+    </ul>`;
+}
+
 export function Copy({ text, label = "Copy" }) {
   const [said, say] = useState("");
   const timer = useRef(0);

@@ -3,7 +3,7 @@ import { html, useEffect, useMemo, useRef, useState } from "./preact.js";
 import { post, send } from "./api.js";
 import { thresholds } from "./detail.js";
 import { count, ms, percent } from "./format.js";
-import { Bars, Copy, Effects, Marked, Model, Problem, Route, Said, Section, Tabs, useAnswer, useKept, useSettled } from "./parts.js";
+import { Bars, Copy, Effects, Flips, Marked, Model, Problem, Route, Said, Section, Tabs, useAnswer, useKept, useSettled } from "./parts.js";
 import { curl, node, python, reach } from "./snippets.js";
 
 const EMPTY = { model: "auto", other: "", turns: [{ role: "user", text: "" }] };
@@ -88,6 +88,7 @@ function Decision({ decision, error, busy, overview, named }) {
     ${decision.router_scores?.length > 0 && html`<h2 class="minor">The router model</h2><${Bars} scores=${decision.router_scores.filter(({ route }) => route != null)} none=${decision.router_scores.find(({ route }) => route == null)?.probability} chosen=${decision.route} />`}
     ${explained.length > 0 && html`<h2 class="minor">Strongest words</h2><${Effects} effects=${explained} />`}
     ${turns.length > 1 && html`<h2 class="minor">Turns</h2><${Effects} effects=${turns} />`}
+    <${Flips} explanation=${decision.explanation} />
   </div>`;
 }
 

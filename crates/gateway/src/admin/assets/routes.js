@@ -2,7 +2,7 @@
 import { html, useEffect, useMemo, useState } from "./preact.js";
 import { post } from "./api.js";
 import { count, hue, money, moment, percent } from "./format.js";
-import { Bars, Copy, Effects, Marked, Model, Problem, Route, Said, Tabs, useAnswer, useKept, useSettled } from "./parts.js";
+import { Bars, Copy, Effects, Flips, Marked, Model, Problem, Route, Said, Tabs, useAnswer, useKept, useSettled } from "./parts.js";
 
 const LASTS = [50, 200, 1000];
 // A matrix of more routes than this is shown for those that move.
@@ -123,7 +123,8 @@ function Try({ routes }) {
     ${value && html`<div class="decision ${busy ? "stale" : ""}" aria-live="polite"><div class="verdict"><${Route} name=${value.route} /><span class="to" aria-label="to">→</span><${Model} name=${value.models?.[0]} /></div>
       <p class="marked"><${Marked} text=${text} effects=${value.explanation?.words} /></p>
       <${Bars} scores=${value.scores} none=${value.none_probability} chosen=${value.route} thresholds=${Object.fromEntries(routes.map(({ name, threshold }) => [name, threshold]))} />
-      <${Effects} effects=${value.explanation?.words} /></div>`}
+      <${Effects} effects=${value.explanation?.words} />
+      <${Flips} explanation=${value.explanation} /></div>`}
   </div>`;
 }
 

@@ -132,6 +132,19 @@ fn print(runtime: &Runtime, told: &Told) {
     if driven.row_count() > 0 {
         anstream::println!("What drove it (how much less probable the verdict is without it{of}):\n{driven}");
     }
+    let mut flips = table(&["with this change", "would go to"]);
+    if let Some(flip) = &explanation.flip {
+        let words: Vec<String> = flip.words.iter().map(|words| format!("“{words}”")).collect();
+        flips.add_row([format!("without {}", words.join(" ")), name(flip.to).to_owned()]);
+    }
+    for one in &explanation.thresholds {
+        let of = one.of.map_or_else(String::new, |route| format!(" of `{}`", name(Some(route))));
+        let or = if one.or_less { "less" } else { "more" };
+        flips.add_row([format!("a threshold{of} of {} or {or}", one.at), name(one.to).to_owned()]);
+    }
+    if flips.row_count() > 0 {
+        anstream::println!("What would have flipped it:\n{flips}");
+    }
 }
 
 fn what(effect: &Effect) -> String {

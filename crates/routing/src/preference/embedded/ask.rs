@@ -1,8 +1,8 @@
 //! What is asked beside pasted material, told by its shape and by what stands around it.
 //!
 //! No length by itself makes an ask: what is much shorter than the rest of its text and asks for something is one,
-//! whether the rest is one sentence or a book. Where nothing has the shape of an ask, short paragraphs count that frame
-//! something longer.
+//! whether the rest is one sentence or a book. Where no line says so, a sentence at either end of the text may, if it is
+//! the only one that asks; and where nothing has the shape of an ask, short paragraphs count that frame something longer.
 
 use super::glance::FENCE;
 
@@ -13,6 +13,15 @@ const LONGER: usize = 2;
 const MAX_FRAME_BYTES: usize = 200;
 /// And less than so many bytes between such paragraphs are no material.
 const LEAST_FRAMED_BYTES: usize = 80;
+
+/// A sentence on the material's own line is what is asked of it if it is no longer than so many bytes,
+const MAX_SENTENCE_BYTES: usize = 200;
+/// if the rest is so long, as most prompts of a few sentences are not,
+const LEAST_MATERIAL_BYTES: usize = 250;
+/// and if it says what it is about ("summarize this"), or is so short that nothing is left to say.
+const MAX_BARE_BYTES: usize = 40;
+/// Bytes at either end of a text in which sentences are looked for.
+const END_BYTES: usize = 2048;
 
 /// What stands beside pasted material: around fenced blocks, and of the rest what asks for something at its beginning and
 /// at its end. `None` if there is no material, or nothing but.
@@ -41,9 +50,68 @@ fn shaped(whole: &str) -> Option<String> {
         .filter(is_ask)
         .or_else(|| whole.lines().next_back().filter(is_ask));
     match (first, last) {
-        (None, None) => None,
+        (None, None) => sentence(whole).map(str::to_owned),
         (first, last) => Some([first.unwrap_or_default(), last.unwrap_or_default()].join("\n")),
     }
+}
+
+/// The first sentence of the first line or the last one of the last line, if that asks for something of the rest and
+/// no other sentence asks: of a prompt that is all wishes, the last one ("Use bullet points.") says least.
+fn sentence(whole: &str) -> Option<&str> {
+    if whole.len() < LEAST_MATERIAL_BYTES {
+        return None;
+    }
+    let (head, tail) = if whole.len() <= 2 * END_BYTES {
+        (whole, "")
+    } else {
+        let (head, rest) = whole.split_at_checked(whole.floor_char_boundary(END_BYTES))?;
+        (head, rest.get(rest.ceil_char_boundary(rest.len() - END_BYTES)..)?)
+    };
+    let end = if tail.is_empty() { head } else { tail };
+    let first = sentences(head.lines().next()?).next().filter(|first| is_asked_of(first, whole));
+    let last = || sentences(end.lines().next_back()?).last().filter(|last| is_asked_of(last, whole));
+    let found = first.or_else(last)?;
+    let is_wish = |sentence: &str| !std::ptr::eq(sentence, found) && wants(sentence);
+    (!head.lines().chain(tail.lines()).flat_map(sentences).any(is_wish)).then_some(found)
+}
+
+/// The sentences of a line. They end behind their mark where white space follows, and behind a rule of dashes and the like.
+fn sentences(line: &str) -> impl Iterator<Item = &str> {
+    let mut from = 0;
+    let ends =
+        line.match_indices(char::is_whitespace).map(|(at, _)| at).filter(|at| ends_sentence(line, *at));
+    ends.chain([line.len()]).filter_map(move |end| {
+        let sentence = line.get(from..end)?.trim();
+        from = end;
+        (!sentence.is_empty()).then_some(sentence)
+    })
+}
+
+fn ends_sentence(line: &str, at: usize) -> bool {
+    let Some(word) = line.get(..at).and_then(|before| before.rsplit(char::is_whitespace).next()) else {
+        return false;
+    };
+    let is_rule =
+        word.len() > 1 && word.bytes().all(|byte| matches!(byte, b'-' | b'=' | b'*' | b'_' | b'#' | b'~'));
+    is_rule || word.trim_end_matches(['"', '\'', ')', ']', '”', '’']).ends_with(['.', '!', '?', ':', '…'])
+}
+
+/// Whether a sentence asks for something that is done to a text, and the rest is one.
+fn is_asked_of(sentence: &str, whole: &str) -> bool {
+    let rest = whole.len() - sentence.len();
+    let names_it = || sentence.split(|c: char| !c.is_alphanumeric()).any(|word| is_one_of(word, &MATERIAL));
+    sentence.len() <= MAX_SENTENCE_BYTES
+        && rest >= LEAST_MATERIAL_BYTES.max(LONGER * sentence.len())
+        && sentence.split_whitespace().nth(1).is_some()
+        && wants(sentence)
+        && (sentence.len() <= MAX_BARE_BYTES || names_it())
+}
+
+/// Whether a sentence begins as an ask does.
+fn wants(sentence: &str) -> bool {
+    let said = sentence.trim_start_matches(|c: char| !c.is_alphanumeric());
+    let is_before = |word: &&str| is_one_of(word.trim_end_matches([',', '.', '!']), &BEFORE);
+    said.split_whitespace().find(|word| !is_before(word)).is_some_and(|word| is_one_of(word, &BEGINNINGS))
 }
 
 /// A short first paragraph and a short last one where what they frame is longer.
@@ -114,6 +182,28 @@ fn outside_blocks(text: &str) -> Option<String> {
 const BEFORE: [&str; 12] =
     ["please", "now", "then", "and", "so", "also", "just", "ok", "okay", "hi", "hello", "hey"];
 
+/// What an ask calls the material beside it.
+const MATERIAL: [&str; 18] = [
+    "this",
+    "that",
+    "it",
+    "these",
+    "those",
+    "them",
+    "above",
+    "below",
+    "following",
+    "text",
+    "document",
+    "article",
+    "passage",
+    "paragraph",
+    "message",
+    "letter",
+    "code",
+    "error",
+];
+
 /// How English asks begin: as a question, or with what a language model is asked to do.
 #[rustfmt::skip]
 const BEGINNINGS: [&str; 98] = [
@@ -180,6 +270,34 @@ mod tests {
             (format!("note: {LINE}"), None),
             (format!("Plan a day. Name places: {LINE} {LINE}"), None),
             ("Translate this notice to Spanish: it is closed on Monday".to_owned(), None),
+        ] {
+            assert_eq!(ask(&text).as_deref(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_ask_on_the_materials_own_line_is_found() {
+        let long = [LINE; 5].join(" ");
+        for (text, expected) in [
+            (format!("{long} Summarize this in two sentences."), Some("Summarize this in two sentences.")),
+            (format!("{long} translate to Spanish"), Some("translate to Spanish")),
+            (format!("{long} What are the key themes?"), Some("What are the key themes?")),
+            (format!("{long} ---- please fix this error"), Some("please fix this error")),
+            (format!("Please summarize the text below. {long}"), Some("Please summarize the text below.")),
+            (
+                format!("Notes:\n{long}\n{long} \"Quite so.\" Can you translate that?"),
+                Some("Can you translate that?"),
+            ),
+            (
+                format!("{long} {} What are the key themes?", long.repeat(40)),
+                Some("What are the key themes?"),
+            ),
+            // Nothing long enough to have been pasted.
+            (format!("{LINE} Summarize this in two sentences."), None),
+            // Wishes among wishes; a wish of many words that names nothing.
+            (format!("Critique the draft. Find four flaws. {long} Use headings. Give this as a list."), None),
+            (format!("{long} Provide the answer as bullet points with clear headings."), None),
+            (format!("{long} Quite so."), None),
         ] {
             assert_eq!(ask(&text).as_deref(), expected, "{text}");
         }

@@ -35,6 +35,8 @@ pub(super) struct Known {
     pub(super) scratchpads: Vec<(&'static Rule, &'static str, &'static str)>,
     /// How answers begin that go with what they answer.
     pub(super) replies: Vec<(&'static Rule, &'static str)>,
+    /// How system prompts begin that make a request a call of the harness's own.
+    pub(super) systems: Vec<(&'static Rule, &'static str)>,
 }
 
 impl Known {
@@ -52,8 +54,12 @@ pub(super) static KNOWN: LazyLock<Known> = LazyLock::new(|| {
         tails: Vec::new(),
         scratchpads: Vec::new(),
         replies: Vec::new(),
+        systems: Vec::new(),
     };
     for rule in TABLE {
+        if let Kind::SystemCall(words) = rule.kind {
+            known.systems.push((rule, words));
+        }
         match rule.kind {
             Kind::Element(tag) | Kind::ElementWith(tag, _) | Kind::CallElement(tag) | Kind::Wrapper(tag) => {
                 let (name, attribute) = tag.split_once(' ').unwrap_or((tag, ""));
@@ -76,7 +82,8 @@ pub(super) static KNOWN: LazyLock<Known> = LazyLock::new(|| {
             | Kind::Restart(words)
             | Kind::Preface(words, _)
             | Kind::Call(words)
-            | Kind::FirstCall(words) => {
+            | Kind::FirstCall(words)
+            | Kind::SystemCall(words) => {
                 let first = words.as_bytes().first().copied().unwrap_or_default();
                 known.beginnings.entry(first).or_default().push(rule);
             }

@@ -14,11 +14,12 @@ pub mod table;
 use std::borrow::Cow;
 use std::ops::Range;
 
-use waypost_dialect::envelope::{RawTurn, Role, Turn};
+use waypost_dialect::envelope::{Conversation, RawTurn, Role, Turn};
 
+use known::{KNOWN, begins};
 use scan::Scanned;
 use signs::Seen;
-use table::{BASE64, Harness, Kind, Rule};
+use table::{BASE64, Kind, Rule};
 
 /// A conversation as routers read it.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -27,8 +28,8 @@ pub struct Reading<'a> {
     pub turns: Vec<Turn<'a>>,
     /// What was taken out.
     pub stripped: Vec<Stripped>,
-    /// The last message is a call of this harness's own; then there are no turns.
-    pub call: Option<Harness>,
+    /// The request is a call of a harness's own, by this row; then there are no turns.
+    pub call: Option<&'static Rule>,
 }
 
 /// What was taken out of one turn by one row of the table.
@@ -84,9 +85,14 @@ impl Stripped {
     }
 }
 
-/// Reads a conversation. History weighs and the latest ask decides, so turns stay apart and in order.
+/// Reads a conversation. History weighs and the latest ask decides, so turns stay apart and in order. What the system
+/// prompt says is no ask, and matched to nothing but the rows of [`Kind::SystemCall`].
 #[must_use]
-pub fn read(turns: Vec<RawTurn<'_>>) -> Reading<'_> {
+pub fn read(said: Conversation<'_>) -> Reading<'_> {
+    let Conversation { system, turns } = said;
+    if let Some(rule) = system.iter().find_map(|text| call_by_system(text)) {
+        return Reading { call: Some(rule), ..Reading::default() };
+    }
     let mut reader = Reader::default();
     let seen = signs::look(&turns);
     for (number, (turn, seen)) in turns.into_iter().zip(seen).enumerate() {
@@ -106,6 +112,12 @@ pub fn read(turns: Vec<RawTurn<'_>>) -> Reading<'_> {
         }
     }
     reader.finish()
+}
+
+/// The row by which a system prompt is one of a call of a harness's own.
+fn call_by_system(text: &str) -> Option<&'static Rule> {
+    let text = text.trim_start();
+    KNOWN.systems.iter().find(|(_, words)| begins(text, words)).map(|(rule, _)| *rule)
 }
 
 #[derive(Default)]
@@ -249,7 +261,7 @@ impl<'a> Reader<'a> {
 
     fn finish(mut self) -> Reading<'a> {
         if let Some(rule) = self.call.or(self.first_call) {
-            return Reading { turns: Vec::new(), stripped: self.stripped, call: Some(rule.harness) };
+            return Reading { turns: Vec::new(), stripped: self.stripped, call: Some(rule) };
         }
         // A session that goes on by its summary alone is about what the summary says.
         if let Some(Summary { place, number, rule, part, index, body }) = self.summary.take()

@@ -259,9 +259,11 @@ impl<'s> Scanner<'s> {
     /// Whether the part begins as such a row says, and for a preface, how long it is.
     fn fits(&self, kind: Kind, said: &str) -> Option<Option<usize>> {
         match kind {
-            Kind::Part(words) | Kind::Summary(words) | Kind::Restart(words) | Kind::Call(words) => {
-                begins(said, words).then_some(None)
-            }
+            Kind::Part(words)
+            | Kind::Summary(words)
+            | Kind::Restart(words)
+            | Kind::Call(words)
+            | Kind::SystemCall(words) => begins(said, words).then_some(None),
             Kind::FirstCall(words) => (self.around.first && is(said, words)).then_some(None),
             Kind::Result(words, line_end) => {
                 let is_heading = begins(said, words) && first_line(said).ends_with(line_end);
@@ -291,7 +293,7 @@ impl<'s> Scanner<'s> {
     fn drop_part(&mut self, rule: &'static Rule) {
         self.found.dropped = Some(rule);
         self.found.body = self.piece..self.end;
-        if let Kind::Call(_) | Kind::FirstCall(_) = rule.kind {
+        if let Kind::Call(_) | Kind::FirstCall(_) | Kind::SystemCall(_) = rule.kind {
             self.found.call = Some(rule);
         }
         if !matches!(rule.kind, Kind::Result(..)) {

@@ -4,7 +4,7 @@
 //! fixtures in `tests/fixtures/reading` name them. `docs/reference/what-the-router-reads.md` is made from this table.
 
 /// Counts up with each change of what is stripped, so that a decision can be told from one under another table.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// Who writes the envelope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,8 +19,14 @@ pub enum Harness {
     ReAct,
     Copilot,
     OpenCode,
+    Crush,
+    GeminiCli,
+    Goose,
     OpenWebUi,
     LibreChat,
+    ChatUi,
+    CherryStudio,
+    LobeChat,
 }
 
 impl Harness {
@@ -37,8 +43,14 @@ impl Harness {
             Self::ReAct => "a ReAct agent",
             Self::Copilot => "GitHub Copilot",
             Self::OpenCode => "OpenCode",
+            Self::Crush => "Crush",
+            Self::GeminiCli => "Gemini CLI or Qwen Code",
+            Self::Goose => "Goose",
             Self::OpenWebUi => "Open WebUI",
             Self::LibreChat => "LibreChat",
+            Self::ChatUi => "Hugging Face's Chat UI",
+            Self::CherryStudio => "Cherry Studio",
+            Self::LobeChat => "LobeChat",
         }
     }
 }
@@ -87,6 +99,9 @@ pub enum Kind {
     /// A first part of the first message that is this and nothing else makes the conversation a call of the harness's
     /// own: what it is about stands behind.
     FirstCall(&'static str),
+    /// A text of the system prompt that begins so makes the request a call of the harness's own, whatever its messages
+    /// say. For models without a system prompt harnesses put it before the message, so a part that begins so does, too.
+    SystemCall(&'static str),
 }
 
 /// A row.
@@ -122,17 +137,19 @@ impl Rule {
 }
 
 use Harness::{
-    Aider, ClaudeCode, Cline, Codex, Copilot, Cursor, LibreChat, OpenCode, OpenHands, OpenWebUi, ReAct,
+    Aider, ChatUi, CherryStudio, ClaudeCode, Cline, Codex, Copilot, Crush, Cursor, GeminiCli, Goose,
+    LibreChat, LobeChat, OpenCode, OpenHands, OpenWebUi, ReAct,
 };
 use Kind::{
     Call, CallElement, Element, ElementWith, FirstCall, Observation, Part, Preface, Reply, Restart, Result,
-    Scratchpad, Summary, Tail, WholeCall, WholePart, Wrapper,
+    Scratchpad, Summary, SystemCall, Tail, WholeCall, WholePart, Wrapper,
 };
 
 /// All rows. Of two that fit, the first one is taken.
 ///
 /// A row must not take what a person wrote, so a sentence that a person could begin with is either given with the rest
-/// of the harness's own shape (`with`) or counts only where the harness shows itself otherwise (`common`).
+/// of the harness's own shape (`with`) or counts only where the harness shows itself otherwise (`common`). Nor may it take
+/// an application's system prompt, which decides over all of its requests: those rows are long, or name the product.
 #[rustfmt::skip]
 pub const TABLE: &[Rule] = &[
     row("claude-code/reminder", ClaudeCode, Element("system-reminder")),
@@ -170,6 +187,21 @@ pub const TABLE: &[Rule] = &[
     row("claude-code/warm-up", ClaudeCode, WholeCall("Warmup")).common(),
     row("claude-code/quota", ClaudeCode, WholeCall("quota")).common(),
     row("claude-code/count", ClaudeCode, WholeCall("count")).common(),
+    row("claude-code/system-topic", ClaudeCode, SystemCall("Analyze if this message indicates a new conversation topic.")),
+    row("claude-code/system-summary", ClaudeCode, SystemCall("Summarize this coding conversation in under 50 characters.")),
+    row("claude-code/system-title", ClaudeCode, SystemCall("Generate a concise, sentence-case title (3-7 words) that captures the main topic or goal of this coding session.")),
+    row("claude-code/system-title-long", ClaudeCode, SystemCall("You are naming a coding session so the user can pick it out of a long list of sessions.")),
+    row("claude-code/system-title-short", ClaudeCode, SystemCall("You are coming up with a succinct title for a coding session")),
+    row("claude-code/system-branch", ClaudeCode, SystemCall("You are coming up with a title and a git branch name for a coding session")),
+    row("claude-code/system-branch-short", ClaudeCode, SystemCall("You are coming up with a succinct title and git branch name for a coding session")),
+    row("claude-code/system-name", ClaudeCode, SystemCall("Generate a short kebab-case name (2-4 words) that captures the main topic of this conversation.")),
+    row("claude-code/system-paths", ClaudeCode, SystemCall("Extract any file paths that this command reads or modifies. For commands like")),
+    row("claude-code/system-prefix", ClaudeCode, SystemCall("Your task is to process Bash commands that an AI coding agent wants to run")),
+    row("claude-code/system-output", ClaudeCode, SystemCall("You are analyzing output from a bash command to determine if it should be summarized.")),
+    row("claude-code/system-label", ClaudeCode, SystemCall("Write a short summary label describing what these tool calls accomplished.")),
+    row("claude-code/system-hook", ClaudeCode, SystemCall("You are evaluating a hook in Claude Code.")),
+    row("claude-code/system-condition", ClaudeCode, SystemCall("You are evaluating a hook condition in Claude Code.")),
+    row("claude-code/system-stop", ClaudeCode, SystemCall("You are evaluating a stop-condition hook in Claude Code.")),
 
     row("codex/environment", Codex, Element("environment_context")),
     row("codex/instructions", Codex, Element("user_instructions")),
@@ -248,6 +280,10 @@ pub const TABLE: &[Rule] = &[
     row("cline/enhance", Cline, Call("Generate an enhanced version of this prompt (reply with only the enhanced prompt")),
     row("cline/commit-notes", Cline, Call("Notes from developer (ignore if not relevant):")).with("Based on the provided git diff"),
     row("cline/commit", Cline, Call("Based on the provided git diff, generate a concise and descriptive commit message")).with("The commit message should:"),
+    row("cline/system-commit", Cline, SystemCall("You are a helpful assistant that generates informative git commit messages based on git diffs output. Skip preamble")),
+    row("cline/system-condense", Cline, SystemCall("You are a helpful AI assistant tasked with summarizing conversations. CRITICAL: This is a summarization-only request.")),
+    // The words that Claude Code says in a message.
+    row("cline/system-condense-long", Cline, SystemCall("Your task is to create a detailed summary of the conversation so far, paying close attention to")),
 
     row("openhands/runtime", OpenHands, Element("RUNTIME_INFORMATION")),
     row("openhands/repository", OpenHands, Element("REPOSITORY_INFO")),
@@ -267,6 +303,7 @@ pub const TABLE: &[Rule] = &[
     row("openhands/observation", OpenHands, Observation("OBSERVATION:", "<execute_")),
     row("openhands/title", OpenHands, Call("Generate a title (maximum ")).with(" for a conversation that starts with this message:"),
     row("openhands/condense", OpenHands, Call("You are maintaining a context-aware state summary for an interactive agent.")),
+    row("openhands/system-title", OpenHands, SystemCall("You are a helpful assistant that generates concise, descriptive titles for conversations with OpenHands.")),
 
     row("aider/files", Aider, Part("I have *added these files to the chat*")),
     row("aider/files-context", Aider, Part("These files have been *added these files to the chat*")),
@@ -290,6 +327,8 @@ pub const TABLE: &[Rule] = &[
     row("aider/reminder-diffs", Aider, Tail("# File editing rules:")).common(),
     row("aider/reply", Aider, Reply("Ok")),
     row("aider/summary", Aider, Summary("I spoke to you previously about a number of things.")).common(),
+    row("aider/system-commit", Aider, SystemCall("You are an expert software engineer that generates concise, one-line Git commit messages based on the provided diffs.")),
+    row("aider/system-summary", Aider, SystemCall("*Briefly* summarize this partial conversation about programming.")),
 
     row("react/observation", ReAct, Observation("Observation:", "Action")),
     row("react/instructions", ReAct, Preface("Answer the following questions as best you can.", "Begin!")),
@@ -302,8 +341,29 @@ pub const TABLE: &[Rule] = &[
     row("copilot/reminder", Copilot, Element("reminderInstructions")),
     row("copilot/context", Copilot, ElementWith("context", "<userRequest>")),
     row("copilot/attachments", Copilot, ElementWith("attachments", "<userRequest>")),
+    row("copilot/system-title", Copilot, SystemCall("You are an expert in crafting pithy titles for chatbot conversations.")),
+    row("copilot/system-commit", Copilot, SystemCall("You are an AI programming assistant, helping a software developer to come with the best git commit message for their code changes.")),
+    row("copilot/system-progress", Copilot, SystemCall("You are an expert in writing short, catchy, and encouraging progress messages for a coding assistant.")),
+    row("copilot/system-category", Copilot, SystemCall("You are an expert classifier for AI coding assistant prompts.")),
+    row("copilot/system-summary", Copilot, SystemCall("Your task is to create a comprehensive, detailed summary of the entire conversation that captures all essential information needed to seamlessly continue the work")),
 
     row("opencode/title-ahead", OpenCode, FirstCall("Generate a title for this conversation:")),
+    row("opencode/system-title", OpenCode, SystemCall("You are a title generator. You output ONLY a thread title.")),
+    row("opencode/system-compact", OpenCode, SystemCall("You are a helpful AI assistant tasked with summarizing conversations. When asked to summarize, provide a detailed but concise summary")),
+    row("opencode/system-summary", OpenCode, SystemCall("Summarize what was done in this conversation. Write like a pull request description.")),
+    row("opencode/compact", OpenCode, Call("Provide a detailed prompt for continuing our conversation above.")).with("Focus on information that would be helpful for continuing the conversation"),
+
+    row("crush/system-title", Crush, SystemCall("You will generate a short title based on the first message a user begins a conversation with.")),
+    row("crush/system-summary", Crush, SystemCall("You are summarizing a conversation to preserve context for continuing work later.")),
+
+    row("gemini-cli/system-compress", GeminiCli, SystemCall("You are the component that summarizes internal chat history into a given structure.")),
+    row("gemini-cli/system-snapshot", GeminiCli, SystemCall("You are a specialized system component responsible for distilling chat history into a structured XML <state_snapshot>.")),
+    row("gemini-cli/system-route", GeminiCli, SystemCall("You are a specialized Task Routing AI. Your sole function is to analyze the user's request and")),
+    row("gemini-cli/next-speaker", GeminiCli, Call("Analyze *only* the content and structure of your immediately preceding response")),
+    row("gemini-cli/summary", GeminiCli, Call("Summarize the user's primary intent or goal in this conversation in ONE sentence")),
+
+    row("goose/system-name", Goose, SystemCall("Reply with only a description in four words or less")),
+    row("goose/system-title", Goose, SystemCall("Generate a short title (four words or less) for this conversation. Title what the work is ABOUT")),
 
     row("open-webui/title", OpenWebUi, Call("### Task: Generate a concise")).with("<chat_history>"),
     row("open-webui/tags", OpenWebUi, Call("### Task: Generate 1-3 broad tags")).with("<chat_history>"),
@@ -317,4 +377,12 @@ pub const TABLE: &[Rule] = &[
     row("librechat/title", LibreChat, Call("Provide a concise, 5-word-or-less title for the conversation")).with("Only return the title itself"),
     row("librechat/title-language", LibreChat, Call("Analyze this conversation and provide:")).with("1. The detected language"),
     row("librechat/title-long", LibreChat, Call("Please generate a concise title (max 40 characters) for a conversation that starts with")),
+    row("librechat/system-title", LibreChat, SystemCall("Please generate a concise, 5-word-or-less title for the conversation")),
+    row("librechat/system-title-language", LibreChat, SystemCall("Detect user language and write in the same language an extremely concise title for this conversation")),
+
+    row("chat-ui/system-title", ChatUi, SystemCall("You are a chat thread titling assistant.")),
+
+    row("cherry-studio/system-title", CherryStudio, SystemCall("You are an assistant skilled in conversation. You need to summarize the user's conversation into a title within 10 words.")),
+
+    row("lobe-chat/system-title", LobeChat, SystemCall("You are a professional conversation summarizer. Generate a concise title that captures the essence of the conversation.")),
 ];
