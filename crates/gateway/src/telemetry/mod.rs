@@ -145,10 +145,11 @@ impl Open {
         self.close(status);
     }
 
-    /// The answer has broken off behind its beginning: its attempt has failed by this after all, and counts so.
-    pub fn broke_off(&mut self, fault: Fault) {
+    /// The answer has broken off behind its beginning: its attempt has failed by this after all, and counts so. No
+    /// `fault`: this process has cut it.
+    pub fn broke_off(&mut self, fault: Option<Fault>) {
         let Some(record) = &mut self.record else { return };
-        if let Some(entry) = &record.entry {
+        if let (Some(entry), Some(fault)) = (&record.entry, fault) {
             self.telemetry.metrics.failed(entry, fault);
         }
         record.broke_off(fault);
