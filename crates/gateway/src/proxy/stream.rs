@@ -355,13 +355,13 @@ impl Events {
             (None, None) => {
                 let told = record.usage.map(|usage| usage.output).filter(|tokens| *tokens > 0);
                 self.ticket.ended(told.unwrap_or_else(|| self.relay.tokens()));
-                None
+                return record.settle(self.status);
             }
         };
         if let Some(fault) = fault {
             self.ticket.failed(fault, None);
-            record.broke_off(fault);
         }
+        record.broke_off(fault);
         record.settle(self.status);
     }
 }

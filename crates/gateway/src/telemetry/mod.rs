@@ -18,7 +18,7 @@ pub(crate) mod row;
 mod timestamp;
 
 use std::ops::{Deref, DerefMut};
-use std::sync::mpsc::{SyncSender, TrySendError};
+use std::sync::mpsc::TrySendError;
 use std::sync::{Arc, LazyLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -26,7 +26,7 @@ use std::time::Duration;
 use finished::Sink;
 use metrics::Metrics;
 pub use pipeline::Log;
-use pipeline::Message;
+use pipeline::{Message, Way};
 use record::Record;
 use tokio::sync::oneshot;
 use waypost_dialect::ClientDialect;
@@ -40,7 +40,7 @@ pub struct Telemetry {
     /// Counters and histograms.
     pub metrics: Arc<Metrics>,
     /// To the thread that deals with them.
-    records: Option<SyncSender<Message>>,
+    records: Option<Arc<Way>>,
     sinks: pipeline::Sinks,
 }
 
@@ -53,7 +53,7 @@ impl Telemetry {
     pub fn start(metrics: Arc<Metrics>, log: Option<Log>) -> std::io::Result<(Self, JoinHandle<()>)> {
         let sinks = pipeline::Sinks::default();
         let (records, thread) = pipeline::start(Arc::clone(&metrics), Arc::clone(&sinks), log)?;
-        Ok((Self { metrics, records: Some(records), sinks }, thread))
+        Ok((Self { metrics, records: Some(Arc::new(records)), sinks }, thread))
     }
 
     /// Metrics alone.
@@ -85,7 +85,7 @@ impl Telemetry {
     /// are counted behind the queue: workers that count at once take the same memory from each other.
     fn settle(&self, record: Box<Record>) {
         let sent = match &self.records {
-            Some(records) => records.try_send(Message::Record(record)),
+            Some(records) => records.send(Message::Record(record)),
             None => return self.metrics.observe(&record),
         };
         if let Err(TrySendError::Full(message) | TrySendError::Disconnected(message)) = sent {
@@ -100,7 +100,8 @@ impl Telemetry {
     pub async fn counted(&self) {
         let Some(records) = &self.records else { return };
         let (tell, told) = oneshot::channel();
-        if records.try_send(Message::Counted(tell)).is_ok() {
+        if records.send(Message::Counted(tell)).is_ok() {
+            records.wake();
             let _ = tokio::time::timeout(MOST_COUNTED, told).await;
         }
     }
@@ -145,10 +146,11 @@ impl Open {
         self.close(status);
     }
 
-    /// The answer has broken off behind its beginning: its attempt has failed by this after all, and counts so.
-    pub fn broke_off(&mut self, fault: Fault) {
+    /// The answer has broken off behind its beginning: its attempt has failed by this after all, and counts so. No
+    /// `fault`: this process has cut it.
+    pub fn broke_off(&mut self, fault: Option<Fault>) {
         let Some(record) = &mut self.record else { return };
-        if let Some(entry) = &record.entry {
+        if let (Some(entry), Some(fault)) = (&record.entry, fault) {
             self.telemetry.metrics.failed(entry, fault);
         }
         record.broke_off(fault);

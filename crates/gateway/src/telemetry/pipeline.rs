@@ -2,8 +2,8 @@
 
 use std::io::Write;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread::JoinHandle;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread::{JoinHandle, Thread};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -19,8 +19,9 @@ use super::request_log::{self, Format};
 const QUEUE: usize = 8192;
 /// How many bytes of the log are gathered before they are written.
 const BATCH_BYTES: usize = 64 * 1024;
-/// How long the thread rests after it has written, so that records come together and no request has to wake it.
-const REST: Duration = Duration::from_millis(40);
+/// How long the thread rests after it has written, so that records come together and no request has to wake it. With the
+/// time that the store gathers, it is part of what a crash may cost.
+const REST: Duration = Duration::from_millis(100);
 
 /// Who is told.
 pub(super) type Sinks = Arc<ArcSwap<Vec<Arc<dyn Sink>>>>;
@@ -33,7 +34,37 @@ pub(super) enum Message {
     Counted(oneshot::Sender<()>),
 }
 
-/// Starts the thread. It ends when the last sender is gone.
+/// The way to the thread, which ends when this is gone.
+#[derive(Debug)]
+pub(super) struct Way {
+    /// `None` while this is dropped.
+    sender: Option<SyncSender<Message>>,
+    thread: Thread,
+}
+
+impl Way {
+    /// Never waits. A thread that rests does not hear of it before it has rested.
+    pub(super) fn send(&self, message: Message) -> Result<(), TrySendError<Message>> {
+        match &self.sender {
+            Some(sender) => sender.try_send(message),
+            None => Err(TrySendError::Disconnected(message)),
+        }
+    }
+
+    /// Ends the thread's rest: somebody waits for it.
+    pub(super) fn wake(&self) {
+        self.thread.unpark();
+    }
+}
+
+impl Drop for Way {
+    fn drop(&mut self) {
+        drop(self.sender.take());
+        self.wake();
+    }
+}
+
+/// Starts the thread. It ends when the way to it is gone.
 ///
 /// # Errors
 /// It cannot be started.
@@ -41,10 +72,11 @@ pub(super) fn start(
     metrics: Arc<Metrics>,
     sinks: Sinks,
     log: Option<Log>,
-) -> std::io::Result<(SyncSender<Message>, JoinHandle<()>)> {
+) -> std::io::Result<(Way, JoinHandle<()>)> {
     let (sender, receiver) = sync_channel(QUEUE);
     let work = move || run(&receiver, &metrics, &sinks, log);
-    Ok((sender, std::thread::Builder::new().name("records".to_owned()).spawn(work)?))
+    let handle = std::thread::Builder::new().name("records".to_owned()).spawn(work)?;
+    Ok((Way { sender: Some(sender), thread: handle.thread().clone() }, handle))
 }
 
 /// Where lines of the log go.
@@ -56,7 +88,6 @@ pub struct Log {
     pub output: Box<dyn Write + Send>,
 }
 
-#[expect(clippy::disallowed_methods, reason = "this thread has no requests to stop")]
 fn run(receiver: &Receiver<Message>, metrics: &Metrics, sinks: &Sinks, mut log: Option<Log>) {
     let mut batch = Vec::with_capacity(BATCH_BYTES);
     while let Ok(first) = receiver.recv() {
@@ -95,7 +126,7 @@ fn run(receiver: &Receiver<Message>, metrics: &Metrics, sinks: &Sinks, mut log: 
         }
         batch.clear();
         if length < BATCH_BYTES && count < QUEUE {
-            std::thread::sleep(REST);
+            std::thread::park_timeout(REST);
         }
     }
     sinks.load().iter().for_each(|sink| sink.close());
@@ -107,5 +138,34 @@ fn tell(sinks: &[Arc<dyn Sink>], metrics: &Metrics, record: Box<Record>) {
         if !sink.take(&finished) {
             metrics.record_dropped(sink.name());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+    use waypost_dialect::ClientDialect;
+
+    use super::*;
+
+    /// A scrape has to count what is over, and a process that ends is not to wait for nothing.
+    #[test]
+    fn the_rest_ends_when_somebody_waits() {
+        let started = Instant::now();
+        let rounds = 20;
+        for _ in 0..rounds {
+            let (way, thread) = start(Arc::default(), Sinks::default(), None).unwrap();
+            for _ in 0..2 {
+                let record = Box::new(Record::open("/v1/messages", ClientDialect::AnthropicMessages));
+                assert!(way.send(Message::Record(record)).is_ok());
+                let (tell, told) = oneshot::channel();
+                assert!(way.send(Message::Counted(tell)).is_ok());
+                way.wake();
+                told.blocking_recv().unwrap();
+            }
+            drop(way);
+            thread.join().unwrap();
+        }
+        assert!(started.elapsed() < REST * rounds, "{:?}", started.elapsed());
     }
 }

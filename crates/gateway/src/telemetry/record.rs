@@ -156,12 +156,16 @@ pub struct Calling {
     pub connecting: Option<Duration>,
 }
 
+/// What came of an attempt whose stream this process cut as it had to stop: no fault of the target's. It is the code of
+/// the error that the client gets.
+pub const CUT: &str = "shutting_down";
+
 /// One attempt.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Try {
     /// `provider/model`.
     pub model: String,
-    /// `ok`, or the fault's name.
+    /// `ok`, the fault's name, `given_up` for one that another was quicker than, [`CUT`], or `passed_by:` and why.
     pub outcome: &'static str,
     /// The provider's status, or the one that stands for its silence.
     pub status: u16,
@@ -448,10 +452,10 @@ impl Record {
         self.error.get_or_insert_with(|| error.into());
     }
 
-    /// The answer of the last attempt that began one has broken off by this.
-    pub fn broke_off(&mut self, fault: Fault) {
+    /// The answer of the last attempt that began one has broken off by this; without a fault it was cut by this process.
+    pub fn broke_off(&mut self, fault: Option<Fault>) {
         if let Some(one) = self.tries.iter_mut().rfind(|one| one.has_answered()) {
-            one.outcome = fault.name();
+            one.outcome = fault.map_or(CUT, Fault::name);
         }
     }
 

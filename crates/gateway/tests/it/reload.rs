@@ -257,6 +257,13 @@ fn what_does_not_end_within_the_grace_period_is_cut_with_an_error() {
             lines.iter().all(|line| line["error"].as_str().unwrap().contains("shutting down")),
             "{lines:?}"
         );
+        // The stream had its answer up to there: that is what came of its attempt, and no fault of the provider's.
+        let line = lines.iter().find(|line| line["stream"] == true).unwrap();
+        assert_eq!(
+            (&line["status"], &line["tries"][0]["outcome"], &line["tries"][0]["status"]),
+            (&200.into(), &"shutting_down".into(), &200.into()),
+            "{line}"
+        );
     }
 }
 

@@ -15,7 +15,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::HeaderMap;
 use tokio::sync::mpsc::error::TryRecvError;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -29,10 +29,10 @@ use crate::upstream::client::ClientSettings;
 
 /// How many records may wait.
 const QUEUE: usize = 4096;
+/// How many of them are not waited with.
+const MANY: usize = QUEUE / 4;
 /// How long spans are gathered.
 const GATHER: Duration = Duration::from_secs(1);
-/// How often it is looked for more of them: a thread that is woken by each record costs more than the record.
-const LOOK: Duration = Duration::from_millis(100);
 /// How many bytes of them; gRPC servers take 4 MiB by default.
 const BATCH_BYTES: usize = 1 << 20;
 /// How long an export may take.
@@ -64,7 +64,7 @@ pub struct Exporter(Mutex<Option<Running>>);
 
 #[derive(Debug)]
 struct Running {
-    records: mpsc::Sender<Arc<Finished>>,
+    way: Way,
     /// Its end is the order to hurry.
     alive: watch::Sender<()>,
     thread: JoinHandle<()>,
@@ -79,13 +79,13 @@ impl Exporter {
     /// # Errors
     /// It cannot be started.
     pub fn start(tracing: &Tracing, client: &ClientSettings, metrics: Arc<Metrics>) -> std::io::Result<Self> {
-        let (records, receiver) = mpsc::channel(QUEUE);
+        let (way, waiting) = way();
         let (alive, closing) = watch::channel(());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (tracing, client) = (tracing.clone(), client.clone());
-        let work = move || runtime.block_on(run(&tracing, &client, receiver, closing, &metrics));
+        let work = move || runtime.block_on(run(&tracing, &client, waiting, closing, &metrics));
         let thread = std::thread::Builder::new().name(Self::NAME.to_owned()).spawn(work)?;
-        Ok(Self(Mutex::new(Some(Running { records, alive, thread }))))
+        Ok(Self(Mutex::new(Some(Running { way, alive, thread }))))
     }
 }
 
@@ -99,13 +99,13 @@ impl Sink for Exporter {
             return true;
         }
         let running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        running.as_ref().is_some_and(|running| running.records.try_send(Arc::clone(finished)).is_ok())
+        running.as_ref().is_some_and(|running| running.way.put(finished))
     }
 
     fn close(&self) {
         let running = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(Running { records, alive, thread }) = running else { return };
-        drop((records, alive));
+        let Some(Running { way, alive, thread }) = running else { return };
+        drop((way, alive));
         if thread.join().is_err() {
             tracing::error!("the thread that exports traces had panicked");
         }
@@ -115,7 +115,7 @@ impl Sink for Exporter {
 async fn run(
     tracing: &Tracing,
     client: &ClientSettings,
-    mut records: mpsc::Receiver<Arc<Finished>>,
+    mut waiting: Waiting,
     mut closing: watch::Receiver<()>,
     metrics: &Metrics,
 ) {
@@ -129,7 +129,7 @@ async fn run(
     let mut delivery = Delivery { transport, metrics, over: Some(Box::pin(over)), is_troubled: false };
     let mut batch = Batch::new(tracing);
     loop {
-        let is_open = batch.gather(&mut records).await;
+        let is_open = batch.gather(&mut waiting).await;
         if batch.count > 0 {
             delivery.deliver(&batch.message(), batch.count).await;
             batch.clear();
@@ -137,6 +137,46 @@ async fn run(
         if !is_open {
             return;
         }
+    }
+}
+
+/// The way to the thread. It is woken by the first record, by many and by the end: to wake it for each costs more than a
+/// record does.
+#[derive(Debug)]
+struct Way {
+    /// `None` while this is dropped.
+    records: Option<mpsc::Sender<Arc<Finished>>>,
+    hurry: Arc<Notify>,
+}
+
+/// What has come and is not sent.
+struct Waiting {
+    records: mpsc::Receiver<Arc<Finished>>,
+    hurry: Arc<Notify>,
+}
+
+fn way() -> (Way, Waiting) {
+    let (sender, records) = mpsc::channel(QUEUE);
+    let hurry = Arc::new(Notify::new());
+    (Way { records: Some(sender), hurry: Arc::clone(&hurry) }, Waiting { records, hurry })
+}
+
+impl Way {
+    /// Never waits: false if there is no room.
+    fn put(&self, finished: &Arc<Finished>) -> bool {
+        let Some(records) = &self.records else { return false };
+        let is_taken = records.try_send(Arc::clone(finished)).is_ok();
+        if records.max_capacity() - records.capacity() >= MANY {
+            self.hurry.notify_one();
+        }
+        is_taken
+    }
+}
+
+impl Drop for Way {
+    fn drop(&mut self) {
+        drop(self.records.take());
+        self.hurry.notify_one();
     }
 }
 
@@ -175,7 +215,7 @@ impl<'t> Batch<'t> {
     }
 
     /// Waits for records, and a little for more of them. False if no more will come.
-    async fn gather(&mut self, records: &mut mpsc::Receiver<Arc<Finished>>) -> bool {
+    async fn gather(&mut self, Waiting { records, hurry }: &mut Waiting) -> bool {
         let Some(first) = records.recv().await else { return false };
         self.add(&first);
         let end = Instant::now() + GATHER;
@@ -184,7 +224,10 @@ impl<'t> Batch<'t> {
                 Ok(next) => self.add(&next),
                 Err(TryRecvError::Disconnected) => return false,
                 Err(TryRecvError::Empty) if Instant::now() >= end => break,
-                Err(TryRecvError::Empty) => tokio::time::sleep(LOOK).await,
+                Err(TryRecvError::Empty) => tokio::select! {
+                    () = tokio::time::sleep_until(end) => {}
+                    () = hurry.notified() => {}
+                },
             }
         }
         true
@@ -275,5 +318,68 @@ async fn attempts(transport: &Transport, message: &Bytes) -> Result<transport::A
         tracing::debug!(%why, wait = wait.as_secs_f64(), "an export of traces is tried again");
         tokio::time::sleep(wait).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use waypost_dialect::ClientDialect;
+
+    use super::*;
+    use crate::config::{Collector, Protocol};
+    use crate::telemetry::record::Record;
+
+    fn tracing() -> Tracing {
+        let uri = http::Uri::from_static("http://127.0.0.1:4318/v1/traces");
+        Tracing {
+            ratio: 1.0,
+            collector: Collector { uri, protocol: Protocol::Http, headers: Vec::new() },
+            header_prefixes: Vec::new(),
+            attributes: Vec::new(),
+            resource: Vec::new(),
+            content: false,
+        }
+    }
+
+    fn put(way: &Way, count: usize) -> usize {
+        let record = || Box::new(Record::open("/v1/messages", ClientDialect::AnthropicMessages));
+        (0..count).filter(|_| way.put(&Arc::new(Finished::new(record())))).count()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn many_are_taken_while_they_are_gathered() {
+        let ((way, mut waiting), tracing) = (super::way(), tracing());
+        let mut batch = Batch::new(&tracing);
+        let start = Instant::now();
+        let ((), is_open) = tokio::join!(
+            async {
+                for _ in 0..3 * QUEUE / MANY {
+                    assert_eq!(put(&way, MANY), MANY);
+                    // The other one has its turn.
+                    tokio::task::yield_now().await;
+                }
+            },
+            batch.gather(&mut waiting)
+        );
+        assert!(is_open);
+        assert_eq!(start.elapsed(), GATHER);
+        assert_eq!(put(&way, QUEUE + 1), QUEUE, "what has no room is not taken");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_end_is_not_waited_with() {
+        let ((way, mut waiting), tracing) = (super::way(), tracing());
+        let mut batch = Batch::new(&tracing);
+        put(&way, 1);
+        let start = Instant::now();
+        let ((), is_open) = tokio::join!(
+            async {
+                tokio::time::sleep(GATHER / 4).await;
+                drop(way);
+            },
+            batch.gather(&mut waiting)
+        );
+        assert!(!is_open);
+        assert_eq!(start.elapsed(), GATHER / 4);
     }
 }

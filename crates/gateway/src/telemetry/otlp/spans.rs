@@ -280,7 +280,7 @@ impl<'a> Request<'a> {
         attributes.fraction("waypost.connect_time", one.connect_ms.map(|connecting| connecting / 1e3));
         let has_failed = answered && record.error.is_some();
         let error = match one.outcome {
-            // The client left, or this process had to stop.
+            // The client left.
             "ok" | "given_up" => has_failed.then_some("stream_error"),
             fault => Some(fault),
         };
