@@ -74,10 +74,12 @@ async fn records(worker: &Worker, desk: &Desk) -> Value {
         Some(Keep { redact: false, .. }) => "full",
     };
     let dropped: BTreeMap<_, _> = worker.telemetry.metrics.records_dropped().collect();
+    let trouble = worker.readiness.trouble_with_records();
     let mut page = json!({
         "content": content,
         "dropped": dropped.values().sum::<u64>(),
         "dropped_by": dropped,
+        "problem": trouble.map(|trouble| trouble.problem),
     });
     if let Ok(size) = desk.read(Reader::size).await {
         page["stored"] = size.records.into();
