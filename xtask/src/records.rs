@@ -49,7 +49,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
 
 fn fill(options: &Options) -> anyhow::Result<()> {
     let retention = Retention { time: DAY * 3650, most_bytes: u64::MAX };
-    let store = Store::open(&options.file, retention, Arc::new(Metrics::default()))?;
+    let store = Store::start(&options.file, true, retention, Arc::new(Metrics::default()))?;
     let started = Instant::now();
     let span = DAY * u32::try_from(options.days)?;
     let begin = SystemTime::now() - span;

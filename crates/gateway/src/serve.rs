@@ -1,6 +1,7 @@
 //! Starting, changing and stopping: bind first, so that every address is known; then one thread a worker.
 
 mod admin;
+mod sinks;
 
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
@@ -13,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
 use crate::admin::Live;
-use crate::config::{Address, Config, Listener, Log, RecordsFile};
+use crate::config::{Address, Config, Listener, Log};
 use crate::memory;
 use crate::runtime::Runtime;
 use crate::server::bound::{Bound, File, Listening};
@@ -23,14 +24,13 @@ use crate::server::inherited::Inherited;
 use crate::server::listener;
 use crate::server::ready::{Origin, Readiness};
 use crate::server::tls::identity::{Identity, Look};
-use crate::store::{Retention, Store};
-use crate::telemetry::finished::Sink;
 use crate::telemetry::otlp::Exporter;
 use crate::telemetry::{Telemetry, diagnostics};
 use crate::upstream::check;
 use crate::upstream::client::{Client, ClientSettings};
 use crate::worker::{Slot, Worker};
 use admin::AdminDoor;
+use sinks::{Kept, open_traces};
 
 /// How a gateway runs, apart from its configuration.
 #[derive(Debug)]
@@ -82,8 +82,9 @@ pub struct Server {
     leaving: Vec<Arc<Drain>>,
     /// Asks targets that rest whether they are back.
     checks: Checks,
-    /// What is kept of requests.
+    /// What is kept of requests, and where.
     log: Log,
+    kept: Kept,
 }
 
 /// A task that ends with its owner.
@@ -123,10 +124,11 @@ impl Server {
         }
         let threads =
             (0..options.workers.max(1)).map(|index| Thread::start(format!("worker-{index}"), &settings));
-        let sinks = open_sinks(&config.log, telemetry)?;
+        let kept = Kept::open(&config.log, telemetry)?;
         let traces = open_traces(config, &settings, telemetry)?;
         let mut server = Self {
             log: config.log.clone(),
+            kept,
             readiness: Arc::new(Readiness::new(options.origin.clone())),
             runtime,
             telemetry: telemetry.clone(),
@@ -150,7 +152,9 @@ impl Server {
             .map(|(settings, socket)| Ok((settings.clone(), server.prepare(socket, settings)?)));
         let doors = doors.collect::<anyhow::Result<Vec<_>>>()?;
         // Before anything is served: who waits at a socket that was passed on is answered at once.
-        sinks.iter().chain(&traces).for_each(|sink| telemetry.tell(sink));
+        server.kept.take_over(telemetry);
+        traces.iter().for_each(|sink| telemetry.tell(sink));
+        server.readiness.records(server.kept.standing());
         diagnostics::apply(&config.log.diagnostics);
         telemetry.metrics.configuration_loaded(server.options.origin.sha256.as_deref());
         for (settings, prepared) in doors {
@@ -198,8 +202,8 @@ impl Server {
             }
         }
         let admin = self.prepare_admin(config)?;
-        let has_new_sinks = !self.log.is_kept_alike(&config.log);
-        let sinks = if has_new_sinks { open_sinks(&config.log, &self.telemetry)? } else { Vec::new() };
+        let is_kept_alike = self.log.is_kept_alike(&config.log);
+        let keeping = if is_kept_alike { None } else { Some(Kept::open(&config.log, &self.telemetry)?) };
         let has_new_traces = self.runtime.tracing != config.tracing;
         let traces = if has_new_traces { open_traces(config, &self.client, &self.telemetry)? } else { None };
         self.runtime = Arc::new(self.runtime.succeeded_by(config).map_err(anyhow::Error::msg)?);
@@ -238,10 +242,13 @@ impl Server {
             self.leaving.push(seat.drain);
         }
         self.change_admin(config, admin);
-        if has_new_sinks {
-            sinks.iter().for_each(|sink| self.telemetry.tell(sink));
-            let is_open = |name: &&str| sinks.iter().any(|sink| sink.name() == *name);
-            SINKS.iter().filter(|name| !is_open(name)).for_each(|name| self.telemetry.leave(name));
+        match keeping {
+            Some(kept) => {
+                kept.take_over(&self.telemetry);
+                self.readiness.records(kept.standing());
+                self.kept = kept;
+            }
+            None => self.kept.try_again(),
         }
         if has_new_traces {
             match traces {
@@ -394,43 +401,6 @@ impl Server {
         });
         Door { seats: seats.collect(), gate, settings, address, file, identity }
     }
-}
-
-/// Whoever exports traces, if there are some.
-fn open_traces(
-    config: &Config,
-    client: &ClientSettings,
-    telemetry: &Telemetry,
-) -> anyhow::Result<Option<Arc<dyn Sink>>> {
-    let Some(tracing) = &config.tracing else { return Ok(None) };
-    let exporter = Exporter::start(tracing, client, Arc::clone(&telemetry.metrics));
-    Ok(Some(Arc::new(exporter.context("cannot export traces")?)))
-}
-
-/// Who may be told of requests by what the configuration says.
-const SINKS: [&str; 2] = [Store::NAME, "postgres"];
-
-/// Opens the places where records are kept. A file that nobody has asked for must not keep the gateway from running.
-fn open_sinks(log: &Log, telemetry: &Telemetry) -> anyhow::Result<Vec<Arc<dyn Sink>>> {
-    let mut sinks: Vec<Arc<dyn Sink>> = Vec::new();
-    if let Some(RecordsFile { path, is_chosen }) = &log.file {
-        let retention = Retention { time: log.time, most_bytes: log.most_bytes };
-        match Store::open(path, retention, Arc::clone(&telemetry.metrics)) {
-            Ok(store) => sinks.push(Arc::new(store)),
-            Err(error) if *is_chosen => {
-                let path = path.display();
-                anyhow::bail!("cannot keep records in {path} (`log.path`): {error}\nhint: {}", error.hint());
-            }
-            Err(error) => {
-                tracing::warn!(path = %path.display(), %error, "records are not kept: name another file by `log.path`, or write `records: false` under `log`");
-            }
-        }
-    }
-    #[cfg(feature = "postgres")]
-    if let Some(url) = &log.postgres {
-        sinks.push(Arc::new(crate::store::postgres::Postgres::start(url, Arc::clone(&telemetry.metrics))?));
-    }
-    Ok(sinks)
 }
 
 /// Stops a gateway that somebody else holds.

@@ -106,13 +106,16 @@ impl Desk {
     ) -> Result<T, Refused> {
         let path = self.records_file()?;
         let asked = blocking(&self.reading, move || ask(&Reader::open(&path)?)).await?;
-        asked.map_err(|error| Self::unreadable(&error))
+        asked.map_err(|error| self.unreadable(&error))
     }
 
     /// What is said where the file of records cannot be read.
-    pub(super) fn unreadable(error: &StoreError) -> Refused {
-        let message = format!("the file of records cannot be read: {error}");
-        Refused::new(StatusCode::SERVICE_UNAVAILABLE, message)
+    pub(super) fn unreadable(&self, error: &StoreError) -> Refused {
+        let path = self.config.log.file.as_ref().map(|file| file.path.display().to_string());
+        let message = error.reading(&path.unwrap_or_default());
+        let (message, hint) = message.split_once("\nhint: ").unwrap_or((&message, ""));
+        let refused = Refused::new(StatusCode::SERVICE_UNAVAILABLE, message);
+        if hint.is_empty() { refused } else { refused.hint(hint) }
     }
 
     /// A router with these routes in place of the configuration's. `written` is how they were sent.

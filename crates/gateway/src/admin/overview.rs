@@ -1,6 +1,6 @@
 //! `GET /api/overview`: what is in force.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use serde_json::{Value, json};
 
@@ -73,7 +73,14 @@ async fn records(worker: &Worker, desk: &Desk) -> Value {
         Some(Keep { redact: true, .. }) => "redacted",
         Some(Keep { redact: false, .. }) => "full",
     };
-    let mut page = json!({"content": content, "dropped": worker.telemetry.metrics.records_dropped()});
+    let dropped: BTreeMap<_, _> = worker.telemetry.metrics.records_dropped().collect();
+    let trouble = worker.readiness.trouble_with_records();
+    let mut page = json!({
+        "content": content,
+        "dropped": dropped.values().sum::<u64>(),
+        "dropped_by": dropped,
+        "problem": trouble.map(|trouble| trouble.problem),
+    });
     if let Ok(size) = desk.read(Reader::size).await {
         page["stored"] = size.records.into();
         page["bytes"] = size.bytes.into();

@@ -42,7 +42,7 @@ pub(super) async fn page(desk: &Desk, body: &[u8]) -> Result<Value, Refused> {
         let reader = Reader::open(&path)?;
         reroute(&reader, &config, &runtime, (&proposed, prefers), last)
     });
-    told.await?.map_err(|error| Desk::unreadable(&error))
+    told.await?.map_err(|error| desk.unreadable(&error))
 }
 
 fn reroute(

@@ -82,19 +82,21 @@ struct Bill {
 }
 
 pub(super) fn run(options: &Options) -> Result<(), Stop> {
-    let reader = options.source.open()?;
-    let bill = bill(&reader, options)?;
+    options.source.ask(|reader| tell(&bill(&reader, options)?, options))
+}
+
+fn tell(bill: &Bill, options: &Options) -> anyhow::Result<()> {
     if options.json {
-        return Ok(print_text(&format!("{:#}\n", page(&bill)))?);
+        return Ok(print_text(&format!("{:#}\n", page(bill)))?);
     }
     if options.csv {
-        return Ok(print_text(&csv(&bill))?);
+        return Ok(print_text(&csv(bill))?);
     }
     if bill.rows.is_empty() {
         anstream::eprintln!("there are no requests since {}", bill.since);
         return Ok(());
     }
-    print_text(&table(&bill))?;
+    print_text(&table(bill))?;
     let until = bill.until.as_ref().map(|until| format!(" until {until}")).unwrap_or_default();
     anstream::eprintln!("US dollars, since {}{until}; `saved` is against the default model", bill.since);
     if !bill.unpriced.is_empty() {

@@ -10,7 +10,7 @@ use super::records::listing::Listing;
 use super::records::row::Row;
 use super::records::text::{columns, print, print_text};
 use super::records::which::Which;
-use crate::store::read::Stored;
+use crate::store::read::{Reader, Stored};
 use crate::store::walk::Order;
 
 /// Records that are read and written at a time.
@@ -55,7 +55,10 @@ fn number(text: &str) -> Result<Number, String> {
 }
 
 pub(super) fn run(options: &Options) -> Result<(), Stop> {
-    let reader = options.source.open()?;
+    options.source.ask(|reader| list(&reader, options))
+}
+
+fn list(reader: &Reader, options: &Options) -> anyhow::Result<()> {
     let filter = options.which.filter();
     let mut table = (!options.json).then(|| Listing::new(columns(options.width)));
     let mut tell = |page: &[Stored]| tell(page, table.as_mut());
@@ -68,7 +71,7 @@ pub(super) fn run(options: &Options) -> Result<(), Stop> {
     pages.to = Some(seen);
     let mut is_empty = true;
     loop {
-        let page = pages.next(&reader, PAGE, options.content)?;
+        let page = pages.next(reader, PAGE, options.content)?;
         if page.is_empty() {
             break;
         }

@@ -68,7 +68,8 @@ pub(super) fn run(options: &Options) -> Result<(), Stop> {
     let found =
         replay::replay(&reader, &filter, (options.last, replay::TOLD), sides, &|done| bar.inc(done as u64));
     bar.finish_and_clear();
-    let found = found.map_err(|error| anyhow::anyhow!("the file of records cannot be read: {error}"))?;
+    let path = records_of(&before)?.display().to_string();
+    let found = found.map_err(|error| anyhow::anyhow!(error.reading(&path)))?;
     if options.json {
         anstream::println!("{:#}", serde_json::to_value(&found)?);
     } else {
@@ -102,7 +103,7 @@ fn load(path: &Path) -> Result<Config, Stop> {
 /// The records of a configuration.
 pub(super) fn open(config: &Config) -> anyhow::Result<Reader> {
     let path = records_of(config)?;
-    Reader::open(path).map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))
+    Reader::open(path).map_err(|error| anyhow::anyhow!(error.reading(&path.display().to_string())))
 }
 
 /// Where the records of a configuration are, if there are any.

@@ -32,8 +32,11 @@ pub(super) struct Options {
 }
 
 pub(super) fn run(options: &Options) -> Result<(), Stop> {
-    let reader = options.source.open()?;
-    let mut stored = find(&reader, options)?;
+    options.source.ask(|reader| tell(&reader, options))
+}
+
+fn tell(reader: &Reader, options: &Options) -> anyhow::Result<()> {
+    let mut stored = find(reader, options)?;
     if options.content {
         stored.content = reader.content(stored.seq)?;
         if stored.content.is_none() {

@@ -17,6 +17,10 @@ use crate::telemetry::CLIENT_CLOSED;
 /// The header by which a request chooses.
 const TRANSLATE: HeaderName = HeaderName::from_static("x-waypost-translate");
 
+/// Longest name of a model that a client may ask for, in bytes: where an entry takes any (`provider/*`), it is told in
+/// headers, records and logs.
+pub const LONGEST_NAME: usize = 256;
+
 /// Reads the whole body into one piece, without a further copy where its length is known.
 ///
 /// # Errors
@@ -91,8 +95,25 @@ pub fn named(endpoint: &Endpoint, uri: &Uri) -> Result<Option<Named>, ApiError> 
 /// Reads what the gateway has to know of a body.
 ///
 /// # Errors
-/// 400: it is not what the API takes, and where; or it names no model and has no conversation to choose one by.
+/// 400: it is not what the API takes, and where; or it names no model and has no conversation to choose one by; or the
+/// name is too long.
 pub fn peek<'a>(
+    client: ClientDialect,
+    api: Api,
+    named: Option<&'a Named>,
+    body: &'a [u8],
+) -> Result<Envelope<'a>, ApiError> {
+    let envelope = peek_any_name(client, api, named, body)?;
+    match envelope.model.as_deref().map(str::len).filter(|length| *length > LONGEST_NAME) {
+        None => Ok(envelope),
+        Some(length) => {
+            let message = format!("model: a name of {length} bytes; at most {LONGEST_NAME} are taken");
+            Err(ApiError::new(ErrorKind::InvalidRequest, message).with_param("model"))
+        }
+    }
+}
+
+fn peek_any_name<'a>(
     client: ClientDialect,
     api: Api,
     named: Option<&'a Named>,

@@ -18,6 +18,7 @@ use waypost_routing::preference::cascade::{Cascade, Scoring};
 use waypost_routing::router::Router;
 
 use crate::config::{Config, Join};
+use crate::proxy::ingress::LONGEST_NAME;
 use crate::proxy::routes::{Chosen, Routes};
 use crate::runtime::Runtime;
 use crate::telemetry::record::Record;
@@ -237,6 +238,10 @@ pub(crate) fn check(
             return wrong("models", &format!("expected 1 to {MOST_MODELS} names of models"));
         }
         for (model, name) in models.iter().enumerate() {
+            if name.len() > LONGEST_NAME {
+                let message = format!("a name of {} bytes; at most {LONGEST_NAME} are taken", name.len());
+                return wrong(&format!("models[{model}]"), &message);
+            }
             if router.models().find(name).is_none() {
                 let near = router.models().nearest(name);
                 let hint = near.first().map_or(String::new(), |near| format!("; did you mean `{near}`?"));

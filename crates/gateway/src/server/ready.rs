@@ -11,6 +11,7 @@ use waypost_dialect::error::{ApiError, ErrorKind};
 use super::respond;
 use super::tls::identity::Standing;
 use crate::proxy::stream::ResponseBody;
+use crate::store::{self, Trouble};
 
 /// Which configuration is in use; shared by all workers.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ struct Facts {
     last: Option<Last>,
     /// Of listeners that speak TLS, with their names.
     certificates: Vec<(Arc<str>, Standing)>,
+    /// How the file of records is, if there is to be one.
+    records: Option<Arc<store::Standing>>,
 }
 
 /// Where a configuration is from.
@@ -48,7 +51,14 @@ impl Readiness {
     #[must_use]
     pub fn new(origin: Origin) -> Self {
         let now = SystemTime::now();
-        Self(Mutex::new(Facts { started: now, origin, loaded: now, last: None, certificates: Vec::new() }))
+        Self(Mutex::new(Facts {
+            started: now,
+            origin,
+            loaded: now,
+            last: None,
+            certificates: Vec::new(),
+            records: None,
+        }))
     }
 
     /// Another one is in use.
@@ -70,6 +80,17 @@ impl Readiness {
     /// How the certificates of listeners are.
     pub(crate) fn certificates(&self, standings: Vec<(Arc<str>, Standing)>) {
         self.change(|facts| facts.certificates = standings);
+    }
+
+    /// Where records are kept.
+    pub(crate) fn records(&self, standing: Option<Arc<store::Standing>>) {
+        self.change(|facts| facts.records = standing);
+    }
+
+    /// Why no records are kept, if they should be.
+    pub(crate) fn trouble_with_records(&self) -> Option<Trouble> {
+        let standing = self.0.lock().unwrap_or_else(PoisonError::into_inner).records.clone();
+        standing.and_then(|standing| standing.trouble())
     }
 
     fn change(&self, change: impl FnOnce(&mut Facts)) {
@@ -111,6 +132,14 @@ impl Readiness {
             }
             page
         });
+        let records = facts.records.as_ref().map(|standing| {
+            let mut page = json!({"file": standing.path().display().to_string()});
+            if let Some(Trouble { since, problem }) = standing.trouble() {
+                page["problem"] = problem.into();
+                page["since"] = time(since).into();
+            }
+            page
+        });
         json!({
             "ready": !is_draining,
             "draining": is_draining,
@@ -121,6 +150,7 @@ impl Readiness {
             },
             "last_reload": last,
             "certificates": certificates.collect::<Vec<_>>(),
+            "records": records,
         })
     }
 }

@@ -10,7 +10,7 @@ use crate::telemetry::finished::Finished;
 #[derive(Debug)]
 pub(super) struct Queue {
     state: Mutex<State>,
-    /// There is something for the reader: the first record, a whole batch, or the end.
+    /// There is something for the reader: the first record, a whole batch, an order, or the end.
     come: Condvar,
     /// Most records that wait.
     most: usize,
@@ -21,6 +21,7 @@ pub(super) struct Queue {
 #[derive(Debug, Default)]
 struct State {
     waiting: Vec<Arc<Finished>>,
+    is_told: bool,
     is_closed: bool,
 }
 
@@ -50,11 +51,33 @@ impl Queue {
         self.come.notify_one();
     }
 
+    /// The reader has to look at its file.
+    pub(super) fn tell(&self) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).is_told = true;
+        self.come.notify_one();
+    }
+
+    /// Whether it was told to, since it was last asked.
+    pub(super) fn was_told(&self) -> bool {
+        std::mem::take(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner).is_told)
+    }
+
+    /// More will come, and there is room for it.
+    pub(super) fn has_room(&self) -> bool {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        !state.is_closed && state.waiting.len() < self.most
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).is_closed
+    }
+
     /// Waits so long for a first record, and from then on so long for a whole batch, which is put behind what there is in
     /// `taken`. False if that was all, and nothing comes any more.
     pub(super) fn gather(&self, patience: Duration, more: Duration, taken: &mut Vec<Arc<Finished>>) -> bool {
         let wait = |state, time, count: usize| {
-            let is_awaited = |state: &mut State| state.waiting.len() < count && !state.is_closed;
+            let is_awaited =
+                |state: &mut State| state.waiting.len() < count && !state.is_told && !state.is_closed;
             self.come.wait_timeout_while(state, time, is_awaited).unwrap_or_else(PoisonError::into_inner).0
         };
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);

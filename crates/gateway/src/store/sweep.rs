@@ -29,9 +29,13 @@ const HOURS_KEPT: i64 = 400 * 24;
 /// Names that are kept although nothing may have them any more.
 pub(super) const MOST_NAMES: usize = 10_000;
 
+/// A clock that is further ahead than this may be wrong, and is waited with for as long.
+const AHEAD: Duration = Duration::from_secs(24 * 3600);
+
 /// Deletes what is not kept.
 pub(super) struct Sweep {
     retention: Retention,
+    clock: Clock,
     last: Option<Instant>,
     /// The last step was not the last of its round.
     has_more: bool,
@@ -40,8 +44,9 @@ pub(super) struct Sweep {
 }
 
 impl Sweep {
-    pub(super) fn new(retention: Retention) -> Self {
-        Self { retention, last: None, has_more: false, has_deleted: false }
+    /// `newest`: when the record came that was written last, in milliseconds since 1970.
+    pub(super) fn new(retention: Retention, newest: i64) -> Self {
+        Self { retention, clock: Clock::new(newest), last: None, has_more: false, has_deleted: false }
     }
 
     /// How long the writer may wait for records before there is something to do here.
@@ -55,26 +60,27 @@ impl Sweep {
             return false;
         }
         self.last = Some(Instant::now());
-        self.has_more = self.step(connection).unwrap_or_else(|error| {
-            tracing::warn!(%error, "old records could not be deleted");
+        let stepped = self.step(connection, millis(SystemTime::now()));
+        self.has_more = stepped.unwrap_or_else(|error| {
+            let path = connection.path().unwrap_or_default();
+            tracing::warn!(path, %error, "old records could not be deleted");
             false
         });
         !self.has_more && std::mem::take(&mut self.has_deleted)
     }
 
     /// Deletes what is old, then the oldest of what is too much, then gives the room back; true if there is more to do.
-    fn step(&mut self, connection: &Connection) -> rusqlite::Result<bool> {
-        let now = millis(SystemTime::now());
+    fn step(&mut self, connection: &Connection, now: i64) -> rusqlite::Result<bool> {
         let kept = i64::try_from(self.retention.time.as_millis()).unwrap_or(i64::MAX);
-        let oldest = now.saturating_sub(kept);
-        let mut deleted = delete(connection, oldest, DELETE)?;
+        let oldest = if self.clock.is_right(now) { now.saturating_sub(kept) } else { i64::MIN };
+        let mut deleted = delete(connection, &format!("WHERE at < {oldest} ORDER BY at"), DELETE)?;
         if deleted == 0 {
             let excess = size(connection)?.saturating_sub(self.retention.most_bytes);
             if excess > 0 && trim_sums(connection, self.retention.most_bytes)? {
                 return Ok(true);
             }
             let most = if excess > 0 { how_many(connection, excess)? } else { 0 };
-            deleted = if most > 0 { delete(connection, i64::MAX, most)? } else { 0 };
+            deleted = if most > 0 { delete(connection, "ORDER BY seq", most)? } else { 0 };
         }
         if deleted > 0 {
             self.has_deleted = true;
@@ -99,15 +105,51 @@ impl Sweep {
     }
 }
 
-/// Deletes some of the oldest that came before then; says how many.
-fn delete(connection: &Connection, before: i64, most: u32) -> rusqlite::Result<usize> {
-    let transaction = connection.unchecked_transaction()?;
-    let rows = "SELECT seq FROM records WHERE at < ?1 ORDER BY at LIMIT ?2";
-    let values = [before, i64::from(most)];
-    for table in ["contents", "corrections"] {
-        connection.execute(&format!("DELETE FROM {table} WHERE seq IN ({rows})"), values)?;
+/// Whether the time can be believed: machines begin with a wrong one, and what is deleted by it does not come back.
+struct Clock {
+    /// A time that was right, and when that was.
+    right: (i64, Instant),
+    /// Since when the time has been far ahead of it.
+    doubted: Option<Instant>,
+}
+
+impl Clock {
+    fn new(newest: i64) -> Self {
+        Self { right: (newest, Instant::now()), doubted: None }
     }
-    let deleted = connection.execute(&format!("DELETE FROM records WHERE seq IN ({rows})"), values)?;
+
+    /// Not where it is far ahead of what it should be, before it has been so for a day.
+    fn is_right(&mut self, now: i64) -> bool {
+        let (then, at) = self.right;
+        let of = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+        let ahead = now.saturating_sub(then.saturating_add(of(at.elapsed())));
+        if ahead > of(AHEAD) {
+            let doubted = *self.doubted.get_or_insert_with(|| {
+                let hours = ahead / 3_600_000;
+                tracing::warn!(
+                    hours,
+                    "the clock is far ahead of the newest record: nothing is deleted by its age for a day"
+                );
+                Instant::now()
+            });
+            if doubted.elapsed() < AHEAD {
+                return false;
+            }
+        }
+        self.right = (now, Instant::now());
+        self.doubted = None;
+        true
+    }
+}
+
+/// Deletes the first of these; says how many.
+fn delete(connection: &Connection, these: &str, most: u32) -> rusqlite::Result<usize> {
+    let transaction = connection.unchecked_transaction()?;
+    let rows = format!("SELECT seq FROM records {these} LIMIT {most}");
+    for table in ["contents", "corrections"] {
+        connection.execute(&format!("DELETE FROM {table} WHERE seq IN ({rows})"), [])?;
+    }
+    let deleted = connection.execute(&format!("DELETE FROM records WHERE seq IN ({rows})"), [])?;
     transaction.commit()?;
     Ok(deleted)
 }
@@ -143,7 +185,7 @@ fn how_many(connection: &Connection, bytes: u64) -> rusqlite::Result<u32> {
     let mut query = connection.prepare_cached(
         "SELECT octet_length(record)
             + COALESCE((SELECT octet_length(content) FROM contents WHERE contents.seq = records.seq), 0)
-         FROM records ORDER BY at LIMIT ?1",
+         FROM records ORDER BY seq LIMIT ?1",
     )?;
     let mut rows = query.query([DELETE])?;
     let (mut count, mut sum) = (0, 0_u64);
@@ -229,9 +271,13 @@ mod tests {
 
     /// Sweeps until there is nothing more to do, and says which records are left.
     fn swept(connection: &Connection, retention: Retention) -> Vec<i64> {
-        let mut sweep = Sweep::new(retention);
+        let now = millis(SystemTime::now());
+        swept_at(connection, &mut Sweep::new(retention, now), now)
+    }
+
+    fn swept_at(connection: &Connection, sweep: &mut Sweep, now: i64) -> Vec<i64> {
         let mut steps = 0;
-        while sweep.step(connection).unwrap() {
+        while sweep.step(connection, now).unwrap() {
             steps += 1;
             assert!(steps < 100, "it has no end");
         }
@@ -256,6 +302,28 @@ mod tests {
         let connection = file(&folder.path().join("records.db"), 48, 100);
         let retention = Retention { time: Duration::from_secs(24 * 3600 + 1800), most_bytes: u64::MAX };
         assert_eq!(swept(&connection, retention), (24..48).collect::<Vec<_>>());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_that_is_wrong_for_a_while_deletes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = file(&folder.path().join("records.db"), 48, 100);
+        let now = millis(SystemTime::now());
+        let mut sweep = Sweep::new(
+            Retention { time: Duration::from_secs(47 * 3600 + 1800), most_bytes: u64::MAX },
+            now - HOUR,
+        );
+        let mut left = |now| swept_at(&connection, &mut sweep, now).len();
+        assert_eq!(left(now), 47);
+        assert_eq!(left(now + 370 * 24 * HOUR), 47);
+        assert_eq!(left(now + HOUR), 46, "right again");
+        tokio::time::advance(Duration::from_secs(40 * 3600)).await;
+        assert_eq!(left(now + 40 * HOUR), 7, "as much later as it should be");
+        assert_eq!(left(now + 370 * 24 * HOUR), 7);
+        tokio::time::advance(AHEAD - Duration::from_secs(1)).await;
+        assert_eq!(left(now + 371 * 24 * HOUR), 7);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(left(now + 371 * 24 * HOUR), 0, "it is so late");
     }
 
     #[test]

@@ -1,18 +1,22 @@
 //! The thread that writes: batches, each one transaction.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
-use rusqlite::{Connection, Statement};
+use rusqlite::{Connection, Statement, TransactionBehavior};
+use tokio::time::Instant;
 
-use super::Retention;
 use super::crowd::{Crowd, OTHER};
 use super::kinds::{Kind, Kinds, Numbers};
+use super::open::Open;
 use super::queue::Queue;
+use super::standing::Standing;
 use super::sums::Names as Numbered;
-use super::sweep::{MOST_NAMES, Sweep};
+use super::sweep::MOST_NAMES;
+use super::{Retention, Store, StoreError};
 use crate::telemetry::caller;
 use crate::telemetry::finished::Finished;
 use crate::telemetry::metrics::Metrics;
@@ -20,34 +24,41 @@ use crate::telemetry::record::Record;
 
 /// How long records are gathered before they are written: what a crash may cost.
 const GATHER: Duration = Duration::from_millis(500);
+/// How often it is tried again to open a file that cannot be written.
+const AGAIN: Duration = Duration::from_secs(60);
 /// Rows that one statement inserts, of which each alone would find its way through the file anew.
 const ROWS: usize = 16;
 
 /// Writes what comes.
 pub(super) struct Writer {
-    connection: Connection,
+    retention: Retention,
     metrics: Arc<Metrics>,
-    names: Names,
-    crowd: Crowd,
-    sweep: Sweep,
+    standing: Arc<Standing>,
+    /// `None` if it cannot be opened.
+    file: Option<Open>,
+    /// When it was last tried to open it.
+    tried: Instant,
     /// The row that is being bound.
     json: Vec<u8>,
-    /// The last batch could not be written: said once.
-    is_failing: bool,
 }
 
 impl Writer {
-    pub(super) fn new(connection: Connection, retention: Retention, metrics: Arc<Metrics>) -> Self {
-        connection.set_prepared_statement_cache_capacity(32);
-        Self {
-            connection,
-            metrics,
-            names: Names::default(),
-            crowd: Crowd::default(),
-            sweep: Sweep::new(retention),
-            json: Vec::new(),
-            is_failing: false,
+    /// `file` is the one of `standing`, or why there is none.
+    pub(super) fn new(
+        file: Result<Open, StoreError>,
+        retention: Retention,
+        metrics: Arc<Metrics>,
+        standing: Arc<Standing>,
+    ) -> Self {
+        let (file, error) = match file {
+            Ok(file) => (Some(file), None),
+            Err(error) => (None, Some(error)),
+        };
+        let writer = Self { retention, metrics, standing, file, tried: Instant::now(), json: Vec::new() };
+        if let Some(error) = error {
+            writer.complain(&error);
         }
+        writer
     }
 
     /// Until nothing comes any more, and all is written.
@@ -55,72 +66,132 @@ impl Writer {
         let mut batch = Vec::new();
         let mut is_open = true;
         while is_open {
-            is_open = queue.gather(self.sweep.patience(), GATHER, &mut batch);
+            let patience = self.file.as_ref().map_or(AGAIN, |file| file.sweep.patience());
+            is_open = queue.gather(patience, GATHER, &mut batch);
+            self.look(queue.was_told());
             if !batch.is_empty() {
-                self.keep(&batch);
+                self.keep(&batch, queue);
                 batch.clear();
             }
-            if self.sweep.turn(&self.connection) {
-                self.names.0.clear();
+            if let Some(file) = &mut self.file
+                && file.sweep.turn(&file.connection)
+            {
+                file.names.0.clear();
             }
         }
     }
 
-    /// A disk that is full costs records and no request.
-    fn keep(&mut self, batch: &[Arc<Finished>]) {
-        match self.write(batch) {
-            Ok(()) => {
-                if std::mem::take(&mut self.is_failing) {
-                    tracing::info!("records are written again");
+    /// Opens the file at the path where it is not the one that is open; and, each minute and when told to, where records
+    /// cannot be written.
+    fn look(&mut self, is_told: bool) {
+        let standing = Arc::clone(&self.standing);
+        let path = standing.path();
+        let is_time = || is_told || self.tried.elapsed() >= AGAIN;
+        let was_open = match self.file.take() {
+            Some(file) if !file.is_at(path) => {
+                tracing::warn!(path = %path.display(), "the file of records was removed or replaced: records go into the one at its path from now on");
+                file.leave();
+                true
+            }
+            Some(file) if !standing.is_troubled() || !is_time() => {
+                self.file = Some(file);
+                return;
+            }
+            Some(_) => true,
+            None if is_time() => false,
+            None => return,
+        };
+        self.tried = Instant::now();
+        match Open::new(path, self.retention) {
+            Ok(file) => {
+                self.file = Some(file);
+                // Of one that could be opened before it is the next record that tells.
+                if !was_open && standing.recovered() {
+                    tracing::info!(path = %path.display(), "records are kept again");
                 }
             }
-            Err(error) => {
-                // A name that was only in the failed transaction is not there.
-                self.names.0.clear();
-                batch.iter().for_each(|_| self.metrics.record_dropped("store"));
-                if !std::mem::replace(&mut self.is_failing, true) {
-                    tracing::error!(%error, "records cannot be written, and are lost until they can be");
-                }
-            }
+            Err(error) => self.complain(&error),
         }
     }
 
-    fn write(&mut self, batch: &[Arc<Finished>]) -> rusqlite::Result<()> {
-        let Self { connection, names, crowd, json, .. } = self;
-        let transaction = connection.transaction()?;
-        let mut kinds = Kinds::default();
-        let (one, many) = (insertion(1), insertion(ROWS));
-        for rows in batch.chunks(ROWS) {
-            // What was said is put beside the last row.
-            let is_whole = rows.len() == ROWS && rows.iter().all(|finished| finished.content.is_none());
-            let mut insert = transaction.prepare_cached(if is_whole { &many } else { &one })?;
-            let mut place = 1;
-            for finished in rows {
-                let numbers = kinds.add(&finished.record, |kind| names.of(&transaction, crowd, kind))?;
-                json.clear();
-                finished.write_row(json);
-                place = bind(&mut insert, place, &finished.record, numbers, json)?;
-                if is_whole {
-                    continue;
+    /// A disk that is full costs records and no request. A file that another program holds is waited for as long as there
+    /// is room for what comes meanwhile.
+    fn keep(&mut self, batch: &[Arc<Finished>], queue: &Queue) {
+        while let Some(file) = &mut self.file {
+            let Err(error) = write(file, &mut self.json, batch) else {
+                self.metrics.records_stored(batch.len());
+                if self.standing.recovered() {
+                    tracing::info!(path = %self.standing.path().display(), "records are written again");
                 }
-                insert.raw_execute()?;
-                place = 1;
-                if let Some(content) = &finished.content {
-                    let content = serde_json::to_string(content).unwrap_or_default();
-                    transaction
-                        .prepare_cached("INSERT INTO contents VALUES (last_insert_rowid(), ?1)")?
-                        .execute([content])?;
-                }
+                return;
+            };
+            // A name that was only in the failed transaction is not there.
+            file.names.0.clear();
+            file.crowd = Crowd::default();
+            let error = StoreError::from(error);
+            if error.is_busy() && queue.is_closed() {
+                // A process that ends has waited once.
+                let _ = file.connection.busy_timeout(Duration::ZERO);
             }
+            let is_worth_it = error.is_busy() && queue.has_room();
+            self.complain(&error);
+            if !is_worth_it {
+                break;
+            }
+        }
+        batch.iter().for_each(|_| self.metrics.record_dropped(Store::NAME));
+    }
+
+    /// Says it once.
+    fn complain(&self, error: &StoreError) {
+        let path: &Path = self.standing.path();
+        let hint = error.hint();
+        if self.standing.failed(format!("{}: {error}; {hint}", path.display())) {
+            let lost = if error.is_busy() {
+                "records cannot be written, and wait as long as there is room"
+            } else {
+                "records are not kept, and are lost until they can be"
+            };
+            tracing::error!(path = %path.display(), %error, hint, "{lost}");
+        }
+    }
+}
+
+/// Writes a batch as a whole or not at all.
+fn write(file: &mut Open, json: &mut Vec<u8>, batch: &[Arc<Finished>]) -> rusqlite::Result<()> {
+    let Open { connection, names, crowd, .. } = file;
+    // What is read within must not have changed when it comes to writing.
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let mut kinds = Kinds::default();
+    let (one, many) = (insertion(1), insertion(ROWS));
+    for rows in batch.chunks(ROWS) {
+        // What was said is put beside the last row.
+        let is_whole = rows.len() == ROWS && rows.iter().all(|finished| finished.content.is_none());
+        let mut insert = transaction.prepare_cached(if is_whole { &many } else { &one })?;
+        let mut place = 1;
+        for finished in rows {
+            let numbers = kinds.add(&finished.record, |kind| names.of(&transaction, crowd, kind))?;
+            json.clear();
+            finished.write_row(json);
+            place = bind(&mut insert, place, &finished.record, numbers, json)?;
             if is_whole {
-                insert.raw_execute()?;
+                continue;
+            }
+            insert.raw_execute()?;
+            place = 1;
+            if let Some(content) = &finished.content {
+                let content = serde_json::to_string(content).unwrap_or_default();
+                transaction
+                    .prepare_cached("INSERT INTO contents VALUES (last_insert_rowid(), ?1)")?
+                    .execute([content])?;
             }
         }
-        kinds.sums().write(&transaction)?;
-        transaction.commit()?;
-        self.metrics.records_stored(batch.len());
-        Ok(())
+        if is_whole {
+            insert.raw_execute()?;
+        }
     }
+    kinds.sums().write(&transaction)?;
+    transaction.commit()
 }
 
 /// The statement that inserts so many records.
@@ -165,7 +236,7 @@ fn bind(
 
 /// The numbers of names that came lately.
 #[derive(Default)]
-struct Names(HashMap<String, i64>);
+pub(super) struct Names(HashMap<String, i64>);
 
 impl Names {
     /// The numbers of a kind's names; in the sums, those of an hour that has too many have one of their own.
@@ -229,4 +300,50 @@ pub(super) fn nanos(dollars: f64) -> i64 {
 pub(super) fn millis(time: SystemTime) -> i64 {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use waypost_dialect::ClientDialect;
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(20);
+
+    #[test]
+    fn a_file_that_another_program_holds_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("records.db");
+        let retention = Retention { time: Duration::MAX, most_bytes: u64::MAX };
+        let file = Open::new(&path, retention).unwrap();
+        file.connection.busy_timeout(Duration::from_millis(1)).unwrap();
+        let (metrics, standing) = (Arc::<Metrics>::default(), Arc::new(Standing::new(&path)));
+        let writer = Writer::new(Ok(file), retention, Arc::clone(&metrics), Arc::clone(&standing));
+        let other = Connection::open(&path).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let queue = Arc::new(Queue::new(10, 1));
+        let thread = {
+            let queue = Arc::clone(&queue);
+            std::thread::spawn(move || writer.run(&queue))
+        };
+        let record = Record::open("/v1/messages", ClientDialect::AnthropicMessages);
+        assert!(queue.put(&Arc::new(Finished::new(Box::new(record)))));
+        let started = Instant::now();
+        while !standing.is_troubled() {
+            assert!(started.elapsed() < LONG, "it is not said");
+            std::thread::yield_now();
+        }
+        let said = standing.trouble().unwrap().problem;
+        assert!(said.contains("database is locked; another program holds it"), "{said}");
+        other.execute_batch("COMMIT").unwrap();
+        while standing.is_troubled() {
+            assert!(started.elapsed() < LONG, "it is not written");
+            std::thread::yield_now();
+        }
+        queue.close();
+        thread.join().unwrap();
+        assert_eq!(metrics.records_dropped().count(), 0);
+        let count: i64 = other.query_row("SELECT COUNT(*) FROM records", [], |row| row.get(0)).unwrap();
+        assert_eq!(count, 1);
+    }
 }

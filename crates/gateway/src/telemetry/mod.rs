@@ -12,6 +12,7 @@ pub mod record;
 pub mod request_log;
 pub mod trace_context;
 
+mod lines;
 mod pipeline;
 mod redact;
 pub(crate) mod row;

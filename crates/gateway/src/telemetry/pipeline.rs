@@ -10,6 +10,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::oneshot;
 
 use super::finished::{Finished, Sink};
+use super::lines::Lines;
 use super::metrics::Metrics;
 use super::record::Record;
 use super::redact;
@@ -17,7 +18,7 @@ use super::request_log::{self, Format};
 
 /// How many records may wait.
 const QUEUE: usize = 8192;
-/// How many bytes of the log are gathered before they are written.
+/// How many bytes of the log are gathered before they are handed on.
 const BATCH_BYTES: usize = 64 * 1024;
 /// How long the thread rests after it has written, so that records come together and no request has to wake it. With the
 /// time that the store gathers, it is part of what a crash may cost.
@@ -74,6 +75,8 @@ pub(super) fn start(
     log: Option<Log>,
 ) -> std::io::Result<(Way, JoinHandle<()>)> {
     let (sender, receiver) = sync_channel(QUEUE);
+    let log = log.map(|log| Ok::<_, std::io::Error>((Lines::start(log.output, &metrics)?, log.format)));
+    let log = log.transpose()?;
     let work = move || run(&receiver, &metrics, &sinks, log);
     let handle = std::thread::Builder::new().name("records".to_owned()).spawn(work)?;
     Ok((Way { sender: Some(sender), thread: handle.thread().clone() }, handle))
@@ -88,8 +91,9 @@ pub struct Log {
     pub output: Box<dyn Write + Send>,
 }
 
-fn run(receiver: &Receiver<Message>, metrics: &Metrics, sinks: &Sinks, mut log: Option<Log>) {
+fn run(receiver: &Receiver<Message>, metrics: &Metrics, sinks: &Sinks, log: Option<(Lines, Format)>) {
     let mut batch = Vec::with_capacity(BATCH_BYTES);
+    let mut lines = 0;
     while let Ok(first) = receiver.recv() {
         let sinks = sinks.load();
         let mut handle = |message: Message| {
@@ -103,8 +107,9 @@ fn run(receiver: &Receiver<Message>, metrics: &Metrics, sinks: &Sinks, mut log: 
             };
             metrics.observe(&record);
             redact::veil(&mut record);
-            if let Some(log) = &log {
-                request_log::append(&mut batch, &record, log.format);
+            if let Some((_, format)) = &log {
+                request_log::append(&mut batch, &record, *format);
+                lines += 1;
             }
             if !sinks.is_empty() {
                 tell(&sinks, metrics, record);
@@ -120,16 +125,18 @@ fn run(receiver: &Receiver<Message>, metrics: &Metrics, sinks: &Sinks, mut log: 
             length = handle(message);
             count += 1;
         }
-        if let Some(log) = &mut log {
-            // A closed pipe must not end the gateway: the lines are lost, the requests are not.
-            let _ = log.output.write_all(&batch).and_then(|()| log.output.flush());
+        if let Some((log, _)) = log.as_ref().filter(|_| lines > 0) {
+            log.put(&mut batch, std::mem::take(&mut lines));
         }
-        batch.clear();
         if length < BATCH_BYTES && count < QUEUE {
-            std::thread::park_timeout(REST);
+            // The queue must not fill up meanwhile.
+            std::thread::park_timeout(if count < QUEUE / 8 { REST } else { REST / 10 });
         }
     }
     sinks.load().iter().for_each(|sink| sink.close());
+    if let Some((log, _)) = log {
+        log.close();
+    }
 }
 
 fn tell(sinks: &[Arc<dyn Sink>], metrics: &Metrics, record: Box<Record>) {

@@ -20,6 +20,47 @@ const PATHS: [&str; 6] = [
     "/routing/v1/responses",
 ];
 
+/// Where an entry takes any name, it would go into headers, records and logs.
+#[test]
+fn a_name_that_is_too_long_is_refused() {
+    let gateway = Gateway::with(
+        "
+model_providers:
+  - {model: openai/*, access_key: $OPENAI_API_KEY, base_url: 'http://@ECHO@'}
+  - {model: openai/m, access_key: $OPENAI_API_KEY, base_url: 'http://@ECHO@', default: true}
+",
+    );
+    let (taken, long) = (format!("openai/{}", "x".repeat(249)), format!("openai/{}", "x".repeat(250)));
+    for path in PATHS {
+        assert_eq!(gateway.ask(path, &taken, "Hi").status, 200, "{path}");
+        let reply = gateway.ask(path, &long, "Hi");
+        assert_eq!(reply.status, 400, "{path}");
+        let (said, kind) = error_of(path, &reply.json());
+        assert_eq!(kind, "invalid_request_error");
+        assert_eq!(said, "model: a name of 257 bytes; at most 256 are taken");
+    }
+    for path in ["/v1/embeddings", "/v1/completions", "/v1/messages/count_tokens"] {
+        let mut body = question("/v1/messages", &long, "Hi");
+        (body["input"], body["prompt"]) = ("Hi".into(), "Hi".into());
+        let reply = gateway.post(path, &body.to_string());
+        assert!(reply.status == 400 && reply.text().contains("257 bytes"), "{path}: {}", reply.text());
+    }
+    let contents = json!({"contents": [{"parts": [{"text": "Hi"}]}]}).to_string();
+    for (name, status) in [(&taken, 200), (&long, 400)] {
+        let reply = gateway.post(&format!("/v1beta/models/{name}:generateContent"), &contents);
+        assert_eq!(reply.status, status, "{}", reply.text());
+    }
+    let mut body = question(CHAT, "auto", "Hi");
+    body["routing_preferences"] = json!([{"name": "a", "description": "anything", "models": ["m", long]}]);
+    let reply = gateway.post(CHAT, &body.to_string());
+    assert!(
+        reply.status == 400 && reply.text().contains("models[1]: a name of 257 bytes"),
+        "{}",
+        reply.text()
+    );
+    gateway.stop();
+}
+
 #[test]
 fn a_body_that_is_wrong_is_refused_with_its_place() {
     let gateway = Gateway::start();

@@ -163,7 +163,7 @@ fn fixed() -> Vec<Record> {
 
 fn write(path: &Path, records: Vec<Record>) {
     let retention = Retention { time: Duration::from_secs(100 * 365 * 24 * 3600), most_bytes: u64::MAX };
-    let store = Store::open(path, retention, Arc::new(Metrics::default())).unwrap();
+    let store = Store::start(path, true, retention, Arc::new(Metrics::default())).unwrap();
     for record in records {
         assert!(store.take(&Arc::new(Finished::new(Box::new(record)))));
     }

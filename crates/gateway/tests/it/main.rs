@@ -40,6 +40,7 @@ mod lessons;
 mod lint;
 mod logs;
 mod losses;
+mod lost_records;
 mod metadata;
 mod metrics_reference;
 mod models;

@@ -74,7 +74,7 @@ function Configuration({ overview }) {
       <div><dt>Listeners</dt><dd>${listeners.map(({ name, address }) => html`<div>${name} <code>${address}</code></div>`)}</dd></div>
       <div><dt>Default</dt><dd><${Model} name=${overview.default_model} /></dd></div>
       ${aliases.length > 0 && html`<div><dt>Aliases</dt><dd>${aliases.map(({ name, models }) => html`<div><code>${name}</code> <span class="faint">→ ${(models ?? []).join(", ")}</span></div>`)}</dd></div>`}
-      <div><dt>Records</dt><dd>${count(records.stored)} stored, ${bytes(records.bytes)}${records.dropped > 0 && html`, <span class="tone-bad">${count(records.dropped)} dropped</span>`}</dd></div>
+      <div><dt>Records</dt><dd>${count(records.stored)} stored, ${bytes(records.bytes)}${records.dropped > 0 && html`, <span class="tone-bad">${count(records.dropped)} dropped (${Object.entries(records.dropped_by).map(([sink, lost]) => `${sink} ${count(lost)}`).join(", ")})</span>`}${records.problem && html`<div class="tone-bad">Not kept: ${records.problem}</div>`}</dd></div>
       <div><dt>Content</dt><dd>${{ none: "not kept", redacted: "kept, redacted", full: "kept in full" }[records.content] ?? "–"}</dd></div>
       <div><dt>Program</dt><dd>Waypost ${overview.version} <span class="faint" title=${moment(overview.started)}>up since ${moment(overview.started)}</span></dd></div>
     </dl>

@@ -38,9 +38,12 @@ pub(super) struct Options {
 }
 
 pub(super) fn run(options: &Options) -> Result<(), Stop> {
-    let reader = options.source.open()?;
+    options.source.ask(|reader| watch(reader, options))
+}
+
+fn watch(reader: Reader, options: &Options) -> anyhow::Result<()> {
     if !std::io::stdout().is_terminal() || !std::io::stdin().is_terminal() {
-        return Err(anyhow!("a live view needs a terminal\nhint: `waypost logs --follow` needs none").into());
+        return Err(anyhow!("a live view needs a terminal\nhint: `waypost logs --follow` needs none"));
     }
     let has_color = !matches!(anstream::AutoStream::choice(&std::io::stdout()), anstream::ColorChoice::Never);
     let end = End::watch()?;
@@ -52,7 +55,7 @@ pub(super) fn run(options: &Options) -> Result<(), Stop> {
         return Ok(());
     }
     restored?;
-    Ok(outcome?)
+    outcome
 }
 
 fn show(

@@ -30,10 +30,14 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// Opens the file that the gateway writes.
-    pub(super) fn open(&self) -> Result<Reader, Stop> {
+    /// Opens the file that the gateway writes, and asks it. What is wrong with it is told with its place.
+    pub(super) fn ask(&self, ask: impl FnOnce(Reader) -> anyhow::Result<()>) -> Result<(), Stop> {
         let path = self.path()?;
-        Ok(open(&path)?)
+        let asked = ask(open(&path)?);
+        Ok(asked.map_err(|error| match error.downcast::<StoreError>() {
+            Ok(error) => anyhow!(error.reading(&path.display().to_string())),
+            Err(other) => other,
+        })?)
     }
 
     fn path(&self) -> Result<PathBuf, Stop> {
@@ -77,13 +81,6 @@ fn open(path: &Path) -> anyhow::Result<Reader> {
              configuration, `--records FILE` another file"
         )),
         Err(error) => Err(anyhow!("cannot read the records in {shown}: {error}")),
-        Ok(_) => Reader::open(path).map_err(|error| match error {
-            StoreError::Database(error)
-                if error.sqlite_error_code() == Some(rusqlite::ErrorCode::NotADatabase) =>
-            {
-                anyhow!("{shown} is no file of records")
-            }
-            error => anyhow!("cannot read the records in {shown}: {error}"),
-        }),
+        Ok(_) => Reader::open(path).map_err(|error| anyhow!(error.reading(&shown.to_string()))),
     }
 }

@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use crate::evaluation::lines::{Written, text};
 use crate::evaluation::replay;
+use crate::store::StoreError;
 use crate::store::read::{Filter, Reader};
 use crate::telemetry::kept;
 
@@ -100,7 +101,7 @@ pub(super) fn lines(path: &Path) -> Result<Vec<Gathered>> {
 /// The newest requests that came at this time or later, at most so many of them, whose model was not named.
 pub(super) fn records(path: &Path, since: SystemTime, most: usize) -> Result<Vec<Gathered>> {
     let shown = path.display();
-    let unreadable = |error| anyhow!("cannot read the records in {shown}: {error}");
+    let unreadable = |error: StoreError| anyhow!(error.reading(&shown.to_string()));
     let reader = Reader::open(path).map_err(unreadable)?;
     let mut filter = Filter { since: Some(since), ..Filter::default() };
     let mut gathered = Vec::new();

@@ -85,6 +85,8 @@ struct Families {
     per_token: Histograms<GenAiLabels>,
 }
 
+/// On the way to whom records are lost; `queue` is the way to all of them.
+const SINKS: [&str; 5] = ["queue", "log", "store", "postgres", "traces"];
 /// Upper bounds in seconds: from a loopback answer to a long stream.
 const SECONDS: [f64; 14] =
     [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0];
@@ -166,8 +168,12 @@ impl Default for Metrics {
             stored: Counter::default(),
         };
         metrics.register();
-        for sink in ["queue", "store"] {
+        // From the start: an increase is not seen of a series that begins with its first loss.
+        for sink in SINKS {
             metrics.families.dropped.get_or_create(&SinkLabels { sink }).inc_by(0);
+        }
+        for outcome in ["exported", "rejected", "failed"] {
+            metrics.spans(outcome, 0);
         }
         for outcome in ["applied", "refused"] {
             metrics.families.reloads.get_or_create(&OutcomeLabels { outcome }).inc_by(0);
@@ -231,11 +237,16 @@ impl Metrics {
         self.families.dropped.get_or_create(&SinkLabels { sink }).inc();
     }
 
-    /// How many records were lost on their way to the file.
-    #[must_use]
-    pub fn records_dropped(&self) -> u64 {
+    /// Counts lines of the log that nobody has read.
+    pub fn lines_dropped(&self, count: usize) {
+        let lost = u64::try_from(count).unwrap_or_default();
+        self.families.dropped.get_or_create(&SinkLabels { sink: "log" }).inc_by(lost);
+    }
+
+    /// How many records were lost on their way to each of those who should have had them, as far as any were.
+    pub fn records_dropped(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let lost = |sink| self.families.dropped.get(&SinkLabels { sink }).map_or(0, |count| count.get());
-        lost("queue") + lost("store")
+        SINKS.into_iter().map(move |sink| (sink, lost(sink))).filter(|(_, count)| *count > 0)
     }
 
     /// Counts spans, by what has become of them.

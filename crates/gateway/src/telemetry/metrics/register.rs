@@ -141,7 +141,7 @@ impl Families {
         names.plain(
             "records_dropped",
             &self.dropped,
-            "Records that were lost because a queue was full, by queue",
+            "Records that were lost, by who should have had them; `queue` is all of them",
         );
         names.plain("spans", &self.spans, "Spans of traces, by what has become of them");
         names.plain("build_info", &self.build, "1, with the version of the program");
