@@ -139,11 +139,9 @@ fn flip(
     words: &[(Range<usize>, Effect)],
     flips_to: impl Fn(&[Range<usize>]) -> Option<Option<usize>>,
 ) -> Option<Flip> {
-    if let Some(alone) = words
-        .iter()
-        .find_map(|(_, effect)| Some(Flip { words: vec![effect.words.clone()?], to: effect.flips_to? }))
-    {
-        return Some(alone);
+    let alone = words.iter().find_map(|(_, effect)| effect.words.clone().zip(effect.flips_to));
+    if let Some((words, to)) = alone {
+        return Some(Flip { words: vec![words], to });
     }
     // What speaks against the verdict is no reason for it, alone or with others.
     let mut chosen: Vec<&(Range<usize>, Effect)> = Vec::new();

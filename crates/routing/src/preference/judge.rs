@@ -213,7 +213,7 @@ pub(super) fn thresholds(
 ) -> Vec<ThresholdFlip> {
     const PLACES: f32 = 1e4;
     let found = judge(routes, domains, policy, scores, none);
-    let Some(judged) = found.subject.route().or(scores.first().map(|(best, _)| *best)) else {
+    let Some(judged) = found.subject.route().or_else(|| scores.first().map(|(best, _)| *best)) else {
         return Vec::new();
     };
     let own = routes.get(judged).and_then(|route| route.threshold);
