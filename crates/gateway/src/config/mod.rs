@@ -134,7 +134,7 @@ impl Log {
 pub struct RecordsFile {
     /// The file.
     pub path: PathBuf,
-    /// The configuration names it: without it, the gateway must not run.
+    /// The configuration names it: where it cannot be made, the gateway must not run.
     pub is_chosen: bool,
 }
 

@@ -173,7 +173,8 @@ fn without_a_file_there_are_no_records_to_tell_of() {
     let gateway = Gateway::with(&config(&folder, "content: none, records: false"));
     refused(&gateway.get("/api/records"), 404, "no records are kept");
     refused(&gateway.get("/api/series"), 404, "no records are kept");
-    assert_eq!(gateway.get("/api/overview").json()["records"], json!({"content": "none", "dropped": 0}));
+    let none = json!({"content": "none", "dropped": 0, "dropped_by": {}, "problem": null});
+    assert_eq!(gateway.get("/api/overview").json()["records"], none);
     gateway.stop();
 }
 

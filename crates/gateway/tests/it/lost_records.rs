@@ -2,6 +2,8 @@
 //! rest is not lost.
 
 use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -14,7 +16,7 @@ use tokio::time::Instant;
 use waypost::store::read::{Filter, Reader};
 
 use crate::fake::PATIENCE;
-use crate::process::wait_for;
+use crate::process::{START, wait_for};
 use crate::support::{CHAT, Gateway, KEYS, question, request, send, start_echo};
 
 fn config(path: &Path) -> String {
@@ -101,7 +103,8 @@ fn a_file_that_is_removed_or_replaced_is_made_anew() {
     let gateway = Gateway::with(&config(&path));
     assert_eq!(gateway.chat("m", "one").status, 200);
     wait_for("it is written", || stored(&path) == 1);
-    std::fs::copy(&path, &other).unwrap();
+    let copy = format!("VACUUM INTO '{}'", other.display());
+    Connection::open(&path).unwrap().execute_batch(&copy).unwrap();
     remove(&path);
     assert_eq!(gateway.chat("m", "two").status, 200);
     assert_eq!(gateway.chat("m", "three").status, 200);
@@ -190,24 +193,25 @@ fn a_log_that_nobody_reads_holds_nothing_up() {
     let (folder, echo) = (tempfile::tempdir().unwrap(), start_echo());
     let path = folder.path().join("records.db");
     let yaml = folder.path().join("waypost.yaml");
-    let text = format!("admin: {{port: 0}}\nlisteners: {{egress_traffic: {{port: 0}}}}{}", config(&path));
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let clients = socket.local_addr().unwrap();
+    let listeners = format!("listeners: {{egress_traffic: {{port: {}}}}}", clients.port());
+    let text = format!("admin: {{port: 0}}\n{listeners}{}", config(&path));
     std::fs::write(&yaml, text.replace("@ECHO@", &echo.to_string())).unwrap();
-    let mut up = Command::new(env!("CARGO_BIN_EXE_waypost"))
-        .args(["up", "--log-format", "json", "--grace", "1s"])
+    let mut up = Command::new("sh")
+        .args(["-c", START, env!("CARGO_BIN_EXE_waypost")])
         .arg(&yaml)
+        .args(["--log-format", "json", "--grace", "1s"])
         .envs(KEYS)
         .env("NO_COLOR", "1")
+        .stdin(Stdio::from(OwnedFd::from(socket)))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(up.stderr.take().unwrap()).lines().map_while(Result::ok);
-    let mut address = |name: &str| {
-        let line = lines.find(|line| line.starts_with(name)).unwrap();
-        let address = line.split("http://").nth(1).unwrap().split(' ').next().unwrap();
-        address.trim_end_matches('/').parse().unwrap()
-    };
-    let (clients, admin) = (address("listening"), address("admin"));
+    let admin = lines.find_map(|line| Some(line.strip_prefix("admin      http://")?.to_owned())).unwrap();
+    let admin = admin.split(' ').next().unwrap().parse().unwrap();
     let stdout = up.stdout.take();
     // More than a pipe takes: 64 KiB.
     let body = question(CHAT, "m", "Hi").to_string();
