@@ -266,7 +266,9 @@ impl<'p, 'a> Node<'p, 'a> {
             (None, Some(())) => Ok(()),
             (None, None) => {
                 let error = from_str::<Vec<Element<'_>>>(self.raw.get()).err();
-                Err(self.path.fault(error.map_or("cannot be read".to_owned(), |error| error.to_string())))
+                Err(self
+                    .path
+                    .fault(error.map_or_else(|| "cannot be read".to_owned(), |error| error.to_string())))
             }
         }
     }
