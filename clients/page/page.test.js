@@ -375,6 +375,32 @@ test("nothing out of data runs: prompts, models, routes, errors", async () => {
   await close();
 });
 
+test("a name turns the order of no text beside it, and stays in its place", async () => {
+  await gateway.ask("Hello", { model: "any/gpt\u202e-5" });
+  const { page, close } = await visit(browser, `${gateway.page}/#/overview`);
+  const model = page.locator(".uncounted .model", { hasText: "any/gpt" }).first();
+  await model.waitFor();
+  // What stands behind it in the line is to the right of it.
+  const [end, next] = await model.evaluate((name) => {
+    const behind = document.createRange();
+    behind.selectNodeContents(name.nextSibling);
+    return [name.getBoundingClientRect().right, behind.getBoundingClientRect().left];
+  });
+  assert.ok(next >= end - 1, `${next} behind ${end}`);
+
+  await page.goto(`${gateway.page}/#/routes`);
+  await page.getByRole("button", { name: "legal" }).click();
+  await page.locator(".editor").getByLabel("Name").fill("a name that is much longer than the list of routes is wide");
+  for (const width of [1280, 390]) {
+    await page.setViewportSize({ width, height: 800 });
+    const [list, name] = await Promise.all([page.locator(".route-list"), page.locator(".route-list li button", { hasText: "a name" })].map((one) => one.boundingBox()));
+    // On a phone the list is a row to scroll.
+    assert.ok(name.width < 300 && (width === 390 || name.x + name.width <= list.x + list.width), `${width}: ${JSON.stringify({ list, name })}`);
+  }
+  await page.getByRole("button", { name: "Start over" }).click();
+  await close();
+});
+
 test("a correction is taken", async () => {
   const { id } = await gateway.ask("Summarize this contract");
   const { page, close } = await visit(browser, `${gateway.page}/#/live/${id}`);

@@ -55,6 +55,7 @@ static ASSETS: &[Asset] = assets! {
     "playground.js", SCRIPT;
     "preact.js", SCRIPT;
     "routes.js", SCRIPT;
+    "search.js", SCRIPT;
     "snippets.js", SCRIPT;
     "theme.js", SCRIPT;
 };

@@ -40,6 +40,11 @@ pub(super) async fn page(desk: &Desk, query: Option<&str>) -> Result<String, Ref
         caller: query.text("caller"),
         session: query.text("session"),
         status: query.status("status")?,
+        by_part: match query.text("match").as_deref() {
+            None | Some("whole") => false,
+            Some("part") => true,
+            Some(_) => return Err(Refused::bad("`match` is `whole` or `part`")),
+        },
         ..Filter::default()
     };
     query.end()?;

@@ -1,4 +1,4 @@
-//! `POST /api/reroute`: what edited routes would have done with the last requests.
+//! `POST /api/reroute`: what edited routes would have done with the last requests that left the choice to the router.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::runtime::Runtime;
 use crate::store::StoreError;
 use crate::store::read::{Filter, Reader};
 
-/// How many requests are looked at where nothing else is said, and most of them.
+/// How many of them are looked at where nothing else is said, and most of them.
 const USUALLY: usize = 200;
 const MOST: usize = 2000;
 
@@ -54,7 +54,9 @@ fn reroute(
 ) -> Result<Value, StoreError> {
     let before = Side::of(config, runtime);
     let after = Side { runtime, router, prefers, encoder: before.encoder };
-    let found = replay::replay(reader, &Filter::default(), (last, last), (&before, &after), &|_| ())?;
+    // What names its model goes where it did, whatever the routes are.
+    let decisions = Filter { is_decided: true, ..Filter::default() };
+    let found = replay::replay(reader, &decisions, (last, last), (&before, &after), &|_| ())?;
     Ok(told(&found))
 }
 

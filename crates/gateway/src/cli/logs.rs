@@ -12,6 +12,7 @@ use super::records::text::{columns, print, print_text};
 use super::records::which::Which;
 use crate::store::read::{Reader, Stored};
 use crate::store::walk::Order;
+use crate::telemetry::obeyed::escaped;
 
 /// Records that are read and written at a time.
 const PAGE: usize = 500;
@@ -99,7 +100,7 @@ fn list(reader: &Reader, options: &Options) -> anyhow::Result<()> {
 fn tell(page: &[Stored], table: Option<&mut Listing>) -> anyhow::Result<()> {
     let Some(table) = table else {
         let lines: String = page.iter().map(|stored| stored.whole() + "\n").collect();
-        return Ok(print_text(&lines)?);
+        return Ok(print_text(&escaped(&lines))?);
     };
     let rows = page.iter().map(Row::read).collect::<anyhow::Result<Vec<_>>>()?;
     Ok(print(&table.page(&rows))?)

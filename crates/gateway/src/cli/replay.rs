@@ -6,6 +6,8 @@ use std::time::SystemTime;
 use clap::Args;
 
 use super::Stop;
+use super::records;
+use super::records::words::{json, plain};
 use super::table::{figures, shorten};
 use crate::config::{self, Config};
 use crate::evaluation::replay::{self, Basis, Left, Replay, Side};
@@ -71,7 +73,7 @@ pub(super) fn run(options: &Options) -> Result<(), Stop> {
     let path = records_of(&before)?.display().to_string();
     let found = found.map_err(|error| anyhow::anyhow!(error.reading(&path)))?;
     if options.json {
-        anstream::println!("{:#}", serde_json::to_value(&found)?);
+        anstream::println!("{}", json(&serde_json::to_value(&found)?));
     } else {
         print(options, &found);
     }
@@ -103,21 +105,23 @@ fn load(path: &Path) -> Result<Config, Stop> {
 /// The records of a configuration.
 pub(super) fn open(config: &Config) -> anyhow::Result<Reader> {
     let path = records_of(config)?;
-    Reader::open(path).map_err(|error| anyhow::anyhow!(error.reading(&path.display().to_string())))
+    Reader::open(&path).map_err(|error| anyhow::anyhow!(error.reading(&path.display().to_string())))
 }
 
 /// Where the records of a configuration are, if there are any.
-pub(super) fn records_of(config: &Config) -> anyhow::Result<&Path> {
+pub(super) fn records_of(config: &Config) -> anyhow::Result<PathBuf> {
     let Some(file) = &config.log.file else {
         anyhow::bail!("this configuration keeps no records\nhint: `log.path` names a file for them");
     };
-    if !file.path.exists() {
+    let path = records::written(file);
+    if !path.exists() {
         anyhow::bail!(
-            "there are no records at {} yet\nhint: `waypost up` keeps them; `log.path` says where",
-            file.path.display()
+            "there are no records at {} yet\nhint: {}; `log.path` says where",
+            path.display(),
+            records::hint()
         );
     }
-    Ok(&file.path)
+    Ok(path)
 }
 
 fn percent(share: f64) -> String {
@@ -143,7 +147,7 @@ fn print(options: &Options, found: &Replay) {
     anstream::println!("\n{} would go elsewhere: {}", found.moved, percent(found.share));
     print_matrix(found);
     for ((from, to), requests) in &found.models {
-        anstream::println!("  {from} → {to}: {requests}");
+        anstream::println!("  {} → {}: {requests}", plain(from), plain(to));
     }
     let cost = found.cost;
     anstream::println!(
@@ -170,8 +174,8 @@ fn print(options: &Options, found: &Replay) {
             sure(moved.confidence_from),
             moved.to,
             sure(moved.confidence_to),
-            moved.model_from,
-            moved.model_to
+            plain(&moved.model_from),
+            plain(&moved.model_to)
         );
     }
 }

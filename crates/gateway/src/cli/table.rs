@@ -3,6 +3,8 @@
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use unicode_width::UnicodeWidthStr;
 
+use super::records::words::plain;
+
 /// A borderless table with a head.
 pub(super) fn table(head: &[&str]) -> Table {
     let mut table = Table::new();
@@ -48,9 +50,9 @@ pub(super) fn columns(rows: &[Vec<String>], left: usize) -> String {
     text
 }
 
-/// The start of a text on one line of at most `width` characters.
+/// The start of a text from outside on one line of at most `width` characters, with nothing that a terminal would obey.
 pub(super) fn shorten(text: &str, width: usize) -> String {
-    let mut line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut line = plain(text);
     if line.chars().count() > width {
         line = line.chars().take(width.saturating_sub(1)).collect();
         line.push('…');

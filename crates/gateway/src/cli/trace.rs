@@ -11,6 +11,7 @@ use super::records::text::{columns, print, print_text};
 use super::records::which::Which;
 use super::records::words::plain;
 use crate::store::read::{Reader, Stored};
+use crate::telemetry::obeyed::escaped;
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -48,7 +49,7 @@ fn tell(reader: &Reader, options: &Options) -> anyhow::Result<()> {
         stored.content = None;
     }
     if options.json {
-        return Ok(print_text(&(stored.whole() + "\n"))?);
+        return Ok(print_text(&escaped(&(stored.whole() + "\n")))?);
     }
     Ok(print(&story(&Row::read(&stored)?, columns(options.width)))?)
 }

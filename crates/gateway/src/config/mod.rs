@@ -456,6 +456,13 @@ pub fn default_log(environment: &Environment) -> Log {
     resolve::default_log(environment)
 }
 
+impl ModelEntry {
+    /// The variables that its key is from.
+    pub fn key_variables(&self) -> impl Iterator<Item = &str> {
+        self.key.iter().flat_map(|_| secret::names(&self.key_source))
+    }
+}
+
 /// The folder that a file is in.
 #[must_use]
 pub fn folder_of(path: &Path) -> &Path {

@@ -159,6 +159,14 @@ pub(super) fn expand(text: &str, environment: &Environment) -> Expanded {
     expanded
 }
 
+/// The variables that a source names, which is for people.
+pub(super) fn names(source: &str) -> impl Iterator<Item = &str> {
+    source
+        .split('$')
+        .skip(1)
+        .map(|after| after.split_at(after.find(|letter| !is_in_name(letter)).unwrap_or(after.len())).0)
+}
+
 fn is_in_name(character: char) -> bool {
     character.is_ascii_alphanumeric() || character == '_'
 }
@@ -182,6 +190,7 @@ mod tests {
             let expanded = expand(text, &environment);
             assert_eq!((expanded.text.as_str(), expanded.source.as_str()), (expected, source), "{text}");
         }
+        assert_eq!(names(&expand("$A$B", &environment).source).collect::<Vec<_>>(), ["A", "B"]);
         assert_eq!(expand("$NONE-$EMPTY", &environment).unset, ["NONE", "EMPTY"]);
         assert!(expand("${A:-x}", &environment).malformed);
         assert!(!format!("{environment:?}").contains("one"));

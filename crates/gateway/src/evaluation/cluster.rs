@@ -52,6 +52,8 @@ pub fn clusters(prompts: &[String], likeness: f32, least: usize) -> Vec<Cluster>
             members.sort_by(|a, b| typical(b).total_cmp(&typical(a)).then(a.cmp(b)));
             Cluster { words: distinctive(&members, &words, &everywhere), members }
         })
+        // Words of any request are the name of no route.
+        .filter(|cluster| !cluster.words.is_empty())
         .collect()
 }
 
@@ -155,8 +157,10 @@ fn distinctive(
         let all = everywhere.get(word).copied().unwrap_or(1) as f64;
         count as f64 * (1.0 + words.len() as f64 / all).ln() * (count as f64 / all).sqrt()
     };
-    // A word of a single prompt says something about that prompt only.
-    let shared = here.into_iter().filter(|(_, count)| *count > 1 || members.len() == 1);
+    // A word of a single prompt says something about that prompt only; where they share none, it has to do.
+    let is_shared = |count: usize| count > 1 || members.len() == 1;
+    let has_shared = here.values().any(|count| is_shared(*count));
+    let shared = here.into_iter().filter(|(_, count)| !has_shared || is_shared(*count));
     let mut weighted: Vec<(f64, &str)> = shared.map(|(word, count)| (weight(word, count), word)).collect();
     weighted.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
     let mut chosen: Vec<String> = Vec::new();
@@ -217,6 +221,16 @@ mod tests {
         );
         assert_eq!(found, clusters(&prompts, 0.3, 2));
         assert_eq!(clusters(&[], 0.3, 2), []);
+    }
+
+    #[test]
+    fn every_cluster_has_a_name() {
+        let prompts = ["How are you?", "What is it?", "Where do the visas come from"].map(str::to_owned);
+        let found = clusters(&prompts, 0.3, 1);
+        assert_eq!(found.iter().map(Cluster::name).collect::<Vec<_>>(), ["visas come"], "{found:?}");
+        // Alike by their letters, without a word in common.
+        let prompts = ["sourdoughbread", "sourdoughbreads"].map(str::to_owned);
+        assert!(clusters(&prompts, 0.3, 2).iter().all(|cluster| !cluster.name().is_empty()));
     }
 
     #[test]

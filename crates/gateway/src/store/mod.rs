@@ -7,6 +7,7 @@
 pub mod corrections;
 mod crowd;
 mod durations;
+mod filter;
 mod kinds;
 mod open;
 #[cfg(feature = "postgres")]

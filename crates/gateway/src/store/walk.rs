@@ -5,7 +5,8 @@ use rusqlite::types::Value;
 use rusqlite::{OptionalExtension, params_from_iter};
 
 use super::StoreError;
-use super::read::{Filter, Reader, Stored, conditions};
+use super::filter::conditions;
+use super::read::{Filter, Reader, Stored};
 
 /// Where to begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

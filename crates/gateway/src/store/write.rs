@@ -222,7 +222,7 @@ fn bind(
         number(route),
         number(model),
         number(caller),
-        optional(record.session.as_deref().map(super::read::digest)),
+        optional(record.session.as_deref().map(super::filter::digest)),
         optional(record.cost().map(nanos)),
         number(i64::try_from(record.total.as_micros()).unwrap_or(i64::MAX)),
         text(json),

@@ -7,6 +7,7 @@ pub mod finished;
 pub mod gen_ai;
 pub mod kept;
 pub mod metrics;
+pub(crate) mod obeyed;
 pub mod otlp;
 pub mod record;
 pub mod request_log;

@@ -1,10 +1,12 @@
 //! One structured line a request.
 
+use std::borrow::Cow;
 use std::io::Write;
 
 use uuid::Uuid;
 use waypost_dialect::JsonWriter;
 
+use super::obeyed;
 use super::record::{Record, micros};
 use super::row;
 use super::timestamp::Timestamp;
@@ -29,11 +31,19 @@ impl Format {
     }
 }
 
-/// Adds a record's line, its end included.
+/// Adds a record's line, its end included. Names and errors are anybody's, and the line may be read in a terminal.
 pub(super) fn append(batch: &mut Vec<u8>, record: &Record, format: Format) {
+    let start = batch.len();
     match format {
         Format::Json => append_json(batch, record),
         Format::Text => append_text(batch, record),
+    }
+    let line = batch.get(start..).map(str::from_utf8);
+    if let Some(Ok(line)) = line
+        && let Cow::Owned(escaped) = obeyed::escaped(line)
+    {
+        batch.truncate(start);
+        batch.extend_from_slice(escaped.as_bytes());
     }
     batch.push(b'\n');
 }
@@ -110,4 +120,32 @@ fn append_text(batch: &mut Vec<u8>, record: &Record) {
 fn is_plain(word: &str) -> bool {
     !word.is_empty()
         && word.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'=' | b'\\'))
+}
+
+#[cfg(test)]
+mod tests {
+    use waypost_dialect::ClientDialect;
+
+    use super::*;
+
+    #[test]
+    fn a_terminal_obeys_no_line() {
+        let mut record = Record::open("/v1/chat/completions", ClientDialect::OpenAiChat);
+        let name = "any/a\u{9b}2J\u{202e}b\u{1b}[0m\u{7f}";
+        record.requested = name.to_owned();
+        record.model = Some(name.into());
+        record.error = Some(name.to_owned());
+        for format in [Format::Json, Format::Text] {
+            let mut batch = b"the line before\n".to_vec();
+            append(&mut batch, &record, format);
+            let text = String::from_utf8(batch).unwrap();
+            let line = text.strip_prefix("the line before\n").unwrap().strip_suffix('\n').unwrap();
+            assert!(!line.contains(|letter| obeyed::is_obeyed(letter)), "{line:?}");
+            assert!(line.contains(r"any/a\u009b2J\u202eb\u001b[0m\u007f"), "{line}");
+        }
+        let mut batch = Vec::new();
+        append(&mut batch, &record, Format::Json);
+        let read: serde_json::Value = serde_json::from_slice(&batch).unwrap();
+        assert_eq!((&read["requested"], &read["error"]), (&name.into(), &name.into()));
+    }
 }

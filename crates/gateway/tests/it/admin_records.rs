@@ -76,6 +76,10 @@ fn records_are_listed_and_summed() {
         ("since=1h", 4),
         ("until=1h", 0),
         ("session=nobody", 0),
+        ("match=whole&route=co", 0),
+        ("match=part&route=CO", 1),
+        ("match=part&route=ode&model=PIC/sm&method=pref", 1),
+        ("match=part&route=xode", 0),
     ] {
         let page = gateway.get(&format!("/api/records?{query}")).json();
         assert_eq!(page["records"].as_array().unwrap().len(), count, "{query}: {page}");
@@ -87,6 +91,7 @@ fn records_are_listed_and_summed() {
         "status=many",
         "since=yesterday",
         "routes=code",
+        "match=some",
         "limit=1&limit=2",
     ] {
         refused(&gateway.get(&format!("/api/records?{query}")), 400, query.split('=').next().unwrap());
@@ -231,6 +236,9 @@ fn edited_routes_are_tried_on_what_was() {
         json!({"routes": ["code", "travel", "none"], "matrix": [[1, 0, 0], [0, 1, 0], [0, 0, 0]]})
     );
     assert_eq!(same["cost"]["recorded"], same["cost"]["proposed"]);
+    // Decisions are counted, and what names its model is none.
+    let last = done(&gateway, "/api/reroute", &json!({"routes": routes, "last": 3}));
+    assert_eq!(last["considered"], 2, "{last}");
 
     // The same words under another name, at a cheaper model.
     routes[1]["name"] = "journeys".into();

@@ -184,6 +184,31 @@ fn corrections_are_listed_and_exported() {
 }
 
 #[test]
+fn a_terminal_obeys_no_prompt_and_no_note() {
+    let hostile = "debug the boarding \u{1b}]0;owned\u{7} \u{9b}2J \u{202e}of flight LH 454";
+    let folder = corrected("full", &[(hostile, Some("travel")), ("explain this code of conduct", None)]);
+    std::fs::write(folder.path().join("new.yaml"), TESTS.replace("computer code", "poems")).unwrap();
+    for command in [
+        "routes feedback waypost.yaml",
+        "routes feedback waypost.yaml --json",
+        "routes feedback waypost.yaml --jsonl",
+        "routes feedback waypost.yaml --examples",
+        "routes learn waypost.yaml",
+        "routes learn waypost.yaml --json",
+        "replay --since 1h --config waypost.yaml --against new.yaml",
+        "replay --since 1h --config waypost.yaml --against new.yaml --json",
+        "logs -c waypost.yaml --json --content",
+        "trace last -c waypost.yaml --json --content",
+    ] {
+        let (code, out, errors) = run(folder.path(), &command.split(' ').collect::<Vec<_>>());
+        assert_eq!(code, Some(0), "{command}: {errors}");
+        let obeyed = |letter: char| letter != '\n' && (letter.is_control() || letter == '\u{202e}');
+        assert!(!out.contains(obeyed), "{command}: {out:?}");
+        assert!(out.contains("flight") || command.contains("trace"), "{command}: {out}");
+    }
+}
+
+#[test]
 fn routes_learn_what_breaks_nothing_else_and_only_if_told() {
     let folder = corrected("full", CORRECTIONS);
     let path = folder.path().join("waypost.yaml");

@@ -182,6 +182,26 @@ fn a_shell_can_set_what_a_tool_reads() {
 }
 
 #[test]
+fn keys_of_all_providers_stay_here() {
+    let (_socket, address) = silent();
+    let run = Run::with_config(address);
+    let path = run.folder.path().join("waypost.yaml");
+    let yaml = fs::read_to_string(&path).unwrap().replace("$OPENAI_API_KEY", "$TEAM_KEY");
+    fs::write(&path, yaml).unwrap();
+    let names = ["GROQ_API_KEY", "MISTRAL_API_KEY", "ANTHROPIC_AUTH_TOKEN", "TEAM_KEY", "OPENAI_API_KEY"];
+    let shown = names.map(|name| format!("<${name}>")).concat();
+    let said = |more: &[&str]| {
+        let mut command =
+            run.command(&[more, &["--", "sh", "-c", &format!("echo \"{shown} $GITHUB_TOKEN\"")]].concat());
+        names.iter().for_each(|name| _ = command.env(name, "sk-LEAK"));
+        let output = command.env("GITHUB_TOKEN", "of-git").output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(said(&[]), "<><><><><waypost> of-git\n");
+    assert_eq!(said(&["--keep-keys"]).matches("sk-LEAK").count(), 5);
+}
+
+#[test]
 fn what_is_wrong_is_said() {
     let (_socket, address) = silent();
     let url = format!("http://{address}");

@@ -84,7 +84,7 @@ export function Chart({ title, times, series, format, stacked = false, bars = fa
 
   return html`<figure class="chart">
     <figcaption><span class="title">${title}</span>
-      <ul class="legend">${series.map((one) => html`<li><i class=${one.tone} style=${ink(one)}></i>${one.name}${shown != null && html`<b>${format(one.values[shown])}</b>`}</li>`)}</ul>
+      <ul class="legend">${series.map((one) => html`<li><i class=${one.tone} style=${ink(one)}></i><bdi>${one.name}</bdi>${shown != null && html`<b>${format(one.values[shown])}</b>`}</li>`)}</ul>
       ${shown != null && html`<time class="faint">${long ? `${day(times[shown])} ` : ""}${clock(times[shown])}</time>`}
     </figcaption>
     <div class="canvas" ref=${place} style=${{ height: `${height}px` }}>

@@ -1,9 +1,9 @@
 // One request's story: where it went and why, what was tried, how long each part took, what it cost.
 import { html, useEffect, useRef, useState } from "./preact.js";
 import { get, post } from "./api.js";
-import { feed } from "./feed.js";
-import { count, failed, moment, money, ms, percent, saved, words } from "./format.js";
-import { Bars, Copy, Effects, Figure, Flips, Marked, Model, Problem, Route, Said, Section, Status, useAnswer } from "./parts.js";
+import { WRITTEN_MS, feed } from "./feed.js";
+import { born, count, failed, moment, money, ms, percent, saved, words } from "./format.js";
+import { Bars, Copy, Effects, Figure, Flips, Marked, Model, Name, Problem, Route, Said, Section, Status, useAnswer } from "./parts.js";
 
 export function thresholds(overview) {
   const floor = overview?.none_threshold ?? 0;
@@ -21,7 +21,7 @@ function Decision({ record, overview }) {
       ${record.escalation && html`<div><dt>Escalation</dt><dd>${words(record.escalation)}</dd></div>`}
       ${record.affinity && html`<div><dt>Conversation</dt><dd>${words(record.affinity)}</dd></div>`}
       ${record.prefer && html`<div><dt>Order</dt><dd>${words(record.prefer)}</dd></div>`}
-      ${record.skipped?.length > 0 && html`<div><dt>Passed by</dt><dd>${record.skipped.map((one) => (typeof one === "string" ? one : `${one.model} (${words(one.why)})`)).join(", ")}</dd></div>`}
+      ${record.skipped?.length > 0 && html`<div><dt>Passed by</dt><dd>${record.skipped.map((one, at) => html`${at > 0 && ", "}<${Name}>${one.model ?? one}<//>${one.why && ` (${words(one.why)})`}`)}</dd></div>`}
     </dl>
     ${record.notes?.length > 0 && html`<ul class="notes">${record.notes.map((note) => html`<li><${Said} text=${note} /></li>`)}</ul>`}
   <//>`;
@@ -150,7 +150,7 @@ function Correction({ record, overview }) {
     }
   };
   return html`<${Section} id="d-correction" title="Should have been …">
-    ${done ? html`<p class="notice good" role="status">Noted: ${done}. Nothing changes by itself; corrections are material for <code>waypost routes learn</code>.</p>` : html`
+    ${done ? html`<p class="notice good" role="status">Noted: <${Name}>${done}<//>. Nothing changes by itself; corrections are material for <code>waypost routes learn</code>.</p>` : html`
     <form class="correction" onSubmit=${send}>
       <select aria-label="Should have been" required value=${chosen} onChange=${(event) => choose(event.target.value)}>
         <option value="" disabled>route</option>
@@ -162,12 +162,6 @@ function Correction({ record, overview }) {
     <${Problem} error=${error} />
   <//>`;
 }
-
-// When an id was made: it is a UUID of version 7.
-const born = (id) => parseInt(id.replaceAll("-", "").slice(0, 12), 16);
-
-// Records are written together, a moment after the stream has shown them.
-const WRITTEN_MS = 1200;
 
 const pause = (time) => new Promise((resolve) => setTimeout(resolve, time));
 

@@ -44,8 +44,28 @@ function test(word) {
 }
 
 // All of the words have to hold. Quotes keep a value with spaces together: `route:"code debugging"`.
+const split = (typed) => (typed.match(/[^\s"]*"[^"]*"?|\S+/g) ?? []).map((word) => word.replaceAll('"', "")).filter(Boolean);
+
 export function matcher(typed) {
-  const found = typed.toLowerCase().match(/[^\s"]*"[^"]*"?|\S+/g) ?? [];
-  const tests = found.map((word) => word.replaceAll('"', "")).filter(Boolean).map(test);
+  const tests = split(typed.toLowerCase()).map(test);
   return (record) => tests.every((holds) => holds(record));
+}
+
+// What the API can answer of it: all records that match are among those of `query`. `exact`: they are those, no others.
+// `session` is the name of one, perhaps a part of it.
+export function asked(typed) {
+  const query = {};
+  let session;
+  let exact = true;
+  for (const word of split(typed)) {
+    const [, key, value] = /^(\w+):(.+)$/.exec(word) ?? [];
+    const low = value?.toLowerCase();
+    // Letters beyond ASCII have cases of their own, and what has no route is called `none` here only.
+    const named = ["model", "route", "method", "caller"].includes(key) && /^[\x20-\x7e]+$/.test(value) && low !== "/" && !(key === "route" && "none".includes(low));
+    const ended = key === "status" && /^(ok|error|[1-5]xx|[1-9]\d\d)$/.test(low);
+    if (key === "session") session = value;
+    if ((named || ended) && !(key in query)) query[key] = ended ? low : value;
+    else exact = false;
+  }
+  return { query: { ...query, match: "part" }, session, exact };
 }

@@ -106,6 +106,9 @@ export function hue(name) {
   return sum % 360;
 }
 
+// When an id was made: it is a UUID of version 7.
+export const born = (id) => parseInt(id.replaceAll("-", "").slice(0, 12), 16);
+
 // A stream that broke off has the status that it began with.
 export const failed = (record) => record.status >= 400 || Boolean(record.error);
 

@@ -1,10 +1,10 @@
 // The live view: requests as they end, newest first; one of them opened beside.
-import { html, useEffect, useLayoutEffect, useMemo, useReducer, useRef, useState } from "./preact.js";
+import { html, useEffect, useLayoutEffect, useReducer, useRef, useState } from "./preact.js";
 import { Detail } from "./detail.js";
 import { feed, listen, older } from "./feed.js";
-import { matcher } from "./filter.js";
 import { clock, count, failed, moment, money, ms, percent } from "./format.js";
 import { Copy, Model, Problem, Route, Status } from "./parts.js";
+import { useSearch } from "./search.js";
 import { curl, reach } from "./snippets.js";
 
 // Rows in the document; more of them come by "Show more".
@@ -38,6 +38,11 @@ function Nothing({ overview }) {
   </div>`;
 }
 
+const nothing = ({ ended, busy, back }) => {
+  if (ended) return "No request matches.";
+  return busy || !back ? "Looking through what is recorded …" : `No request back to ${moment(back)} matches.`;
+};
+
 export function Live({ id, overview, go }) {
   const [, redraw] = useReducer((turn) => turn + 1, 0);
   const [typed, type] = useState("");
@@ -49,8 +54,11 @@ export function Live({ id, overview, go }) {
   useEffect(() => listen(redraw), []);
 
   const all = frozen ?? feed.records();
-  const matches = useMemo(() => matcher(typed), [typed]);
-  const found = useMemo(() => all.filter(matches), [all, matches]);
+  const filtered = typed.trim() !== "";
+  const search = useSearch(typed, all);
+  const paused = (records) => records.filter((record) => record.id <= frozen[0]?.id);
+  const found = frozen && filtered ? paused(search.records) : search.records;
+  const ended = filtered ? search.ended : feed.ended() || feed.full();
   const shown = found.slice(0, rows);
   const behind = frozen ? Math.max(0, feed.records().findIndex((record) => record.id === frozen[0]?.id)) : 0;
 
@@ -65,7 +73,9 @@ export function Live({ id, overview, go }) {
   const pause = () => freeze((now) => (now ? null : feed.records()));
   const more = () => {
     setRows((now) => now + ROWS);
-    if (found.length <= rows + ROWS && !feed.ended()) older().then(() => frozen && freeze(feed.records()), fail);
+    if (found.length > rows + ROWS || ended) return;
+    if (filtered) search.on();
+    else older().then(() => frozen && freeze(paused(feed.records())), fail);
   };
 
   // At once, so that keys in quick succession each see what the one before did.
@@ -109,15 +119,16 @@ export function Live({ id, overview, go }) {
         <button type="button" class=${frozen ? "on" : ""} aria-pressed=${String(Boolean(frozen))} onClick=${pause}>${frozen ? html`Resume${behind > 0 && html` <b class="badge">${behind}</b>`}` : "Pause"}</button>
         <span class="faint summary">${count(found.length)} shown${errors > 0 ? `, ${count(errors)} failed` : ""}</span>
       </div>
-      <${Problem} error=${error} />
+      <${Problem} error=${error ?? search.error} />
       ${all.length === 0 && overview && feed.state() !== "connecting" && html`<${Nothing} overview=${overview} />`}
       ${all.length > 0 && html`<div class="feed" tabindex="0" role="region" aria-label="Requests, newest first">
         <table aria-label="Requests">
           <thead><tr><th class="c-time">Time</th><th class="c-status">Status</th><th class="c-route">Route</th><th class="c-model">Model</th><th class="c-how">Chosen by</th><th class="c-confidence">Confidence</th><th class="c-first num">First token</th><th class="c-ms num">Total</th><th class="c-tokens num">Tokens</th><th class="c-cost num">Cost</th></tr></thead>
           <tbody>${shown.map((record) => html`<${Row} key=${record.id} record=${record} open=${record.id === id} cursor=${record.id === cursor} choose=${choose} />`)}</tbody>
         </table>
-        ${found.length === 0 && html`<p class="empty">No request matches. <button type="button" class="quiet" onClick=${() => type("")}>Clear the filter</button></p>`}
-        ${(found.length > rows || !feed.ended()) && html`<p class="more"><button type="button" class="quiet" onClick=${more}>Show more</button></p>`}
+        ${found.length === 0 && html`<p class="empty" role="status">${nothing(search)} <button type="button" class="quiet" onClick=${() => type("")}>Clear the filter</button></p>`}
+        ${(found.length > rows || !ended) && html`<p class="more"><button type="button" class="quiet" disabled=${Boolean(search.busy) && found.length <= rows} onClick=${more}>${search.busy ? "Looking further back …" : found.length === 0 ? "Look further back" : "Show more"}</button></p>`}
+        ${!filtered && feed.full() && html`<p class="more faint">The page holds no more than these. The filter finds older ones, and so does <code>waypost logs</code>.</p>`}
       </div>`}
     </div>
     ${id && html`<${Detail} key=${id} id=${id} overview=${overview} close=${close} go=${go} />`}

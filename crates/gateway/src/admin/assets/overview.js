@@ -3,7 +3,7 @@ import { html, useEffect, useRef, useState } from "./preact.js";
 import { get } from "./api.js";
 import { Chart } from "./chart.js";
 import { ago, bytes, count, hue, moment, money, ms, percent, words } from "./format.js";
-import { Copy, Figure, Model, Problem, Route, Section, Tabs, useAnswer } from "./parts.js";
+import { Copy, Figure, Model, Name, Problem, Route, Section, Tabs, useAnswer } from "./parts.js";
 
 // A span and its step in seconds; the store sums up by the minute.
 const SPANS = [["15m", 60], ["1h", 60], ["6h", 360], ["24h", 1440], ["7d", 10080]];
@@ -73,7 +73,7 @@ function Configuration({ overview }) {
       ${config.refused && html`<div><dt>Refused</dt><dd class="tone-bad">${config.refused}</dd></div>`}
       <div><dt>Listeners</dt><dd>${listeners.map(({ name, address }) => html`<div>${name} <code>${address}</code></div>`)}</dd></div>
       <div><dt>Default</dt><dd><${Model} name=${overview.default_model} /></dd></div>
-      ${aliases.length > 0 && html`<div><dt>Aliases</dt><dd>${aliases.map(({ name, models }) => html`<div><code>${name}</code> <span class="faint">→ ${(models ?? []).join(", ")}</span></div>`)}</dd></div>`}
+      ${aliases.length > 0 && html`<div><dt>Aliases</dt><dd>${aliases.map(({ name, models }) => html`<div><code>${name}</code> <span class="faint">→ ${(models ?? []).map((model, at) => html`${at > 0 && ", "}<${Name}>${model}<//>`)}</span></div>`)}</dd></div>`}
       <div><dt>Records</dt><dd>${count(records.stored)} stored, ${bytes(records.bytes)}${records.dropped > 0 && html`, <span class="tone-bad">${count(records.dropped)} dropped (${Object.entries(records.dropped_by).map(([sink, lost]) => `${sink} ${count(lost)}`).join(", ")})</span>`}${records.problem && html`<div class="tone-bad">Not kept: ${records.problem}</div>`}</dd></div>
       <div><dt>Content</dt><dd>${{ none: "not kept", redacted: "kept, redacted", full: "kept in full" }[records.content] ?? "–"}</dd></div>
       <div><dt>Program</dt><dd>Waypost ${overview.version} <span class="faint" title=${moment(overview.started)}>up since ${moment(overview.started)}</span></dd></div>

@@ -2,6 +2,9 @@
 import { html, useEffect, useRef, useState } from "./preact.js";
 import { failed, hue, percent, points, split } from "./format.js";
 
+// A name from outside: letters that turn the order of others turn none beside it.
+export const Name = ({ children }) => html`<bdi>${children}</bdi>`;
+
 export function Route({ name }) {
   if (name == null) return html`<span class="route none">none</span>`;
   return html`<span class="route" style=${{ "--hue": hue(name) }} title=${name}>${name}</span>`;

@@ -3,7 +3,7 @@ import { html, useEffect, useMemo, useRef, useState } from "./preact.js";
 import { post, send } from "./api.js";
 import { thresholds } from "./detail.js";
 import { count, ms, percent } from "./format.js";
-import { Bars, Copy, Effects, Flips, Marked, Model, Problem, Route, Said, Section, Tabs, useAnswer, useKept, useSettled } from "./parts.js";
+import { Bars, Copy, Effects, Flips, Marked, Model, Name, Problem, Route, Said, Section, Tabs, useAnswer, useKept, useSettled } from "./parts.js";
 import { curl, node, python, reach } from "./snippets.js";
 
 const EMPTY = { model: "auto", other: "", turns: [{ role: "user", text: "" }] };
@@ -78,7 +78,7 @@ function Decision({ decision, error, busy, overview, named }) {
     <div class="verdict">
       <${Route} name=${decision.route} /><span class="to" aria-label="to">→</span><${Model} name=${decision.models?.[0]} />
     </div>
-    <p class="faint sub">${decision.confidence != null && html`${percent(decision.confidence)} sure · `}decided in ${ms(decision.decision_ms)}${decision.tier && ` · ${decision.tier} tier`}${decision.models?.length > 1 && ` · then ${decision.models.slice(1).join(", ")}`}</p>
+    <p class="faint sub">${decision.confidence != null && html`${percent(decision.confidence)} sure · `}decided in ${ms(decision.decision_ms)}${decision.tier && ` · ${decision.tier} tier`}${decision.models?.length > 1 && html` · then ${decision.models.slice(1).map((model, at) => html`${at > 0 && ", "}<${Name}>${model}<//>`)}`}</p>
     <${Problem} error=${error} />
     ${named && html`<p class="notice">This is what the router would say. The request names <code>${named}</code>, and that holds.</p>`}
     <${Bars} scores=${decision.scores} none=${decision.none_probability} chosen=${decision.route} thresholds=${thresholds(overview)} />

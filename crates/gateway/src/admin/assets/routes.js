@@ -69,7 +69,7 @@ function Moves({ found, busy, last, choose }) {
   const { value, error } = found;
   const saving = value?.cost && value.cost.recorded != null && value.cost.proposed != null ? value.cost.proposed - value.cost.recorded : null;
   return html`<div class=${busy ? "stale" : ""} aria-busy=${String(busy)}>
-    <div class="tools"><label class="inline">The last<select aria-label="How many" value=${String(last)} onChange=${(event) => choose(Number(event.target.value))}>${LASTS.map((many) => html`<option value=${String(many)}>${many}</option>`)}</select>requests</label></div>
+    <div class="tools"><label class="inline">The last<select aria-label="How many" value=${String(last)} onChange=${(event) => choose(Number(event.target.value))}>${LASTS.map((many) => html`<option value=${String(many)}>${many}</option>`)}</select>decisions</label></div>
     <${Problem} error=${error} />
     ${value && html`
       <dl class="tiles">
@@ -175,7 +175,7 @@ export function Routes({ overview }) {
       <ul>${routes.map((one, index) => {
         const found = warnings.filter(({ route: name, level }) => name === one.name && level !== "note").length;
         return html`<li key=${one.key}><button type="button" aria-current=${index === chosen ? "true" : undefined} onClick=${() => choose(index)}>
-          <i class="swatch" style=${{ "--hue": hue(one.name) }}></i><span class="name">${one.name || html`<em>no name</em>`}</span>
+          <i class="swatch" style=${{ "--hue": hue(one.name) }}></i><span class="name" title=${one.name}>${one.name || html`<em>no name</em>`}</span>
           ${dirty(one) && html`<span class="dirty" title="Edited" aria-label="edited"></span>`}${found > 0 && html`<b class="badge warn" title="${found} warnings">${found}</b>`}
         </button></li>`;
       })}</ul>

@@ -7,6 +7,7 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line as Shown, Span};
 use ratatui::widgets::{Clear, Paragraph};
+use unicode_width::UnicodeWidthStr;
 
 use super::super::records::listing::Listing;
 use super::super::records::story::story;
@@ -20,6 +21,10 @@ use super::state::{Grouping, Sort, State};
 const GROUPS: usize = 8;
 /// Columns of a model's name.
 const NAME: usize = 28;
+/// Columns of a figure, with those before it: at least so many, so that they do not move with each figure.
+const NARROWEST: usize = 8;
+/// Columns between two figures.
+const GAP: usize = 2;
 
 const KEYS: [(&str, &str); 14] = [
     ("↑ ↓ PgUp PgDn", "move through the requests; Home goes to the newest"),
@@ -149,9 +154,9 @@ impl Painter {
         let hidden = groups.len().saturating_sub(most);
         let more = if hidden > 0 { format!(", {hidden} more") } else { String::new() };
         let title = format!("by {by} (Tab: by {other}), sorted by {sorted}{more}");
-        let columns = ["rate", "errors", "p50", "p95", "first", "tok/s", "cost/h", "saved/h"];
+        let columns = ["rate", "errors", "p50", "p95", "p99", "first", "cost/h", "saved/h", "tok/s"];
         let mut heads = columns.map(str::to_owned).to_vec();
-        let mut cells: Vec<(String, Vec<String>, bool)> = groups
+        let cells: Vec<(String, Vec<String>, bool)> = groups
             .iter()
             .take(most)
             .map(|(name, figures)| {
@@ -163,18 +168,26 @@ impl Painter {
         let width =
             cells.iter().map(|(name, ..)| Line::of(Tone::Plain, name).width()).max().unwrap_or_default();
         let name_width = width.clamp(by.len(), NAME.max(self.width / 3));
-        let fitting = self.width.saturating_sub(name_width) / 10;
-        heads.truncate(fitting);
-        cells.iter_mut().for_each(|(_, cells, _)| cells.truncate(fitting));
-        let right = |cells: &[String]| cells.iter().map(|cell| pad(cell, 10, true)).collect::<String>();
+        let widest = |place: usize| {
+            let cells = cells.iter().filter_map(|(_, cells, _)| cells.get(place)).chain(heads.get(place));
+            cells.map(|cell| cell.width() + GAP).max().unwrap_or_default().max(NARROWEST)
+        };
+        let mut room = self.width.saturating_sub(name_width);
+        let mut widths: Vec<usize> = (0..heads.len()).map(widest).collect();
+        let fitting =
+            widths.iter().take_while(|width| room.checked_sub(**width).map(|left| room = left).is_some());
+        widths.truncate(fitting.count());
+        heads.truncate(widths.len());
+        let right = |(cell, width): (&String, &usize)| pad(cell, *width, true);
+        let heads: String = heads.iter().zip(&widths).map(right).collect();
         let mut lines = vec![rule(&title, self.width)];
-        lines.push(Line::of(Tone::Strong, pad(by, name_width, false) + &right(&heads)));
+        lines.push(Line::of(Tone::Strong, pad(by, name_width, false) + &heads));
         for (name, cells, has_errors) in cells {
             let name = pad(&fit(&name, name_width), name_width, false);
             let mut line = Line::of(Tone::Accent, name);
-            for (place, cell) in cells.iter().enumerate() {
+            for (place, cell) in cells.iter().zip(&widths).map(right).enumerate() {
                 let tone = if place == 1 && has_errors { Tone::Bad } else { Tone::Plain };
-                line.push(tone, pad(cell, 10, true));
+                line.push(tone, cell);
             }
             lines.push(line);
         }
@@ -207,10 +220,11 @@ fn cells(figures: &Figures, window: Duration) -> Vec<String> {
         errors(figures),
         known(figures.p50_ms.map(time)),
         known(figures.p95_ms.map(time)),
+        known(figures.p99_ms.map(time)),
         known(figures.first_p50_ms.map(time)),
-        pace(figures, window),
         hourly(figures.cost, window),
         hourly(figures.saved, window),
+        pace(figures, window),
     ]
 }
 

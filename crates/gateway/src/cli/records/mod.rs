@@ -13,7 +13,7 @@ use anyhow::anyhow;
 use clap::Args;
 
 use super::Stop;
-use crate::config::{self, Environment};
+use crate::config::{self, Environment, RecordsFile};
 use crate::store::StoreError;
 use crate::store::read::Reader;
 
@@ -69,18 +69,63 @@ impl Source {
             )
             .into());
         };
-        Ok(file.path)
+        Ok(written(&file))
     }
+}
+
+/// Where the unit of systemd keeps records (`deploy/systemd`), whoever reads them.
+const SERVICE: &str = "/var/lib/waypost";
+
+/// Where a configuration's records are: if it does not say so and nobody has any where they usually are, those of the
+/// service.
+pub(super) fn written(file: &RecordsFile) -> PathBuf {
+    written_beside(file, Path::new(SERVICE))
+}
+
+fn written_beside(file: &RecordsFile, service: &Path) -> PathBuf {
+    let other = service.join("records.db");
+    if file.is_chosen || file.path.exists() || !other.exists() { file.path.clone() } else { other }
+}
+
+/// What to do where there are none.
+pub(super) fn hint() -> String {
+    let service = if Path::new(SERVICE).is_symlink() || Path::new(SERVICE).exists() {
+        format!("; those of the service are in {SERVICE}, for root to read (`sudo`)")
+    } else {
+        String::new()
+    };
+    format!("`waypost up` makes it and writes into it{service}")
 }
 
 fn open(path: &Path) -> anyhow::Result<Reader> {
     let shown = path.display();
     match path.metadata() {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(anyhow!(
-            "no records yet: there is no {shown}\nhint: `waypost up` makes it and writes into it; `-c FILE` names its \
-             configuration, `--records FILE` another file"
+            "no records yet: there is no {shown}\nhint: {}; `-c FILE` names its configuration, `--records FILE` another file",
+            hint()
         )),
         Err(error) => Err(anyhow!("cannot read the records in {shown}: {error}")),
         Ok(_) => Reader::open(path).map_err(|error| anyhow!(error.reading(&shown.to_string()))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_of_the_service_are_read_where_there_are_no_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let [own, service] = ["own", "service"].map(|name| folder.path().join(name));
+        std::fs::create_dir_all(&service).unwrap();
+        let file = |is_chosen| RecordsFile { path: own.join("records.db"), is_chosen };
+        let found = |is_chosen| written_beside(&file(is_chosen), &service);
+        assert_eq!(found(false), own.join("records.db"), "there is neither");
+        std::fs::write(service.join("records.db"), "").unwrap();
+        assert_eq!(found(false), service.join("records.db"));
+        assert_eq!(found(true), own.join("records.db"), "the configuration names it");
+        std::fs::create_dir_all(&own).unwrap();
+        std::fs::write(own.join("records.db"), "").unwrap();
+        assert_eq!(found(false), own.join("records.db"), "both are there");
     }
 }

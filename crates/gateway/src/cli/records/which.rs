@@ -61,6 +61,8 @@ impl Which {
             cost: self.min_cost,
             total: self.slower,
             before: None,
+            is_decided: false,
+            by_part: false,
         }
     }
 }

@@ -1,5 +1,9 @@
 //! Figures and names as people read them.
 
+use serde_json::Value;
+
+use crate::telemetry::obeyed::{escaped, is_obeyed};
+
 /// Text from outside on one line, with nothing in it that a terminal would obey or that turns the order of letters.
 pub(in crate::cli) fn plain(text: &str) -> String {
     text.split_whitespace().map(harmless).collect::<Vec<_>>().join(" ")
@@ -10,12 +14,13 @@ pub(in crate::cli) fn plain_lines(text: &str) -> impl Iterator<Item = String> {
     text.lines().map(|line| harmless(line.trim_end().replace('\t', "    ").as_str()))
 }
 
+/// JSON for people and programs, in which strings from outside hold nothing that a terminal would obey.
+pub(in crate::cli) fn json(page: &Value) -> String {
+    escaped(&format!("{page:#}")).into_owned()
+}
+
 fn harmless(text: &str) -> String {
-    let is_bad = |letter: char| {
-        letter.is_control()
-            || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
-    };
-    text.chars().map(|letter| if is_bad(letter) { '\u{fffd}' } else { letter }).collect()
+    text.chars().map(|letter| if is_obeyed(letter) { '\u{fffd}' } else { letter }).collect()
 }
 
 /// Milliseconds: `812ms`, `1.24s`, `2m05s`.

@@ -13,6 +13,7 @@ use waypost_routing::preference::cascade::ScorerKind;
 use waypost_routing::preference::explain::Effect;
 
 use super::Stop;
+use super::records::words::plain;
 use super::table::table;
 use crate::proxy::tell::Told;
 use crate::proxy::{page, preferences};
@@ -97,7 +98,7 @@ fn print(runtime: &Runtime, told: &Told) {
     }
     for (stripped, excerpt) in decision.stripped.iter().zip(excerpts) {
         let (rule, turn, bytes) = (stripped.rule, stripped.turn, stripped.bytes);
-        anstream::println!("stripped  {rule}: {bytes} bytes of turn {turn}, “{excerpt}”");
+        anstream::println!("stripped  {rule}: {bytes} bytes of turn {turn}, “{}”", plain(excerpt));
     }
     let Some(none) = verdict.none_probability else { return };
     let rows = verdict.scores.iter().map(|(route, probability)| (Some(*route), *probability));

@@ -7,11 +7,13 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::{Value, json};
 
+use crate::cli::records::words::{self, plain};
 use crate::cli::table::{figures, shorten};
 use crate::cli::{Stop, replay};
 use crate::config::Config;
 use crate::evaluation::learn::Taught;
 use crate::evaluation::lines::OTHER;
+use crate::telemetry::obeyed::escaped;
 
 /// Characters of a prompt that are printed.
 const PROMPT_WIDTH: usize = 60;
@@ -38,7 +40,7 @@ pub(super) fn run(options: &Options) -> Result<(), Stop> {
     let config = crate::cli::load_without_keys(&options.config)?.config;
     let taught = read(&config)?;
     if options.json {
-        anstream::println!("{:#}", serde_json::to_value(&taught)?);
+        anstream::println!("{}", words::json(&serde_json::to_value(&taught)?));
         return Ok(());
     }
     if !(options.examples || options.tests || options.jsonl) {
@@ -48,10 +50,10 @@ pub(super) fn run(options: &Options) -> Result<(), Stop> {
     let said: Vec<&Taught> = taught.iter().filter(|one| one.prompt.is_some()).collect();
     warn_of_the_others(&taught, said.len())?;
     if options.jsonl {
-        said.iter().for_each(|one| anstream::println!("{}", line(one)));
+        said.iter().for_each(|one| anstream::println!("{}", escaped(&line(one).to_string())));
     } else {
         let key = if options.tests { "tests" } else { "examples" };
-        anstream::print!("{}", yaml(&options.config, &said, key));
+        anstream::print!("{}", escaped(&yaml(&options.config, &said, key)));
     }
     Ok(())
 }
@@ -94,11 +96,11 @@ fn print(taught: &[Taught]) {
         column.set_cell_alignment(comfy_table::CellAlignment::Left);
     }
     for one in taught {
-        let name = |route: &Option<String>| route.clone().unwrap_or_else(|| "none".to_owned());
+        let name = |route: &Option<String>| route.as_deref().map_or_else(|| "none".to_owned(), plain);
         let asked =
             one.prompt.as_deref().map_or_else(|| "(not kept)".to_owned(), |text| shorten(text, PROMPT_WIDTH));
         table.add_row([
-            one.request_id.clone(),
+            plain(&one.request_id),
             name(&one.was),
             name(&one.route),
             shorten(&one.note, PROMPT_WIDTH),

@@ -9,6 +9,7 @@ use super::feedback;
 use super::progress;
 use super::replace::Replaceable;
 use crate::cli::Stop;
+use crate::cli::records::words::{self, plain, plain_lines};
 use crate::cli::table::{figures, shorten};
 use crate::config::{self, Lesson};
 use crate::evaluation::learn::{self, Learned, Right, Taught};
@@ -83,7 +84,7 @@ pub(super) fn run(options: &Options) -> Result<(), Stop> {
         page["config"] = name.into();
         page["diff"] = diff.into();
         page["written"] = is_written.into();
-        anstream::println!("{page:#}");
+        anstream::println!("{}", words::json(&page));
         return Ok(());
     }
     print(&learned, &taught);
@@ -91,7 +92,8 @@ pub(super) fn run(options: &Options) -> Result<(), Stop> {
         anstream::println!("\nNothing is proposed.");
         return Ok(());
     }
-    anstream::print!("\n{diff}");
+    anstream::println!("");
+    plain_lines(&diff).for_each(|line| anstream::println!("{line}"));
     let what = if is_written { "This is now in" } else { "Nothing is written: --apply puts this into" };
     anstream::println!("\n{what} {name}.");
     Ok(())
@@ -111,7 +113,7 @@ fn print(learned: &Learned, taught: &[Taught]) {
     }
     anstream::println!("\nleft as they are: nothing helps that breaks nothing else");
     for one in learned.open.iter().filter_map(|index| taught.get(*index)) {
-        let name = |route: &Option<String>| route.clone().unwrap_or_else(|| "none".to_owned());
+        let name = |route: &Option<String>| route.as_deref().map_or_else(|| "none".to_owned(), plain);
         let asked = shorten(one.prompt.as_deref().unwrap_or_default(), PROMPT_WIDTH);
         anstream::println!("  {asked}\n    `{}`, should be `{}`", name(&one.was), name(&one.route));
     }

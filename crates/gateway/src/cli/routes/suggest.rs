@@ -10,11 +10,13 @@ use serde_json::{Value, json};
 
 use super::gathered::{self, Gathered};
 use super::progress;
+use crate::cli::records::words;
 use crate::cli::{Stop, replay};
 use crate::evaluation::cluster::{self, Cluster};
 use crate::evaluation::lines::UnknownLabels;
 use crate::evaluation::run;
 use crate::evaluation::subject::Subject;
+use crate::telemetry::obeyed::escaped;
 
 /// Examples of a route that is proposed.
 const EXAMPLES: usize = 5;
@@ -76,9 +78,10 @@ pub(super) fn run(options: &Options) -> Result<(), Stop> {
     let clusters = cluster::clusters(&kept, options.likeness, options.least);
     if options.json {
         let routes: Vec<Value> = clusters.iter().map(|cluster| page(cluster, &kept)).collect();
-        anstream::println!("{:#}", json!({"conversations": seen, "prompts": kept.len(), "routes": routes}));
+        let page = json!({"conversations": seen, "prompts": kept.len(), "routes": routes});
+        anstream::println!("{}", words::json(&page));
     } else {
-        anstream::print!("{}", yaml(options, subject.as_ref(), seen, &kept, &clusters));
+        anstream::print!("{}", escaped(&yaml(options, subject.as_ref(), seen, &kept, &clusters)));
     }
     Ok(())
 }
@@ -88,7 +91,7 @@ fn gather(options: &Options, subject: Option<&Subject>) -> anyhow::Result<Vec<Ga
     let records = match (&options.file, subject) {
         (Some(file), _) if gathered::is_records(file)? => file.clone(),
         (Some(file), _) => return gathered::lines(file),
-        (None, Some(subject)) => replay::records_of(&subject.config)?.to_owned(),
+        (None, Some(subject)) => replay::records_of(&subject.config)?,
         (None, None) => {
             anyhow::bail!("no conversations: name a file of them, or by `--config` whose records to read")
         }

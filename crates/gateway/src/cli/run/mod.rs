@@ -16,7 +16,7 @@ use anyhow::Context;
 use clap::Args;
 
 use self::ask::Running;
-use self::tool::{Launch, Tool};
+use self::tool::{Keys, Launch, Tool};
 use super::{Stop, up};
 use crate::config::{self, Address, Config, Environment, Listener};
 use crate::serve::{self, Server};
@@ -31,8 +31,10 @@ waypost run codex -- exec 'mend the tests'  Codex with arguments of its own
 waypost run -- python app.py                anything that uses an SDK of OpenAI, Anthropic or Google
 eval \"$(waypost run claude --print-env)\"    the same for this shell
 
-The program ends as it would without Waypost: same exit code, same signals, same terminal. Keys of providers do not reach
-it; what it shows to Waypost as its key is $WAYPOST_KEY, or a placeholder.")]
+The program ends as it would without Waypost: same exit code, same signals, same terminal. Variables with
+keys of providers, by their usual names or by the configuration, do not reach it; tokens of accounts that other tools use,
+such as $GITHUB_TOKEN, only where the configuration has no key of them. What it shows to Waypost as its key is
+$WAYPOST_KEY, or a placeholder.")]
 pub(super) struct Options {
     /// What to start; without it, the program after `--`
     tool: Option<Tool>,
@@ -73,6 +75,8 @@ struct Gateway {
     url: String,
     running: Running,
     own: Option<Own>,
+    /// Variables of which the configuration takes its keys.
+    keys: Vec<String>,
 }
 
 pub(super) fn run(options: &Options, log: &str) -> Result<(), Stop> {
@@ -87,7 +91,7 @@ pub(super) fn run(options: &Options, log: &str) -> Result<(), Stop> {
         return print(options, &environment);
     }
     let gateway = gateway(options, log)?;
-    let launch = launch(options, &gateway.url, gateway.running.can_choose, &environment);
+    let launch = launch(options, &gateway.url, gateway.running.can_choose, &gateway.keys, &environment);
     let command = launch.command(options.arguments.clone())?;
     let Some(Own { server, telemetry, writer }) = gateway.own else {
         return Err(Stop::Failed(child::replace(command)));
@@ -104,20 +108,27 @@ pub(super) fn run(options: &Options, log: &str) -> Result<(), Stop> {
     }
 }
 
-fn launch(options: &Options, url: &str, can_choose: bool, environment: &Environment) -> Launch {
+fn launch(
+    options: &Options,
+    url: &str,
+    can_choose: bool,
+    configured: &[String],
+    environment: &Environment,
+) -> Launch {
     let model = options.model.clone().or_else(|| can_choose.then(|| "auto".to_owned()));
     let key = environment.find("WAYPOST_KEY").map(|(key, _)| key);
-    Launch::new(options.tool, url, model.as_deref(), key.as_deref(), options.keep_keys, environment)
+    let keys = if options.keep_keys { Keys::Kept } else { Keys::Of(configured) };
+    Launch::new(options.tool, url, model.as_deref(), key.as_deref(), keys, environment)
 }
 
 /// The lines that `eval` reads.
 fn print(options: &Options, environment: &Environment) -> Result<(), Stop> {
-    let (url, has_default) = match &options.url {
-        Some(url) => (ask::base(url)?, false),
+    let (url, has_default, keys) = match &options.url {
+        Some(url) => (ask::base(url)?, false, Vec::new()),
         None => {
             let config = read(options)?;
             let url = address(&config).context("the configuration has no listener with a port")?;
-            (url, config.default_entry.is_some())
+            (url, config.default_entry.is_some(), key_variables(&config))
         }
     };
     let running = ask::ask(&url)?;
@@ -125,7 +136,7 @@ fn print(options: &Options, environment: &Environment) -> Result<(), Stop> {
         anstream::eprintln!("warning: no gateway answers at {url}\nhint: `waypost up` starts one");
     }
     let can_choose = running.map_or(has_default, |running| running.can_choose);
-    anstream::print!("{}", launch(options, &url, can_choose, environment).shell());
+    anstream::print!("{}", launch(options, &url, can_choose, &keys, environment).shell());
     Ok(())
 }
 
@@ -136,13 +147,14 @@ fn gateway(options: &Options, log: &str) -> Result<Gateway, Stop> {
         let Some(running) = ask::ask(&url)? else {
             return Err(Stop::Failed(anyhow::anyhow!("no gateway answers at {url}")));
         };
-        return Ok(Gateway { url, running, own: None });
+        return Ok(Gateway { url, running, own: None, keys: Vec::new() });
     }
     let config = read(options)?;
+    let keys = key_variables(&config);
     if let Some(url) = address(&config)
         && let Some(running) = ask::ask(&url)?
     {
-        return Ok(Gateway { url, running, own: None });
+        return Ok(Gateway { url, running, own: None, keys });
     }
     let can_choose = config.default_entry.is_some();
     let (telemetry, writer) = telemetry(options.log_file.as_deref(), log)?;
@@ -151,12 +163,16 @@ fn gateway(options: &Options, log: &str) -> Result<Gateway, Stop> {
     let url = up::url("http", address);
     // Without a default, some of what is asked would be refused.
     let running = Running { can_choose };
-    Ok(Gateway { url, running, own: Some(Own { server, telemetry, writer }) })
+    Ok(Gateway { url, running, own: Some(Own { server, telemetry, writer }), keys })
 }
 
 fn read(options: &Options) -> Result<Config, Stop> {
     let named = options.config.clone().or_else(|| config::find(Path::new(".")));
     Ok(super::load(named.as_deref())?.1.config)
+}
+
+fn key_variables(config: &Config) -> Vec<String> {
+    config.entries.iter().flat_map(|entry| entry.key_variables().map(str::to_owned)).collect()
 }
 
 /// Where the configuration's gateway is, as a client on this machine reaches it; `None` if only at sockets in the file

@@ -4,10 +4,13 @@
 //! <https://github.com/openai/codex/blob/main/docs/config.md>. SDKs: `OPENAI_BASE_URL` (openai-python and -node),
 //! `ANTHROPIC_BASE_URL` (anthropic-sdk-python and -typescript), `GOOGLE_GEMINI_BASE_URL` (google-genai).
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::process::Command;
 
 use clap::ValueEnum;
+use waypost_dialect::provider::Provider;
+use waypost_dialect::providers::PROVIDERS;
 
 use crate::config::Environment;
 
@@ -23,16 +26,38 @@ pub(super) enum Tool {
 /// The key where none is asked for: SDKs want one.
 const PLACEHOLDER: &str = "waypost";
 
-/// Variables in which tools and SDKs look for keys of providers.
-const KEYS: [&str; 5] =
-    ["OPENAI_API_KEY", "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "GEMINI_API_KEY", "GOOGLE_API_KEY"];
+/// Whether this is a variable for keys of a provider. What ends in `_TOKEN` is an account's, which other tools use as
+/// well; it is one where the configuration takes it for a key.
+fn is_key(name: &str, configured: &[String]) -> bool {
+    let is_usual = |provider: &Provider| provider.key_variables.contains(&name) && !name.ends_with("_TOKEN");
+    name == "ANTHROPIC_AUTH_TOKEN"
+        || PROVIDERS.iter().any(is_usual)
+        || configured.iter().any(|own| own == name)
+}
+
+/// All variables that may hold such a key.
+fn keys(configured: &[String]) -> impl Iterator<Item = &str> {
+    let usual = PROVIDERS.iter().flat_map(|provider| provider.key_variables.iter().copied());
+    let all = usual.chain(["ANTHROPIC_AUTH_TOKEN"]).chain(configured.iter().map(String::as_str));
+    let names: BTreeSet<&str> = all.filter(|name| is_key(name, configured)).collect();
+    names.into_iter()
+}
+
+/// Keys of providers that are set in the environment.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Keys<'k> {
+    /// They are left to the program.
+    Kept,
+    /// They do not reach it, nor do these variables, of which the configuration takes its own.
+    Of(&'k [String]),
+}
 
 /// How a program is started.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Launch {
     tool: Option<Tool>,
     set: Vec<(&'static str, String)>,
-    unset: Vec<&'static str>,
+    unset: Vec<String>,
     arguments: Vec<String>,
 }
 
@@ -42,14 +67,15 @@ impl Launch {
         url: &str,
         model: Option<&str>,
         key: Option<&str>,
-        keep_keys: bool,
+        kept: Keys<'_>,
         environment: &Environment,
     ) -> Self {
+        let keep_keys = matches!(kept, Keys::Kept);
         let key = key.unwrap_or(PLACEHOLDER);
         let is_set = |name: &str| environment.find(name).is_some();
         let mut launch = Self { tool, set: Vec::new(), unset: Vec::new(), arguments: Vec::new() };
-        if !keep_keys {
-            launch.unset.extend(KEYS.into_iter().filter(|name| is_set(name)));
+        if let Keys::Of(configured) = kept {
+            launch.unset.extend(keys(configured).filter(|name| is_set(name)).map(str::to_owned));
         }
         match tool {
             Some(Tool::Claude) => launch.claude(url, model),
@@ -178,14 +204,16 @@ mod tests {
     const URL: &str = "http://127.0.0.1:12000";
 
     fn shell(tool: Option<Tool>, keep_keys: bool, environment: &Environment) -> String {
-        Launch::new(tool, URL, Some("auto"), None, keep_keys, environment).shell()
+        let configured = ["TEAM_KEY", "HUB_TOKEN"].map(str::to_owned);
+        let keys = if keep_keys { Keys::Kept } else { Keys::Of(&configured) };
+        Launch::new(tool, URL, Some("auto"), None, keys, environment).shell()
     }
 
     #[test]
     fn a_tool_gets_the_address_and_no_key_of_a_provider() {
         let environment = Environment::of([("OPENAI_API_KEY", "sk-LEAK"), ("ANTHROPIC_API_KEY", "sk-LEAK")]);
         let claude = shell(Some(Tool::Claude), false, &environment);
-        assert!(claude.contains("unset OPENAI_API_KEY\nunset ANTHROPIC_API_KEY\n"), "{claude}");
+        assert!(claude.contains("unset ANTHROPIC_API_KEY\nunset OPENAI_API_KEY\n"), "{claude}");
         assert!(claude.contains("export ANTHROPIC_BASE_URL=http://127.0.0.1:12000\n"), "{claude}");
         assert!(claude.contains("export ANTHROPIC_AUTH_TOKEN=waypost\n"), "{claude}");
         assert!(claude.contains("export ANTHROPIC_MODEL=auto\n"), "{claude}");
@@ -196,6 +224,22 @@ mod tests {
             assert!(!shell(tool, false, &environment).contains("LEAK"));
             assert!(!shell(tool, true, &environment).contains("LEAK"));
         }
+    }
+
+    #[test]
+    fn no_variable_of_a_key_reaches_a_tool_whatever_its_provider() {
+        let all = PROVIDERS.iter().flat_map(|provider| provider.key_variables.iter().copied());
+        let usual: Vec<&str> = all.filter(|name| !name.ends_with("_TOKEN")).collect();
+        assert!(usual.len() > 40, "{usual:?}");
+        for name in usual.into_iter().chain(["ANTHROPIC_AUTH_TOKEN", "TEAM_KEY", "HUB_TOKEN"]) {
+            let environment = Environment::of([(name, "sk-LEAK")]);
+            let lines = shell(Some(Tool::Codex), false, &environment);
+            assert!(lines.contains(&format!("unset {name}\n")), "{name}: {lines}");
+            assert!(!shell(Some(Tool::Codex), true, &environment).contains("unset"), "{name}");
+        }
+        // What other tools use as well stays, as long as the configuration has no key of it.
+        let environment = Environment::of([("OTHER_TOKEN", "x"), ("PATH", "/bin")]);
+        assert!(!shell(Some(Tool::Codex), false, &environment).contains("unset"));
     }
 
     #[test]
