@@ -141,7 +141,7 @@ mod tests {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
             let closed = |_| std::io::Error::from(std::io::ErrorKind::BrokenPipe);
             self.go.recv().map_err(closed)?;
-            self.written.send(bytes.len()).map_err(|_| std::io::ErrorKind::BrokenPipe)?;
+            self.written.send(bytes.len()).map_err(|_closed| std::io::ErrorKind::BrokenPipe)?;
             Ok(bytes.len())
         }
         fn flush(&mut self) -> std::io::Result<()> {

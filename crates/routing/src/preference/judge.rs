@@ -219,7 +219,7 @@ pub(super) fn thresholds(
     let own = routes.get(judged).and_then(|route| route.threshold);
     let with = |at: f32| {
         let (mut routes, mut policy) = (routes.to_vec(), *policy);
-        match own.and(routes.get_mut(judged)) {
+        match own.is_some().then(|| routes.get_mut(judged)).flatten() {
             Some(route) => route.threshold = Some(at),
             None => policy.threshold = at,
         }
