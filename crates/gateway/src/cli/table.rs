@@ -59,3 +59,15 @@ pub(super) fn shorten(text: &str, width: usize) -> String {
     }
     line
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prompt_is_short_and_steers_nothing() {
+        assert_eq!(shorten("two\n  lines", 20), "two lines");
+        assert_eq!(shorten("longer than that", 8), "longer …");
+        assert_eq!(shorten("a\u{1b}[2J\u{9b}b\u{202e}c", 20), "a\u{fffd}[2J\u{fffd}b\u{fffd}c");
+    }
+}
