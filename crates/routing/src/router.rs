@@ -240,7 +240,7 @@ impl Router {
             return Ok(Step::Decided(Decision { method, targets, route: None, verdict: None, stripped }));
         }
         let read = if self.routes.is_empty() { Reading::default() } else { reading::read(said()) };
-        let Reading { turns, stripped, call } = read;
+        let Reading { turns, stripped, call, .. } = read;
         if let Some(row) = call {
             return self.settle(housekeeping(row, &stripped), named, stripped).map(Step::Decided);
         }
@@ -255,10 +255,10 @@ impl Router {
     /// What drove the embedded scorer's verdict on a conversation; nothing if there was nothing to decide.
     #[must_use]
     pub fn explain(&self, said: Conversation<'_>) -> Explanation {
-        let Reading { turns, call, .. } = reading::read(said);
+        let Reading { turns, numbers, call, .. } = reading::read(said);
         match call {
             Some(_) => Explanation::default(),
-            None => self.cascade.explain(&turns),
+            None => self.cascade.explain(&turns).numbered(&numbers),
         }
     }
 
@@ -319,6 +319,7 @@ fn housekeeping(row: &Rule, stripped: &[Stripped]) -> Verdict {
     Verdict {
         route: None,
         confidence: None,
+        refused: None,
         scores: Vec::new(),
         none_probability: None,
         margin: None,
@@ -560,7 +561,7 @@ mod tests {
         );
         assert_eq!(setup.decide(None, "poem"), "asked, preference route 1: 2:gpt-4o-mini");
         let bare = Setup { routes: false, default: false, ..PLAIN };
-        assert_eq!(bare.decide(Some("auto"), "code"), refused("no routes are configured"));
+        assert_eq!(bare.decide(Some("auto"), "code"), refused("there are no routes to choose from"));
         assert_eq!(bare.decide(Some("gpt-4o-mini"), "code"), "name: 2:gpt-4o-mini");
         assert_eq!(Setup { routes: false, ..PLAIN }.decide(None, "code"), "default: 2:gpt-4o-mini");
     }

@@ -29,6 +29,8 @@ fn the_corpus_means_what_it_says() {
         let case: Value = serde_json::from_str(line).unwrap();
         let expected = if case["nonsense"] == true {
             None
+        } else if case["silence"] == true {
+            Some(Answer::Silence)
         } else if let Some(name) = case["unknown"].as_str() {
             Some(Answer::Unknown(name.to_owned()))
         } else {
@@ -97,7 +99,7 @@ fn tokens(content: &str, cuts: &[u8], numbers: &[Value], others: &[String], lies
 fn check(reply: &Reply) -> Result<(), TestCaseError> {
     match &reply.answer {
         Answer::Route(route) => prop_assert!(*route < ROUTES.len()),
-        Answer::NoRoute => {}
+        Answer::NoRoute | Answer::Silence => {}
         Answer::Unknown(name) => {
             prop_assert!(name.chars().count() <= 61 && !name.chars().any(char::is_control), "{name:?}");
             prop_assert!(reply.confidence.is_none());
@@ -105,7 +107,7 @@ fn check(reply: &Reply) -> Result<(), TestCaseError> {
     }
     let meant = match reply.answer {
         Answer::Route(route) => Some(route),
-        Answer::NoRoute | Answer::Unknown(_) => None,
+        Answer::NoRoute | Answer::Silence | Answer::Unknown(_) => None,
     };
     if let Some(confidence) = reply.confidence {
         prop_assert!((0.0..=1.0).contains(&confidence), "{reply:?}");

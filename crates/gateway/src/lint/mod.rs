@@ -58,7 +58,7 @@ pub const RULES: &[Rule] = &[
         id: "WR003",
         name: "unrelated-name",
         level: Level::Warning,
-        finds: "a name that is nearer to another route's description than to its own; a note where it is merely far from its own",
+        finds: "a name that is clearly nearer to another route's description than to its own; a note where it is merely far from its own",
     },
     Rule {
         id: "WR004",
@@ -70,7 +70,7 @@ pub const RULES: &[Rule] = &[
         id: "WR005",
         name: "verb-description",
         level: Level::Warning,
-        finds: "a description of commands (`write …`, `handle …`) where nouns measure better; a note where nothing measures it",
+        finds: "a description of commands (`write …`, `handle …`) where nouns measure better; a note where they do not, or nothing measures it",
     },
     Rule {
         id: "WR006",

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use waypost_routing::health::Admission;
-use waypost_routing::preference::cascade::ScorerKind;
+use waypost_routing::preference::cascade::{Bound, Refused, ScorerKind};
 use waypost_routing::preference::embedded::Tier;
 use waypost_routing::preference::explain::{Effect, Explanation, ThresholdFlip};
 use waypost_routing::router::{Decision, Router};
@@ -49,6 +49,18 @@ pub fn page(runtime: &Runtime, router: &Router, decision: &Decision, record: &Re
         page["tier"] = verdict.tier.map(Tier::name).into();
         page["confidence"] = verdict.confidence.map(rounded).into();
         page["threshold"] = rounded(router.threshold(verdict.route)).into();
+        if let Some(Refused { route, probability, by }) = verdict.refused {
+            let (by, least) = match by {
+                Bound::Threshold(least) => ("threshold", least),
+                Bound::Margin(least) => ("margin", least),
+            };
+            page["refused"] = json!({
+                "route": name(route),
+                "probability": rounded(probability),
+                "by": by,
+                "least": rounded(least),
+            });
+        }
         page["margin"] = verdict.margin.map(rounded).into();
         page["scores"] = scores.into();
         if verdict.escalated {

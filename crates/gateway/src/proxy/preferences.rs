@@ -125,13 +125,17 @@ pub async fn router(
         return Err(refusal(FIELD, "", &format!("larger than {LARGEST} bytes")));
     }
     let key = (join, Box::from(written.get()));
+    let tell_empty = |record: &mut Record, is_empty: bool| {
+        if is_empty && join == Join::Replace {
+            record.notes.push(format!("the request's `{FIELD}` is an empty list, so no route can be chosen; leave it out for the configuration's"));
+        }
+    };
     if let Some(router) = preferences.ready.get(&key) {
+        tell_empty(record, router.cascade().routes().is_empty());
         return Ok(router);
     }
     let routes = read(written.get(), &runtime.router)?;
-    if routes.is_empty() && join == Join::Replace {
-        record.notes.push(format!("the request's `{FIELD}` is an empty list, so no route can be chosen; leave it out for the configuration's"));
-    }
+    tell_empty(record, routes.is_empty());
     // Checked all the same, but nothing is made ready for a request that names its model: its routes are not asked.
     if runtime.router.is_named(envelope.model.as_deref()) {
         return Ok(Arc::clone(&runtime.router));

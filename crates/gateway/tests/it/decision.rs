@@ -243,3 +243,43 @@ fn the_digest_is_that_of_the_weights() {
     let found: String = context.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(embedded::DIGEST, found, "`embedded::DIGEST` is of other weights");
 }
+
+/// A route that is not sure enough is told apart from what was answered, which is that none fits.
+#[test]
+fn a_refused_route_is_told_with_what_it_lacks() {
+    let config =
+        CONFIG.replace("- name: creative writing\n", "- name: creative writing\n        threshold: 1.0\n");
+    assert_ne!(config, CONFIG);
+    let gateway = Gateway::with(&config);
+    let told = page(&gateway, CHAT, "auto", POEM);
+    assert_eq!((&told["route"], &told["threshold"]), (&Value::Null, &json!(0.0)), "{told}");
+    assert_eq!(told["confidence"], told["none_probability"], "{told}");
+    let refused = &told["refused"];
+    assert_eq!(
+        (&refused["route"], &refused["by"], &refused["least"]),
+        (&json!("creative writing"), &json!("threshold"), &json!(1.0))
+    );
+    assert_eq!(refused["probability"], told["scores"][0]["probability"]);
+    let reason = told["reason"].as_str().unwrap();
+    assert!(!reason.contains("1.00 is under"), "{reason}");
+    let done = gateway.ask(CHAT, "auto", POEM);
+    let confidence = format!("confidence={:.2}", told["none_probability"].as_f64().unwrap());
+    assert!(done.header("x-waypost-decision").contains(&confidence), "{}", done.header("x-waypost-decision"));
+    gateway.stop();
+}
+
+/// Turns are counted over all messages, those that are stripped whole among them.
+#[test]
+fn explanations_count_turns_as_what_is_stripped_does() {
+    let gateway = Gateway::start();
+    let reminder = "<system-reminder>\nExplain what this code does: x = [1]\n</system-reminder>";
+    let said = |role: &str, text: &str| json!({"role": role, "content": text});
+    let body = json!({"messages": [said("user", reminder), said("assistant", "Yes?"), said("user", POEM), said("assistant", "Here."), said("user", "Another poem, please")]});
+    let told = gateway.post(&format!("/routing{CHAT}?explain"), &body.to_string()).json();
+    assert_eq!(told["stripped"][0]["turn"], 0, "{told}");
+    let turns: Vec<&Value> =
+        told["explanation"]["turns"].as_array().unwrap().iter().map(|one| &one["turn"]).collect();
+    assert_eq!(turns, [&json!(2), &json!(4)], "{told}");
+    assert_eq!(told["explanation"]["words"][0]["turn"], 4, "{told}");
+    gateway.stop();
+}

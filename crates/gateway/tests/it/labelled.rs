@@ -82,3 +82,35 @@ fn what_belongs_to_a_suite_is_refused_without_one() {
         assert!(errors.contains(option[0]), "{errors}");
     }
 }
+
+/// A threshold is not fitted to labels that are misspelt.
+#[test]
+fn a_label_that_names_no_route_is_not_fitted_to() {
+    let folder = folder(
+        "{\"prompt\": \"bean soup\", \"route\": \"cokking\"}\n{\"prompt\": \"hi\", \"route\": \"other\"}",
+    );
+    let fit = ["fit", "waypost.yaml", "prompts.jsonl", "--write"];
+    let (code, _, errors) = routes(folder.path(), &fit);
+    assert_eq!(code, Some(1), "{errors}");
+    assert!(errors.contains("prompts.jsonl:1: `cokking` names no route"), "{errors}");
+    assert!(errors.contains("--allow-unknown-labels"), "{errors}");
+    assert_eq!(std::fs::read_to_string(folder.path().join("waypost.yaml")).unwrap(), CONFIG);
+    let (code, _, errors) = routes(folder.path(), &[&fit[..3], &["--allow-unknown-labels"]].concat());
+    assert_eq!(code, Some(0), "{errors}");
+    assert!(errors.contains("warning: ") && errors.contains("`cokking`"), "{errors}");
+}
+
+/// Nothing measured is no accuracy of any height.
+#[test]
+fn a_suite_without_labels_fails() {
+    let folder = folder("");
+    let set = r#"{"set": "s", "group": "g", "routes": [{"name": "cooking", "description": "recipes"}]}"#;
+    std::fs::write(folder.path().join("routes.jsonl"), set).unwrap();
+    let unlabelled = r#"{"set": "s", "messages": [{"role": "user", "content": "soup"}]}"#;
+    for lines in ["", unlabelled] {
+        std::fs::write(folder.path().join("g.jsonl"), lines).unwrap();
+        let (code, _, errors) = routes(folder.path(), &["test", "--suite", ".", "--min-accuracy", "0.9"]);
+        assert_eq!(code, Some(1), "{errors}");
+        assert!(errors.contains("no turn of the suite has a label"), "{errors}");
+    }
+}

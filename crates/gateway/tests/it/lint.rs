@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use crate::support::waypost;
 
-/// The rules that speak of these routes, without those about what is not there.
-fn rules(routes: &[&str]) -> Vec<(String, Vec<String>)> {
+/// What is found in these routes.
+fn findings(routes: &[&str]) -> Vec<Value> {
     let mut config =
         "model_providers: [{model: openai/gpt-5.2, access_key: $K, default: true}]\nrouting_preferences:\n"
             .to_owned();
@@ -18,8 +18,12 @@ fn rules(routes: &[&str]) -> Vec<(String, Vec<String>)> {
     std::fs::write(folder.path().join("waypost.yaml"), config).unwrap();
     let output = waypost(folder.path(), &["routes", "lint", "waypost.yaml", "--json"]);
     let page: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let findings = page["findings"].as_array().unwrap().iter();
-    let told = findings.map(|finding| {
+    page["findings"].as_array().unwrap().clone()
+}
+
+/// The rules that speak of these routes, without those about what is not there.
+fn rules(routes: &[&str]) -> Vec<(String, Vec<String>)> {
+    let told = findings(routes).into_iter().map(|finding| {
         let evidence = finding["evidence"].as_array().unwrap().iter();
         let evidence = evidence.map(|line| line.as_str().unwrap().to_owned()).collect();
         (finding["rule"].as_str().unwrap().to_owned(), evidence)
@@ -81,4 +85,72 @@ fn a_prompt_is_the_same_whatever_its_punctuation() {
         "name: embedded c, description: firmware in C for small devices, tests: [write C code]",
     ]);
     assert!(!found.iter().any(|(rule, _)| rule == "WR009"), "{found:?}");
+}
+
+/// Signs are part of a name; case, blanks and dashes are not.
+#[test]
+fn names_that_differ_by_signs_are_two() {
+    for (names, is_one) in
+        [(["C++", "C#"], false), (["😀", "🍳"], false), (["code_review", "Code review!"], true)]
+    {
+        let found = rules(&[
+            &format!("name: '{}', description: programs in one language with templates", names[0]),
+            &format!("name: '{}', description: plants and soil in the garden", names[1]),
+        ]);
+        assert_eq!(found.iter().any(|(rule, _)| rule == "WR001"), is_one, "{names:?}: {found:?}");
+    }
+}
+
+/// A name that shares no word with its description is usual; that another description is a hair nearer shows nothing.
+#[test]
+fn a_hair_is_no_warning_about_a_name() {
+    let found = findings(&[
+        "name: ad copy, description: 'headlines, slogans and texts of advertisements'",
+        "name: seo, description: 'keywords, rankings, backlinks and meta descriptions of pages'",
+        "name: incident response, description: 'outages, alerts, on-call triage and mitigation'",
+        "name: cost optimization, description: 'cloud bills, rightsizing, reservations and waste'",
+    ]);
+    for finding in found.iter().filter(|finding| finding["rule"] == "WR003") {
+        assert_eq!(finding["level"], "note", "{finding}");
+    }
+}
+
+/// What is said of commands is what was measured of them.
+#[test]
+fn commands_are_judged_by_what_is_measured() {
+    let of = |tests: &str| {
+        let found = findings(&[
+            &format!("name: poems, description: 'write poems and verse'{tests}"),
+            "name: plants, description: 'soil, pruning and watering of plants', tests: [when do I prune roses]",
+        ]);
+        found.into_iter().find(|finding| finding["rule"] == "WR005").unwrap()
+    };
+    let unmeasured = of("");
+    assert_eq!((&unmeasured["level"], &unmeasured["evidence"]), (&"note".into(), &Value::Array(Vec::new())));
+    assert!(unmeasured["message"].as_str().unwrap().ends_with("and no test shows whether nouns are better"));
+    let measured = of(", tests: [write a poem about the sea]");
+    let evidence = measured["evidence"][0].as_str().unwrap();
+    let told: Vec<f64> = evidence.split([' ', ',']).filter_map(|word| word.parse().ok()).collect();
+    let says = measured["message"].as_str().unwrap();
+    match measured["level"].as_str().unwrap() {
+        "warning" => assert!(told[1] >= told[0] && says.ends_with("where nouns tell routes apart better")),
+        _ => assert!(told[1] <= told[0] && says.contains("as well as they would nouns"), "{measured}"),
+    }
+}
+
+/// Tables say `none` where no route is taken.
+#[test]
+fn a_route_named_none_is_warned_of() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, is_warned) in [("none", true), ("(none fits)", true), ("nonesuch", false)] {
+        let config = format!(
+            "model_providers: [{{model: openai/gpt-5.2, access_key: $OPENAI_API_KEY, default: true}}]\nrouting_preferences: \
+             [{{name: '{name}', description: plants and soil, models: [gpt-5.2]}}]\n"
+        );
+        std::fs::write(folder.path().join("waypost.yaml"), config).unwrap();
+        let output = waypost(folder.path(), &["check", "waypost.yaml"]);
+        let told =
+            String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
+        assert_eq!(told.contains("cannot be told from no route"), is_warned, "{name}: {told}");
+    }
 }

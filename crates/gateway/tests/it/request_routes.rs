@@ -211,3 +211,19 @@ fn many_at_once_agree() {
     });
     gateway.stop();
 }
+
+/// Whoever sends an empty list is told so each time, though such a set is kept ready as others are.
+#[test]
+fn an_empty_list_is_told_of_each_time() {
+    let gateway = Gateway::start();
+    for _ in 0..2 {
+        let asked = body(ALL[0], "auto", POEM, json!([]));
+        let told = gateway.post(&format!("/routing{}", ALL[0]), &asked.to_string()).json();
+        assert_eq!(
+            (&told["route"], &told["reason"]),
+            (&Value::Null, &json!("there are no routes to choose from"))
+        );
+        assert!(told["notes"].to_string().contains("is an empty list"), "{told}");
+    }
+    gateway.stop();
+}

@@ -411,7 +411,7 @@ fn one_that_keeps_failing_is_left_alone() {
     let mut asked = 5;
     let rests = (0..12).any(|turn| {
         let page = decide(&gateway, &format!("once more {turn}"));
-        let is_resting = note(&page).contains("was not asked: it has failed several times in a row");
+        let is_resting = note(&page).contains("was not asked: it has failed and rests for a while");
         assert_eq!(page.get("escalated").is_none(), is_resting, "{page}");
         asked += usize::from(!is_resting);
         is_resting
@@ -429,6 +429,40 @@ fn one_that_keeps_failing_is_left_alone() {
         decide(&gateway, &format!("turn {turn}"));
     }
     assert_eq!(router.seen().len(), 7);
+    gateway.stop();
+}
+
+/// Who says nothing says nothing against the embedded router; asked first, it is the reference's "none fits".
+#[test]
+fn silence_leaves_the_embedded_verdict() {
+    let silent = json!({"choices": []}).to_string();
+    for body in [silent, completion("").to_string(), completion("").to_string().replace("\"\"", "null")] {
+        let router = Fake::answering(json_answer(200, &body));
+        let gateway = Gateway::with(&with(router.address, "escalation_margin: 1, deadline: 20s"));
+        let page = decide(&gateway, POEM);
+        assert_eq!(
+            (&page["route"], &page["scorer"]),
+            (&json!("creative writing"), &json!("embedded")),
+            "{page}"
+        );
+        assert!(note(&page).contains("cannot be read: it says nothing"), "{page}");
+        assert_eq!(gateway.stop().last().unwrap()["escalation"], "unreadable");
+        let gateway = Gateway::with(&with(router.address, FIRST));
+        let page = decide(&gateway, POEM);
+        assert_eq!((&page["route"], &page["scorer"]), (&Value::Null, &json!("arch-router")), "{page}");
+        gateway.stop();
+    }
+}
+
+/// One that says that it has too much to do is left alone at once, and the note says no more than that.
+#[test]
+fn one_that_has_too_much_to_do_is_left_alone() {
+    let router = Fake::answering(json_answer(429, "{}"));
+    let gateway = Gateway::with(&with(router.address, FIRST));
+    assert!(note(&decide(&gateway, "one")).contains("answered with status 429"));
+    let page = decide(&gateway, "two");
+    assert!(note(&page).contains("was not asked: it has failed and rests for a while"), "{page}");
+    assert_eq!(router.seen().len(), 1);
     gateway.stop();
 }
 

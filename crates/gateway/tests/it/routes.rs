@@ -193,7 +193,8 @@ fn every_example_is_clean_and_needs_no_key() {
             route.args(["route", name, "fix this error: KeyError 'amount'"]).env_clear().output().unwrap();
         let error = String::from_utf8_lossy(&told.stderr);
         // Without routes and a default, a request has to name its model.
-        let needs_a_name = error.contains("no routes are configured, and there is no default model");
+        let needs_a_name =
+            error.contains("there are no routes to choose from, and there is no default model");
         assert!(told.status.success() || needs_a_name, "{name}: {error}");
         assert!(!error.contains("is not set"), "{name}: {error}");
     }

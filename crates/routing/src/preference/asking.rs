@@ -1,5 +1,6 @@
-//! When the router model is asked, and why it may have no answer.
+//! How a conversation is scored, when the router model is asked, and why it may have no answer.
 
+use super::judge::Policy;
 use super::router_model::Settings;
 
 /// The least lead of the best answer over the next one (routes and "none fits" alike, in probability) at which the
@@ -48,6 +49,29 @@ impl Asking {
     }
 }
 
+/// How a conversation is scored.
+#[derive(Debug, Clone)]
+pub struct Scoring {
+    /// Whether the embedded scorer has its second tier.
+    pub encoder: bool,
+    /// What its probabilities mean.
+    pub policy: Policy,
+    /// The router model, if there is one.
+    pub asking: Option<Asking>,
+}
+
+impl Scoring {
+    /// The defaults, with or without a router model.
+    #[must_use]
+    pub fn new(asking: Option<Asking>) -> Self {
+        let low = match &asking {
+            Some(_) => LowConfidence::Escalate,
+            None => LowConfidence::Default,
+        };
+        Self { encoder: true, policy: Policy { low, ..Policy::default() }, asking }
+    }
+}
+
 /// Why a router model gave no answer that counts. Nothing here names an address: notes go to clients.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
@@ -63,8 +87,8 @@ pub enum Failure {
     /// There was one, and it says nothing.
     #[error("gave an answer that cannot be read: {0}")]
     Nonsense(String),
-    /// It has failed too often and is left alone for a while.
-    #[error("was not asked: it has failed several times in a row")]
+    /// It has failed too often, or said that it has too much to do, and is left alone for a while.
+    #[error("was not asked: it has failed and rests for a while")]
     Resting,
     /// As many questions are open as are allowed.
     #[error("was not asked: too many questions are open already")]

@@ -12,9 +12,9 @@ use super::judge::{self, Judgement, Policy};
 use super::router_model::{Answer, RouterModel};
 use super::{Role, Route, Turn};
 
-pub use super::asking::{Asking, ESCALATION_MARGIN, Failure, LowConfidence, Order};
+pub use super::asking::{Asking, ESCALATION_MARGIN, Failure, LowConfidence, Order, Scoring};
 pub use super::router_model::{Question, Reply};
-pub use super::verdict::{ScorerKind, Verdict};
+pub use super::verdict::{Bound, Refused, ScorerKind, Verdict};
 
 /// Where the scorers stand.
 #[derive(Debug)]
@@ -53,29 +53,6 @@ struct Router {
     model: RouterModel,
     order: Order,
     margin: f32,
-}
-
-/// How a conversation is scored.
-#[derive(Debug, Clone)]
-pub struct Scoring {
-    /// Whether the embedded scorer has its second tier.
-    pub encoder: bool,
-    /// What its probabilities mean.
-    pub policy: Policy,
-    /// The router model, if there is one.
-    pub asking: Option<Asking>,
-}
-
-impl Scoring {
-    /// The defaults, with or without a router model.
-    #[must_use]
-    pub fn new(asking: Option<Asking>) -> Self {
-        let low = match &asking {
-            Some(_) => LowConfidence::Escalate,
-            None => LowConfidence::Default,
-        };
-        Self { encoder: true, policy: Policy { low, ..Policy::default() }, asking }
-    }
 }
 
 impl Cascade {
@@ -134,7 +111,7 @@ impl Cascade {
     #[must_use]
     pub fn start(&self, turns: &[Turn<'_>]) -> Step {
         if self.routes.is_empty() {
-            return Step::Decided(Verdict::none("no routes are configured".into(), None));
+            return Step::Decided(Verdict::none("there are no routes to choose from".into(), None));
         }
         if !turns.iter().any(|turn| turn.role == Role::User && !turn.text.trim().is_empty()) {
             return Step::Decided(Verdict::none("the conversation has no text to route by".into(), None));
@@ -160,10 +137,17 @@ impl Cascade {
     /// Reads the body of the router model's answer.
     ///
     /// # Errors
-    /// [`Failure::Nonsense`]: it names no route in any form that is known.
+    /// [`Failure::Nonsense`]: it names no route in any form that is known. So is silence, where the embedded scorer has
+    /// spoken: it says nothing against that.
     pub fn read(&self, body: &[u8]) -> Result<Reply, Failure> {
         let Some(router) = &self.router else { return Err(Failure::Offline) };
-        router.model.read(body).map_err(|nonsense| Failure::Nonsense(nonsense.to_string()))
+        match router.model.read(body) {
+            Ok(Reply { answer: Answer::Silence, .. }) if router.order == Order::EmbeddedFirst => {
+                Err(Failure::Nonsense("it says nothing".to_owned()))
+            }
+            Ok(reply) => Ok(reply),
+            Err(nonsense) => Err(Failure::Nonsense(nonsense.to_string())),
+        }
     }
 
     /// Goes on with the router model's answer to the same turns, or why there is none. Always ends in a verdict.
@@ -192,6 +176,9 @@ impl Cascade {
         let (route, mut reason, notes) = match reply.answer {
             Answer::Route(route) => (Some(route), format!("{name} chose `{}`", self.name(route)), Vec::new()),
             Answer::NoRoute => (None, format!("{name} found that no route fits"), Vec::new()),
+            Answer::Silence => {
+                (None, format!("{name} gave an empty answer, which means that no route fits"), Vec::new())
+            }
             Answer::Unknown(said) => (
                 None,
                 format!("{name} chose a route that is not configured"),
@@ -234,6 +221,7 @@ impl Cascade {
         let verdict = Verdict {
             route: judgement.route,
             confidence: Some(judgement.confidence),
+            refused: judgement.refused,
             scores,
             none_probability: Some(found.none),
             margin: Some(judgement.margin),
@@ -364,7 +352,7 @@ mod tests {
     fn nothing_to_ask_is_said() {
         for asking in [None, Some(router_first()), Some(Asking::new("Arch-Router"))] {
             for (names, turns, reason) in [
-                (vec![], vec![user("hi")], "no routes are configured"),
+                (vec![], vec![user("hi")], "there are no routes to choose from"),
                 (vec!["code"], vec![], "the conversation has no text to route by"),
                 (vec!["code"], vec![user(" \n")], "the conversation has no text to route by"),
                 (
@@ -425,6 +413,7 @@ mod tests {
         for (content, route, reason, notes) in [
             (r#"{"route": "code"}"#, Some(1), "Arch-Router chose `code`", vec![]),
             (r#"{"route": "other"}"#, None, "Arch-Router found that no route fits", vec![]),
+            ("", None, "Arch-Router gave an empty answer, which means that no route fits", vec![]),
             (
                 r#"{"route": "maths"}"#,
                 None,
@@ -473,7 +462,16 @@ mod tests {
         let verdict = unsure.resume(&turns, waiting, unsure.read(&saying(r#"{"route": "maths"}"#)));
         let note =
             "Arch-Router answered `maths`, which is no route here; the embedded scorer decided instead";
-        assert_eq!(verdict, Verdict { notes: vec![note.to_owned()], escalated: true, ..alone });
+        assert_eq!(verdict, Verdict { notes: vec![note.to_owned()], escalated: true, ..alone.clone() });
+        // Nor does silence, in any form.
+        for body in
+            [saying(""), b"{\"choices\": []}".to_vec(), b"{\"choices\": [{\"message\": {}}]}".to_vec()]
+        {
+            let (_, waiting) = asked(&unsure, &turns);
+            let verdict = unsure.resume(&turns, waiting, unsure.read(&body));
+            let note = "Arch-Router gave an answer that cannot be read: it says nothing; the embedded scorer decided instead";
+            assert_eq!(verdict, Verdict { notes: vec![note.to_owned()], escalated: true, ..alone.clone() });
+        }
     }
 
     #[test]
@@ -525,7 +523,7 @@ mod tests {
                 (Err(Failure::Deadline), "did not answer within the deadline"),
                 (Err(Failure::Status(503)), "answered with status 503"),
                 (Err(Failure::Unreachable("no connection")), "could not be reached: no connection"),
-                (Err(Failure::Resting), "was not asked: it has failed several times in a row"),
+                (Err(Failure::Resting), "was not asked: it has failed and rests for a while"),
                 (Err(Failure::Busy), "was not asked: too many questions are open already"),
                 (cascade.read(&saying("hm")), "gave an answer that cannot be read: it names no route: `hm`"),
             ] {

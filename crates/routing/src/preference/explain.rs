@@ -27,7 +27,7 @@ pub struct Opinion {
 /// What a part of the conversation did.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Effect {
-    /// The turn, by its index in the conversation.
+    /// The turn, by its index in the conversation that was explained.
     pub turn: usize,
     /// The words that were left out; `None` for the whole turn.
     pub words: Option<String>,
@@ -74,6 +74,17 @@ pub struct Explanation {
     pub flip: Option<Flip>,
     /// Other thresholds that would have made it another verdict: the nearest lower and the nearest higher one.
     pub thresholds: Vec<ThresholdFlip>,
+}
+
+impl Explanation {
+    /// The same with other numbers for the turns: the one at an index is called by what stands there.
+    #[must_use]
+    pub fn numbered(mut self, numbers: &[usize]) -> Self {
+        for effect in self.words.iter_mut().chain(&mut self.turns) {
+            effect.turn = numbers.get(effect.turn).copied().unwrap_or(effect.turn);
+        }
+        self
+    }
 }
 
 /// Explains the verdict of `judge`, which is asked about the conversation and variants of it.

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::Route;
 use super::asking::LowConfidence;
 use super::explain::ThresholdFlip;
-use super::verdict::lead;
+use super::verdict::{Bound, Refused, lead};
 
 /// When a route is sure enough, and what happens if none is.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -42,10 +42,12 @@ const OWN_SHARE: f32 = 0.2;
 pub(super) struct Judgement {
     /// Who takes the request.
     pub(super) route: Option<usize>,
-    /// The probability of what was judged: of the route, or that none fits.
+    /// The probability of what was answered: of the route, or that none fits.
     pub(super) confidence: f32,
     /// What that is the probability of.
     pub(super) subject: Subject,
+    /// The route that would have been taken, had it been sure enough.
+    pub(super) refused: Option<Refused>,
     /// How far the likeliest led the next, in probability; a domain with all its actions, what is outside of it.
     pub(super) margin: f32,
     /// Whether the threshold was reached and the policy's margin kept.
@@ -98,9 +100,9 @@ fn is_of(domains: &[Option<usize>], domain: usize, route: usize) -> bool {
 /// holds for each route the domain route that it belongs to, if any.
 ///
 /// The likeliest of all routes and "none fits" wins if it reaches its threshold and leads by the margin. A route that
-/// does not reach it, that is less likely than none, or that hardly leads another action of its domain, gives way to the
-/// domain, if the domain with all its actions is likelier than none and reaches the threshold, and is not unlikely by
-/// itself. Else the policy decides.
+/// does not, that is less likely than none, or that hardly leads another action of its domain, gives way to the domain,
+/// if the domain with all its actions is likelier than none, reaches the threshold, leads what is outside of it by the
+/// margin, and is not unlikely by itself. Else the policy decides.
 pub(super) fn judge(
     routes: &[Route],
     domains: &[Option<usize>],
@@ -108,12 +110,14 @@ pub(super) fn judge(
     scores: &[(usize, f32)],
     none: f32,
 ) -> Judgement {
+    let (subject, refused) = (Subject::None, None);
     let Some(&(best, score)) = scores.first() else {
-        let reason = "no routes are configured".to_owned();
+        let reason = "there are no routes to choose from".to_owned();
         return Judgement {
             route: None,
             confidence: none,
-            subject: Subject::None,
+            subject,
+            refused,
             margin: none,
             sure: true,
             reason,
@@ -121,85 +125,107 @@ pub(super) fn judge(
     };
     let threshold =
         |route: usize| routes.get(route).and_then(|route| route.threshold).unwrap_or(policy.threshold);
-    let of_domain = |domain: usize| Subject::Domain(domain).probability(domains, scores, none);
-    let is_domain = routes.get(best).is_some_and(|route| route.domain);
-    let domain = if is_domain { Some(best) } else { domains.get(best).copied().flatten() };
-    let own = |domain: usize| scores.iter().find(|(route, _)| *route == domain).map_or(0.0, |(_, own)| *own);
-    let domain =
-        domain.filter(|domain| own(*domain) >= OWN_SHARE * score).map(|domain| (domain, of_domain(domain)));
     let wanted = threshold(best);
+    let lead = lead(scores.iter().map(|(_, score)| *score).chain([none]));
+    let is_led = lead >= policy.margin;
+    let is_domain = routes.get(best).is_some_and(|route| route.domain);
     let sibling = |(route, _): &&(usize, f32)| *route != best && domains.get(*route) == domains.get(best);
     let next = if is_domain { 0.0 } else { scores.iter().find(sibling).map_or(0.0, |(_, score)| *score) };
-    let is_sure = score >= wanted && score >= none && (score >= SURE_ACTION || score >= SURE_LEAD * next);
-    if let Some((domain, whole)) = domain
-        && !is_sure
+    let is_good = score >= wanted && score >= none && is_led;
+    // Who takes the best route all the same does not want its domain in its place for a lead that is short.
+    let is_kept = is_good || (policy.low == LowConfidence::Best && score >= wanted && score >= none);
+    let is_sure = is_kept && (score >= SURE_ACTION || score >= SURE_LEAD * next);
+    let whole = whole(routes, domains, scores, none).filter(|_| !is_sure);
+    if let Some(Whole { domain, score: whole, lead }) = whole
         && whole >= none
         && whole >= threshold(domain)
+        && lead >= policy.margin
     {
         let (action, domain_name) = (name(routes, best), name(routes, domain));
         let reason = format!(
             "no route is sure (best `{action}` at {score:.2}), the domain `{domain_name}` with all its actions is at {whole:.2}; none fits {none:.2}"
         );
-        let outside = scores.iter().filter(|(route, _)| !is_of(domains, domain, *route));
-        let next = outside.map(|(_, score)| *score).fold(none, f32::max);
-        let subject = Subject::Domain(domain);
-        return Judgement {
-            route: Some(domain),
-            confidence: whole,
-            subject,
-            margin: whole - next,
-            sure: true,
-            reason,
-        };
+        let (route, subject) = (Some(domain), Subject::Domain(domain));
+        return Judgement { route, confidence: whole, subject, refused, margin: lead, sure: true, reason };
     }
-    let lead = lead(scores.iter().map(|(_, score)| *score).chain([none]));
-    let is_led = lead >= policy.margin;
     if score < none && none >= policy.threshold && is_led {
         let reason = format!("no route fits ({none:.2}; nearest `{}` at {score:.2})", name(routes, best));
         return Judgement {
             route: None,
             confidence: none,
-            subject: Subject::None,
+            subject,
+            refused,
             margin: lead,
             sure: true,
             reason,
         };
     }
-    let subject = Subject::Route(best);
-    if score >= none && score >= wanted && is_led {
-        let told = tell(routes, scores, none);
-        let reason = format!("`{}` fits best at {score:.2}; {told}", name(routes, best));
-        return Judgement { route: Some(best), confidence: score, subject, margin: lead, sure: true, reason };
-    }
     let told = tell(routes, scores, none);
-    let (best_name, least) = (name(routes, best), policy.threshold);
-    let unsure = if score < none && none >= least {
-        format!(
-            "that no route fits is likeliest at {none:.2}, but leads by {lead:.2} and not by the margin of {:.2}; nearest `{best_name}` at {score:.2}",
-            policy.margin
-        )
-    } else if score >= none && score >= wanted {
-        format!(
-            "`{best_name}` fits best at {score:.2}, but leads by {lead:.2} and not by the margin of {:.2}",
-            policy.margin
-        )
+    let best_name = name(routes, best);
+    if is_good {
+        let reason = format!("`{best_name}` fits best at {score:.2}; {told}");
+        let (route, subject) = (Some(best), Subject::Route(best));
+        return Judgement { route, confidence: score, subject, refused, margin: lead, sure: true, reason };
+    }
+    let by_margin = || {
+        let [lead, margin] = apart(lead, policy.margin);
+        format!("leads by {lead} and not by the margin of {margin}")
+    };
+    let (unsure, bound) = if score < none && none >= policy.threshold {
+        let margin = by_margin();
+        let told = format!(
+            "that no route fits is likeliest at {none:.2}, but {margin}; nearest `{best_name}` at {score:.2}"
+        );
+        (told, None)
     } else if score < none {
-        format!(
-            "that no route fits is likeliest, but under the threshold of {least:.2}; nearest `{best_name}` at {score:.2}"
-        )
+        let [none, least] = apart(none, policy.threshold);
+        let told = format!(
+            "that no route fits is likeliest, but {none} is under the threshold of {least}; nearest `{best_name}` at {score:.2}"
+        );
+        (told, None)
+    } else if score >= wanted {
+        let margin = by_margin();
+        (format!("`{best_name}` fits best at {score:.2}, but {margin}"), Some(Bound::Margin(policy.margin)))
     } else {
-        format!("`{best_name}` fits best, but {score:.2} is under the threshold of {wanted:.2}")
+        let [score, wanted_shown] = apart(score, wanted);
+        let told = format!("`{best_name}` fits best, but {score} is under the threshold of {wanted_shown}");
+        (told, Some(Bound::Threshold(wanted)))
     };
-    let (route, confidence, subject, reason) = match policy.low {
-        LowConfidence::Best => {
-            (Some(best), score, subject, format!("{unsure}; it is taken all the same; {told}"))
-        }
+    let (route, confidence, subject, refused, taken) = match policy.low {
+        LowConfidence::Best => (Some(best), score, Subject::Route(best), None, "; it is taken all the same"),
         LowConfidence::Default | LowConfidence::Escalate => {
-            let subject = if score >= none { subject } else { Subject::None };
-            (None, none.max(score), subject, format!("{unsure}; {told}"))
+            (None, none, subject, bound.map(|by| Refused { route: best, probability: score, by }), "")
         }
     };
-    Judgement { route, confidence, subject, margin: lead, sure: false, reason }
+    let reason = format!("{unsure}{taken}; {told}");
+    Judgement { route, confidence, subject, refused, margin: lead, sure: false, reason }
+}
+
+/// The domain of the best route with all its actions as one.
+#[derive(Debug, Clone, Copy)]
+struct Whole {
+    domain: usize,
+    score: f32,
+    /// How far it leads what is outside of it.
+    lead: f32,
+}
+
+/// `None` if the best route has no domain, or one that is unlikely by itself.
+fn whole(routes: &[Route], domains: &[Option<usize>], scores: &[(usize, f32)], none: f32) -> Option<Whole> {
+    let &(best, score) = scores.first()?;
+    let is_domain = routes.get(best).is_some_and(|route| route.domain);
+    let domain = if is_domain { best } else { domains.get(best).copied().flatten()? };
+    let own = scores.iter().find(|(route, _)| *route == domain).map_or(0.0, |(_, own)| *own);
+    let outside = scores.iter().filter(|(route, _)| !is_of(domains, domain, *route));
+    let next = outside.map(|(_, score)| *score).fold(none, f32::max);
+    let whole = Subject::Domain(domain).probability(domains, scores, none);
+    (own >= OWN_SHARE * score).then_some(Whole { domain, score: whole, lead: whole - next })
+}
+
+/// A number and the bound that it does not reach, with as many digits as tell them apart.
+fn apart(number: f32, bound: f32) -> [String; 2] {
+    let written = |digits: usize| [number, bound].map(|number| format!("{number:.digits$}"));
+    (2..=7).map(written).find(|[number, bound]| number != bound).unwrap_or_else(|| written(2))
 }
 
 /// The nearest thresholds, lower and higher, under which [`judge`] finds another route: of the route that was judged, if it
@@ -327,7 +353,7 @@ mod tests {
                 0.7,
                 None,
                 false,
-                "that no route fits is likeliest, but under the threshold of 0.95; nearest `contracts` at 0.10; next `cases` at 0.10; none fits 0.70",
+                "that no route fits is likeliest, but 0.70 is under the threshold of 0.95; nearest `contracts` at 0.10; next `cases` at 0.10; none fits 0.70",
             ),
             // Neither a route nor none is sure, nor is the domain.
             (
@@ -373,7 +399,7 @@ mod tests {
             assert_eq!(found.subject.probability(&domains, &sorted, none), found.confidence, "{reason}");
         }
         let nothing = judge(&[], &[], &Policy::default(), &[], 1.0);
-        assert_eq!((nothing.route, nothing.reason.as_str()), (None, "no routes are configured"));
+        assert_eq!((nothing.route, nothing.reason.as_str()), (None, "there are no routes to choose from"));
     }
 
     #[test]
@@ -429,6 +455,35 @@ mod tests {
             assert_eq!(thresholds(&routes(), &domains, &policy, &sorted, none), expected, "{scores:?}");
         }
         assert_eq!(thresholds(&[], &[], &Policy::default(), &[], 1.0), []);
+    }
+
+    /// What is stated is what was answered; the route that was refused stands apart, with what it lacks.
+    #[test]
+    fn a_refused_route_is_told_apart() {
+        let domains = [Some(2), Some(2), None];
+        let policy = |threshold, margin, low| Policy { threshold, margin, low };
+        let refused = |route, probability, by| Some(Refused { route, probability, by });
+        let (default, best) = (LowConfidence::Default, LowConfidence::Best);
+        for (policy, scores, none, confidence, expected) in [
+            (policy(0.8, 0.0, default), [0.7, 0.01, 0.0], 0.29, 0.29, refused(0, 0.7, Bound::Threshold(0.8))),
+            (policy(0.0, 0.5, default), [0.6, 0.1, 0.0], 0.3, 0.3, refused(0, 0.6, Bound::Margin(0.5))),
+            (policy(0.8, 0.0, best), [0.7, 0.01, 0.0], 0.29, 0.7, None),
+            (policy(0.9, 0.0, default), [0.2, 0.1, 0.0], 0.7, 0.7, None),
+            // A domain keeps the margin as a route does; one that does may take what its action does not.
+            (policy(0.0, 0.5, default), [0.3, 0.2, 0.1], 0.4, 0.4, None),
+            (policy(0.0, 0.5, default), [0.41, 0.1, 0.09], 0.4, 0.4, refused(0, 0.41, Bound::Margin(0.5))),
+            (policy(0.0, 0.5, default), [0.45, 0.4, 0.1], 0.05, 0.95, None),
+            (policy(0.0, 0.5, default), [0.6, 0.2, 0.15], 0.05, 0.95, None),
+            (policy(0.0, 0.5, best), [0.6, 0.2, 0.15], 0.05, 0.6, None),
+        ] {
+            let mut sorted: Vec<(usize, f32)> = scores.into_iter().enumerate().collect();
+            sorted.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+            let found = judge(&routes(), &domains, &policy, &sorted, none);
+            assert!((found.confidence - confidence).abs() < 1e-6, "{scores:?} {found:?}");
+            assert_eq!(found.refused, expected, "{scores:?} {}", found.reason);
+        }
+        let near = judge(&routes(), &domains, &policy(1.0, 0.0, default), &[(0, 0.996)], 0.004);
+        assert!(near.reason.contains("0.996 is under the threshold of 1.000"), "{}", near.reason);
     }
 
     /// Whatever actions are nearest to it, they are not its own.

@@ -32,6 +32,8 @@ pub struct Verdict {
     /// The probability of what was found: of the route, or that none fits. A router model states one only where its
     /// engine gives log-probabilities.
     pub confidence: Option<f32>,
+    /// The route that the embedded scorer found likeliest and that was not sure enough to be taken.
+    pub refused: Option<Refused>,
     /// Every route with its probability, best first, by the embedded scorer; empty if it was not asked.
     pub scores: Vec<(usize, f32)>,
     /// The probability that none fits, by the embedded scorer.
@@ -54,11 +56,32 @@ pub struct Verdict {
     pub notes: Vec<String>,
 }
 
+/// A route that was likeliest and was not taken.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Refused {
+    /// Its index.
+    pub route: usize,
+    /// Its probability.
+    pub probability: f32,
+    /// What it did not reach.
+    pub by: Bound,
+}
+
+/// What a route has to reach to be taken.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Bound {
+    /// This probability.
+    Threshold(f32),
+    /// This lead over the next answer, in probability.
+    Margin(f32),
+}
+
 impl Verdict {
     pub(super) fn none(reason: String, scorer: Option<ScorerKind>) -> Self {
         Self {
             route: None,
             confidence: None,
+            refused: None,
             scores: Vec::new(),
             none_probability: None,
             margin: None,

@@ -23,6 +23,9 @@ pub(super) struct Options {
     /// Labelled conversations, as for `waypost routes test`; the routes' `tests` count too
     #[arg(value_name = "FILE.jsonl")]
     files: Vec<PathBuf>,
+    /// Count turns whose label names no route as wrong, in place of failing
+    #[arg(long)]
+    allow_unknown_labels: bool,
     /// Write the thresholds into the configuration; nothing else in it changes
     #[arg(long)]
     write: bool,
@@ -40,8 +43,8 @@ pub(super) fn run(options: &Options) -> Result<(), Stop> {
         labelled.extend(lines::read(file)?);
     }
     let (group, warning) = subject.group(&labelled);
-    if let Some(warning) = warning {
-        anstream::eprintln!("warning: {warning}");
+    if let Some(problem) = warning {
+        super::unknown_labels(&problem, options.allow_unknown_labels)?;
     }
     let bar = progress::bar("trying thresholds", fit::CANDIDATES.into());
     let found = fit::fit(&subject, &group, &|| bar.inc(1)).map_err(anyhow::Error::msg)?;

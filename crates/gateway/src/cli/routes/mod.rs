@@ -62,3 +62,15 @@ fn load(path: &Path, shots: Option<usize>) -> Result<Subject, Stop> {
     }
     Ok(Subject::new(loaded).map_err(anyhow::Error::msg)?)
 }
+
+/// Labels that name no route: a mistake, unless it is said that they are meant.
+fn unknown_labels(problem: &str, is_allowed: bool) -> Result<(), Stop> {
+    if is_allowed {
+        anstream::eprintln!("warning: {problem}");
+        return Ok(());
+    }
+    Err(Stop::Failed(anyhow::anyhow!(
+        "{problem}\nhint: write the label as the route's name, or `other` for none; --allow-unknown-labels counts such \
+         turns all the same"
+    )))
+}

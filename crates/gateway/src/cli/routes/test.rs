@@ -9,7 +9,7 @@ use super::measured::{self, Measured};
 use super::suite::{self, Difference, How, Tiers};
 use crate::cli::Stop;
 use crate::evaluation::lines::{self, Written};
-use crate::evaluation::suite::read;
+use crate::evaluation::suite::{Conversation, read};
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -83,6 +83,15 @@ fn test_suite(options: &Options, folder: &Path) -> Result<Option<f64>, Stop> {
     for warning in &suite.warnings {
         anstream::eprintln!("warning: {warning}");
     }
+    let is_labelled =
+        |conversation: &Conversation| conversation.messages.iter().any(|message| message.label.is_some());
+    if !suite.groups.iter().flat_map(|group| &group.conversations).any(is_labelled) {
+        return Err(Stop::Failed(anyhow::anyhow!(
+            "{}: nothing to measure: no turn of the suite has a label\nhint: give the messages of persons their `route`, \
+             or `other` for none",
+            folder.display()
+        )));
+    }
     let shots = options.shots.unwrap_or(0);
     let how = How { shots, tiers: options.router, simulated: options.simulated_router };
     let now = suite::decide(&suite, how);
@@ -142,15 +151,8 @@ fn test_config(options: &Options, config: &Path) -> Result<Option<f64>, Stop> {
         labelled.extend(written);
     }
     let now = Measured::new(&subject, &labelled);
-    match &now.unknown {
-        Some(problem) if options.allow_unknown_labels => anstream::eprintln!("warning: {problem}"),
-        Some(problem) => {
-            return Err(Stop::Failed(anyhow::anyhow!(
-                "{problem}\nhint: write the label as the route's name, or `other` for none; \
-                 --allow-unknown-labels measures all the same"
-            )));
-        }
-        None => {}
+    if let Some(problem) = &now.unknown {
+        super::unknown_labels(problem, options.allow_unknown_labels)?;
     }
     if now.figures.turns == 0 {
         return Err(Stop::Failed(anyhow::anyhow!(

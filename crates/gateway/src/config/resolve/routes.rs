@@ -14,6 +14,8 @@ use super::values;
 
 /// What Arch-Router answers when no route fits.
 const OTHER: &str = "other";
+/// What tables, logs and the page say where no route was taken.
+const NO_ROUTE: [&str; 2] = ["none", "(none fits)"];
 /// More examples than this make a route slow to load and no sharper.
 const MOST_EXAMPLES: usize = 200;
 /// More tests than this belong in a file.
@@ -198,6 +200,15 @@ fn describe(
             ))
             .at(&name_place)
             .hint("choose another name"),
+        );
+    }
+    if NO_ROUTE.iter().any(|word| name.eq_ignore_ascii_case(word)) {
+        context.add(
+            Problem::warning(format!(
+                "a route named `{name}` cannot be told from no route: tables and the page say so where none is taken"
+            ))
+            .at(&name_place)
+            .hint("choose another name, such as what its requests are about"),
         );
     }
     let fewer = "keep those that differ most; `waypost routes test` shows what they are worth";

@@ -26,6 +26,12 @@ const END_BYTES: usize = 2048;
 /// What stands beside pasted material: around fenced blocks, and of the rest what asks for something at its beginning and
 /// at its end. `None` if there is no material, or nothing but.
 pub(super) fn ask(text: &str) -> Option<String> {
+    // A fence that nothing closes may be a stray sign in prose: what asks behind it counts as well.
+    if text.matches(FENCE).count() % 2 == 1
+        && let Some(ask) = shaped(text.trim())
+    {
+        return Some(ask);
+    }
     let outside = outside_blocks(text);
     let whole = outside.as_deref().unwrap_or(text).trim();
     let ask =
@@ -245,6 +251,24 @@ mod tests {
             (format!("{LINE}\n\nexplain"), None),
             (format!("In French\n\n{long}"), Some("In French\n")),
             (format!("In French\n\n{LINE}"), None),
+        ] {
+            assert_eq!(ask(&text).as_deref(), expected, "{text}");
+        }
+    }
+
+    /// A sign that opens a block and that nothing closes hides no ask.
+    #[test]
+    fn a_stray_fence_swallows_nothing() {
+        let long = [LINE; 5].join(" ");
+        for (text, expected) in [
+            (format!("{long}\n```\n{long}\n\nTranslate this."), Some("\nTranslate this.")),
+            (
+                format!("Fix it:\n\n```js\n{long}\n```\n{long} ``` {long}\n\nIn French, please"),
+                Some("Fix it:\nIn French, please"),
+            ),
+            // A block that is cut off is one.
+            (format!("What is wrong?\n\n```js\n{LINE}"), Some("What is wrong?\n")),
+            (format!("My code\n```js\n{LINE}"), Some("My code")),
         ] {
             assert_eq!(ask(&text).as_deref(), expected, "{text}");
         }

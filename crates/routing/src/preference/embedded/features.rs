@@ -25,8 +25,6 @@ pub(super) struct Prepared {
     statics: Vec<Described>,
     /// Empty if the encoder is off.
     encoded: Vec<Described>,
-    /// Whether any route has examples.
-    pub(super) has_examples: bool,
 }
 
 /// A route in one space of vectors.
@@ -57,7 +55,6 @@ impl Prepared {
             lexical: Lexical::new(texts),
             statics: describe(&|tokens| MODEL.embed(tokens)),
             encoded: if encoder { describe(&|tokens| encode(tokens).to_vec()) } else { Vec::new() },
-            has_examples,
         }
     }
 

@@ -3,7 +3,7 @@
 use super::features::COUNT;
 
 /// The numbers of one tier. Evidence is in logits.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Fitted {
     /// Weight of each likeness, in the order of [`super::features`].
     pub(super) likeness: [f32; COUNT],
@@ -14,6 +14,41 @@ pub(super) struct Fitted {
     pub(super) stay: [f32; 5],
     /// Evidence for "none fits": constant, mean over the routes, log number of routes, log number of tokens, lead.
     pub(super) none: [f32; 5],
+}
+
+/// The numbers of both tiers.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Numbers {
+    /// Static tables and words alone.
+    pub(super) statics: Fitted,
+    /// With the encoder.
+    pub(super) both: Fitted,
+}
+
+impl Numbers {
+    /// For a set of which this share of the routes has examples. Both ends are fitted, what is between them is not: one
+    /// example on one route must not move what the prompts of all others are held to.
+    pub(super) fn new(share: f32) -> Self {
+        Self { statics: STATIC.towards(&STATIC_SHOTS, share), both: BOTH.towards(&BOTH_SHOTS, share) }
+    }
+}
+
+impl Fitted {
+    /// Numbers that are this share of the way to others. Exactly these or those at both ends.
+    fn towards(&self, other: &Self, share: f32) -> Self {
+        let between = |own: f32, other: f32| own * (1.0 - share) + other * share;
+        Self {
+            likeness: blend(self.likeness, other.likeness, between),
+            length: between(self.length, other.length),
+            stay: blend(self.stay, other.stay, between),
+            none: blend(self.none, other.none, between),
+        }
+    }
+}
+
+fn blend<const N: usize>(mut own: [f32; N], other: [f32; N], between: impl Fn(f32, f32) -> f32) -> [f32; N] {
+    own.iter_mut().zip(other).for_each(|(own, other)| *own = between(*own, other));
+    own
 }
 
 /// The BM25 score that gives half of its weight.
@@ -28,7 +63,7 @@ pub(super) const SURE: f32 = 0.8;
 pub(super) const CLEAR: f32 = 0.3;
 
 /// Static tables and words alone.
-pub(super) const STATIC: Fitted = Fitted {
+const STATIC: Fitted = Fitted {
     likeness: [14.419, 3.787, 0.0, 0.0, 0.0, 0.0, 0.0],
     length: 0.144,
     stay: [5.699, -1.825, 0.963, -5.858, 4.086],
@@ -36,7 +71,7 @@ pub(super) const STATIC: Fitted = Fitted {
 };
 
 /// With the encoder.
-pub(super) const BOTH: Fitted = Fitted {
+const BOTH: Fitted = Fitted {
     likeness: [0.779, 1.411, 19.148, 0.0, 0.0, 0.0, 0.0],
     length: 0.160,
     stay: [2.831, -0.950, 0.883, -6.170, 4.170],
@@ -44,7 +79,7 @@ pub(super) const BOTH: Fitted = Fitted {
 };
 
 /// Static tables and words, where routes have examples.
-pub(super) const STATIC_SHOTS: Fitted = Fitted {
+const STATIC_SHOTS: Fitted = Fitted {
     likeness: [10.837, 3.873, 0.0, 5.017, -2.260, 0.0, 0.0],
     length: 0.265,
     stay: [6.991, -1.886, 0.872, -5.846, 1.495],
@@ -53,7 +88,7 @@ pub(super) const STATIC_SHOTS: Fitted = Fitted {
 
 /// With the encoder, where routes have examples.
 #[expect(clippy::approx_constant, reason = "fitted, whatever it is close to")]
-pub(super) const BOTH_SHOTS: Fitted = Fitted {
+const BOTH_SHOTS: Fitted = Fitted {
     likeness: [-1.181, 2.102, 15.284, 3.888, -3.191, 0.232, 1.328],
     length: 0.239,
     stay: [6.649, -1.604, 0.701, -5.837, 0.724],

@@ -22,7 +22,7 @@ use super::verdict::lead;
 use super::{Role, Route, Turn};
 use features::{Features, Prepared};
 use filter::{Evidence, update};
-use fitted::Fitted;
+use fitted::{Fitted, Numbers};
 use glance::glance;
 
 /// Turns of the person that are looked at, counted from the latest: what lies further back weighs next to nothing.
@@ -54,13 +54,16 @@ pub enum Tier {
 #[derive(Debug)]
 pub struct Embedded {
     routes: Prepared,
+    numbers: Numbers,
 }
 
 impl Embedded {
     /// Reads the route texts; done once, at load. With `encoder`, the second tier is asked where the first one doubts.
     #[must_use]
     pub fn new(routes: &[Route], encoder: bool) -> Self {
-        Self { routes: Prepared::new(routes, encoder && cfg!(feature = "encoder")) }
+        let with_examples = routes.iter().filter(|route| !route.examples.is_empty()).count();
+        let numbers = Numbers::new(count(with_examples) / count(routes.len().max(1)));
+        Self { routes: Prepared::new(routes, encoder && cfg!(feature = "encoder")), numbers }
     }
 
     /// For each route, the domain route that it belongs to, if there are any.
@@ -104,12 +107,10 @@ impl Embedded {
         }
     }
 
-    fn fitted(&self, tier: Tier) -> &'static Fitted {
-        match (tier, self.routes.has_examples) {
-            (Tier::Static, false) => &fitted::STATIC,
-            (Tier::Static, true) => &fitted::STATIC_SHOTS,
-            (Tier::Encoder, false) => &fitted::BOTH,
-            (Tier::Encoder, true) => &fitted::BOTH_SHOTS,
+    fn fitted(&self, tier: Tier) -> &Fitted {
+        match tier {
+            Tier::Static => &self.numbers.statics,
+            Tier::Encoder => &self.numbers.both,
         }
     }
 }
@@ -273,6 +274,24 @@ mod tests {
         ("What's the weather like in Lisbon tomorrow?", None),
         ("How tall is the Eiffel Tower?", None),
     ];
+
+    /// By so much examples of another route may move what is left to "none fits".
+    const OF_EXAMPLES: f32 = 0.15;
+
+    /// Examples on one route change little for the prompts of the others.
+    #[test]
+    fn examples_of_one_route_leave_the_others_their_prompts() {
+        let mut some = routes(&GUIDE);
+        some[1].examples =
+            vec!["what is the next number: 1, 1, 2, 3, 5".into(), "is this argument valid?".into()];
+        let [none, some] = [routes(&GUIDE), some].map(|routes| Embedded::new(&routes, true));
+        for (prompt, expected) in CLEAR {
+            let [before, after] = [&none, &some].map(|scorer| scorer.score(&[user(prompt)]));
+            assert_eq!(best(&after), expected, "{prompt}");
+            let moved = after.none - before.none;
+            assert!(moved < OF_EXAMPLES, "{prompt}: none fits {} then {}", before.none, after.none);
+        }
+    }
 
     /// What a route is called is a signal of its own; what the others are called moves its probability by less than this.
     const OF_OTHER_NAMES: f32 = 0.2;

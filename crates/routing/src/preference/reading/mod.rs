@@ -26,6 +26,8 @@ use table::{BASE64, Kind, Rule};
 pub struct Reading<'a> {
     /// What the person and the model said. Turns that hold nothing else than what is stripped are not there.
     pub turns: Vec<Turn<'a>>,
+    /// For each of them, its number as [`Stripped::turn`] counts.
+    pub numbers: Vec<usize>,
     /// What was taken out.
     pub stripped: Vec<Stripped>,
     /// The request is a call of a harness's own, by this row; then there are no turns.
@@ -123,6 +125,7 @@ fn call_by_system(text: &str) -> Option<&'static Rule> {
 #[derive(Default)]
 struct Reader<'a> {
     turns: Vec<Turn<'a>>,
+    numbers: Vec<usize>,
     stripped: Vec<Stripped>,
     /// The last message of the person is a call of the harness's own.
     call: Option<&'static Rule>,
@@ -170,7 +173,7 @@ impl<'a> Reader<'a> {
                 kept.extend(self.compose((number, index), part, &scanned.kept, stripped));
             }
         }
-        self.push(Role::User, kept);
+        self.push(number, Role::User, kept);
     }
 
     fn model(&mut self, number: usize, parts: Vec<Cow<'a, str>>) {
@@ -179,10 +182,10 @@ impl<'a> Reader<'a> {
             let whole = 0..part.len();
             kept.extend(self.compose((number, index), part, &[whole], false));
         }
-        self.push(Role::Assistant, kept);
+        self.push(number, Role::Assistant, kept);
     }
 
-    fn push(&mut self, role: Role, mut parts: Vec<Cow<'a, str>>) {
+    fn push(&mut self, number: usize, role: Role, mut parts: Vec<Cow<'a, str>>) {
         parts.retain(|part| !part.trim().is_empty());
         let text = match parts.len() {
             0 => return,
@@ -190,6 +193,7 @@ impl<'a> Reader<'a> {
             _ => Cow::Owned(parts.join("\n")),
         };
         self.turns.push(Turn { role, text });
+        self.numbers.push(number);
     }
 
     /// The pieces of a part as one text, base64 taken out. The part is known by its message's number and its own.
@@ -239,6 +243,7 @@ impl<'a> Reader<'a> {
     /// All before was a worked example.
     fn restart(&mut self, number: usize, rule: &'static Rule) {
         let bytes = self.turns.drain(..).map(|turn| turn.text.len()).sum();
+        self.numbers.clear();
         self.strip(number, rule.name, bytes, Place::default());
         self.summary = None;
     }
@@ -261,16 +266,18 @@ impl<'a> Reader<'a> {
 
     fn finish(mut self) -> Reading<'a> {
         if let Some(rule) = self.call.or(self.first_call) {
-            return Reading { turns: Vec::new(), stripped: self.stripped, call: Some(rule) };
+            return Reading { stripped: self.stripped, call: Some(rule), ..Reading::default() };
         }
         // A session that goes on by its summary alone is about what the summary says.
         if let Some(Summary { place, number, rule, part, index, body }) = self.summary.take()
             && !self.turns.iter().any(|turn| turn.role == Role::User)
             && let Some(text) = self.compose((number, index), part, &[body], true)
         {
-            self.turns.insert(place.min(self.turns.len()), Turn { role: Role::User, text });
+            let place = place.min(self.turns.len());
+            self.turns.insert(place, Turn { role: Role::User, text });
+            self.numbers.insert(place, number);
             self.stripped.retain(|stripped| stripped.turn != number || stripped.rule != rule.name);
         }
-        Reading { turns: self.turns, stripped: self.stripped, call: None }
+        Reading { turns: self.turns, numbers: self.numbers, stripped: self.stripped, call: None }
     }
 }

@@ -32,6 +32,8 @@ pub enum Answer {
     Route(usize),
     /// None of them fits.
     NoRoute,
+    /// Nothing. The reference takes it for "none".
+    Silence,
     /// A route that is not configured. The reference takes it for "none", and so do we.
     Unknown(String),
 }
@@ -82,7 +84,7 @@ const QUOTES: [char; 4] = ['"', '\'', '`', '*'];
 pub(super) fn read(names: &Names, body: &[u8], is_constrained: bool) -> Result<Reply, Nonsense> {
     let completion: Completion<'_> = serde_json::from_slice(body)
         .map_err(|error| Nonsense(format!("it is not a chat completion ({error})")))?;
-    let silence = (Answer::NoRoute, Said::Nothing);
+    let silence = (Answer::Silence, Said::Nothing);
     let Some(choice) = completion.choices.into_iter().next() else { return Ok(plain(silence.0)) };
     let (answer, said) = match choice.message.content {
         Value::Null => silence,
@@ -98,7 +100,7 @@ pub(super) fn read(names: &Names, body: &[u8], is_constrained: bool) -> Result<R
     let logprobs: Option<Logprobs> = choice.logprobs.and_then(|raw| serde_json::from_str(raw.get()).ok());
     let meant = match &answer {
         Answer::Route(route) => Some(*route),
-        Answer::NoRoute => None,
+        Answer::NoRoute | Answer::Silence => None,
         Answer::Unknown(_) => return Ok(plain(answer)),
     };
     Ok(
@@ -126,7 +128,7 @@ fn route_in(names: &Names, text: &str) -> Result<Found, Nonsense> {
     let ends = ENDS.iter().filter_map(|end| text.find(end)).min().unwrap_or(text.len());
     let said = text.get(..ends).unwrap_or_default().trim();
     if said.is_empty() {
-        return Ok((Answer::NoRoute, Said::Nothing));
+        return Ok((Answer::Silence, Said::Nothing));
     }
     let answer = unthought(said);
     // The spelled-out line break is looked at last: a route's name might hold a backslash.
@@ -432,21 +434,19 @@ mod tests {
             "[]",
             "other",
             "other\n\nNothing here fits.",
-            "<|im_end|>",
             "<think>hm</think>other",
             "OTHER.",
             "route: other",
-            "",
-            "  \n",
             r"\n",
         ] {
             assert_eq!(said(&text.into()), Ok(Answer::NoRoute), "{text}");
         }
-        assert_eq!(said(&Value::Null), Ok(Answer::NoRoute));
-        assert_eq!(said(&json!([])), Ok(Answer::NoRoute));
+        for content in [json!(null), json!([]), json!(""), json!("  \n"), json!("<|im_end|>")] {
+            assert_eq!(said(&content), Ok(Answer::Silence), "{content}");
+        }
         for body in [r#"{"choices": []}"#, r#"{"choices": [{"message": {"role": "assistant"}}], "id": 1}"#] {
             let reply = read(&names(&ROUTES), body.as_bytes(), false);
-            assert_eq!(reply, Ok(plain(Answer::NoRoute)), "{body}");
+            assert_eq!(reply, Ok(plain(Answer::Silence)), "{body}");
         }
     }
 
