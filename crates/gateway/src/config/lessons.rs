@@ -10,6 +10,7 @@ use super::thresholds::{
 };
 use super::tree::{self, Kind, Node};
 use super::{Config, Environment, Rendered, Source};
+use crate::telemetry::obeyed;
 
 const EXAMPLES: &str = "examples";
 const BY_HAND: &str = "write them by hand: without `--apply` they are only shown";
@@ -100,9 +101,9 @@ fn edits(root: &Node, text: &str, lessons: &[Lesson]) -> Result<Vec<Edit>, Probl
     Ok(edits)
 }
 
-/// JSON's quotes are YAML's.
+/// JSON's quotes are YAML's, but for characters that YAML takes as escapes only.
 fn quoted(example: &str) -> String {
-    Value::from(example).to_string()
+    obeyed::escaped(&Value::from(example).to_string()).into_owned()
 }
 
 fn more_examples(node: &Node, text: &str, examples: &[String]) -> Result<Edit, Problem> {
