@@ -112,10 +112,12 @@ impl Desk {
     /// What is said where the file of records cannot be read.
     pub(super) fn unreadable(&self, error: &StoreError) -> Refused {
         let path = self.config.log.file.as_ref().map(|file| file.path.display().to_string());
-        let message = error.reading(&path.unwrap_or_default());
-        let (message, hint) = message.split_once("\nhint: ").unwrap_or((&message, ""));
-        let refused = Refused::new(StatusCode::SERVICE_UNAVAILABLE, message);
-        if hint.is_empty() { refused } else { refused.hint(hint) }
+        let (what, hint) = error.told(&path.unwrap_or_default());
+        let refused = Refused::new(StatusCode::SERVICE_UNAVAILABLE, what);
+        match hint {
+            Some(hint) => refused.hint(hint),
+            None => refused,
+        }
     }
 
     /// A router with these routes in place of the configuration's. `written` is how they were sent.

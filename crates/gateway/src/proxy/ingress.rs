@@ -103,7 +103,7 @@ pub fn peek<'a>(
     named: Option<&'a Named>,
     body: &'a [u8],
 ) -> Result<Envelope<'a>, ApiError> {
-    let envelope = peek_any_name(client, api, named, body)?;
+    let envelope = read_envelope(client, api, named, body)?;
     match envelope.model.as_deref().map(str::len).filter(|length| *length > LONGEST_NAME) {
         None => Ok(envelope),
         Some(length) => {
@@ -113,7 +113,7 @@ pub fn peek<'a>(
     }
 }
 
-fn peek_any_name<'a>(
+fn read_envelope<'a>(
     client: ClientDialect,
     api: Api,
     named: Option<&'a Named>,

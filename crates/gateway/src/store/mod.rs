@@ -111,20 +111,29 @@ impl StoreError {
     /// What is said to who wants to read the file: what is wrong, where, and what to do.
     #[must_use]
     pub fn reading(&self, path: &str) -> String {
+        match self.told(path) {
+            (what, Some(hint)) => format!("{what}\nhint: {hint}"),
+            (what, None) => what,
+        }
+    }
+
+    /// The same in its parts: what is wrong and where, and what to do.
+    #[must_use]
+    pub fn told(&self, path: &str) -> (String, Option<&'static str>) {
         let hint = match self.code() {
-            Some(ErrorCode::NotADatabase) => return format!("{path} is no file of records"),
-            Some(ErrorCode::DatabaseCorrupt) => {
-                "`sqlite3 FILE .recover` reads what is left of it; move it away, and the gateway makes a new one"
-            }
+            Some(ErrorCode::NotADatabase) => return (format!("{path} is no file of records"), None),
+            Some(ErrorCode::DatabaseCorrupt) => Some(
+                "`sqlite3 FILE .recover` reads what is left of it; move it away, and the gateway makes a new one",
+            ),
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-                "another program holds it: try again"
+                Some("another program holds it: try again")
             }
-            _ if self.is_forbidden() => {
-                "read it as the user that the gateway runs as, or a copy of it and of `FILE-wal` in a folder of your own"
-            }
-            _ => return format!("cannot read the records in {path}: {self}"),
+            _ if self.is_forbidden() => Some(
+                "read it as the user that the gateway runs as, or a copy of it and of `FILE-wal` in a folder of your own",
+            ),
+            _ => None,
         };
-        format!("cannot read the records in {path}: {self}\nhint: {hint}")
+        (format!("cannot read the records in {path}: {self}"), hint)
     }
 
     /// The path names the wrong place, most likely; what else is wrong may pass.

@@ -1,7 +1,7 @@
 //! Where records wait for the thread that writes them. It is woken for the first of a batch and for a full one, not for
 //! each: to wake a thread costs more than to write a record.
 
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::telemetry::finished::Finished;
@@ -32,7 +32,7 @@ impl Queue {
 
     /// Never waits: false if there is no room, or nobody reads any more.
     pub(super) fn put(&self, finished: &Arc<Finished>) -> bool {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.lock();
         if state.is_closed || state.waiting.len() >= self.most {
             return false;
         }
@@ -47,29 +47,33 @@ impl Queue {
 
     /// Nothing comes any more.
     pub(super) fn close(&self) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).is_closed = true;
+        self.lock().is_closed = true;
         self.come.notify_one();
     }
 
     /// The reader has to look at its file.
     pub(super) fn tell(&self) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).is_told = true;
+        self.lock().is_told = true;
         self.come.notify_one();
     }
 
     /// Whether it was told to, since it was last asked.
     pub(super) fn was_told(&self) -> bool {
-        std::mem::take(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner).is_told)
+        std::mem::take(&mut self.lock().is_told)
     }
 
     /// More will come, and there is room for it.
     pub(super) fn has_room(&self) -> bool {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = self.lock();
         !state.is_closed && state.waiting.len() < self.most
     }
 
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn is_closed(&self) -> bool {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).is_closed
+        self.lock().is_closed
     }
 
     /// Waits so long for a first record, and from then on so long for a whole batch, which is put behind what there is in
@@ -80,7 +84,7 @@ impl Queue {
                 |state: &mut State| state.waiting.len() < count && !state.is_told && !state.is_closed;
             self.come.wait_timeout_while(state, time, is_awaited).unwrap_or_else(PoisonError::into_inner).0
         };
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = self.lock();
         let mut state = wait(state, patience, 1);
         if !state.waiting.is_empty() {
             state = wait(state, more, self.batch);

@@ -1,7 +1,7 @@
 //! Whether records reach their file, for whoever looks at the gateway from outside.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 /// How it stands.
@@ -34,12 +34,12 @@ impl Standing {
     /// What is wrong with it, if records are not kept.
     #[must_use]
     pub fn trouble(&self) -> Option<Trouble> {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.lock().clone()
     }
 
     /// Records are not kept for this reason; true if they were until now.
     pub(super) fn failed(&self, problem: String) -> bool {
-        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut trouble = self.lock();
         match &mut *trouble {
             Some(trouble) => {
                 trouble.problem = problem;
@@ -54,10 +54,14 @@ impl Standing {
 
     /// Records are kept; true if they were not until now.
     pub(super) fn recovered(&self) -> bool {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).take().is_some()
+        self.lock().take().is_some()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Trouble>> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn is_troubled(&self) -> bool {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+        self.lock().is_some()
     }
 }

@@ -14,9 +14,8 @@ use crate::http1::framing::Step;
 use crate::pieces::Pieces;
 use crate::server::body::Unread;
 
-/// Room that is made for a body at first, in bytes: what a client announces is believed as it comes. Memory that nothing
-/// was written to takes no place.
-const FIRST: usize = 256 * 1024;
+/// Room that is made for a body at first, in bytes: what a client announces is believed as it comes.
+const FIRST: usize = 64 * 1024;
 
 /// The body of a request that is still to come, piece by piece as it comes.
 #[derive(Debug)]
