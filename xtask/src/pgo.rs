@@ -1,7 +1,10 @@
-//! A build that knows how it is used: instrumented, trained by `waypost bench`, and built again with what was seen
-//! (<https://doc.rust-lang.org/rustc/profile-guided-optimization.html>).
+//! A build that knows how it is used: instrumented, trained by `waypost bench` and by requests of every API, and built
+//! again with what was seen (<https://doc.rust-lang.org/rustc/profile-guided-optimization.html>).
+
+mod dialects;
 
 use std::ffi::OsString;
+use std::hash::{DefaultHasher, Hasher as _};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -21,6 +24,9 @@ pub(crate) struct Options {
     /// Other flags of the compiler, such as `-Ctarget-feature=+crt-static`
     #[arg(long, env = "RUSTFLAGS", default_value = "", allow_hyphen_values = true, value_name = "FLAGS")]
     flags: String,
+    /// An `llvm-profdata` of the compiler's LLVM (`rustc -vV` says which), where the toolchain has none
+    #[arg(long, env = "LLVM_PROFDATA", value_name = "PROGRAM")]
+    profdata: Option<PathBuf>,
     /// Seconds for which each case of `waypost bench` trains it
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=600))]
     seconds: u16,
@@ -29,7 +35,10 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<()> {
     let host = said_by(Command::new("rustc").args(["--print", "host-tuple"]))?;
     // Before the minutes that the first build takes.
-    let merge = profdata(Path::new(&said_by(Command::new("rustc").args(["--print", "sysroot"]))?), &host)?;
+    let merge = match &options.profdata {
+        Some(own) => own.clone(),
+        None => profdata(Path::new(&said_by(Command::new("rustc").args(["--print", "sysroot"]))?), &host)?,
+    };
     std::fs::create_dir_all(&options.target_dir)?;
     let folder = options.target_dir.canonicalize()?;
     let (seen, merged) = (folder.join("seen"), folder.join("waypost.profdata"));
@@ -43,21 +52,36 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let instrumented = build.program("-Cprofile-generate=", &seen)?;
     step("train it by `waypost bench`")?;
     train(&instrumented, &folder, Duration::from_secs(options.seconds.into()))?;
+    step("train it by requests of every API")?;
+    dialects::train(&instrumented)?;
     let has_seen = std::fs::read_dir(&seen).is_ok_and(|mut files| files.next().is_some());
     ensure!(has_seen, "no gateway has written into {} what it has seen", seen.display());
     step("merge what the gateways have seen")?;
     done(Command::new(merge).arg("merge").arg("-o").args([&merged, &seen]))?;
+    let merged = named_by_content(&merged)?;
     step("build by it")?;
     let program = build.program("-Cprofile-use=", &merged)?;
     writeln!(std::io::stdout(), "{}", program.display())?;
     Ok(())
 }
 
-/// `llvm-profdata` of the toolchain: others need not read what this one writes.
+/// Moves a file to a name that says what is in it: cargo builds anew where its flags have changed, and looks into no file
+/// that they name.
+fn named_by_content(path: &Path) -> Result<PathBuf> {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(&std::fs::read(path)?);
+    let named = path.with_file_name(format!("waypost-{:016x}.profdata", hasher.finish()));
+    std::fs::rename(path, &named)?;
+    Ok(named)
+}
+
+/// `llvm-profdata` of the toolchain: those of another LLVM need not read what this compiler writes.
 fn profdata(sysroot: &Path, host: &str) -> Result<PathBuf> {
     let path = sysroot.join("lib/rustlib").join(host).join("bin/llvm-profdata");
     if !path.exists() {
-        bail!("the toolchain has no `llvm-profdata`\nhint: `rustup component add llvm-tools` brings it");
+        bail!(
+            "the toolchain has no `llvm-profdata`\nhint: `rustup component add llvm-tools` brings it; one of the same LLVM from elsewhere does with `--profdata`"
+        );
     }
     Ok(path)
 }
@@ -129,6 +153,20 @@ fn said_by(command: &mut Command) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn another_profile_has_another_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let name = |text: &str| {
+            let path = folder.path().join("waypost.profdata");
+            std::fs::write(&path, text).unwrap();
+            let named = named_by_content(&path).unwrap();
+            assert_eq!(std::fs::read_to_string(&named).unwrap(), text);
+            named
+        };
+        assert_eq!(name("a"), name("a"));
+        assert_ne!(name("a"), name("b"));
+    }
 
     #[test]
     fn a_toolchain_without_the_tool_says_what_brings_it() {

@@ -7,6 +7,7 @@ pub mod config;
 mod contents;
 mod memory;
 mod pieces;
+mod placed;
 pub mod reload;
 pub mod runtime;
 pub mod serve;

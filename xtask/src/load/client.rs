@@ -19,21 +19,21 @@ use waypost::bench::mock::{self, FINISH};
 type Body = Full<Bytes>;
 
 /// One connection.
-pub(super) enum Connection {
+pub(crate) enum Connection {
     One(http1::SendRequest<Body>),
     Many(http2::SendRequest<Body>),
 }
 
 impl Connection {
     /// HTTP/1.1.
-    pub(super) async fn one(address: SocketAddr) -> Result<Self> {
+    pub(crate) async fn one(address: SocketAddr) -> Result<Self> {
         let (sender, connection) = http1::handshake(stream(address).await?).await?;
         tokio::spawn(connection);
         Ok(Self::One(sender))
     }
 
     /// HTTP/2, known beforehand.
-    pub(super) async fn many(address: SocketAddr) -> Result<Self> {
+    pub(crate) async fn many(address: SocketAddr) -> Result<Self> {
         let (sender, connection) = http2::handshake(TokioExecutor::new(), stream(address).await?).await?;
         tokio::spawn(connection);
         Ok(Self::Many(sender))
@@ -49,9 +49,19 @@ impl Connection {
 
     /// Sends a request and waits for the head of the answer, which has to be of success.
     pub(super) async fn ask(&mut self, ask: &Ask, address: SocketAddr) -> Result<Response<Incoming>> {
-        let (host, path) = (address.to_string(), "/v1/chat/completions");
+        self.post("/v1/chat/completions", ask.body(), address).await
+    }
+
+    /// The same of any request.
+    pub(crate) async fn post(
+        &mut self,
+        path: &str,
+        body: Bytes,
+        address: SocketAddr,
+    ) -> Result<Response<Incoming>> {
+        let host = address.to_string();
         let request = Request::builder().method(Method::POST).header(CONTENT_TYPE, "application/json");
-        let body = Full::new(ask.body());
+        let body = Full::new(body);
         let response = match self {
             Self::One(sender) => {
                 sender.ready().await?;

@@ -1,7 +1,7 @@
 //! Loads for the gateway: many streams at once (`streams`), or a mixed load for a long time (`soak`). The provider
 //! is a process of its own, so that each process has its own file descriptors and its own processor time.
 
-mod client;
+pub(crate) mod client;
 mod process;
 mod soak;
 mod streams;

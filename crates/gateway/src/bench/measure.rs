@@ -254,6 +254,11 @@ async fn measure(
         return Ok(None);
     }
     process::forget_peak(&subject.processes);
+    let idle = if subject.ours.is_none() && plan.measured() >= SHORTEST_LOOK {
+        busy_while_idle().await
+    } else {
+        None
+    };
     let load = Load {
         connections: plan.connections,
         threads: plan.threads,
@@ -290,7 +295,8 @@ async fn measure(
     if !subject.processes.is_empty() {
         put(Figure::Peak, process::peak(&subject.processes).map(|bytes| bytes as f64));
     }
-    put(Figure::Others, calm.others.zip(saturated.others).map(|(calm, saturated)| calm.max(saturated)));
+    let busiest = calm.others.zip(saturated.others).map(|(calm, saturated)| calm.max(saturated));
+    put(Figure::Others, idle.or(busiest));
     for seen in [alone, full] {
         outcome.answered += seen.answered;
         load::merge(&mut outcome.failures, seen.failures);
@@ -311,6 +317,14 @@ impl Used {
     fn cpu_each(&self, count: u64) -> Option<f64> {
         self.cpu.filter(|_| count > 0).map(|seconds| seconds * 1e6 / count as f64)
     }
+}
+
+/// Cores that work while nothing is asked: what others use, as far as it can be told where not all processes of ours are
+/// known.
+async fn busy_while_idle() -> Option<f64> {
+    let before = machine::busy()?;
+    tokio::time::sleep(SHORTEST_LOOK).await;
+    Some((machine::busy()? - before) / SHORTEST_LOOK.as_secs_f64())
 }
 
 /// Puts a load on it and looks at who uses what meanwhile.

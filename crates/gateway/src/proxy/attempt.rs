@@ -55,6 +55,7 @@ pub(super) async fn attempt(
 ) -> Result<Answer, Failure> {
     let started = Instant::now();
     ticket.starts(started);
+    record.calling.begun = Some(started);
     let result = call(worker, asked, upstream, target, &mut ticket, record).await;
     let (outcome, status) = match &result {
         Ok(received) => ("ok", received.status.as_u16()),

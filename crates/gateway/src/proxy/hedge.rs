@@ -8,7 +8,7 @@ use waypost_routing::plan::{Plan, Why};
 
 use super::forward::{Answer, Asked, Failure, Outcome};
 use super::way::{Leg, Way};
-use crate::telemetry::record::Record;
+use crate::telemetry::record::{GIVEN_UP, Record};
 use crate::worker::Worker;
 
 /// Tries a target, and after a while another one beside it.
@@ -55,7 +55,7 @@ pub(super) async fn race<'w>(
     if failed.is_none() {
         let (provider, model) = if place == 1 { first_name } else { second_name };
         record.calling = given_up;
-        record.tried(&provider, &model, "given_up", 0, record.started());
+        record.tried(&provider, &model, GIVEN_UP, 0, record.started());
     }
     let stops = [stop, other];
     Outcome { stop: stops[place], result: outcome, other: failed.map(|failure| (stops[1 - place], failure)) }

@@ -37,6 +37,7 @@ use waypost_dialect::error::{ApiError, ErrorKind};
 use waypost_routing::router::Decision;
 
 use crate::config::Join;
+use crate::placed;
 use crate::proxy::affinity::Session;
 use crate::proxy::ingress::Named;
 use crate::proxy::patience::{Early, Expected};
@@ -66,7 +67,8 @@ pub async fn handle(
     request: Request<Body>,
 ) -> Response<ResponseBody> {
     let early = Early::default();
-    let answering = Box::pin(answer(worker, endpoint, request, early.clone()));
+    let told = early.clone();
+    let answering = placed::pinned(|| answer(worker, endpoint, request, told));
     patience::answer(answering, &early, endpoint.dialect).await
 }
 

@@ -34,6 +34,7 @@ use tokio::sync::oneshot;
 use waypost_dialect::ClientDialect;
 use waypost_routing::fault::Fault;
 
+use crate::placed;
 use crate::server::gate::Permit;
 
 /// Where finished records go. Cheap to clone.
@@ -136,7 +137,7 @@ impl Open {
         telemetry.metrics.in_flight.inc();
         Self {
             telemetry: Arc::clone(telemetry),
-            record: Some(Box::new(Record::open(endpoint, client))),
+            record: Some(placed::boxed(|| Record::open(endpoint, client))),
             answered: None,
             permit: None,
         }

@@ -20,6 +20,7 @@ use waypost_routing::preference::embedded::Tier;
 use waypost_routing::preference::reading::Stripped;
 use waypost_routing::router::{Decision, Method, Router};
 
+use super::CLIENT_CLOSED;
 use super::kept::Held;
 use super::trace_context::{self, SpanId, TraceContext};
 use crate::config::Tracing;
@@ -148,6 +149,8 @@ pub struct Found {
 /// A call of a provider that is under way.
 #[derive(Debug, Clone, Default)]
 pub struct Calling {
+    /// When it began.
+    pub begun: Option<Instant>,
     /// Its span; `None` if nobody records it.
     span: Option<SpanId>,
     /// Who is asked, where somebody records it.
@@ -160,12 +163,15 @@ pub struct Calling {
 /// the error that the client gets.
 pub const CUT: &str = "shutting_down";
 
+/// What came of an attempt that nobody waited for to its end: its client has left, or another target was quicker.
+pub const GIVEN_UP: &str = "given_up";
+
 /// One attempt.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Try {
     /// `provider/model`.
     pub model: String,
-    /// `ok`, the fault's name, `given_up` for one that another was quicker than, [`CUT`], or `passed_by:` and why.
+    /// `ok`, the fault's name, [`GIVEN_UP`], [`CUT`], or `passed_by:` and why.
     pub outcome: &'static str,
     /// The provider's status, or the one that stands for its silence.
     pub status: u16,
@@ -365,7 +371,7 @@ impl Record {
         let span = SpanId::random();
         context.tell(headers, span);
         if self.is_traced() {
-            self.calling = Calling { span: Some(span), server: server.cloned(), connecting: None };
+            (self.calling.span, self.calling.server) = (Some(span), server.cloned());
         }
     }
 
@@ -378,7 +384,7 @@ impl Record {
         status: u16,
         started: Instant,
     ) {
-        let Calling { span, server, connecting } = std::mem::take(&mut self.calling);
+        let Calling { begun: _, span, server, connecting } = std::mem::take(&mut self.calling);
         let took = started.elapsed();
         let started_ms = millis(started.saturating_duration_since(self.started));
         let model = [provider, "/", model].concat();
@@ -519,6 +525,13 @@ impl Record {
     /// Stops the clock.
     pub fn close(&mut self) {
         self.total = self.started.elapsed();
+        if let Some(begun) = self.calling.begun
+            && let Some((provider, model)) = self.provider.clone().zip(self.model.clone())
+        {
+            // Nobody waits for its end any more: the client has left, or this process stops.
+            let outcome = if self.status == CLIENT_CLOSED { GIVEN_UP } else { CUT };
+            self.tried(&provider, &model, outcome, 0, begun);
+        }
     }
 
     /// A record of nothing, where one has been handed over.

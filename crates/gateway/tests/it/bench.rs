@@ -134,6 +134,26 @@ fn another_gateway_is_measured_by_its_address() {
     }
 }
 
+/// Not all of its processes are known, but what runs while nothing is asked is somebody else's.
+#[test]
+#[cfg(target_os = "linux")]
+fn what_others_use_is_told_of_another_gateway_too() {
+    let mock = Mock::start();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_waypost"));
+    command.args([
+        "bench",
+        "--duration=1s",
+        "--rounds=1",
+        "--connections=4",
+        "--json",
+        "--only=bare",
+        "--sizes=1k",
+    ]);
+    let output = command.args(["--url", &format!("http://{}", mock.address)]).output().unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(report["results"][0]["figures"]["others_cores"]["median"].is_number(), "{report}");
+}
+
 /// Answers every request like this, and hands over the first head.
 fn refusing(answer: &'static str) -> (SocketAddr, std::sync::mpsc::Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -386,6 +386,27 @@ fn a_client_that_does_not_read_is_given_up() {
     }
 }
 
+/// Its provider was asked: the record says so, and that nobody waited for the end.
+#[test]
+fn a_client_that_leaves_before_any_answer_leaves_its_attempt_in_the_record() {
+    for (path, model) in WAYS {
+        let (provider, is_closed) = Fake::hanging();
+        let gateway = Gateway::with(&pair(provider.address, ""));
+        let client =
+            Client::open(gateway.address, request(path, "", &question(path, model, "Hi").to_string()));
+        while provider.seen().is_empty() {
+            std::thread::yield_now();
+        }
+        drop(client);
+        is_closed.recv_timeout(PATIENCE).expect("the call goes on");
+        let lines = gateway.stop();
+        let line = &lines[0];
+        assert_eq!((lines.len(), &line["status"], &line["attempts"]), (1, &499.into(), &1.into()), "{line}");
+        let tries = line["tries"].as_array().unwrap();
+        assert_eq!((tries.len(), &tries[0]["outcome"]), (1, &"given_up".into()), "{line}");
+    }
+}
+
 /// A client that reads slowly, but reads, gets all of it.
 #[test]
 fn a_client_that_reads_slowly_gets_all() {

@@ -264,6 +264,12 @@ fn what_does_not_end_within_the_grace_period_is_cut_with_an_error() {
             (&200.into(), &"shutting_down".into(), &200.into()),
             "{line}"
         );
+        let line = lines.iter().find(|line| line["stream"] == false).unwrap();
+        assert_eq!(
+            (&line["status"], &line["tries"][0]["outcome"], &line["tries"][0]["status"]),
+            (&503.into(), &"shutting_down".into(), &0.into()),
+            "{line}"
+        );
     }
 }
 

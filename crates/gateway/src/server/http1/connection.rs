@@ -19,6 +19,7 @@ use super::head::{self, Head, Refusal};
 use super::outbox::Outbox;
 use super::wire::{Shared, Wire, lock};
 use crate::http1::framing::Step;
+use crate::placed;
 use crate::server::body::Body;
 use crate::server::drain::{Drain, FIRST_REQUEST};
 use crate::server::socket::Socket;
@@ -79,7 +80,8 @@ where
         };
         let there = lock(&wire).begin(framing, expects);
         let body = there.map_or_else(|| Body::Http1(Reading::new(Arc::clone(&wire))), Body::Whole);
-        let mut calling = Box::pin(service(request.map(|()| body)));
+        let request = request.map(|()| body);
+        let mut calling = placed::pinned(|| service(request));
         // A client that leaves ends the call.
         let response = poll_fn(|context| match calling.as_mut().poll(context) {
             Poll::Ready(response) => Poll::Ready(Ok(response)),
