@@ -110,7 +110,7 @@ fn found(connection: &Connection) -> rusqlite::Result<i64> {
 pub(super) fn migrate(connection: &Connection) -> Result<(), StoreError> {
     // Only an empty file takes it.
     connection.execute_batch("PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL;")?;
-    // A commit is on the disk when it returns; there are two a second.
+    // A commit is on the disk when it returns; there are one or two a second.
     connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA cache_size = -8192;")?;
     check(connection)?;
     for (step, version) in STEPS.iter().zip(1_i64..) {

@@ -1,8 +1,8 @@
 //! Reading many records in their order, a page at a time: no transaction stays open between two pages, and nothing
 //! grows with the file.
 
+use rusqlite::params_from_iter;
 use rusqlite::types::Value;
-use rusqlite::{OptionalExtension, params_from_iter};
 
 use super::StoreError;
 use super::filter::conditions;
@@ -36,20 +36,26 @@ impl Reader {
         let from = match order {
             Order::First => Some((i64::MIN, 0)),
             Order::Newest(0) => None,
-            Order::Newest(number) => Some(self.nth_newest(filter, number)?.unwrap_or((i64::MIN, 0))),
+            Order::Newest(number) => self.oldest_of(filter, number)?,
         };
         Ok(Walk { filter: filter.clone(), from: from.unwrap_or((i64::MAX, i64::MAX)), to: None })
     }
 
-    fn nth_newest(&self, filter: &Filter, number: usize) -> Result<Option<(i64, i64)>, StoreError> {
+    /// The oldest of so many of the newest, or of all where there are fewer.
+    fn oldest_of(&self, filter: &Filter, number: usize) -> Result<Option<(i64, i64)>, StoreError> {
         let (condition, mut values) = conditions(filter);
-        values.push(Value::from(i64::try_from(number - 1).unwrap_or(i64::MAX)));
+        values.push(Value::from(i64::try_from(number).unwrap_or(i64::MAX)));
         let query = format!(
             "SELECT at, seq FROM records INDEXED BY records_by_facts WHERE {condition}
-             ORDER BY at DESC, seq DESC LIMIT 1 OFFSET ?"
+             ORDER BY at DESC, seq DESC LIMIT ?"
         );
         let mut query = self.0.prepare_cached(&query)?;
-        Ok(query.query_row(params_from_iter(values), |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
+        let mut rows = query.query(params_from_iter(values))?;
+        let mut oldest = None;
+        while let Some(row) = rows.next()? {
+            oldest = Some((row.get(0)?, row.get(1)?));
+        }
+        Ok(oldest)
     }
 
     /// A number that changes when somebody has written: cheaper than to look for what.

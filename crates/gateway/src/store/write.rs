@@ -23,7 +23,7 @@ use crate::telemetry::metrics::Metrics;
 use crate::telemetry::record::Record;
 
 /// How long records are gathered before they are written: what a crash may cost.
-const GATHER: Duration = Duration::from_millis(500);
+const GATHER: Duration = Duration::from_millis(700);
 /// How often it is tried again to open a file that cannot be written.
 const AGAIN: Duration = Duration::from_secs(60);
 /// Rows that one statement inserts, of which each alone would find its way through the file anew.
