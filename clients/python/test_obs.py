@@ -122,7 +122,7 @@ def test_requests_are_seen_as_they_come(place):
     terminal.shows("pause,")
     # From the help as well.
     terminal.press("q")
-    assert terminal.process.wait(30) == 0
+    assert terminal.process.wait(10) == 0
     terminal.read(0.2)
     assert "\x1b[?1049h" in terminal.written and terminal.written.rstrip().endswith("\x1b[?25h")
     assert "\x1b[?1049l" in terminal.written
@@ -135,7 +135,7 @@ def test_it_gives_the_terminal_back_when_it_is_told_to_end(place, name):
     terminal.shows("requests yet")
     assert termios.tcgetattr(terminal.slave) != terminal.before
     terminal.process.send_signal(getattr(signal, name))
-    assert terminal.process.wait(30) == 0
+    assert terminal.process.wait(10) == 0
     terminal.read(0.2)
     assert "\x1b[?1049l" in terminal.written and terminal.written.rstrip().endswith("\x1b[?25h")
     assert termios.tcgetattr(terminal.slave) == terminal.before
@@ -146,7 +146,7 @@ def test_it_ends_with_its_terminal(place, controls):
     terminal = Terminal(place[0], "obs", controls=controls)
     terminal.shows("requests yet")
     terminal.close()
-    terminal.process.wait(30)
+    terminal.process.wait(10)
 
 
 def test_without_a_terminal_it_says_what_else_there_is(place):

@@ -10,14 +10,19 @@ use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use waypost::bench::process::Gateway;
-use waypost::echo;
+use waypost::echo::{self, EchoOptions};
 
 use crate::load::client::Connection;
 
 /// How often each request is sent on each connection.
 const ROUNDS: usize = 40;
-/// Models, each of a provider that speaks another API.
-const MODELS: [&str; 4] = ["chat", "responses", "messages", "gemini"];
+/// Models, and the API that the provider of each speaks.
+const MODELS: [(&str, &str); 4] = [
+    ("own-chat/chat", "openai_chat"),
+    ("own-responses/responses", "openai_responses"),
+    ("own-messages/messages", "anthropic_messages"),
+    ("own-gemini/gemini", "gemini_native"),
+];
 /// What a conversation goes on about. With quotes and line breaks, as code has them.
 const SAID: &str =
     "Why does this not compile?\n```rust\nfn first(all: &[String]) -> &str {\n    \"none\"\n}\n```\n";
@@ -28,15 +33,12 @@ pub(super) fn train(program: &Path) -> Result<()> {
     runtime.block_on(async {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let provider = listener.local_addr()?;
-        let (_stop, stopped) = tokio::sync::oneshot::channel::<()>();
-        let end = async move { drop(stopped.await) };
-        let serving = tokio::spawn(echo::serve(listener, echo::EchoOptions::default(), end));
+        // Until the runtime ends.
+        tokio::spawn(echo::serve(listener, EchoOptions::default(), std::future::pending()));
         let configuration = configuration(provider);
         let gateway =
             Gateway { binary: program, configuration: &configuration, arguments: &[] }.start().await?;
-        let asked = ask(gateway.address).await;
-        serving.abort();
-        asked
+        ask(gateway.address).await
     })
 }
 
@@ -45,10 +47,9 @@ fn configuration(provider: SocketAddr) -> String {
         "admin: {port: 0}\nlog: {path: records.db}\nlisteners: {egress_traffic: {address: 127.0.0.1, \
                     port: @PORT@}}\nmodel_providers:\n"
             .to_owned();
-    let interfaces = ["openai_chat", "openai_responses", "anthropic_messages", "gemini_native"];
-    for (model, interface) in MODELS.iter().zip(interfaces) {
+    for (model, interface) in MODELS {
         text.push_str(&format!(
-            "  - {{model: own-{model}/{model}, access_key: $BENCH_KEY, base_url: 'http://{provider}', \
+            "  - {{model: {model}, access_key: $BENCH_KEY, base_url: 'http://{provider}', \
              provider_interface: {interface}}}\n"
         ));
     }
@@ -57,9 +58,9 @@ fn configuration(provider: SocketAddr) -> String {
 
 async fn ask(gateway: SocketAddr) -> Result<()> {
     let mut connections = [Connection::one(gateway).await?, Connection::many(gateway).await?];
-    for model in MODELS {
+    for (model, _) in MODELS {
         for is_streamed in [false, true] {
-            for (path, body) in requests(&format!("own-{model}/{model}"), is_streamed) {
+            for (path, body) in requests(model, is_streamed) {
                 let body = Bytes::from(body.to_string());
                 for connection in &mut connections {
                     for _ in 0..ROUNDS {
